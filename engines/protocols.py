@@ -1,0 +1,44 @@
+"""The two verbs the actors know: a tracker steps, a grounder grounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from streaming.vocabulary import Answer, Frame, Keyframe, QueryId, Track
+
+
+class Tracker(Protocol):
+    """Follows every object of one stream. Weights are shared between trackers, memory is not.
+
+    Not thread-safe: one thread owns a tracker, as one thread owns its stream.
+    """
+
+    def step(self, frame: Frame, answers: Sequence[Answer] = ()) -> list[Track]:
+        """Take in what was learnt late, then say where everything is on this frame.
+
+        An answer speaks about the keyframe it names, which must have been pinned. Its mask is written
+        as a conditioning memory on that keyframe's features before `frame` is tracked. An answer
+        for a pin that is gone or for an older revision than a track already follows is ignored.
+        A mask that overlaps a live track of the same query refreshes it under its old id.
+        """
+        ...
+
+    def pin(self, frame_index: int) -> None:
+        """Keep the features of the frame just stepped until an answer about it comes.
+
+        Bounded: the oldest pin makes room.
+        """
+        ...
+
+    def release(self, query_id: QueryId) -> None:
+        """End every track of a query; the next `step` reports each once as `ended`."""
+        ...
+
+
+class Grounder(Protocol):
+    """Turns words and a picture into prompts and masks. Stateless between calls."""
+
+    def ground(self, keyframe: Keyframe) -> list[Answer]:
+        """One answer for every query of the keyframe, in their order."""
+        ...

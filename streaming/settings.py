@@ -1,0 +1,124 @@
+"""One typed settings object for the whole service.
+
+Read from `saccade.toml` (or `--config`), overridden by `SACCADE_*` in the environment, for instance
+`SACCADE_PORT=9000`. Lists in the environment are JSON: `SACCADE_ALLOWED_HOSTS='["10.0.0.0/8"]'`.
+Names end in their unit; secrets are `SecretStr` and never printed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from streaming.errors import InvalidSettings
+
+BackendName = Literal["auto", "torch", "openvino"]
+
+
+class Settings(BaseSettings):
+    """Every knob of the service, with a safe default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SACCADE_", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+    host: str = "127.0.0.1"
+    """Address the gateway binds to. Anything but loopback makes every request need a token."""
+    port: int = Field(8400, ge=0, le=65535)
+    """Port of the gateway; 0 picks a free one."""
+    api_token: SecretStr | None = None
+    """Bearer token for anything that changes state. Made at start and kept in `state_dir` if not given."""
+    allowed_origins: list[str] = []
+    """Web origins besides our own page that may call the API from a browser."""
+    state_dir: Path = Path(".state")
+    """Where the service keeps its token and compiled models."""
+
+    redis_url: SecretStr | None = None
+    """Redis or Valkey to use. If not given, a server of our own runs on a free loopback port."""
+    results_maxlen: int = Field(2_000, ge=10)
+    """Entries kept (about) in each Redis stream of results."""
+    events_maxlen: int = Field(1_000, ge=10)
+    """Entries kept (about) in each Redis stream of events, answers and errors."""
+
+    allowed_schemes: list[str] = ["rtsp", "rtsps", "whip", "file", "camera"]
+    """Schemes a source URL may have."""
+    allowed_hosts: list[str] = []
+    """Networks (CIDR) or host names a source may reach although they are private, loopback or link-local."""
+    media_dirs: list[Path] = []
+    """Folders that `file` sources may read from. None: no file source can be added over the API."""
+
+    source_timeout_s: float = Field(3.0, gt=0)
+    """No picture for this long: the source counts as stalled and is opened again."""
+    source_connect_timeout_s: float = Field(5.0, gt=0)
+    """Time a source gets to connect and show its first picture."""
+    ice_addresses: list[str] = ["127.0.0.1"]
+    """Local addresses offered as WebRTC host candidates."""
+
+    model: str = "nano"
+    """`nano`, or the folder of a Sa2VA checkpoint: what the grounder runs."""
+    tracker: str = "nano"
+    """`nano`, or the folder of a SAM-2 checkpoint: what the trackers run."""
+    backend: BackendName = "auto"
+    """What runs the tracker's graphs; `auto` takes OpenVINO on a CPU."""
+    tracker_threads: int = Field(1, ge=1)
+    """CPU threads each stream's tracker computes with."""
+    max_streams: int = Field(16, ge=1)
+    """Streams the service takes."""
+    max_queries_per_stream: int = Field(8, ge=1)
+    """Queries each stream takes."""
+    max_tracks_per_stream: int = Field(16, ge=1)
+    """Objects each stream follows at a time."""
+    max_query_chars: int = Field(500, ge=1)
+    """Longest text of a query."""
+
+    ray_address: str | None = None
+    """Ray cluster to join. If not given, Ray starts on this machine and stops with the program."""
+    workers: int = Field(1, ge=1)
+    """Worker processes that streams are spread over."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is worth a line on stderr."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the file."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=cls._toml_file())
+        return init_settings, env_settings, toml
+
+    @classmethod
+    def _toml_file(cls) -> Path | None:
+        return _config_file
+
+
+_config_file: Path | None = None
+
+
+def load_settings(config: Path | None = None, **overrides: object) -> Settings:
+    """Settings from `config` (`saccade.toml` beside us if there is one), the environment and `overrides`.
+
+    Raises InvalidSettings, naming the field, the value's fault and the file.
+    """
+    global _config_file
+    path = config or Path("saccade.toml")
+    if config is not None and not path.is_file():
+        raise InvalidSettings(f"No settings file at {path}.", remedy="Check --config.")
+    _config_file = path if path.is_file() else None
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except tomllib.TOMLDecodeError as exc:
+        raise InvalidSettings(f"{path} is not TOML: {exc}.") from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidSettings(f"Setting {name}: {first['msg']}.", remedy=f"See {path} and SACCADE_*.") from exc
