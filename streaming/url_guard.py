@@ -1,0 +1,259 @@
+"""Which addresses a source may reach: schemes, networks, folders. The only door for a source URL.
+
+Theory of operation. `parse_source_url` looks at the text alone; `check_source_url` also resolves a host name,
+once, refuses every address that is not public unless the policy allows it, and rewrites the URL to the
+address that was checked, so that a second look-up cannot lead elsewhere (DNS rebinding). A resolver also
+understands `127.1`, `0x7f000001` and `017700000001`; what is judged is the address that comes out.
+
+Not covered here: an RTSP server that redirects (3xx) is followed by FFmpeg, see `sources.rtsp`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, cast
+from urllib.parse import SplitResult, urlsplit
+
+from streaming.errors import InvalidStream, NotFound, RefusedAddress, SourceUnavailable
+
+Scheme = Literal["rtsp", "rtsps", "whip", "file", "camera"]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+MAX_URL_CHARS = 2_048
+DEFAULT_PORTS: dict[str, int] = {"rtsp": 554, "rtsps": 322}
+
+# Public by their range, yet answered by the cloud's own hypervisor with secrets of the machine.
+METADATA_ADDRESSES = (ipaddress.ip_network("168.63.129.16/32"),)
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s]*@")
+_MASKED_VALUE = re.compile(
+    r"(?P<key>[?&](?:user(?:name)?|pass(?:word|wd)?|pwd|token|auth|api_?key|key|secret|sig(?:nature)?)=)[^&\s#]*",
+    re.IGNORECASE,
+)
+_WRITE_RTSP = "Write rtsp://[user:password@]host[:port]/path, percent-encoding the password."
+_CAMERA = re.compile(r"camera:(?P<number>\d{1,3})|(?P<device>/dev/video\d{1,3})")
+
+
+class PolicySettings(Protocol):
+    """The part of `streaming.settings.Settings` that speaks about source URLs."""
+
+    @property
+    def allowed_schemes(self) -> list[str]: ...
+    @property
+    def allowed_hosts(self) -> list[str]: ...
+    @property
+    def media_dirs(self) -> list[Path]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePolicy:
+    """What sources may reach. The default reaches public hosts and nothing on this machine."""
+
+    schemes: tuple[str, ...] = ("rtsp", "rtsps", "whip", "file", "camera")
+    allowed_hosts: tuple[str, ...] = ()
+    "CIDR networks, addresses or host names that may be private, loopback or link-local."
+    media_dirs: tuple[Path, ...] = ()
+    "Folders below which files may be read; none: no files."
+
+    @classmethod
+    def from_settings(cls, settings: PolicySettings) -> SourcePolicy:
+        """The policy that the settings ask for."""
+        return cls(
+            tuple(settings.allowed_schemes), tuple(settings.allowed_hosts), tuple(settings.media_dirs)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSource:
+    """A source URL that passed the guard."""
+
+    scheme: Scheme
+    location: str
+    "What to open: an RTSP URL (pinned to `address` by `check_source_url`), a path, a device; empty for whip."
+    shown: str
+    "For people and logs: the URL as given, without its secrets."
+    host: str = ""
+    port: int = 0
+    address: str = ""
+    "The address that was checked; empty before a name is resolved."
+
+
+def redact(text: str) -> str:
+    """`text` with the credentials of every URL in it masked; safe to log, publish and show."""
+    return _MASKED_VALUE.sub(r"\g<key>***", _USERINFO.sub(r"\g<scheme>***@", text))
+
+
+def parse_source_url(url: str, policy: SourcePolicy) -> ParsedSource:
+    """What can be said about a URL without a network.
+
+    Raises InvalidStream (not a source URL), RefusedAddress (scheme, folder or literal address not allowed),
+    NotFound (a file within the media folders that is not there).
+    """
+    if not url or len(url) > MAX_URL_CHARS or not url.isprintable() or "\\" in url or " " in url.strip():
+        raise InvalidStream(
+            "A source URL must be 1 to 2,048 printable characters, without spaces or backslashes.",
+            remedy="Percent-encode what a URL cannot hold.",
+        )
+    url = url.strip()
+    scheme = _scheme_of(url)
+    if scheme not in policy.schemes:
+        raise RefusedAddress(
+            f"Sources of the scheme {scheme!r} are not allowed.",
+            remedy=f"Use one of {', '.join(policy.schemes)}, or add it to allowed_schemes.",
+        )
+    if scheme == "whip":
+        return _parse_whip(url)
+    if scheme == "camera":
+        return _parse_camera(url)
+    if scheme == "file":
+        return _parse_file(url, policy.media_dirs)
+    return _parse_rtsp(url, policy)
+
+
+def check_source_url(url: str, policy: SourcePolicy) -> ParsedSource:
+    """`parse_source_url`, and for a network source resolve the host once and pin the URL to its address.
+
+    Blocks for the resolver's time. Raises what `parse_source_url` raises; SourceUnavailable if the name
+    does not resolve; RefusedAddress if no address of it may be reached.
+    """
+    parsed = parse_source_url(url, policy)
+    if parsed.scheme not in DEFAULT_PORTS:
+        return parsed
+    addresses = _resolve(parsed.host, parsed.port)
+    for address in addresses:
+        if _may_reach(address, parsed.host, policy.allowed_hosts):
+            return _pin(parsed, address)
+    raise _refused(parsed.host, addresses[0])
+
+
+def _scheme_of(url: str) -> str:
+    if url.startswith("/dev/video"):
+        return "camera"
+    scheme, colon, _ = url.partition(":")
+    if not colon or "/" in scheme:
+        return "file"
+    return scheme.lower()
+
+
+def _parse_whip(url: str) -> ParsedSource:
+    if url.lower() != "whip:":
+        raise InvalidStream(
+            "A WHIP source is written `whip:` and nothing else.",
+            remedy="The publisher comes to /whip/{id}; there is no address to give.",
+        )
+    return ParsedSource("whip", "", "whip:")
+
+
+def _parse_camera(url: str) -> ParsedSource:
+    match = _CAMERA.fullmatch(url)
+    if match is None:
+        raise InvalidStream("A camera is written camera:N or /dev/videoN.", remedy="For example camera:0.")
+    device = match["device"] or f"/dev/video{int(match['number'])}"
+    return ParsedSource("camera", device, device)
+
+
+def _parse_file(url: str, media_dirs: Sequence[Path]) -> ParsedSource:
+    split = urlsplit(url) if url.lower().startswith("file:") else None
+    if split is not None and split.netloc not in ("", "localhost"):
+        raise InvalidStream("A file URL has no host.", remedy="Write file:///path/to/clip.mp4.")
+    path = Path(split.path if split is not None else url).expanduser()
+    # Resolved before it is compared, so that neither `..` nor a link leads out of the folders; compared
+    # before anybody asks whether it exists, so that the answer says nothing about the rest of the disk.
+    resolved = path.resolve()
+    if not any(resolved.is_relative_to(folder.resolve()) for folder in media_dirs):
+        raise RefusedAddress(
+            "This file is not in a folder that sources may read.",
+            remedy="Put it below one of media_dirs, or add its folder there.",
+        )
+    if not resolved.is_file():
+        raise NotFound(f"There is no file {path}.", remedy="Check the path.")
+    return ParsedSource("file", str(resolved), str(path))
+
+
+def _parse_rtsp(url: str, policy: SourcePolicy) -> ParsedSource:
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError as exc:
+        raise InvalidStream("The source URL cannot be parsed.", remedy=_WRITE_RTSP) from exc
+    scheme = cast(Scheme, split.scheme.lower())
+    host = (split.hostname or "").rstrip(".")
+    if not url[len(scheme) :].startswith("://") or not host:
+        raise InvalidStream("The source URL has no host.", remedy=_WRITE_RTSP)
+    literal = _literal(host)
+    if literal is not None and not _may_reach(literal, host, policy.allowed_hosts):
+        raise _refused(host, literal)
+    return ParsedSource(scheme, url, redact(url), host, port or DEFAULT_PORTS[scheme])
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _resolve(host: str, port: int) -> list[Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        raise SourceUnavailable(
+            f"The host name {host} does not resolve.", remedy="Check the name and the resolver."
+        ) from exc
+    return [ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+
+
+def _may_reach(address: Address, host: str, allowed_hosts: Sequence[str]) -> bool:
+    real = _embedded(address)
+    if _is_public(real):
+        return True
+    for allowed in allowed_hosts:
+        try:
+            network = ipaddress.ip_network(allowed, strict=False)
+        except ValueError:
+            if allowed.lower().rstrip(".") == host.lower():
+                return True
+        else:
+            if real.version == network.version and real in network:
+                return True
+    return False
+
+
+def _embedded(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, Teredo, NAT64), else the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
+
+
+def _is_public(address: Address) -> bool:
+    # `is_global` leaves out private, loopback, link-local, shared (100.64/10), documentation and
+    # unspecified ranges, but not multicast.
+    if any(address in network for network in METADATA_ADDRESSES if network.version == address.version):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _refused(host: str, address: Address) -> RefusedAddress:
+    where = host if host == str(address) else f"{host} ({address})"
+    return RefusedAddress(
+        f"{where} is not a public address.",
+        remedy=f"To allow it, add {address} or its network to allowed_hosts.",
+    )
+
+
+def _pin(parsed: ParsedSource, address: Address) -> ParsedSource:
+    split: SplitResult = urlsplit(parsed.location)
+    userinfo, at, _ = split.netloc.rpartition("@")
+    host = f"[{address}]" if address.version == 6 else str(address)
+    pinned = split._replace(netloc=f"{userinfo}{at}{host}:{parsed.port}").geturl()
+    return ParsedSource(parsed.scheme, pinned, parsed.shown, parsed.host, parsed.port, str(address))

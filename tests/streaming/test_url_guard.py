@@ -1,0 +1,185 @@
+import socket
+
+import pytest
+
+from streaming.errors import InvalidStream, NotFound, RefusedAddress, SourceUnavailable
+from streaming.settings import Settings
+from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url, redact
+
+OPEN = SourcePolicy(allowed_hosts=("127.0.0.0/8", "::1", "camera.lan"))
+
+
+def test_a_public_address_passes_and_is_pinned():
+    parsed = check_source_url("rtsp://8.8.8.8/live", SourcePolicy())
+    assert parsed.location == "rtsp://8.8.8.8:554/live"
+    assert (parsed.scheme, parsed.host, parsed.port, parsed.address) == ("rtsp", "8.8.8.8", 554, "8.8.8.8")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "017700000001",
+        "0177.0.0.1",
+        "0.0.0.0",
+        "0",
+        "10.1.2.3",
+        "192.168.1.10",
+        "172.31.0.1",
+        "100.64.0.1",
+        "100.100.100.200",
+        "169.254.169.254",
+        "168.63.129.16",
+        "224.0.0.1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "[::]",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "[2001:0:c000:204:0:ffff:80ff:fffe]",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "[ff02::1]",
+        "localhost",
+        "localhost.",
+        "user:pass@127.0.0.1",
+        "8.8.8.8@127.0.0.1",
+    ],
+)
+def test_an_address_that_is_not_public_is_refused_however_it_is_written(host):
+    with pytest.raises(RefusedAddress, match="allowed_hosts"):
+        check_source_url(f"rtsp://{host}:8554/live", SourcePolicy())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "[::ffff:127.0.0.1]", "[::1]", "localhost"])
+def test_an_allowed_network_may_be_reached(host):
+    assert check_source_url(f"rtsp://{host}/x", OPEN).address
+
+
+def test_a_network_that_was_not_allowed_stays_refused():
+    with pytest.raises(RefusedAddress):
+        check_source_url("rtsp://10.0.0.1/x", OPEN)
+
+
+def resolver(monkeypatch, *addresses):
+    """The one seam that cannot be real on loopback: what DNS says about a name."""
+
+    def getaddrinfo(host, port, *, type):
+        if not addresses:
+            raise socket.gaierror(-2, "Name or service not known")
+        return [(socket.AF_INET, type, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def test_a_name_is_judged_by_its_address_and_pinned_to_it(monkeypatch):
+    resolver(monkeypatch, "93.184.216.34")
+    parsed = check_source_url("rtsp://me:a%40b@cam.example:8554/live?x=1", SourcePolicy())
+    assert parsed.location == "rtsp://me:a%40b@93.184.216.34:8554/live?x=1"
+    assert parsed.shown == "rtsp://***@cam.example:8554/live?x=1"
+    assert parsed.address == "93.184.216.34"
+
+
+def test_a_public_name_that_points_inside_is_refused(monkeypatch):
+    resolver(monkeypatch, "169.254.169.254")
+    with pytest.raises(RefusedAddress, match=r"cam\.example \(169\.254\.169\.254\)"):
+        check_source_url("rtsp://cam.example/x", SourcePolicy())
+
+
+def test_of_several_addresses_only_one_that_may_be_reached_is_used(monkeypatch):
+    resolver(monkeypatch, "10.0.0.9", "93.184.216.34")
+    assert check_source_url("rtsp://cam.example/x", SourcePolicy()).address == "93.184.216.34"
+
+
+def test_an_allowed_name_may_have_a_private_address(monkeypatch):
+    resolver(monkeypatch, "192.168.7.7")
+    assert check_source_url("rtsp://Camera.LAN/x", OPEN).address == "192.168.7.7"
+
+
+def test_a_name_that_does_not_resolve_may_be_tried_later(monkeypatch):
+    resolver(monkeypatch)
+    with pytest.raises(SourceUnavailable, match="nowhere") as caught:
+        check_source_url("rtsp://nowhere.example/x", SourcePolicy())
+    assert caught.value.retryable
+
+
+def test_an_ipv6_address_keeps_its_brackets():
+    parsed = check_source_url("rtsps://[2606:4700::1111]/x", SourcePolicy())
+    assert parsed.location == "rtsps://[2606:4700::1111]:322/x"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "rtsp://", "rtsp:///x", "rtsp:host/x", "rtsp://h:99999/x", "rtsp://a b/x", "rtsp://a\\@b/x",
+     "rtsp://h/\n", "rtsp://h/\x00", "rtsp://[::1/x", "rtsp://h/" + "x" * 3_000, "whip:somebody",
+     "whip://127.0.0.1", "camera:x", "camera:", "/dev/video0/../sda", "file://host/x.mp4"],
+)  # fmt: skip
+def test_what_is_not_a_source_url_is_called_invalid(url):
+    with pytest.raises(InvalidStream):
+        parse_source_url(url, OPEN)
+
+
+@pytest.mark.parametrize("url", ["http://8.8.8.8/", "exec:rm", "concat:a|b", "ftp://8.8.8.8/", "lavfi:x"])
+def test_a_scheme_that_is_not_on_the_list_is_refused(url):
+    with pytest.raises(RefusedAddress, match="not allowed"):
+        parse_source_url(url, OPEN)
+
+
+def test_a_scheme_taken_off_the_list_is_refused():
+    with pytest.raises(RefusedAddress, match="allowed_schemes"):
+        parse_source_url("camera:0", SourcePolicy(schemes=("rtsp",)))
+
+
+def test_whip_has_no_address():
+    assert parse_source_url("whip:", SourcePolicy()).location == ""
+
+
+@pytest.mark.parametrize("url", ["camera:2", "/dev/video2"])
+def test_a_camera_is_a_device(url):
+    assert parse_source_url(url, SourcePolicy()).location == "/dev/video2"
+
+
+def test_a_file_is_read_only_below_the_media_folders(tmp_path):
+    media = tmp_path / "media"
+    media.mkdir()
+    clip = media / "a.mp4"
+    clip.write_bytes(b"x")
+    (tmp_path / "secret").write_bytes(b"x")
+    (media / "link").symlink_to(tmp_path / "secret")
+    policy = SourcePolicy(media_dirs=(media,))
+    assert parse_source_url(str(clip), policy).location == str(clip)
+    assert parse_source_url(f"file://{clip}", policy).location == str(clip)
+    for outside in (tmp_path / "secret", media / ".." / "secret", media / "link", tmp_path / "nothing"):
+        with pytest.raises(RefusedAddress, match="media_dirs"):
+            parse_source_url(str(outside), policy)
+    with pytest.raises(NotFound):
+        parse_source_url(str(media / "b.mp4"), policy)
+    with pytest.raises(RefusedAddress):
+        parse_source_url(str(clip), SourcePolicy())
+
+
+def test_secrets_are_masked_wherever_a_url_stands():
+    assert redact("rtsp://u:p@h/x") == "rtsp://***@h/x"
+    assert redact("cannot open rtsp://u:p@ss@h:554/x?a=1&Password=q&token=t, no") == (
+        "cannot open rtsp://***@h:554/x?a=1&Password=***&token=*** no"
+    )
+    assert redact("rtsp://h/a@b") == "rtsp://h/a@b"
+
+
+def test_an_error_never_repeats_a_password():
+    for url in ("rtsp://u:hush@127.0.0.1/x", "rtsp://u:hush@h:99999/x", "rtsp://u:hush#1@h/", "rtsp://u:hush/1@h/"):
+        with pytest.raises((InvalidStream, RefusedAddress)) as caught:
+            check_source_url(url, SourcePolicy())
+        assert "hush" not in str(caught.value)
+
+
+def test_the_policy_comes_from_the_settings(tmp_path):
+    settings = Settings(allowed_schemes=["rtsp"], allowed_hosts=["10.0.0.0/8"], media_dirs=[tmp_path])
+    assert SourcePolicy.from_settings(settings) == SourcePolicy(("rtsp",), ("10.0.0.0/8",), (tmp_path,))
