@@ -15,6 +15,7 @@
     │   ├── SourceStalled         connected, but no picture for too long
     │   └── SourceInvalid         connected, but not a video that can be decoded
     ├── StoreUnavailable          Redis is away
+    ├── InvalidMessage            stored or sent bytes that are not what their schema says
     ├── CheckpointError           missing, surplus or mis-shaped tensors
     ├── BackendUnavailable        a runtime that is not installed or cannot run here
     └── ServiceUnavailable        a part of the service is not up (yet)
@@ -136,6 +137,12 @@ class StoreUnavailable(SaccadeError):
 
     code = "store_unavailable"
     retryable = True
+
+
+class InvalidMessage(SaccadeError):
+    """Stored or sent bytes that are not what their schema says."""
+
+    code = "invalid_message"
 
 
 class CheckpointError(SaccadeError):

@@ -1,0 +1,149 @@
+"""What is said beside the frames: events of tracks, answers in words, errors. Pure.
+
+Events follow Frigate's contract: `new`, `update`, `end`, each with the track before and after, without masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from streaming.errors import SaccadeError
+from streaming.vocabulary import Answer, QueryId, StreamId, Track, TrackId, TrackState
+
+
+class EventType(StrEnum):
+    """What happened to a track."""
+
+    NEW = "new"
+    UPDATE = "update"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """A track without its mask. Fields as in `Track`."""
+
+    track_id: TrackId
+    query_id: QueryId
+    revision: int
+    phrase: str
+    state: TrackState
+    score: float
+    box_px: tuple[float, float, float, float] | None
+    keyframe_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a track; schema `saccade.event/1` on the wire."""
+
+    type: EventType
+    stream_id: StreamId
+    track_id: TrackId
+    before: TrackSummary | None
+    "None for `new`."
+    after: TrackSummary | None
+    "None for an `end` nobody announced: the track was just not there any more."
+    at_s: float
+    "Unix time."
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReport:
+    """The grounder's words on a query; schema `saccade.answer/1` on the wire."""
+
+    stream_id: StreamId
+    query_id: QueryId
+    revision: int
+    keyframe_index: int
+    text: str
+    presence: float | None
+    "0..1: the highest P([SEG]) of the answer; None where it has no prompt: no such object, or text only."
+    at_s: float
+    prompt_to_mask_s: float | None = None
+    "On the first mask of a revision: seconds since the revision was accepted."
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReport:
+    """A stream's trouble; schema `saccade.error/1` on the wire. Holds no credentials."""
+
+    stream_id: StreamId
+    code: str
+    "`SaccadeError.code`."
+    message: str
+    remedy: str
+    at_s: float
+
+
+def summary(track: Track) -> TrackSummary:
+    """The track without its mask."""
+    return TrackSummary(
+        track.track_id,
+        track.query_id,
+        track.revision,
+        track.phrase,
+        track.state,
+        track.score,
+        track.box_px,
+        track.keyframe_index,
+    )
+
+
+def answer_report(answer: Answer, at_s: float, prompt_to_mask_s: float | None = None) -> AnswerReport:
+    """What people may know of an answer: no embeddings, no logits."""
+    presence = max((prompt.presence for prompt in answer.prompts), default=None)
+    return AnswerReport(
+        answer.stream_id,
+        answer.query_id,
+        answer.revision,
+        answer.keyframe_index,
+        answer.text,
+        None if presence is None else float(presence),
+        at_s,
+        prompt_to_mask_s,
+    )
+
+
+def error_report(stream_id: StreamId, error: SaccadeError, at_s: float) -> ErrorReport:
+    """An error as published."""
+    return ErrorReport(stream_id, error.code, error.message, error.remedy, at_s)
+
+
+def events_between(
+    previous: Sequence[Track], current: Sequence[Track], stream_id: StreamId, at_s: float
+) -> tuple[Event, ...]:
+    """What happened from one result's tracks to the next result's.
+
+    An update is a change of state, query, revision or phrase; scores and boxes move on every frame and are in
+    the frames. A track ends when it says so, or when it is not mentioned any more. One that ended before
+    anybody saw it makes no event.
+    """
+    before = {track.track_id: track for track in previous if track.state is not TrackState.ENDED}
+    happened = [_event(before.get(track.track_id), track, stream_id, at_s) for track in current]
+    here = {track.track_id for track in current}
+    gone = [track for track_id, track in before.items() if track_id not in here]
+    happened += [
+        Event(EventType.END, stream_id, track.track_id, summary(track), None, at_s) for track in gone
+    ]
+    return tuple(event for event in happened if event is not None)
+
+
+def _event(before: Track | None, after: Track, stream_id: StreamId, at_s: float) -> Event | None:
+    ended = after.state is TrackState.ENDED
+    if before is None:
+        kind = None if ended else EventType.NEW
+    elif ended:
+        kind = EventType.END
+    else:
+        kind = EventType.UPDATE if _identity(before) != _identity(after) else None
+    if kind is None:
+        return None
+    seen = None if before is None else summary(before)
+    return Event(kind, stream_id, after.track_id, seen, summary(after), at_s)
+
+
+def _identity(track: Track) -> tuple[object, ...]:
+    return track.state, track.query_id, track.revision, track.phrase
