@@ -1,0 +1,71 @@
+"""The command line's way to a running service: its REST API, with the answers' errors made ours again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import httpx
+
+from streaming import errors
+from streaming.errors import SaccadeError, ServiceUnavailable
+
+_BY_CODE: dict[str, type[SaccadeError]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, SaccadeError)
+}
+
+
+class ServiceClient:
+    """Calls `/v1` of one service. Raises the service's own errors; ServiceUnavailable if nobody answers."""
+
+    def __init__(self, server: str, token: str | None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=server, headers=headers, timeout=10.0)
+        self._server = server
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.close()
+
+    def get(self, path: str) -> Any:
+        """The JSON at a path."""
+        return self._call("GET", path)
+
+    def post(self, path: str, body: Mapping[str, object]) -> Any:
+        """Create; the JSON of what was made."""
+        return self._call("POST", path, body)
+
+    def patch(self, path: str, body: Mapping[str, object]) -> Any:
+        """Change; the JSON of what it is now."""
+        return self._call("PATCH", path, body)
+
+    def delete(self, path: str) -> None:
+        """Remove."""
+        self._call("DELETE", path)
+
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        try:
+            response = self._http.request(method, path, json=body)
+        except httpx.HTTPError as exc:
+            raise ServiceUnavailable(
+                f"No service answers at {self._server}.",
+                remedy="Start one with `saccade up`, or name it with --server.",
+            ) from exc
+        if response.is_error:
+            raise error_of(response)
+        return response.json() if response.content else None
+
+
+def error_of(response: httpx.Response) -> SaccadeError:
+    """The error behind a problem+json answer (RFC 9457)."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    code = str(problem.get("code", ""))
+    message = str(problem.get("detail") or problem.get("title") or f"HTTP {response.status_code}.")
+    return _BY_CODE.get(code, SaccadeError)(message, remedy=str(problem.get("remedy", "")))

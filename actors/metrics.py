@@ -1,0 +1,119 @@
+"""Prometheus metrics of a worker, and how those of several processes become one page.
+
+Base units, histograms for time. Streams are the only label of unknown values, and their number is capped:
+never a track, a query or a URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+
+from streaming.vocabulary import FrameResult, StreamId
+
+_AGE_S = (0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+_PROMPT_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 5.0, 10.0)
+
+
+class WorkerMetrics:
+    """What one worker counts. Thread-safe, as prometheus_client is."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        stream = ["stream"]
+        self._frames = Counter(
+            "saccade_frames", "Frames by what became of them.", ["stream", "outcome"], registry=self.registry
+        )
+        self._age = Histogram(
+            "saccade_frame_age_seconds",
+            "From capture to publication.",
+            stream,
+            registry=self.registry,
+            buckets=_AGE_S,
+        )
+        self._stage = Histogram(
+            "saccade_stage_duration_seconds",
+            "Time of a frame by stage.",
+            ["stream", "stage"],
+            registry=self.registry,
+            buckets=_AGE_S,
+        )
+        self._prompt = Histogram(
+            "saccade_prompt_to_mask_seconds",
+            "From a query's acceptance to its first mask on a current frame.",
+            stream,
+            registry=self.registry,
+            buckets=_PROMPT_S,
+        )
+        self._up = Gauge("saccade_stream_up", "1 while pictures come.", stream, registry=self.registry)
+        self._tracks = Gauge("saccade_tracks", "Objects followed now.", stream, registry=self.registry)
+        self._reconnects = Gauge(
+            "saccade_reconnects_total", "Times a source was opened again.", stream, registry=self.registry
+        )
+        self._lost = Gauge(
+            "saccade_results_lost_total", "Results that never reached Redis.", stream, registry=self.registry
+        )
+
+    def frame(self, result: FrameResult) -> None:
+        """Count a tracked frame, the frames dropped before it, its age and its stages."""
+        stream = result.stream_id
+        self._frames.labels(stream, "tracked").inc()
+        self._frames.labels(stream, "dropped").inc(result.dropped)
+        self._age.labels(stream).observe(max(0.0, result.latency_s.total))
+        self._stage.labels(stream, "decode").observe(result.latency_s.decode)
+        self._stage.labels(stream, "track").observe(result.latency_s.track)
+        self._tracks.labels(stream).set(len(result.tracks))
+
+    def prompt_to_mask(self, stream_id: StreamId, seconds: float) -> None:
+        """Note how long somebody waited from words to mask."""
+        self._prompt.labels(stream_id).observe(seconds)
+
+    def source(self, stream_id: StreamId, *, up: bool, reconnects: int, results_lost: int) -> None:
+        """Note the state of a stream's two ends."""
+        self._up.labels(stream_id).set(up)
+        self._reconnects.labels(stream_id).set(reconnects)
+        self._lost.labels(stream_id).set(results_lost)
+
+    def forget(self, stream_id: StreamId) -> None:
+        """Remove a stream's series, so that the page does not grow with streams that are gone."""
+        by_stream = (
+            self._frames,
+            self._stage,
+            self._age,
+            self._prompt,
+            self._up,
+            self._tracks,
+            self._reconnects,
+            self._lost,
+        )
+        for metric in by_stream:
+            metric.remove_by_labels({"stream": stream_id})
+
+    def collect(self) -> list[Metric]:
+        """The families with their samples, as plain objects that travel between processes."""
+        return list(self.registry.collect())
+
+
+def exposition(processes: Iterable[Sequence[Metric]]) -> bytes:
+    """One Prometheus page of the families of several processes: same name, one family, all samples."""
+    merged: dict[str, Metric] = {}
+    for families in processes:
+        for family in families:
+            known = merged.setdefault(
+                family.name, Metric(family.name, family.documentation, family.type, family.unit)
+            )
+            known.samples.extend(family.samples)
+    return generate_latest(_Collected(list(merged.values())))
+
+
+class _Collected(CollectorRegistry):
+    """A registry of families that were collected elsewhere."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """The families as they came."""
+        return iter(self._families)

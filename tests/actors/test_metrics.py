@@ -1,0 +1,57 @@
+"""Metrics: base units, streams as the only label, one page for all processes."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from actors.metrics import WorkerMetrics, exposition
+from streaming.vocabulary import Clock, FrameResult, Latency, StreamId
+
+
+def result(stream: str, *, dropped: int = 0) -> FrameResult:
+    return FrameResult(
+        StreamId(stream), 7, 0.2, 100.0, Clock.ARRIVAL, 100.04, 640, 360, dropped, Latency(0.001, 0.02, 0.04)
+    )
+
+
+def samples(page: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(page.decode())
+        for sample in family.samples
+    }
+
+
+def test_two_workers_make_one_page_with_each_family_once() -> None:
+    first, second = WorkerMetrics(), WorkerMetrics()
+    first.frame(result("a", dropped=3))
+    second.frame(result("b"))
+    page = exposition([first.collect(), second.collect()])
+    assert page.count(b"# TYPE saccade_frames_total counter") == 1
+    found = samples(page)
+    assert found["saccade_frames_total", (("outcome", "tracked"), ("stream", "a"))] == 1
+    assert found["saccade_frames_total", (("outcome", "dropped"), ("stream", "a"))] == 3
+    assert found["saccade_frames_total", (("outcome", "tracked"), ("stream", "b"))] == 1
+    assert found["saccade_frame_age_seconds_count", (("stream", "b"),)] == 1
+
+
+def test_a_stream_that_is_gone_leaves_no_series() -> None:
+    metrics = WorkerMetrics()
+    metrics.frame(result("a"))
+    metrics.prompt_to_mask(StreamId("a"), 0.2)
+    metrics.source(StreamId("a"), up=True, reconnects=1, results_lost=0)
+    metrics.frame(result("b"))
+    metrics.forget(StreamId("a"))
+    labels = {
+        value
+        for _, pairs in samples(exposition([metrics.collect()]))
+        for name, value in pairs
+        if name == "stream"
+    }
+    assert labels == {"b"}
+
+
+def test_no_series_names_a_track_or_a_query() -> None:
+    metrics = WorkerMetrics()
+    metrics.frame(result("a"))
+    metrics.prompt_to_mask(StreamId("a"), 0.2)
+    names = {name for _, pairs in samples(exposition([metrics.collect()])) for name, _ in pairs}
+    assert names <= {"stream", "outcome", "stage", "le"}

@@ -1,0 +1,71 @@
+"""Pictures into an MP4."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streaming.errors import SaccadeError
+from streaming.video_writer import VideoWriter
+
+
+def picture(value: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    return np.full((*size, 3), value, np.uint8)
+
+
+def read(path: Path) -> list[tuple[float, float]]:
+    with av.open(str(path)) as container:
+        return [
+            (float(frame.time), float(frame.to_ndarray(format="rgb24").mean()))
+            for frame in container.decode(video=0)
+        ]
+
+
+def test_every_picture_comes_back_at_its_time(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "out.mp4", fps=25) as writer:
+        for index in range(5):
+            writer.write(picture(40 * index), index * 0.04)
+    times, means = zip(*read(tmp_path / "out.mp4"), strict=True)
+    assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16], abs=1e-3)
+    assert means == pytest.approx([0, 40, 80, 120, 160], abs=3)
+
+
+def test_an_odd_size_loses_its_last_row_and_column(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "odd.mp4", fps=25) as writer:
+        writer.write(picture(90, (49, 65)), 0.0)
+    with av.open(str(tmp_path / "odd.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.height, stream.width) == (48, 64)
+
+
+def test_a_clock_that_goes_back_does_not_break_the_file(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "back.mp4", fps=25) as writer:
+        for pts_s in (0.0, 0.04, 0.0, 0.08):
+            writer.write(picture(90), pts_s)
+    times = [time for time, _ in read(tmp_path / "back.mp4")]
+    assert len(times) == 4
+    assert times == sorted(set(times))
+
+
+def test_the_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "out.mp4", fps=25)
+    writer.write(picture(90), 0.0)
+    assert not (tmp_path / "out.mp4").exists()
+    writer.close()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_no_picture_makes_no_file(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "none.mp4", fps=25):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(SaccadeError, match="Cannot write"),
+        VideoWriter(tmp_path / "file" / "out.mp4", fps=25) as writer,
+    ):
+        writer.write(picture(90), 0.0)
