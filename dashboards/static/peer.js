@@ -1,0 +1,63 @@
+/** What WHIP (RFC 9725) and WHEP have in common: one POST with an offer, one DELETE at the end. */
+import { request } from "./api.js";
+
+/** A host candidate is there at once; nothing worth waiting for comes later without STUN. */
+const GATHER_S = 1;
+
+/**
+ * Sends the peer's offer, complete with its candidates, and takes the answer.
+ * @param {RTCPeerConnection} peer
+ * @param {string} path `/whip/{id}` or `/whep/{id}`
+ * @param {boolean} background whether nobody is waiting (then a 401 opens no dialog)
+ * @returns {Promise<string>} the session's address, for `hangUp`
+ */
+export async function negotiate(peer, path, background) {
+  await peer.setLocalDescription();
+  await gathered(peer);
+  const options = { body: peer.localDescription.sdp, type: "application/sdp", background };
+  const response = await request("POST", path, options);
+  const session = new URL(response.headers.get("Location") ?? "", new URL(path, location.href)).pathname;
+  await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+  return session;
+}
+
+/** Ends a session; one that is gone already is fine. */
+export async function hangUp(peer, session) {
+  peer.close();
+  if (!session) return;
+  try {
+    await request("DELETE", session, { keepalive: true, background: true });
+  } catch (problem) {
+    console.debug("The session was gone before it was ended:", problem.message);
+  }
+}
+
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHER_S * 1000);
+    peer.addEventListener("icegatheringstatechange", () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** A lapse shorter than this may heal by itself. */
+const HEAL_S = 3;
+
+/** Resolves when the connection is lost for good, or `signal` ends it. */
+export function lost(peer, signal) {
+  return new Promise((resolve) => {
+    let timer = 0;
+    const look = () => {
+      clearTimeout(timer);
+      if (signal.aborted || ["failed", "closed"].includes(peer.connectionState)) resolve();
+      else if (peer.connectionState === "disconnected") timer = setTimeout(resolve, HEAL_S * 1000);
+    };
+    signal.addEventListener("abort", look, { once: true });
+    peer.addEventListener("connectionstatechange", look);
+    look();
+  });
+}

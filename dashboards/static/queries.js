@@ -1,0 +1,119 @@
+/** What is asked of the chosen stream: add, edit while it runs, remove; and what came of it. */
+import { queries as api } from "./api.js";
+import { byId, duration, part, reconcile, setText, stamp } from "./dom.js";
+import { spoken } from "./notes.js";
+import { trackColour } from "./palette.js";
+import { attempt } from "./trouble.js";
+
+const EXAMPLES = ["the red circle", "the blue square", "the yellow star", "the thing on the left"];
+const WORDS = {
+  pending: "looking…",
+  following: "following",
+  absent: "no such object",
+  answered: "answered",
+  failed: "failed, trying again",
+};
+
+export class QueriesPanel {
+  #streamId = null;
+  #tracks = [];
+  #onChange;
+
+  /** @param {() => Promise<void>} onChange queries were added, edited or removed */
+  constructor(onChange) {
+    this.#onChange = onChange;
+    byId("query-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#add(byId("query-text").value);
+    });
+    byId("examples").replaceChildren(...EXAMPLES.map((text) => this.#example(text)));
+  }
+
+  /** @param {object | undefined} stream as from `GET /v1/streams`, or none */
+  render(stream) {
+    this.#streamId = stream?.stream_id ?? null;
+    for (const control of byId("query-form").elements) control.disabled = !stream;
+    for (const example of byId("examples").children) example.disabled = !stream;
+    reconcile(byId("queries"), stream?.queries ?? [], (status) => status.query_id, (status) => this.#row(status), this.#fill);
+  }
+
+  /** @param {object[]} tracks of the newest result: they lend their colour to the query they answer */
+  setTracks(tracks) {
+    this.#tracks = tracks;
+  }
+
+  #example(text) {
+    const button = document.createElement("button");
+    button.type = "button";
+    setText(button, text);
+    button.addEventListener("click", () => {
+      byId("query-kind").value = "refer";
+      this.#add(text);
+    });
+    return button;
+  }
+
+  async #add(text) {
+    const kind = byId("query-kind").value;
+    if (!(await attempt(() => api.add(this.#streamId, text, kind)))) return;
+    byId("query-text").value = "";
+    byId("query-text").focus();
+    await this.#onChange();
+  }
+
+  #row({ query_id: id }) {
+    const row = stamp("query-row");
+    const field = part(row, "text");
+    field.addEventListener("input", () => this.#dirty(row));
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      field.value = row.dataset.text;
+      this.#dirty(row);
+    });
+    part(row, "form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#edit(row, id);
+    });
+    part(row, "remove").addEventListener("click", () => this.#remove(id));
+    return row;
+  }
+
+  #dirty(row) {
+    part(row, "save").hidden = part(row, "text").value === row.dataset.text;
+  }
+
+  #fill = (row, status) => {
+    const field = part(row, "text");
+    // A draft is a person's; only a field that says what was last known follows the service.
+    if (row.dataset.text === undefined || field.value === row.dataset.text) field.value = status.text;
+    row.dataset.text = status.text;
+    this.#dirty(row);
+    part(row, "remove").setAttribute("aria-label", `Remove query ${status.text}`);
+    const badge = part(row, "state");
+    badge.dataset.state = status.state;
+    setText(badge, WORDS[status.state] ?? status.state);
+    const { prompt_to_mask_s: time_s, presence } = status;
+    setText(part(row, "time"), time_s === null ? "" : `in ${duration(time_s)}`);
+    setText(part(row, "presence"), presence === null ? "" : `${Math.round(presence * 100)} % sure`);
+    setText(part(row, "answer"), spoken(status.answer ?? ""));
+    const track = this.#tracks.find((one) => one.query_id === status.query_id && one.mask);
+    part(row, "dot").style.setProperty("--colour", track ? trackColour(track.track_id).line : "");
+  };
+
+  async #edit(row, id) {
+    const text = part(row, "text").value;
+    if (text === row.dataset.text) return;
+    const edited = await attempt(async () => {
+      // The service may have trimmed it; what it accepted is what is shown.
+      const status = await api.edit(id, text);
+      row.dataset.text = part(row, "text").value = status.text;
+    });
+    if (!edited) return;
+    this.#dirty(row);
+    await this.#onChange();
+  }
+
+  async #remove(id) {
+    if (await attempt(() => api.remove(id))) await this.#onChange();
+  }
+}

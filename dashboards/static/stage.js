@@ -1,0 +1,99 @@
+/** The chosen stream: its pictures by WHEP, its results by the feed, both for as long as it is chosen. */
+import { byId, setText } from "./dom.js";
+import { follow } from "./feed.js";
+import { FrameMatcher } from "./sync.js";
+import { Overlay } from "./overlay.js";
+import { play } from "./whep.js";
+
+/** Results as recent as this mean that the camera is alive, so pictures are due. */
+const RECENT_S = 2;
+
+export class Stage {
+  #matcher = new FrameMatcher();
+  #overlay;
+  #leave = new AbortController();
+  #arrived_s = -Infinity;
+  #onResult;
+  #onNote;
+  #onFeed;
+  /** The newest result, or null. */
+  result = null;
+  /** How the drawn masks found their picture: "exact", "estimated", "newest", or null where none is drawn. */
+  sync = null;
+
+  /**
+   * @param {(result: object) => void} onResult
+   * @param {(message: object) => void} onNote events, answers and errors
+   * @param {(state: string) => void} onFeed
+   */
+  constructor(onResult, onNote, onFeed) {
+    [this.#onResult, this.#onNote, this.#onFeed] = [onResult, onNote, onFeed];
+    this.#overlay = new Overlay(byId("video"), byId("overlay"), this.#matcher, (shown) => this.#shown(shown));
+    for (const what of ["masks", "labels", "boxes"]) this.#toggle(what);
+  }
+
+  #toggle(what) {
+    const box = byId(`show-${what}`);
+    const apply = () => {
+      this.#overlay.show[what] = box.checked;
+      this.#overlay.redraw();
+    };
+    box.addEventListener("change", apply);
+    // A browser may restore boxes from before a reload.
+    apply();
+  }
+
+  /** @param {string | null} streamId */
+  choose(streamId) {
+    this.#leave.abort();
+    this.#leave = new AbortController();
+    this.#matcher.clear();
+    this.result = this.sync = null;
+    this.#arrived_s = -Infinity;
+    this.#overlay.clear();
+    byId("video").srcObject = null;
+    setText(byId("stage-name"), streamId ?? "");
+    this.#picture("none", streamId ? "Connecting…" : "Choose a stream, or add one.");
+    if (streamId === null) return;
+    const { signal } = this.#leave;
+    follow(streamId, (message, arrived_s) => this.#deliver(message, arrived_s), this.#onFeed, signal);
+    const report = (state, why) => this.#video(state, why, signal);
+    play(streamId, byId("video"), () => this.#alive(), report, signal);
+  }
+
+  #alive() {
+    return (performance.timeOrigin + performance.now()) / 1000 - this.#arrived_s < RECENT_S;
+  }
+
+  #deliver(message, arrived_s) {
+    if (!message.schema?.startsWith("saccade.frame/")) {
+      this.#onNote(message);
+      return;
+    }
+    this.#arrived_s = arrived_s;
+    this.result = message;
+    this.#matcher.add(message, arrived_s);
+    this.#onResult(message);
+  }
+
+  #video(state, why, signal) {
+    if (signal.aborted) return;
+    if (state === "connecting") this.#matcher.restart();
+    if (state === "playing") this.#picture("playing", "");
+    else if (state === "waiting") this.#picture("none", why);
+  }
+
+  #picture(state, note) {
+    byId("stage").dataset.video = state;
+    setText(byId("stage-note"), note);
+  }
+
+  /** What is on the screen, for those who look at the page by program as well. */
+  #shown({ result, how }) {
+    this.sync = result ? how : null;
+    const { dataset } = byId("overlay");
+    dataset.sync = this.sync ?? "";
+    dataset.frame = result ? String(result.frame_index) : "";
+    byId("stage").dataset.drawn = String(result !== null);
+  }
+}
