@@ -1,0 +1,414 @@
+"""How nano's tracker is trained from scratch on drawn clips.
+
+A clip's objects get their true mask on the first frame and are followed through the rest with the very
+graphs that run in service (`engines/tracking/graphs.py`); the loss is on every followed frame. Clips
+grow from 4 to 8 frames as the time goes, the later ones get a second mask on the way (a late answer)
+and prompts as coarse as a grounder's. Time is the schedule: the learning rate and the length of the
+clips follow the share of the budget spent, so that a slower machine ends at the same place, earlier
+in steps.
+
+Seeds are `run * 10**6 + step`: a resumed run never draws a clip twice. Checkpoints are written beside
+the old one and renamed over it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import Sam2VideoConfig, Sam2VideoModel
+
+from engines.tracking.checkpoints import save_tracker
+from engines.tracking.graphs import ImageEncoder, MaskPrompt, TrackStep
+from engines.training.optimiser import Muon, split_parameters
+from engines.training.scenes import HELD_OUT_SEED, draw_clip
+
+SIDE_PX: Final = 256
+LOW_PX: Final = 64
+"""Side of the logits."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerRun:
+    """One training run; the same `directory` resumes it."""
+
+    directory: Path
+    "Holds last.pt and log.jsonl."
+    export: Path | None = None
+    "Where the newest weights go in the published layout; None: nowhere."
+    budget_s: float = 6000.0
+    "Time to train, earlier sessions of the run included."
+    run: int = 1
+    clips: int = 4
+    "Clips in a step."
+    objects: int = 2
+    "Objects of each clip."
+    muon_rate: float = 0.02
+    adam_rate: float = 2e-3
+    checkpoint_s: float = 60.0
+    export_s: float = 600.0
+    judge_s: float = 300.0
+    "Time between two measurements on held-out clips."
+
+
+def nano_config() -> Sam2VideoConfig:
+    """Nano's tracker: 256 px, about 2 M parameters, memories of two frames beside the given ones."""
+    return Sam2VideoConfig(
+        vision_config={
+            "model_type": "sam2_vision_model",
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "hidden_size": 32,
+                "image_size": [SIDE_PX, SIDE_PX],
+                "blocks_per_stage": [1, 2, 4, 1],
+                "embed_dim_per_stage": [32, 64, 96, 128],
+                "num_attention_heads_per_stage": [1, 2, 3, 4],
+                "window_size_per_stage": [8, 4, 16, 8],
+                "global_attention_blocks": [],
+                "window_positional_embedding_background_size": [8, 8],
+            },
+            "backbone_channel_list": [128, 96, 64, 32],
+            "backbone_feature_sizes": [[64, 64], [32, 32], [16, 16]],
+            "fpn_hidden_size": 128,
+        },
+        prompt_encoder_config={"hidden_size": 128, "image_size": SIDE_PX},
+        mask_decoder_config={
+            "hidden_size": 128,
+            "mlp_dim": 256,
+            "num_attention_heads": 4,
+            "iou_head_hidden_dim": 128,
+            "dynamic_multimask_via_stability": False,
+        },
+        image_size=SIDE_PX,
+        num_maskmem=3,
+        max_object_pointers_in_encoder=7,
+        max_cond_frame_num=2,
+        multimask_output_in_sam=False,
+        multimask_output_for_tracking=False,
+        memory_attention_hidden_size=128,
+        memory_attention_num_layers=2,
+        memory_attention_feed_forward_hidden_size=256,
+        memory_attention_rope_feat_sizes=[16, 16],
+        memory_attention_dropout=0.0,
+        memory_attention_rope_dropout=0.0,
+        memory_encoder_hidden_size=128,
+        mask_downsampler_embed_dim=128,
+        mask_downsampler_kernel_size=2,
+        mask_downsampler_padding=0,
+        memory_fuser_embed_dim=128,
+        memory_fuser_intermediate_dim=256,
+    )
+
+
+def fresh_tracker(seed: int = 0) -> Sam2VideoModel:
+    """Nano's tracker with weights to start from.
+
+    Deviations of 1/sqrt(fan in): the library's 0.02 leaves layers as narrow as these almost silent.
+    """
+    torch.manual_seed(seed)
+    model = Sam2VideoModel(nano_config())
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                fan_in = module.weight[0].numel()
+                if isinstance(module, nn.ConvTranspose2d):  # (in, out, k, k), no overlap
+                    fan_in = module.weight.shape[0]
+                nn.init.trunc_normal_(module.weight, std=fan_in**-0.5)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.5)
+        for block in model.memory_encoder.memory_fuser.layers:
+            block.scale.fill_(0.2)
+        backbone = model.vision_encoder.backbone
+        for free in (backbone.pos_embed, backbone.pos_embed_window, model.memory_temporal_positional_encoding):
+            nn.init.normal_(free, std=0.1)
+        for token in (model.no_object_pointer, model.no_memory_embedding):
+            nn.init.normal_(token, std=0.1)
+        nn.init.normal_(model.occlusion_spatial_embedding_parameter, std=0.1)
+        model.mask_downsample.weight.fill_(1 / 16)
+        # One set of positions in the published layout, two modules here.
+        shared = model.shared_image_embedding.positional_embedding
+        model.prompt_encoder.shared_embedding.positional_embedding.copy_(shared)
+    return model
+
+
+class TrainedTracker(nn.Module):
+    """The three graphs over one model, followed through clips with gradients."""
+
+    def __init__(self, model: Sam2VideoModel) -> None:
+        super().__init__()
+        self.model = model
+        self.encode = ImageEncoder(model)
+        self.prompt = MaskPrompt(model)
+        self.track = TrackStep(model)
+        self.recent_memories = model.config.num_maskmem - 1
+        self.recent_pointers = model.config.max_object_pointers_in_encoder - 1
+
+    def follow(self, frames: Tensor, prompts: dict[int, Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Follow the objects of K clips at once.
+
+        frames (K, T, S, S, 3) uint8; prompts: by frame index (B, S, S) float32, 0 or 1, B a multiple of K; must
+        hold 0. Returns for frames 1..T-1 (logits (B, 64, 64), iou (B,), score (B,)).
+        """
+        clips, length = frames.shape[:2]
+        levels = self.encode(frames.flatten(0, 1))
+        levels = [level.unflatten(0, (clips, length)) for level in levels]
+        given: list[tuple[int, Tensor, Tensor]] = []
+        recent: list[tuple[int, Tensor, Tensor]] = []
+        seen = []
+        for index in range(length):
+            here = [level[:, index] for level in levels]
+            if index:
+                logits, iou, score, pointer, memory = self.track(*here, *self._bank(index, given, recent))
+                seen.append((logits, iou, score))
+                recent = [*recent, (index, pointer, memory)][-self.recent_pointers :]
+            if index in prompts:
+                pointer, memory = self.prompt(*here, prompts[index])
+                given = [*given[:1], (index, pointer, memory)]
+        return seen
+
+    def _bank(
+        self, now: int, given: list[tuple[int, Tensor, Tensor]], recent: list[tuple[int, Tensor, Tensor]]
+    ) -> tuple[Tensor, ...]:
+        last = recent[-self.recent_memories :]
+        memory = torch.stack([entry[2] for entry in given + last], dim=1)
+        ages = [0] * len(given) + [now - entry[0] for entry in last]
+        memory_age = torch.tensor(ages).expand(memory.shape[0], -1)
+        pointer = torch.stack([entry[1] for entry in given + recent], dim=1)
+        pointer_ages = [float(min(now - entry[0], self.recent_pointers)) for entry in given + recent]
+        pointer_age = torch.tensor(pointer_ages).expand(memory.shape[0], -1)
+        zeros = torch.zeros(pointer_age.shape)
+        return memory, memory_age, torch.zeros(memory_age.shape), pointer, pointer_age, zeros
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Clips and the truth about some of their objects."""
+
+    frames: Tensor
+    "(K, T, S, S, 3) uint8"
+    masks: Tensor
+    "(T, B, S, S) float32, 0 or 1; the objects of a clip stand together."
+
+
+def draw_batch(seed: int, shape: tuple[int, int, int]) -> Batch:
+    """Training clips of one seed; shape is (clips, objects of each, frames).
+
+    Objects are clearly seen on the first frame; a thing may be taken twice where there are too few.
+    """
+    clips, objects, length = shape
+    rng = np.random.default_rng(seed)
+    frames, masks = [], []
+    while len(frames) < clips:
+        stride = float(rng.choice((1.0, 2.0, 3.0, 4.0, 6.0)))
+        clip = draw_clip(int(rng.integers(HELD_OUT_SEED)), frames=length, size=(SIDE_PX, SIDE_PX), stride=stride)
+        visible = [n for n in range(len(clip.things)) if clip.masks[0, n].mean() > 0.004]
+        if not visible:
+            continue
+        # Things that go and come back teach the most: take them first.
+        away = [bool((~clip.masks[:, n].any(axis=(1, 2))).any()) for n in visible]
+        order = sorted(range(len(visible)), key=lambda k: (not away[k], rng.random()))
+        chosen = [visible[order[k % len(order)]] for k in range(objects)]
+        frames.append(clip.frames)
+        masks.append(clip.masks[:, chosen])
+    stacked = np.concatenate(masks, axis=1)
+    return Batch(torch.from_numpy(np.stack(frames)), torch.from_numpy(stacked).float())
+
+
+def coarse(mask: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+    """A mask as a grounder would give it: decided at stride 4, its edge off by a smooth noise. (B, S, S) -> same."""
+    soft = F.avg_pool2d(mask[:, None], 4)
+    soft = F.avg_pool2d(soft, 3, stride=1, padding=1)
+    noise = torch.randn(mask.shape[0], 1, 8, 8, generator=generator)
+    soft = soft + amount * F.interpolate(noise, size=soft.shape[2:], mode="bicubic") * (soft > 0.02)
+    return (F.interpolate(soft, size=mask.shape[1:], mode="bilinear")[:, 0] > 0.5).float()
+
+
+def loss_of(seen: list[tuple[Tensor, Tensor, Tensor]], masks: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Mask, presence and IoU losses over followed frames, and their means; masks as in `Batch`."""
+    # (T-1, B, 64, 64), (T-1, B), (T-1, B)
+    logits, iou, score = (torch.stack([entry[k].float() for entry in seen]) for k in range(3))
+    truth = F.avg_pool2d(masks[1:], 4)
+    present = (truth.amax(dim=(2, 3)) > 0.5).float()
+    probability = logits.sigmoid()
+    binary = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    focal = (binary * (0.2 + (probability - truth).abs())).mean(dim=(2, 3))
+    overlap = (probability * truth).sum(dim=(2, 3))
+    dice = 1 - (2 * overlap + 1) / ((probability + truth).sum(dim=(2, 3)) + 1)
+    hit, drawn = truth > 0.5, logits.detach() > 0
+    union = (hit | drawn).sum(dim=(2, 3)).clamp(min=1)
+    real_iou = (hit & drawn).sum(dim=(2, 3)) / union
+    count = present.sum().clamp(min=1)
+    parts = {
+        "focal": (focal * present).sum() / count,
+        "dice": (dice * present).sum() / count,
+        "iou": ((iou - real_iou).abs() * present).sum() / count,
+        "presence": F.binary_cross_entropy_with_logits(score, present),
+    }
+    total = 10 * parts["focal"] + parts["dice"] + 0.2 * parts["iou"] + 0.5 * parts["presence"]
+    figures = {name: float(value.detach()) for name, value in parts.items()}
+    figures["j"] = float((real_iou * present).sum() / count)
+    return total, figures
+
+
+def train_tracker(run: TrackerRun) -> None:
+    """Train until the budget is spent; call again to go on after an interruption."""
+    run.directory.mkdir(parents=True, exist_ok=True)
+    model = fresh_tracker(run.run)
+    tracker = TrainedTracker(model)
+    optimisers = _optimisers(model, run)
+    step, spent_s = _resume(run, model, optimisers)
+    clock = _Clock(spent_s)
+    due = {"checkpoint": spent_s + run.checkpoint_s, "export": spent_s, "judge": spent_s + run.judge_s}
+    while clock.spent_s() < run.budget_s:
+        share = clock.spent_s() / run.budget_s
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * _rate(share, step)
+        figures = _train_step(tracker, optimisers, run, step, share)
+        step += 1
+        now = clock.spent_s()
+        if step % 20 == 0:
+            _log(run, {"step": step, "spent_s": round(now), **figures})
+        if now >= due["checkpoint"] or now >= run.budget_s:
+            due["checkpoint"] = now + run.checkpoint_s
+            _save(run, model, optimisers, step, now)
+        if run.export is not None and (now >= due["export"] or now >= run.budget_s):
+            due["export"] = now + run.export_s
+            save_tracker(model, run.export)
+        if now >= due["judge"]:
+            due["judge"] = now + run.judge_s
+            _log(run, {"step": step, "spent_s": round(now), **judge(tracker, clips=12)})
+
+
+def judge(tracker: TrainedTracker, *, clips: int, frames: int = 10, stride: float = 2.0) -> dict[str, float]:
+    """Quality on held-out clips: every thing clearly seen on the first frame, followed through the rest.
+
+    j: mean IoU where the thing is seen; j_copy: the same of the first mask, kept; away_silent: share of
+    frames without the thing that got no mask; back_j: mean IoU on frames after an absence.
+    """
+    overlaps, floors, silent, back = [], [], [], []
+    with torch.no_grad():
+        for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + clips):
+            clip = draw_clip(seed, frames=frames, size=(SIDE_PX, SIDE_PX), stride=stride)
+            for n in range(len(clip.things)):
+                truth = clip.masks[:, n]
+                if truth[0].mean() <= 0.004:
+                    continue
+                first = {0: torch.from_numpy(truth[:1]).float()}
+                seen = tracker.follow(torch.from_numpy(clip.frames)[None], first)
+                was_away = False
+                for index, (logits, _, score) in enumerate(seen, start=1):
+                    drawn = _full_mask(logits, score)
+                    if not truth[index].any():
+                        was_away = True
+                        silent.append(float(not drawn.any()))
+                        continue
+                    overlaps.append(_iou(drawn, truth[index]))
+                    floors.append(_iou(truth[0], truth[index]))
+                    if was_away:
+                        back.append(overlaps[-1])
+    figures = {"j": overlaps, "j_copy": floors, "away_silent": silent, "back_j": back}
+    return {f"held_{name}": round(float(np.mean(values)), 4) for name, values in figures.items() if values}
+
+
+def _full_mask(logits: Tensor, score: Tensor) -> NDArray[np.bool_]:
+    large = F.interpolate(logits[:, None], size=(SIDE_PX, SIDE_PX), mode="bilinear")[0, 0]
+    mask: NDArray[np.bool_] = ((large > 0) & (score > 0)).numpy()
+    return mask
+
+
+def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float((a & b).sum() / max(1, int((a | b).sum())))
+
+
+def _train_step(
+    tracker: TrainedTracker, optimisers: list[Any], run: TrackerRun, step: int, share: float
+) -> dict[str, float]:
+    seed = run.run * 10**6 + step
+    generator = torch.Generator().manual_seed(seed)
+    length = 4 if share < 0.35 else 6 if share < 0.6 else 8
+    # Longer clips, fewer of them: a step costs about the same.
+    clips = max(2, run.clips * 4 // length)
+    batch = draw_batch(seed, (clips, run.objects, length))
+    roughness = 0.0 if step % 2 else 0.12
+    prompts = {0: coarse(batch.masks[0], roughness, generator) if step % 2 == 0 else batch.masks[0]}
+    if length > 4 and step % 3 == 0:
+        late = 2 + step % (length - 3)
+        prompts[late] = coarse(batch.masks[late], roughness, generator)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        seen = tracker.follow(batch.frames, prompts)
+    loss, figures = loss_of(seen, batch.masks)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(tracker.model.parameters(), 1.0)
+    if torch.isfinite(norm):
+        for optimiser in optimisers:
+            optimiser.step()
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
+    return {"loss": float(loss.detach()), "length": length, **figures}
+
+
+def _optimisers(model: nn.Module, run: TrackerRun) -> list[Any]:
+    matrices, others = split_parameters(model)
+    muon = Muon(matrices, lr=run.muon_rate)
+    adam = torch.optim.AdamW(others, lr=run.adam_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    for optimiser, peak in ((muon, run.muon_rate), (adam, run.adam_rate)):
+        for group in optimiser.param_groups:
+            group["peak"] = peak
+    return [muon, adam]
+
+
+def _rate(share: float, step: int) -> float:
+    """Share of the peak rate: 50 steps of warm-up, then a cosine down to 2 % of it."""
+    return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
+
+
+class _Clock:
+    def __init__(self, spent_s: float) -> None:
+        self._start = time.monotonic() - spent_s
+
+    def spent_s(self) -> float:
+        return time.monotonic() - self._start
+
+
+def _save(run: TrackerRun, model: nn.Module, optimisers: list[Any], step: int, spent_s: float) -> None:
+    path = run.directory / "last.pt"
+    state = {
+        "model": model.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+        "step": step,
+        "spent_s": spent_s,
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _resume(run: TrackerRun, model: nn.Module, optimisers: list[Any]) -> tuple[int, float]:
+    path = run.directory / "last.pt"
+    if not path.is_file():
+        _log(run, {name: str(value) for name, value in asdict(run).items()})
+        return 0, 0.0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+    return int(state["step"]), float(state["spent_s"])
+
+
+def _log(run: TrackerRun, figures: dict[str, Any]) -> None:
+    line = json.dumps({name: round(v, 4) if isinstance(v, float) else v for name, v in figures.items()})
+    with (run.directory / "log.jsonl").open("a") as log:
+        log.write(line + "\n")
+
