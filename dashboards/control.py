@@ -6,11 +6,12 @@ ServiceUnavailable (a part is not up yet) besides what its docstring names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
-from streaming.vocabulary import Query, QueryId, QueryKind, SourceState, StreamId, StreamSpec
+from streaming.status import QueryState, QueryStatus, Session, StreamStatus
+from streaming.vocabulary import QueryId, QueryKind, StreamId, StreamSpec
+
+__all__ = ["Control", "QueryState", "QueryStatus", "Session", "StreamStatus"]
 
 
 class Control(Protocol):
