@@ -1,0 +1,185 @@
+"""Live results to people. Redis is read once per stream, however many watch it.
+
+A viewer holds one frame, the newest, and a short list of notes (events, answers, errors): one that reads
+slowly loses frames, and never costs more memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from streaming.errors import LimitReached, NotFound, SaccadeError, ServiceUnavailable, StoreUnavailable
+from streaming.results import Channel, ResultReader, Stored
+from streaming.vocabulary import StreamId
+
+log = logging.getLogger(__name__)
+
+MAX_VIEWERS: Final = 64
+PROTOCOL: Final = "saccade"
+"WebSocket subprotocol of the feed; offering it is optional."
+CLOSE_NOT_FOUND: Final = 4404
+"WebSocket close code: the stream was removed. 4000-4999 are for applications (RFC 6455 §7.4.2)."
+CLOSE_TRY_AGAIN: Final = 1013
+_NOTES: Final = 100
+_SILENCE_S: Final = 5.0
+_RETRY_S: Final = 0.25
+
+
+class Viewer:
+    """One who watches: a mailbox for one frame and some notes."""
+
+    def __init__(self) -> None:
+        self._frame: bytes | None = None
+        self._notes: deque[bytes] = deque(maxlen=_NOTES)
+        self._something = asyncio.Event()
+        self._closed = False
+        self.lost = 0
+        "Messages this viewer was too slow for."
+
+    def offer(self, stored: Stored) -> None:
+        """Put a message in; never waits."""
+        if stored.channel is Channel.FRAMES:
+            self.lost += self._frame is not None
+            self._frame = stored.data
+        else:
+            self.lost += len(self._notes) == _NOTES
+            self._notes.append(stored.data)
+        self._something.set()
+
+    def close(self) -> None:
+        """Nothing will come any more."""
+        self._closed = True
+        self._something.set()
+
+    async def take(self) -> list[bytes]:
+        """All notes in order, then the newest frame; waits for one.
+
+        Raises ServiceUnavailable when nothing will come any more. Cancelled, it loses nothing.
+        """
+        await self._something.wait()
+        if self._closed:
+            raise ServiceUnavailable("The feed has ended.", remedy="Connect again.")
+        taken = list(self._notes)
+        self._notes.clear()
+        if self._frame is not None:
+            taken.append(self._frame)
+            self._frame = None
+        self._something.clear()
+        return taken
+
+
+class FeedHub:
+    """Brings the streams somebody watches from Redis to whoever watches them. One asyncio loop owns it."""
+
+    def __init__(self, reader: ResultReader) -> None:
+        self._reader = reader
+        self._viewers: dict[StreamId, set[Viewer]] = {}
+        self._pumps: dict[StreamId, asyncio.Task[None]] = {}
+
+    @property
+    def viewer_count(self) -> int:
+        """Viewers of all streams."""
+        return sum(len(viewers) for viewers in self._viewers.values())
+
+    @asynccontextmanager
+    async def watch(self, stream_id: StreamId) -> AsyncIterator[Viewer]:
+        """A viewer of a stream, from now until the block is left. Raises LimitReached.
+
+        The first viewer starts the reading of Redis, the last one ends it.
+        """
+        if self.viewer_count >= MAX_VIEWERS:
+            raise LimitReached(f"{MAX_VIEWERS} people watch already.", remedy="Close a page that watches.")
+        viewer = Viewer()
+        self._viewers.setdefault(stream_id, set()).add(viewer)
+        if stream_id not in self._pumps or self._pumps[stream_id].done():
+            self._pumps[stream_id] = asyncio.create_task(self._pump(stream_id), name=f"feed {stream_id}")
+        try:
+            yield viewer
+        finally:
+            await self._leave(stream_id, viewer)
+
+    async def close(self) -> None:
+        """End every feed; its viewers are told."""
+        pumps = list(self._pumps.values())
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _leave(self, stream_id: StreamId, viewer: Viewer) -> None:
+        viewers = self._viewers[stream_id]
+        viewers.discard(viewer)
+        if not viewers:
+            del self._viewers[stream_id]
+            if pump := self._pumps.pop(stream_id, None):
+                pump.cancel()
+                await asyncio.wait([pump])
+
+    async def _pump(self, stream_id: StreamId) -> None:
+        viewers = self._viewers[stream_id]
+        tail = self._reader.tail(stream_id)
+        try:
+            while True:
+                try:
+                    messages = await tail.read()
+                except StoreUnavailable:
+                    # The writer says it once a second; here it would only be said again.
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                for message in messages:
+                    for viewer in viewers:
+                        viewer.offer(message)
+        finally:
+            # However it ends, nobody waits for ever for a frame that does not come.
+            for viewer in viewers:
+                viewer.close()
+
+
+async def serve_viewer(
+    websocket: WebSocket, viewer: Viewer, still_there: Callable[[], Awaitable[object]]
+) -> None:
+    """Accept a WebSocket and send it what its viewer gets, until it leaves.
+
+    `still_there` is awaited in silence and raises when there is no such stream any more; then the socket is
+    closed with CLOSE_NOT_FOUND, or CLOSE_TRY_AGAIN for any other error of ours.
+    """
+    offered = PROTOCOL in websocket.scope.get("subprotocols", ())
+    await websocket.accept(PROTOCOL if offered else None)
+    sending = asyncio.create_task(_send_to(websocket, viewer, still_there))
+    leaving = asyncio.create_task(_wait_until_it_leaves(websocket))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sending.cancel()
+        leaving.cancel()
+        outcome, _ = await asyncio.gather(sending, leaving, return_exceptions=True)
+    if isinstance(outcome, SaccadeError):
+        code = CLOSE_NOT_FOUND if isinstance(outcome, NotFound) else CLOSE_TRY_AGAIN
+        # The reason of a close has 123 bytes at most.
+        await websocket.close(code, outcome.message.encode()[:120].decode(errors="ignore"))
+    elif isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect):
+        raise outcome
+
+
+async def _send_to(
+    websocket: WebSocket, viewer: Viewer, still_there: Callable[[], Awaitable[object]]
+) -> None:
+    while True:
+        try:
+            messages = await asyncio.wait_for(viewer.take(), _SILENCE_S)
+        except TimeoutError:
+            await still_there()
+            continue
+        for message in messages:
+            await websocket.send_text(message.decode())
+
+
+async def _wait_until_it_leaves(websocket: WebSocket) -> None:
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        continue

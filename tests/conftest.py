@@ -1,0 +1,28 @@
+"""Fixtures for all tests. Real servers, started once and on loopback only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streaming.store_server import StoreServer
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """A real Redis-compatible server, shared: use stream ids of your own, and leave it running."""
+    server = StoreServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[StoreServer]:
+    """A real server of the test's own: stop it, kill it, start it again."""
+    server = StoreServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()

@@ -1,0 +1,154 @@
+"""Small real implementations that stand in for large ones. Add yours; mock nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+
+from dashboards.control import QueryState, QueryStatus, Session, StreamStatus
+from streaming.checks import check_query_text, check_stream_id, shown
+from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
+from streaming.vocabulary import Query, QueryId, QueryKind, SourceState, StreamId, StreamSpec
+
+
+class MemoryControl:
+    """`dashboards.control.Control` without cameras, models and Redis: it remembers what it is asked.
+
+    Hosts that begin with `10.` are refused; a `whip:` stream takes one publisher; parts can be broken by hand.
+    """
+
+    def __init__(self, *, max_streams: int = 4, max_queries: int = 4, max_query_chars: int = 500) -> None:
+        self._limits = (max_streams, max_queries, max_query_chars)
+        self._streams: dict[StreamId, StreamStatus] = {}
+        self._queries: dict[QueryId, QueryStatus] = {}
+        self._urls: dict[StreamId, str] = {}
+        self._numbers = count(1)
+        self.sessions: dict[str, set[tuple[StreamId, str]]] = {"whip": set(), "whep": set()}
+        self.parts = {"redis": "ok", "workers": "ok", "grounder": "ok"}
+        self.calls: Counter[str] = Counter()
+
+    def be_live(self, stream_id: StreamId, width: int, height: int) -> None:
+        """As if pictures came."""
+        live = replace(
+            self._streams[stream_id],
+            state=SourceState.LIVE,
+            width=width,
+            height=height,
+            tracked_fps=25.0,
+            frame_age_p50_s=0.02,
+            frame_age_p95_s=0.04,
+        )
+        self._streams[stream_id] = live
+
+    def answer(self, query_id: QueryId, text: str, presence: float) -> None:
+        """As if the grounder had found it."""
+        self._queries[query_id] = replace(
+            self._queries[query_id],
+            state=QueryState.FOLLOWING,
+            answer=text,
+            presence=presence,
+            prompt_to_mask_s=0.2,
+        )
+
+    async def list_streams(self) -> list[StreamStatus]:
+        return [self._whole(status) for status in self._streams.values()]
+
+    async def get_stream(self, stream_id: StreamId) -> StreamStatus:
+        self.calls["get_stream"] += 1
+        return self._whole(self._known(stream_id))
+
+    async def add_stream(self, spec: StreamSpec) -> StreamStatus:
+        stream_id = check_stream_id(spec.stream_id)
+        if ":" not in spec.url:
+            raise InvalidStream(f"{shown(spec.url)} is no source.", remedy="Write rtsp://…")
+        if spec.url.startswith("rtsp://10."):
+            raise RefusedAddress("10.0.0.0/8 is private.", remedy="Add it to allowed_hosts.")
+        if stream_id in self._streams:
+            raise Conflict(f"There is a stream {stream_id} already.", remedy="Remove it first.")
+        if len(self._streams) >= self._limits[0]:
+            raise LimitReached(f"At most {self._limits[0]} streams.", remedy="Remove one.")
+        self._urls[stream_id] = spec.url
+        self._streams[stream_id] = StreamStatus(stream_id, spec.url, SourceState.STARTING)
+        return self._streams[stream_id]
+
+    async def remove_stream(self, stream_id: StreamId) -> None:
+        self._known(stream_id)
+        del self._streams[stream_id]
+        self._queries = {
+            key: status for key, status in self._queries.items() if status.query.stream_id != stream_id
+        }
+
+    async def list_queries(self, stream_id: StreamId) -> list[QueryStatus]:
+        self._known(stream_id)
+        return list(self._asked_about(stream_id))
+
+    async def get_query(self, query_id: QueryId) -> QueryStatus:
+        if query_id not in self._queries:
+            raise NotFound(f"There is no query {shown(query_id)}.")
+        return self._queries[query_id]
+
+    async def add_query(self, stream_id: StreamId, text: str, kind: QueryKind) -> QueryStatus:
+        self._known(stream_id)
+        words = check_query_text(text, self._limits[2])
+        if len(list(self._asked_about(stream_id))) >= self._limits[1]:
+            raise LimitReached(f"At most {self._limits[1]} queries.", remedy="Remove one.")
+        query_id = QueryId(f"q{next(self._numbers)}")
+        self._queries[query_id] = QueryStatus(Query(query_id, stream_id, words, kind, accepted_s=1.0))
+        return self._queries[query_id]
+
+    async def edit_query(self, query_id: QueryId, text: str) -> QueryStatus:
+        old = (await self.get_query(query_id)).query
+        words = check_query_text(text, self._limits[2])
+        self._queries[query_id] = QueryStatus(replace(old, text=words, revision=old.revision + 1))
+        return self._queries[query_id]
+
+    async def remove_query(self, query_id: QueryId) -> None:
+        await self.get_query(query_id)
+        del self._queries[query_id]
+
+    async def whip_offer(self, stream_id: StreamId, sdp: str) -> Session:
+        self._known(stream_id)
+        if self._urls[stream_id] != "whip:":
+            raise Conflict(f"{stream_id} is not published by a browser.", remedy="Add it with URL whip:.")
+        if any(name == stream_id for name, _ in self.sessions["whip"]):
+            raise Conflict(f"{stream_id} has a publisher.", remedy="Wait until it leaves.")
+        return self._open("whip", stream_id)
+
+    async def whip_end(self, stream_id: StreamId, session_id: str) -> None:
+        self._close("whip", stream_id, session_id)
+
+    async def whep_offer(self, stream_id: StreamId, sdp: str) -> Session:
+        self._known(stream_id)
+        return self._open("whep", stream_id)
+
+    async def whep_end(self, stream_id: StreamId, session_id: str) -> None:
+        self._close("whep", stream_id, session_id)
+
+    async def readiness(self) -> dict[str, str]:
+        return dict(self.parts)
+
+    async def metrics(self) -> bytes:
+        return b"# TYPE saccade_stream_up gauge\n"
+
+    def _known(self, stream_id: StreamId) -> StreamStatus:
+        if stream_id not in self._streams:
+            raise NotFound(f"There is no stream {shown(stream_id)}.", remedy="See GET /v1/streams.")
+        return self._streams[stream_id]
+
+    def _whole(self, status: StreamStatus) -> StreamStatus:
+        return replace(status, queries=tuple(self._asked_about(status.stream_id)))
+
+    def _asked_about(self, stream_id: StreamId) -> Iterable[QueryStatus]:
+        return (status for status in self._queries.values() if status.query.stream_id == stream_id)
+
+    def _open(self, protocol: str, stream_id: StreamId) -> Session:
+        session_id = f"session{next(self._numbers)}"
+        self.sessions[protocol].add((stream_id, session_id))
+        return Session(session_id, "v=0\r\ns=answer\r\n")
+
+    def _close(self, protocol: str, stream_id: StreamId, session_id: str) -> None:
+        if (stream_id, session_id) not in self.sessions[protocol]:
+            raise NotFound("There is no such session; it may have ended.")
+        self.sessions[protocol].discard((stream_id, session_id))
