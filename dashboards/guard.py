@@ -160,7 +160,7 @@ async def _read_body(receive: Receive) -> bytes | None:
     """The whole body; None if it is too large, or if its sender went away (then nobody hears the refusal)."""
     body = bytearray()
     received_bytes = 0
-    # Closing on someone who still sends resets the connection, and the refusal is never read: listen on a while.
+    # Closing on someone who still sends resets the connection, and the refusal is lost: listen on a while.
     while received_bytes <= _LISTENED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
