@@ -4,6 +4,7 @@
     ├── UsageError                their mistake: never retried, nothing else is touched
     │   ├── InvalidQuery          empty, too long
     │   ├── InvalidStream         bad id, bad URL, unknown scheme
+    │   ├── InvalidOffer          an SDP offer that cannot be answered
     │   ├── RefusedAddress        the URL guard said no
     │   ├── NotFound              unknown stream, query, session, file, checkpoint
     │   ├── Conflict              already there: a second publisher, a taken id
@@ -12,6 +13,7 @@
     │   └── Unauthorised          no token, or a wrong one
     ├── SourceError               a camera's trouble: its stream retries, its neighbours live on
     │   ├── SourceUnavailable     cannot connect, refused, timed out
+    │   │   └── SourceForbidden   it answered, and does not let us in (401, 403)
     │   ├── SourceStalled         connected, but no picture for too long
     │   └── SourceInvalid         connected, but not a video that can be decoded
     ├── StoreUnavailable          Redis is away
@@ -70,6 +72,12 @@ class InvalidStream(UsageError):
     code = "invalid_stream"
 
 
+class InvalidOffer(UsageError):
+    """An SDP offer that cannot be answered: not SDP, no video in it, no codec in common."""
+
+    code = "invalid_offer"
+
+
 class RefusedAddress(UsageError):
     """A URL that the guard does not let a source reach."""
 
@@ -117,6 +125,12 @@ class SourceUnavailable(SourceError):
     """The source cannot be reached."""
 
     code = "source_unavailable"
+
+
+class SourceForbidden(SourceUnavailable):
+    """The source answered, and does not let us in."""
+
+    code = "source_forbidden"
 
 
 class SourceStalled(SourceError):

@@ -5,7 +5,7 @@ once, refuses every address that is not public unless the policy allows it, and 
 address that was checked, so that a second look-up cannot lead elsewhere (DNS rebinding). A resolver also
 understands `127.1`, `0x7f000001` and `017700000001`; what is judged is the address that comes out.
 
-Not covered here: an RTSP server that redirects (3xx) is followed by FFmpeg, see `sources.rtsp`.
+Not covered here: FFmpeg follows a server's RTSP redirect, see `sources.rtsp`.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ class SourcePolicy:
     @classmethod
     def from_settings(cls, settings: PolicySettings) -> SourcePolicy:
         """The policy that the settings ask for."""
-        return cls(
-            tuple(settings.allowed_schemes), tuple(settings.allowed_hosts), tuple(settings.media_dirs)
-        )
+        return cls(tuple(settings.allowed_schemes), tuple(settings.allowed_hosts), tuple(settings.media_dirs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,12 @@ def test_secrets_are_masked_wherever_a_url_stands():
 
 
 def test_an_error_never_repeats_a_password():
-    for url in ("rtsp://u:hush@127.0.0.1/x", "rtsp://u:hush@h:99999/x", "rtsp://u:hush#1@h/", "rtsp://u:hush/1@h/"):
+    for url in (
+        "rtsp://u:hush@127.0.0.1/x",
+        "rtsp://u:hush@h:99999/x",
+        "rtsp://u:hush#1@h/",
+        "rtsp://u:hush/1@h/",
+    ):
         with pytest.raises((InvalidStream, RefusedAddress)) as caught:
             check_source_url(url, SourcePolicy())
         assert "hush" not in str(caught.value)

@@ -1,0 +1,96 @@
+"""A file as a source: as live as a camera, or as fast as its frames are taken."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from streaming.errors import SourceInvalid
+from streaming.sources.base import Source
+from streaming.sources.pictures import Opening, Picture, PictureReader
+from streaming.sources.timeline import TimeLine
+from streaming.vocabulary import StreamId
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,"
+    "h264,hevc,yuv4mpegpipe,mjpeg,gif,mxf,nut"
+)
+"""FFmpeg's demuxers that read one file of video. Not among them: playlists and scripts (hls, dash, concat),
+which name other files, and `tty`, which makes a picture of any text."""
+
+LATE_S = 0.5
+"""A live clip that falls further behind its clock than this goes on from now instead of rushing after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """How a clip is played."""
+
+    paced: bool = True
+    "By its timestamps, as a camera would; else as fast as `deliver` takes frames."
+    looped: bool = False
+    "Again from the beginning, for ever; indices and pts_s keep growing."
+
+
+class ClipSource(Source):
+    """A video file. ENDED after its last frame, FAILED (SourceInvalid) if it is not a video.
+
+    To lose no frame, play it unpaced into a `deliver` that waits, such as `Latest.hand_over`.
+    """
+
+    def __init__(self, stream_id: StreamId, path: str, playback: Playback) -> None:
+        super().__init__(stream_id)
+        self._path = path
+        self._playback = playback
+        self._time_line = TimeLine()
+        self._start_s: float | None = None
+
+    def _run(self) -> None:
+        with open_clip(self._path) as reader:
+            self._play(reader)
+            while self._playback.looped and not self._stopping.is_set():
+                reader.rewind()
+                self._play(reader)
+
+    def _play(self, reader: PictureReader) -> None:
+        """Once through; the next time continues one frame period after the last."""
+        before, corrupt = self.status.frames, reader.corrupt
+        self._time_line.restart()
+        for picture in reader.pictures():
+            if self._stopping.is_set():
+                return
+            self._count(corrupt=reader.corrupt - corrupt)
+            corrupt = reader.corrupt
+            if picture is not None:
+                self._show_on_time(picture, 1.0 / (reader.rate or 25.0))
+        if self.status.frames == before:
+            raise SourceInvalid(
+                f"No picture of {self._path} can be decoded.", remedy="Play it elsewhere first."
+            )
+
+    def _show_on_time(self, picture: Picture, period_s: float) -> None:
+        # The clip has no wall clock: one frame period per picture stands for it where timestamps fail.
+        pts_s = self._time_line.at(picture.raw_pts_s, self.status.frames * period_s)
+        if self._playback.paced:
+            self._wait_until_due(pts_s)
+        self._show(picture.pixels, pts_s, time.time(), picture.decode_s)
+
+    def _wait_until_due(self, pts_s: float) -> None:
+        now_s = time.monotonic()
+        if self._start_s is None or now_s - (self._start_s + pts_s) > LATE_S:
+            self._start_s = now_s - pts_s
+        self._stopping.wait(max(0.0, self._start_s + pts_s - now_s))
+
+
+def clip_opening(path: str) -> Opening:
+    """How a file is opened: one file, video only, nothing that it names."""
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    return Opening(f"file:{path}", path, options=options)
+
+
+def open_clip(path: str) -> PictureReader:
+    """A reader of the video file at `path`.
+
+    Raises SourceInvalid if it is not a video, SourceUnavailable if it is not there or cannot be read.
+    """
+    return PictureReader(clip_opening(path))

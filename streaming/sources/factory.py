@@ -1,0 +1,49 @@
+"""A `StreamSpec` and the settings → the right source."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from streaming.sources.base import Source
+from streaming.sources.camera import CameraSource
+from streaming.sources.clip import ClipSource, Playback
+from streaming.sources.live import Patience
+from streaming.sources.rtsp import RtspSource
+from streaming.sources.webrtc import WhipIngest
+from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url
+from streaming.vocabulary import StreamSpec
+
+
+class SourceSettings(Protocol):
+    """The part of `streaming.settings.Settings` that speaks about sources."""
+
+    @property
+    def source_timeout_s(self) -> float: ...
+    @property
+    def source_connect_timeout_s(self) -> float: ...
+    @property
+    def ice_addresses(self) -> list[str]: ...
+
+
+LIVE_CLIP = Playback(paced=True, looped=True)
+"""A file that somebody added as a stream: it stands for a camera, which has no end."""
+
+
+def open_source(
+    spec: StreamSpec, policy: SourcePolicy, settings: SourceSettings, playback: Playback = LIVE_CLIP
+) -> Source:
+    """The source that `spec` asks for, not yet started. Touches no network; `playback` is for files.
+
+    Raises InvalidStream, RefusedAddress or NotFound as `url_guard.parse_source_url` does.
+    """
+    parsed = parse_source_url(spec.url, policy)
+    patience = Patience(settings.source_connect_timeout_s, settings.source_timeout_s)
+    match parsed.scheme:
+        case "whip":
+            return WhipIngest(spec.stream_id, settings.ice_addresses, patience)
+        case "file":
+            return ClipSource(spec.stream_id, parsed.location, playback)
+        case "camera":
+            return CameraSource(spec.stream_id, parsed.location, patience)
+        case "rtsp" | "rtsps":
+            return RtspSource(spec.stream_id, lambda: check_source_url(spec.url, policy), patience)

@@ -1,0 +1,107 @@
+"""What every live source does: open, watch, notice silence, wait, open again, for ever."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streaming.backoff import AWAY, TURNED_AWAY, next_attempt
+from streaming.errors import (
+    SaccadeError,
+    SourceError,
+    SourceForbidden,
+    SourceInvalid,
+    SourceStalled,
+    SourceUnavailable,
+    UsageError,
+)
+from streaming.sources.base import Source
+from streaming.sources.pictures import PictureReader
+from streaming.sources.timeline import TimeLine
+from streaming.vocabulary import SourceState, StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a live source is waited for, seconds."""
+
+    first_picture_s: float = 5.0
+    "From opening it to the first picture."
+    stall_s: float = 3.0
+    "From one picture to the next."
+
+
+class LiveSource(Source):
+    """A source that is opened by `open_reader` and opened again whenever it is lost.
+
+    `open_reader` raises SourceError (retried for ever) or UsageError: final before the first picture, because
+    then the request itself was wrong; retried later, because then only a name has moved.
+    """
+
+    def __init__(
+        self, stream_id: StreamId, open_reader: Callable[[], PictureReader], patience: Patience
+    ) -> None:
+        super().__init__(stream_id)
+        self._open_reader = open_reader
+        self._patience = patience
+        self._time_line = TimeLine()
+        self._first_shown_s: float | None = None
+
+    def _run(self) -> None:
+        attempt = -1
+        # Jitter keeps cameras apart; nothing secret hangs on it.
+        rng = random.Random()  # noqa: S311
+        while not self._stopping.is_set():
+            self._first_shown_s = None
+            trouble = self._session()
+            if self._stopping.is_set():
+                return
+            healthy_s = 0.0 if self._first_shown_s is None else time.monotonic() - self._first_shown_s
+            attempt = next_attempt(attempt, healthy_s)
+            self._become(SourceState.RECONNECTING, str(trouble), trouble.code)
+            gentle = isinstance(trouble, SourceForbidden | SourceInvalid | UsageError)
+            self._stopping.wait((TURNED_AWAY if gentle else AWAY).delay_s(attempt, rng))
+
+    def _session(self) -> SaccadeError:
+        """Show pictures until the source is lost; why it was."""
+        try:
+            with self._open_reader() as reader:
+                self._time_line.restart()
+                self._watch(reader)
+        except SourceError as exc:
+            return exc
+        except UsageError as exc:
+            if self.status.frames == 0:
+                raise
+            return exc
+        return SourceUnavailable("The source ended its stream.", remedy="It is opened again.")
+
+    def _watch(self, reader: PictureReader) -> None:
+        corrupt = 0
+        last_s = time.monotonic()
+        for picture in reader.pictures():
+            if self._stopping.is_set():
+                return
+            self._count(corrupt=reader.corrupt - corrupt)
+            corrupt = reader.corrupt
+            now_s = time.monotonic()
+            if picture is None:
+                self._check_silence(now_s - last_s)
+                continue
+            last_s = now_s
+            if self._first_shown_s is None:
+                self._first_shown_s = now_s
+                self._count(reconnects=int(self.status.frames > 0))
+            pts_s = self._time_line.at(picture.raw_pts_s, now_s)
+            self._show(picture.pixels, pts_s, picture.arrived_s, picture.decode_s)
+
+    def _check_silence(self, silent_s: float) -> None:
+        if self._first_shown_s is None and silent_s >= self._patience.first_picture_s:
+            raise SourceStalled(
+                f"Connected, but no picture came within {self._patience.first_picture_s:g} s.",
+                remedy="If its key frames are far apart, raise source_connect_timeout_s.",
+            )
+        if self._first_shown_s is not None and silent_s >= self._patience.stall_s:
+            raise SourceStalled(f"No picture for {self._patience.stall_s:g} s.", remedy="It is opened again.")
