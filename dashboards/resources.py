@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dashboards.control import QueryState, QueryStatus, StreamStatus
+from streaming.status import QueryState, QueryStatus, StreamStatus
 from streaming.vocabulary import QueryKind, SourceState
 
 

@@ -12,9 +12,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 
-from dashboards.control import Control, Session
+from dashboards.control import Control
 from dashboards.problems import Problem
 from dashboards.resources import PROBLEMS
+from streaming.status import Session
 from streaming.vocabulary import StreamId
 
 SDP_TYPE: Final = "application/sdp"

@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 
-from dashboards.control import QueryState, QueryStatus, Session, StreamStatus
 from streaming.checks import check_query_text, check_stream_id, shown
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
+from streaming.status import QueryState, QueryStatus, Session, StreamStatus
 from streaming.vocabulary import Query, QueryId, QueryKind, SourceState, StreamId, StreamSpec
 
 
 class MemoryControl:
     """`dashboards.control.Control` without cameras, models and Redis: it remembers what it is asked.
 
-    Hosts that begin with `10.` are refused; a `whip:` stream takes one publisher; parts can be broken by hand.
+    Hosts that begin with `10.` are refused; a `whip:` stream takes one publisher; `parts` can be broken.
     """
 
     def __init__(self, *, max_streams: int = 4, max_queries: int = 4, max_query_chars: int = 500) -> None:
