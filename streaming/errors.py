@@ -3,8 +3,7 @@
     SaccadeError                  code, what happened, what to do, worth a retry?
     ├── UsageError                their mistake: never retried, nothing else is touched
     │   ├── InvalidQuery          empty, too long
-    │   ├── InvalidStream         bad id, bad URL, unknown scheme
-    │   ├── InvalidOffer          an SDP offer that cannot be answered
+    │   ├── InvalidStream         bad id, bad URL, unknown scheme, an SDP offer without usable video
     │   ├── RefusedAddress        the URL guard said no
     │   ├── NotFound              unknown stream, query, session, file, checkpoint
     │   ├── Conflict              already there: a second publisher, a taken id
@@ -67,15 +66,9 @@ class InvalidQuery(UsageError):
 
 
 class InvalidStream(UsageError):
-    """A stream id or URL that cannot be used."""
+    """A stream id, URL or SDP offer that cannot be used."""
 
     code = "invalid_stream"
-
-
-class InvalidOffer(UsageError):
-    """An SDP offer that cannot be answered: not SDP, no video in it, no codec in common."""
-
-    code = "invalid_offer"
 
 
 class RefusedAddress(UsageError):
