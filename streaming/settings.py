@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from streaming.errors import InvalidSettings
 
@@ -89,8 +94,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then the environment, then the file."""
         toml = TomlConfigSettingsSource(settings_cls, toml_file=cls._toml_file())
@@ -121,4 +126,9 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
     except ValidationError as exc:
         first = exc.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InvalidSettings(f"Setting {name}: {first['msg']}.", remedy=f"See {path} and SACCADE_*.") from exc
+        raise InvalidSettings(
+            f"Setting {name}: {first['msg']}.", remedy=f"See {path} and SACCADE_*."
+        ) from exc
+    finally:
+        # The file is this call's alone: Settings() made elsewhere reads none.
+        _config_file = None

@@ -59,6 +59,7 @@ class StoreServer:
     def __init__(self, folder: Path, *, maxmemory_bytes: int = 512 << 20) -> None:
         """`maxmemory_bytes`: when it is reached, writes are refused; results are bounded, so it is not."""
         self._folder = folder.absolute()
+        self._log_path = self._folder / "server.log"
         self._maxmemory_bytes = maxmemory_bytes
         self._password = secrets.token_urlsafe(24)
         self._port = 0
@@ -101,8 +102,10 @@ class StoreServer:
             try:
                 self._launch(program, lock)
                 return
-            except ServiceUnavailable as exc:
-                if not tries_left or "ddress already in use" not in exc.message:
+            except ServiceUnavailable:
+                if not tries_left or "ddress already in use" not in self._log_path.read_text(
+                    errors="replace"
+                ):
                     raise
                 self._port = 0
 
@@ -127,22 +130,20 @@ class StoreServer:
             maxmemory_bytes=self._maxmemory_bytes,
         )
         _write_private(config, settings)
-        log_path = self._folder / "server.log"
-        self._child = Child([str(program), str(config)], log_path=log_path, pass_fds=[lock])
+        self._child = Child([str(program), str(config)], log_path=self._log_path, pass_fds=[lock])
         try:
-            self._wait_until_it_answers(log_path)
+            self._wait_until_it_answers(self._child)
         except ServiceUnavailable:
             self.stop()
             raise
 
-    def _wait_until_it_answers(self, log_path: Path) -> None:
-        assert self._child is not None
+    def _wait_until_it_answers(self, child: Child) -> None:
         deadline_s = time.monotonic() + _START_TIMEOUT_S
         while True:
-            if self._child.exit_code is not None:
+            if child.exit_code is not None:
                 raise ServiceUnavailable(
-                    f"Our Redis server ended at once: {_last_line(log_path)}",
-                    remedy=f"See {log_path}; if its data is damaged, remove {self._folder}.",
+                    f"Our Redis server ended at once: {_last_line(self._log_path)}",
+                    remedy=f"See {self._log_path}; if its data is damaged, remove {self._folder}.",
                 )
             try:
                 return ping(self.url)
@@ -150,7 +151,7 @@ class StoreServer:
                 if time.monotonic() > deadline_s:
                     raise ServiceUnavailable(
                         f"Our Redis server did not answer within {_START_TIMEOUT_S:g} s.",
-                        remedy=f"See {log_path}.",
+                        remedy=f"See {self._log_path}.",
                     ) from exc
             time.sleep(_POLL_S)
 
