@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from pycocotools import mask as coco
 
-from streaming.vocabulary import MaskRle, Pixels, Track, TrackState
+from engines.masks import decode_mask
+from streaming.vocabulary import Pixels, Track, TrackState
 
 PALETTE = (
     (0, 114, 178),
@@ -28,11 +28,6 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 def colour_of(track_id: int) -> tuple[int, int, int]:
     """RGB of a track, for its life."""
     return PALETTE[(track_id - 1) % len(PALETTE)]
-
-
-def decode_mask(mask: MaskRle) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """(H, W) bool from COCO run lengths."""
-    return np.asarray(coco.decode({"size": list(mask.size), "counts": mask.counts.encode()}), bool)
 
 
 def draw(pixels: Pixels, tracks: Sequence[Track]) -> Pixels:

@@ -1,4 +1,8 @@
-"""Pictures into an MP4 that every browser plays: H.264, yuv420p, index at the front."""
+"""Pictures into an MP4 that every browser plays: H.264, yuv420p, index at the front.
+
+A key frame every second and no B-frames, so that the file can also be streamed: whoever joins waits a second
+at most, and WebRTC, which has no B-frames, can take it as it is.
+"""
 
 from __future__ import annotations
 
@@ -78,5 +82,5 @@ class VideoWriter:
         stream = self._container.add_stream("libx264", rate=self._fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, self._time_base_inverse)
-        stream.options = {"crf": str(self._crf), "preset": "veryfast"}
+        stream.options = {"crf": str(self._crf), "preset": "veryfast", "bf": "0", "g": str(round(self._fps))}
         self._stream = stream

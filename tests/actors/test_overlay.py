@@ -3,7 +3,7 @@
 import numpy as np
 from pycocotools import mask as coco
 
-from actors.overlay import colour_of, decode_mask, draw
+from actors.overlay import colour_of, draw
 from streaming.vocabulary import MaskRle, QueryId, Track, TrackId, TrackState
 
 SIZE = (60, 80)
@@ -28,12 +28,6 @@ def track(track_id: int, *, state: TrackState = TrackState.ACTIVE) -> tuple[Trac
         ),
         mask,
     )
-
-
-def test_a_mask_comes_back_from_its_run_lengths() -> None:
-    drawn, mask = track(1)
-    assert drawn.mask is not None
-    assert (decode_mask(drawn.mask) == mask).all()
 
 
 def test_the_mask_is_tinted_in_the_tracks_colour_and_the_rest_is_left_alone() -> None:

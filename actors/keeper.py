@@ -1,0 +1,113 @@
+"""Keeps one worker process doing what is wanted of it, through deaths and hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from actors.ray_edge import PartDied, call
+from actors.worker import Desired
+from streaming.errors import ServiceUnavailable
+from streaming.status import StreamStatus
+from streaming.vocabulary import StreamId
+
+log = logging.getLogger(__name__)
+
+ROUND_S = 0.5
+"Between two looks at a worker: a death is noticed within this and the call's own answer."
+_HEARTBEAT_TIMEOUT_S = 2.0
+_HOST_TIMEOUT_S = 30.0
+"Hosting waits for sources that end; the slowest is a connect that hangs, 5 s each."
+_START_TIMEOUT_S = 180.0
+"Loading and compiling a model for the first time."
+_HANG_S = 10.0
+"A worker that answered once and is silent for so long is killed and started again."
+
+
+class Keeper:
+    """Tells one worker what to host, twice a second and at every change, and remembers what it said.
+
+    `desired` returns what the worker shall host now. One asyncio loop owns it.
+    """
+
+    def __init__(self, name: str, handle: Any, desired: Callable[[], Desired]) -> None:
+        self.name = name
+        self.handle = handle
+        self.restarts = 0
+        self._desired = desired
+        self._statuses: dict[StreamId, StreamStatus] = {}
+        self._pid: int | None = None
+        self._is_up = False
+        self._heard_s = time.monotonic()
+        self._problem = "It is starting."
+        self._changed = asyncio.Event()
+        self._round = asyncio.Condition()
+        self._begun = 0
+        self._done = 0
+        self._task = asyncio.create_task(self._run(), name=f"keeper-{name}")
+
+    @property
+    def problem(self) -> str:
+        """Why the worker is not well; empty while it is."""
+        return self._problem
+
+    def status(self, stream_id: StreamId) -> StreamStatus | None:
+        """What the worker last said of a stream; None while it is not well or does not host it."""
+        return None if self._problem else self._statuses.get(stream_id)
+
+    async def push(self, timeout_s: float) -> None:
+        """Tell the worker at once; returns when it was told, or after `timeout_s` (it is told later)."""
+        target = self._begun + 1
+        self._changed.set()
+        async with self._round:
+            try:
+                await asyncio.wait_for(self._round.wait_for(lambda: self._done >= target), timeout_s)
+            except TimeoutError:
+                log.warning("%s was not told within %g s of what changed.", self.name, timeout_s)
+
+    async def close(self) -> None:
+        """Stop keeping; the worker itself is left as it is."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            self._changed.clear()
+            self._begun += 1
+            try:
+                await self._look()
+            except ServiceUnavailable as exc:
+                self._note_silence(exc)
+            async with self._round:
+                self._done = self._begun if not self._problem else self._done
+                self._round.notify_all()
+            try:
+                await asyncio.wait_for(self._changed.wait(), ROUND_S)
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> None:
+        pid: int = await call(self.handle.pid.remote(), _HEARTBEAT_TIMEOUT_S)
+        if self._pid not in (None, pid):
+            self.restarts += 1
+            log.warning("%s was restarted; its streams resume.", self.name)
+        self._pid, self._is_up, self._heard_s = pid, True, time.monotonic()
+        await call(self.handle.host.remote(self._desired()), _HOST_TIMEOUT_S)
+        statuses: list[StreamStatus] = await call(self.handle.statuses.remote(), _HEARTBEAT_TIMEOUT_S)
+        self._statuses = {status.stream_id: status for status in statuses}
+        self._problem = ""
+
+    def _note_silence(self, why: ServiceUnavailable) -> None:
+        if isinstance(why, PartDied):
+            self._is_up = False
+        self._problem = str(why) if self._is_up else "It is starting."
+        silent_s = time.monotonic() - self._heard_s
+        if silent_s > (_HANG_S if self._is_up else _START_TIMEOUT_S):
+            log.error("%s has been silent for %.0f s; it is killed and started again.", self.name, silent_s)
+            ray.kill(self.handle, no_restart=False)
+            self._is_up, self._heard_s = False, time.monotonic()

@@ -1,0 +1,71 @@
+"""Where Ray's errors become ours: one way to start it, one way to call it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from streaming.errors import SaccadeError, ServiceUnavailable
+
+T = TypeVar("T")
+
+OBJECT_STORE_BYTES = 200 << 20
+"Holds keyframes on their way to the grounder: the queue's 32 at 1080p (6.2 MB each) just fit."
+
+
+class PartDied(ServiceUnavailable):
+    """A process of ours is gone; Ray is starting it again."""
+
+
+def start_ray(address: str | None) -> None:
+    """Join the cluster at `address`, or start Ray on this machine. Blocks for 4 to 14 s.
+
+    Raises ServiceUnavailable.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        if address is not None:
+            ray.init(address=address, namespace="saccade", log_to_driver=True)
+            return
+        ray.init(
+            address="local",
+            namespace="saccade",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=True,
+        )
+    except (RayError, ConnectionError, OSError, RuntimeError, ValueError) as exc:
+        where = f"at {address}" if address else "on this machine"
+        raise ServiceUnavailable(
+            f"Ray does not start {where}: {exc}.", remedy="Check `ray_address`, memory and /dev/shm."
+        ) from exc
+
+
+def stop_ray() -> None:
+    """Leave the cluster; the one we started ends, with every process of it. Blocks for a second or two."""
+    ray.shutdown()
+
+
+async def call(reference: Awaitable[T], timeout_s: float) -> T:
+    """What a remote call returns. Raises its own SaccadeError, or ServiceUnavailable if it did not answer."""
+    try:
+        return await asyncio.wait_for(_awaited(reference), timeout_s)
+    except RayTaskError as exc:
+        cause: Any = exc.cause
+        if isinstance(cause, SaccadeError):
+            raise cause from None
+        raise ServiceUnavailable(f"A part of the service failed: {type(cause).__name__}.") from exc
+    except RayError as exc:
+        raise PartDied("A part of the service died; it is being restarted.") from exc
+    except TimeoutError as exc:
+        raise ServiceUnavailable(f"A part of the service did not answer within {timeout_s:g} s.") from exc
+
+
+async def _awaited(reference: Awaitable[T]) -> T:
+    """A coroutine around Ray's reference, which is awaitable but none."""
+    return await reference

@@ -1,0 +1,85 @@
+"""The whole service in one `async with`: Redis, gateway, supervisor, in that order, and back again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from actors.supervisor import Supervisor
+from dashboards.auth import load_token
+from dashboards.gateway import create_app
+from dashboards.server import GatewayServer
+from streaming.results import ResultReader
+from streaming.settings import Settings
+from streaming.store_server import StoreServer
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service, and the ways to it."""
+
+    url: str
+    "Of the gateway, http://host:port."
+    token: SecretStr
+    redis_url: SecretStr
+    supervisor: Supervisor
+
+    @property
+    def page_url(self) -> str:
+        """The page, with the token where only the browser sees it: in the fragment."""
+        return f"{self.url}/#token={self.token.get_secret_value()}"
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[Service]:
+    """Start everything, yield, stop everything; nothing is left running, whatever happened in between.
+
+    The gateway answers first, so that a taken port is said at once and `/ready` tells what is still missing.
+    Raises Conflict (port taken), ServiceUnavailable (no Redis to be had), StoreUnavailable, InvalidSettings.
+    """
+    token = load_token(settings)
+    with _store(settings) as (redis_url, store):
+        supervisor = Supervisor(settings, redis_url, store)
+        reader = ResultReader(redis_url)
+        gateway = GatewayServer(create_app(supervisor, reader, settings, token), settings.host, settings.port)
+        try:
+            url = await gateway.start()
+            await supervisor.start()
+            yield Service(url, token, redis_url, supervisor)
+        finally:
+            await gateway.stop()
+            await reader.close()
+            await supervisor.stop()
+
+
+async def wait_for_stop(duration_s: float | None = None) -> None:
+    """Return on Ctrl-C, on SIGTERM, or after `duration_s` seconds."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), duration_s)
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[tuple[SecretStr, StoreServer | None]]:
+    """The Redis that was given, or one of our own for as long as we live."""
+    if settings.redis_url is not None:
+        yield settings.redis_url, None
+        return
+    server = StoreServer(settings.state_dir / "redis")
+    try:
+        yield server.start(), server
+    finally:
+        server.stop()

@@ -1,0 +1,162 @@
+"""One stream's line, with no Ray and no network in it: a frame and late answers in, one result out.
+
+`step` belongs to one thread. Words and answers come from other threads through `set_queries`, `hear` and
+`hear_failure`; they are taken in at the start of the next step, so a frame never waits for them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from actors.query_book import QueryBook
+from engines.protocols import Tracker
+from streaming.events import AnswerReport, Event, events_between
+from streaming.keyframes import KeyframePolicy
+from streaming.status import QueryStatus
+from streaming.vocabulary import (
+    Answer,
+    Frame,
+    FrameResult,
+    Keyframe,
+    Latency,
+    Query,
+    QueryId,
+    StreamId,
+    Track,
+)
+
+T = TypeVar("T")
+
+INBOX_CAPACITY = 64
+"Answers that wait for the next frame. A stream has few queries and each has one question out at a time."
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What one frame brought: its result, and what is worth saying beside it."""
+
+    result: FrameResult
+    events: tuple[Event, ...]
+    answers: tuple[AnswerReport, ...]
+    prompt_to_mask_s: tuple[float, ...]
+    "One for each query revision that got its first mask on this frame, seconds."
+
+
+class StreamSession:
+    """All that one stream remembers: its tracker's memory, its queries, what was asked and answered."""
+
+    def __init__(
+        self,
+        stream_id: StreamId,
+        make_tracker: Callable[[], Tracker],
+        ask: Callable[[Keyframe], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`ask` takes a keyframe to the grounder and returns at once; `clock` is Unix time in seconds."""
+        self._stream_id = stream_id
+        self._make_tracker = make_tracker
+        self._tracker = make_tracker()
+        self._ask = ask
+        self._clock = clock
+        self._policy = KeyframePolicy()
+        self._book = QueryBook()
+        self._desired: tuple[Query, ...] = ()
+        self._followed: dict[QueryId, Query] = {}
+        self._inbox: deque[Answer] = deque(maxlen=INBOX_CAPACITY)
+        self._failures: deque[Query] = deque(maxlen=INBOX_CAPACITY)
+        self._previous: tuple[Track, ...] = ()
+
+    def set_queries(self, queries: Sequence[Query]) -> None:
+        """What shall be followed from the next frame on. Any thread."""
+        self._desired = tuple(queries)
+
+    def hear(self, answers: Sequence[Answer]) -> None:
+        """Take in the grounder's answers. Any thread."""
+        self._inbox.extend(answers)
+
+    def hear_failure(self, queries: Sequence[Query]) -> None:
+        """Take in that these questions, as they were asked, will not be answered. Any thread."""
+        self._failures.extend(queries)
+
+    def query_statuses(self) -> tuple[QueryStatus, ...]:
+        """How each query stands. Any thread."""
+        return self._book.statuses()
+
+    def start_afresh(self) -> None:
+        """Forget what the tracker remembers and ask again; for a tracker that failed."""
+        self._tracker = self._make_tracker()
+        self._policy = KeyframePolicy()
+        self._inbox.clear()
+        self._failures.clear()
+        self._followed = {}
+
+    def step(self, frame: Frame, dropped: int) -> StepReport:
+        """Take in what is new, track the frame, ask if it is worth asking.
+
+        `dropped`: frames lost since the last step. Raises what the tracker raises; then call `start_afresh`.
+        """
+        started_s = self._clock()
+        self._follow_desired()
+        answers = self._take_answers(started_s)
+        tracks = tuple(self._tracker.step(frame, answers))
+        tracked_s = self._clock()
+        self._ask_if_due(frame, tracks, tracked_s)
+        published_s = self._clock()
+        firsts, reports = self._book.note(answers, tracks, published_s)
+        events = events_between(self._previous, tracks, self._stream_id, published_s)
+        self._previous = tracks
+        height, width = frame.size
+        result = FrameResult(
+            stream_id=self._stream_id,
+            frame_index=frame.index,
+            pts_s=frame.pts_s,
+            captured_s=frame.captured_s,
+            clock=frame.clock,
+            published_s=published_s,
+            width=width,
+            height=height,
+            dropped=dropped,
+            latency_s=Latency(frame.decode_s, tracked_s - started_s, published_s - frame.captured_s),
+            tracks=tracks,
+        )
+        return StepReport(result, events, reports, firsts)
+
+    def _follow_desired(self) -> None:
+        """Let go of queries that are gone; the tracker hears of new ones by their answers."""
+        desired = {query.query_id: query for query in self._desired}
+        if desired == self._followed:
+            return
+        for query_id in self._followed.keys() - desired.keys():
+            self._tracker.release(query_id)
+        self._followed = desired
+        self._policy.set_queries(tuple(desired.values()))
+        self._book.set_queries(tuple(desired.values()))
+
+    def _take_answers(self, now_s: float) -> list[Answer]:
+        """Answers to the words as they are now; those to removed queries and old revisions are dropped."""
+        failed = [one.query_id for one in _drain(self._failures) if self._is_current(one)]
+        self._policy.failed(failed, now_s)
+        self._book.failed(failed)
+        answers = [answer for answer in _drain(self._inbox) if self._is_current(answer)]
+        for answer in answers:
+            self._policy.answered(answer, now_s)
+        return answers
+
+    def _is_current(self, said: Query | Answer) -> bool:
+        query = self._followed.get(said.query_id)
+        return query is not None and query.revision == said.revision
+
+    def _ask_if_due(self, frame: Frame, tracks: tuple[Track, ...], now_s: float) -> None:
+        due = self._policy.due(tracks, now_s)
+        if due:
+            self._tracker.pin(frame.index)
+            self._ask(Keyframe(frame, due, now_s))
+
+
+def _drain(waiting: deque[T]) -> list[T]:
+    """Everything that waits, oldest first; what arrives meanwhile is left for the next time."""
+    return [waiting.popleft() for _ in range(len(waiting))]

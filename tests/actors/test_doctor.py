@@ -1,0 +1,43 @@
+"""What the doctor says of a machine."""
+
+import socket
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from actors.doctor import Check, Verdict, examine, is_healthy
+from streaming.settings import Settings
+
+
+def verdicts(settings: Settings) -> dict[str, Check]:
+    return {check.name: check for check in examine(settings)}
+
+
+def test_a_machine_that_runs_the_tests_has_what_the_service_stands_on(tmp_path: Path) -> None:
+    found = verdicts(Settings(state_dir=tmp_path, port=0))
+    for name in ("python", "torch", "redis", "port", "state_dir"):
+        assert found[name].verdict is Verdict.OK, found[name]
+
+
+def test_a_taken_port_is_said_but_does_not_count_as_broken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        checks = examine(Settings(state_dir=tmp_path, port=taken.getsockname()[1]))
+    port = next(check for check in checks if check.name == "port")
+    assert port.verdict is Verdict.MISSING
+    assert "already" in port.remedy
+
+
+def test_a_checkpoint_that_is_not_there_is_broken_and_says_what_to_do(tmp_path: Path) -> None:
+    found = verdicts(Settings(state_dir=tmp_path, model=str(tmp_path / "nowhere")))
+    assert found["checkpoint"].verdict is Verdict.BROKEN
+    assert "nowhere" in found["checkpoint"].found
+    assert not is_healthy(list(found.values()))
+
+
+def test_a_redis_that_does_not_answer_is_broken_and_keeps_its_password(tmp_path: Path) -> None:
+    url = SecretStr("redis://:hunter2@127.0.0.1:1/0")
+    found = verdicts(Settings(state_dir=tmp_path, redis_url=url))
+    assert found["redis"].verdict is Verdict.BROKEN
+    assert "hunter2" not in found["redis"].found + found["redis"].remedy
