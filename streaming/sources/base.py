@@ -103,6 +103,10 @@ class Source(ABC):
             status, reconnects=status.reconnects + reconnects, corrupt=status.corrupt + corrupt
         )
 
+    def _skip(self, pictures: int) -> None:
+        """Count pictures that were decoded and dropped before they became frames."""
+        self._status = replace(self._status, frames=self._status.frames + pictures)
+
     def _show(self, pixels: Pixels, pts_s: float, captured_s: float, decode_s: float) -> None:
         """Deliver the next picture; the first one after trouble makes the source LIVE."""
         index = self._status.frames

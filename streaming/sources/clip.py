@@ -12,8 +12,7 @@ from streaming.sources.timeline import TimeLine
 from streaming.vocabulary import StreamId
 
 FORMATS = (
-    "mov,mp4,m4a,3gp,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,"
-    "h264,hevc,yuv4mpegpipe,mjpeg,gif,mxf,nut"
+    "mov,mp4,m4a,3gp,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,h264,hevc,yuv4mpegpipe,mjpeg,gif,mxf,nut"
 )
 """FFmpeg's demuxers that read one file of video. Not among them: playlists and scripts (hls, dash, concat),
 which name other files, and `tty`, which makes a picture of any text."""

@@ -1,0 +1,366 @@
+"""Browsers publish (WHIP, RFC 9725) and watch (WHEP, draft-ietf-wish-whep), by aiortc.
+
+Both live on whatever asyncio loop their coroutines run on; pictures cross to and from threads by one-place
+slots. Candidates are host candidates at the addresses of the settings; the offer must hold the peer's own
+(no trickle).
+
+aiortc hands pictures over in a queue without a bound and lets one pile up behind a slow reader (aiortc #64,
+#1192), so `WhipIngest` empties it always, on the loop, and does its own dropping. Of an arriving picture
+`decode_s` is the conversion to RGB alone: aiortc does not say how long it decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc.mediastreams import MediaStreamError
+from numpy.typing import NDArray
+
+from streaming.errors import (
+    Conflict,
+    InvalidStream,
+    LimitReached,
+    NotFound,
+    ServiceUnavailable,
+    SourceError,
+    SourceStalled,
+    SourceUnavailable,
+)
+from streaming.latest import Latest
+from streaming.sources.base import STOP_TIMEOUT_S, Source
+from streaming.sources.live import Patience
+from streaming.sources.peer import accept, answer, new_connection, new_session_id, read_offer, shed_backlog
+from streaming.sources.pictures import TICK_S
+from streaming.sources.timeline import TimeLine
+from streaming.vocabulary import Frame, SourceState, StreamId
+
+log = logging.getLogger(__name__)
+
+RTP_CLOCK_HZ = 90_000
+CONNECT_TIMEOUT_S = 10.0
+"""A viewer that has not connected by then never will."""
+
+MAX_VIEWERS = 8
+"""Per stream: each costs an encoder, 3.3 ms of a core per 640x360 picture."""
+
+MAX_VIEW_SIZE = (1280, 720)
+"""(width, height) in pixels; larger pictures are sent smaller, to spare the encoder."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrived:
+    picture: av.VideoFrame
+    at_s: float
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    trouble: SourceError
+
+
+@dataclass(slots=True, eq=False)
+class _Publisher:
+    session_id: str
+    connection: RTCPeerConnection
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[None] | None = None
+
+
+class WhipIngest(Source):
+    """A stream that somebody publishes. It waits for a publisher, follows one at a time, and waits again.
+
+    `start` and `stop` may be called from any thread, the coroutines from one loop.
+    """
+
+    def __init__(self, stream_id: StreamId, ice_addresses: Sequence[str], patience: Patience) -> None:
+        super().__init__(stream_id)
+        self._ice_addresses = tuple(ice_addresses)
+        self._patience = patience
+        self._publisher: _Publisher | None = None
+        self._arrivals: Latest[_Arrived | _Left] = Latest()
+        self._time_line = TimeLine()
+        self._shown_session_id = ""
+
+    async def offer(self, sdp: str) -> tuple[str, str]:
+        """Let somebody publish: (session id, SDP answer).
+
+        Raises InvalidStream (an offer without video to send, or none we can answer), Conflict (somebody
+        publishes already), ServiceUnavailable (the stream is being removed). Cancelling it hangs up.
+        """
+        offer = read_offer(sdp)
+        if offer.video_direction not in ("sendonly", "sendrecv"):
+            raise InvalidStream("The offer does not send video.", remedy="Add a video track before offering.")
+        if self._stopping.is_set():
+            raise ServiceUnavailable("This stream is being removed.")
+        if self._publisher is not None:
+            raise Conflict(
+                f"Somebody publishes to {self.status.stream_id} already.",
+                remedy="End that session first, or use another stream.",
+            )
+        publisher = _Publisher(new_session_id(), new_connection(), asyncio.get_running_loop())
+        self._publisher = publisher
+        try:
+            await accept(publisher.connection, offer)
+            answer_sdp = await answer(publisher.connection, self._ice_addresses)
+        except BaseException:
+            self._publisher = None
+            await publisher.connection.close()
+            raise
+        receiver = _video_receiver(publisher.connection)
+        publisher.task = asyncio.create_task(self._follow(publisher, receiver))
+        return publisher.session_id, answer_sdp
+
+    async def end(self, session_id: str) -> None:
+        """The publisher leaves; returns when its connection is closed. Raises NotFound."""
+        publisher = self._publisher
+        if publisher is None or publisher.task is None or publisher.session_id != session_id:
+            raise NotFound(f"{self.status.stream_id} has no such WHIP session.", remedy="It may have ended.")
+        publisher.task.cancel()
+        await asyncio.wait([publisher.task])
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
+        """End the source and hang up on its publisher."""
+        self._stopping.set()
+        self._arrivals.close()
+        publisher = self._publisher
+        if publisher is not None and publisher.task is not None and not publisher.loop.is_closed():
+            publisher.loop.call_soon_threadsafe(publisher.task.cancel)
+        return super().stop(timeout_s)
+
+    async def _follow(self, publisher: _Publisher, receiver: RTCRtpReceiver) -> None:
+        """Take every picture as it comes, until the publisher leaves or falls silent."""
+        trouble: SourceError = SourceUnavailable("The publisher left.", remedy="Waiting for another.")
+        silence_s = self._patience.first_picture_s
+        try:
+            while True:
+                picture = await asyncio.wait_for(receiver.track.recv(), silence_s)
+                assert isinstance(picture, av.VideoFrame), "a video track gives video frames"
+                silence_s = self._patience.stall_s
+                self._arrivals.put(_Arrived(picture, time.time(), publisher.session_id))
+                if shed := shed_backlog(receiver):
+                    log.warning("source %s: decoder too slow, %d pictures shed", self.status.stream_id, shed)
+        except MediaStreamError:
+            log.info("source %s: the publisher left", self.status.stream_id)
+        except TimeoutError:
+            trouble = SourceStalled(
+                f"The publisher sent no picture for {silence_s:g} s.", remedy="Waiting for another."
+            )
+        finally:
+            await publisher.connection.close()
+            self._publisher = None
+            self._arrivals.put(_Left(trouble))
+
+    def _run(self) -> None:
+        self._become(SourceState.STARTING, "Waiting for a publisher.")
+        while not self._stopping.is_set():
+            taken = self._arrivals.take(TICK_S)
+            if taken is None:
+                continue
+            arrival, dropped = taken
+            self._skip(dropped)
+            if isinstance(arrival, _Left):
+                self._become(SourceState.RECONNECTING, str(arrival.trouble), arrival.trouble.code)
+            else:
+                self._show_arrived(arrival)
+
+    def _show_arrived(self, arrived: _Arrived) -> None:
+        if arrived.session_id != self._shown_session_id:
+            self._time_line.restart()
+            self._count(reconnects=int(bool(self._shown_session_id)))
+            self._shown_session_id = arrived.session_id
+        started_s = time.perf_counter()
+        pixels = np.ascontiguousarray(arrived.picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+        converted_s = time.perf_counter() - started_s
+        self._show(pixels, self._time_line.at(arrived.picture.time, arrived.at_s), arrived.at_s, converted_s)
+
+
+def _video_receiver(connection: RTCPeerConnection) -> RTCRtpReceiver:
+    return next(each.receiver for each in connection.getTransceivers() if each.kind == "video")
+
+
+class _View(MediaStreamTrack):
+    """The newest frame, for one viewer's encoder."""
+
+    kind = "video"
+
+    def __init__(self, converter: _Converter) -> None:
+        super().__init__()
+        self._converter = converter
+        self._frame: Frame | None = None
+        self._fresh = asyncio.Event()
+
+    def show(self, frame: Frame) -> None:
+        """Replace the frame that the encoder takes next; on the loop."""
+        self._frame = frame
+        self._fresh.set()
+
+    async def recv(self) -> av.VideoFrame:
+        """What aiortc's sender asks for whenever it can encode again."""
+        await self._fresh.wait()
+        self._fresh.clear()
+        assert self._frame is not None, "a frame comes before its event"
+        frame = self._frame
+        # Each encoder marks its own VideoFrame with what it made of it, so they share the planes only.
+        video = av.VideoFrame.from_ndarray(await self._converter.planes(frame), format="yuv420p")
+        video.pts, video.time_base = round(frame.pts_s * RTP_CLOCK_HZ), Fraction(1, RTP_CLOCK_HZ)
+        return video
+
+
+class _Converter:
+    """RGB to the encoders' planes, once per frame however many viewers there are."""
+
+    def __init__(self) -> None:
+        self._busy = asyncio.Lock()
+        self._frame: Frame | None = None
+        self._planes: NDArray[np.uint8] | None = None
+
+    async def planes(self, frame: Frame) -> NDArray[np.uint8]:
+        """(H * 3 / 2, W) uint8, YUV 4:2:0 planes, BT.601 limited, within `MAX_VIEW_SIZE`, H and W even."""
+        async with self._busy:
+            if self._planes is None or self._frame is not frame:
+                self._planes = await asyncio.to_thread(_to_planes, frame)
+                self._frame = frame
+            return self._planes
+
+
+def _to_planes(frame: Frame) -> NDArray[np.uint8]:
+    height, width = frame.size
+    scale = min(1.0, MAX_VIEW_SIZE[0] / width, MAX_VIEW_SIZE[1] / height)
+    even = [max(2, int(side * scale) // 2 * 2) for side in (width, height)]
+    picture = av.VideoFrame.from_ndarray(frame.pixels, format="rgb24")
+    return np.asarray(picture.reformat(even[0], even[1], "yuv420p").to_ndarray(), dtype=np.uint8)
+
+
+@dataclass(slots=True, eq=False)
+class _Viewer:
+    session_id: str
+    connection: RTCPeerConnection
+    view: _View
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    def leave(self) -> None:
+        """Wake whoever attends to this viewer: it is over."""
+        self.connected.set()
+        self.gone.set()
+
+
+class WhepOut:
+    """A stream's viewers. Nothing is converted or encoded while there is none.
+
+    `push` may be called from any thread; the coroutines from one loop, which the first offer decides.
+    """
+
+    def __init__(self, ice_addresses: Sequence[str], max_viewers: int = MAX_VIEWERS) -> None:
+        self._ice_addresses = tuple(ice_addresses)
+        self._max_viewers = max_viewers
+        self._viewers: dict[str, _Viewer] = {}
+        self._converter: _Converter | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._newest: Frame | None = None
+        self._waking = False
+
+    @property
+    def viewers(self) -> int:
+        """How many there are, those that are still connecting included."""
+        return len(self._viewers)
+
+    def push(self, frame: Frame) -> None:
+        """The frame to show next; a viewer's encoder that is busy skips to the newest. Never waits."""
+        self._newest = frame
+        if self._viewers and self._loop is not None and not self._waking:
+            self._waking = True
+            self._loop.call_soon_threadsafe(self._wake)
+
+    async def offer(self, sdp: str) -> tuple[str, str]:
+        """Let somebody watch: (session id, SDP answer).
+
+        Raises InvalidStream (an offer that takes no video, or none we can answer), LimitReached.
+        Cancelling it hangs up.
+        """
+        offer = read_offer(sdp)
+        if offer.video_direction not in ("recvonly", "sendrecv"):
+            raise InvalidStream("The offer takes no video.", remedy="Offer a video transceiver to receive.")
+        if len(self._viewers) >= self._max_viewers:
+            raise LimitReached(
+                f"This stream has its {self._max_viewers} viewers.", remedy="Close one of the others."
+            )
+        viewer = self._new_viewer()
+        try:
+            await accept(viewer.connection, offer)
+            answer_sdp = await answer(viewer.connection, self._ice_addresses)
+        except BaseException:
+            del self._viewers[viewer.session_id]
+            await viewer.connection.close()
+            raise
+        viewer.task = asyncio.create_task(self._attend(viewer))
+        if self._newest is not None:
+            viewer.view.show(self._newest)
+        return viewer.session_id, answer_sdp
+
+    async def end(self, session_id: str) -> None:
+        """The viewer leaves; returns when its connection is closed. Raises NotFound."""
+        viewer = self._viewers.get(session_id)
+        if viewer is None or viewer.task is None:
+            raise NotFound("There is no such WHEP session.", remedy="It may have ended.")
+        viewer.leave()
+        await asyncio.wait([viewer.task])
+
+    async def close(self) -> None:
+        """Hang up on every viewer."""
+        for viewer in list(self._viewers.values()):
+            viewer.leave()
+        tasks = [viewer.task for viewer in self._viewers.values() if viewer.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _new_viewer(self) -> _Viewer:
+        self._loop = asyncio.get_running_loop()
+        self._converter = self._converter or _Converter()
+        viewer = _Viewer(new_session_id(), new_connection(), _View(self._converter))
+        transceiver = viewer.connection.addTransceiver(viewer.view, direction="sendonly")
+        # VP8 alone: here it costs a quarter of H.264 to encode, and every browser plays it.
+        transceiver.setCodecPreferences(
+            [
+                codec
+                for codec in RTCRtpSender.getCapabilities("video").codecs
+                if codec.mimeType in ("video/VP8", "video/rtx")
+            ]
+        )
+
+        def changed() -> None:
+            if viewer.connection.connectionState == "connected":
+                viewer.connected.set()
+            elif viewer.connection.connectionState in ("failed", "closed"):
+                viewer.leave()
+
+        viewer.connection.on("connectionstatechange", changed)
+        self._viewers[viewer.session_id] = viewer
+        return viewer
+
+    async def _attend(self, viewer: _Viewer) -> None:
+        """Be there until the viewer leaves, vanishes or fails to come."""
+        try:
+            await asyncio.wait_for(viewer.connected.wait(), CONNECT_TIMEOUT_S)
+            await viewer.gone.wait()
+        except TimeoutError:
+            log.info("whep: a viewer did not connect within %g s", CONNECT_TIMEOUT_S)
+        finally:
+            del self._viewers[viewer.session_id]
+            await viewer.connection.close()
+
+    def _wake(self) -> None:
+        self._waking = False
+        if self._newest is not None:
+            for viewer in self._viewers.values():
+                viewer.view.show(self._newest)
