@@ -1,0 +1,78 @@
+"""How well a mask fits: J, F and J&F as DAVIS defines them, and a streaming mean.
+
+Sources: Perazzi et al., CVPR 2016; davischallenge/davis2017-evaluation `db_eval_iou`, `db_eval_boundary`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.vocabulary import Mask
+
+BOUNDARY_TOLERANCE = 0.008
+"Of the picture's diagonal: how far a boundary pixel may be off."
+
+
+def region_j(found: Mask, true: Mask) -> float:
+    """J: intersection over union, 0..1; 1 where both are empty."""
+    either = int(np.count_nonzero(found | true))
+    return int(np.count_nonzero(found & true)) / either if either else 1.0
+
+
+def boundary_f(found: Mask, true: Mask) -> float:
+    """F: harmonic mean of boundary precision and recall, 0..1, within `BOUNDARY_TOLERANCE`."""
+    found_edge, true_edge = _boundary(found), _boundary(true)
+    if not found_edge.any() and not true_edge.any():
+        return 1.0
+    if not found_edge.any() or not true_edge.any():
+        return 0.0
+    reach = math.ceil(BOUNDARY_TOLERANCE * math.hypot(*found.shape))
+    precision = float((_widened(true_edge, reach) & found_edge).sum() / found_edge.sum())
+    recall = float((_widened(found_edge, reach) & true_edge).sum() / true_edge.sum())
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def j_and_f(found: Mask, true: Mask) -> float:
+    """The mean of J and F of one mask."""
+    return (region_j(found, true) + boundary_f(found, true)) / 2
+
+
+@dataclass(slots=True)
+class Mean:
+    """A mean that needs no list."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> None:
+        """Take in one more value."""
+        self.total += value
+        self.count += 1
+
+    @property
+    def value(self) -> float:
+        """NaN of nothing."""
+        return self.total / self.count if self.count else math.nan
+
+
+def _boundary(mask: Mask) -> NDArray[np.bool_]:
+    """Pixels whose right, lower or lower-right neighbour differs: one pixel wide (DAVIS' `_seg2bmap`)."""
+    padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
+    right, below, across = padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+    edge: NDArray[np.bool_] = (mask ^ right) | (mask ^ below) | (mask ^ across)
+    # The last row and column know their neighbours on one side only, the corner none.
+    edge[-1, :] = mask[-1, :] ^ right[-1, :]
+    edge[:, -1] = mask[:, -1] ^ below[:, -1]
+    edge[-1, -1] = False
+    return edge
+
+
+def _widened(edge: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    offset = np.arange(-reach, reach + 1)
+    disk = (offset[:, None] ** 2 + offset[None, :] ** 2 <= reach**2).astype(np.uint8)
+    return np.asarray(cv2.dilate(edge.astype(np.uint8), disk), dtype=np.bool_)
