@@ -54,7 +54,7 @@ class Judge:
         self._asked[query.query_id, query.revision] = query
 
     def see(self, result: FrameResult, clip_frame: int | None) -> None:
-        """Take a result; `clip_frame` is the clip's picture that it is about, None where that is not known."""
+        """Take a result; `clip_frame` is the clip's picture that it is about, None if that is not known."""
         self._first_s = self._first_s or result.published_s
         self._last_s = result.published_s
         self._ages_s.append(result.latency_s.total)

@@ -1,0 +1,125 @@
+"""`saccade watch`: a stream's tracks and events in the terminal, or its messages as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from streaming.errors import NotFound, SaccadeError, ServiceUnavailable, Unauthorised
+
+EVENTS_SHOWN = 8
+_MESSAGE_BYTES = 4 << 20
+_NOT_FOUND = 4404
+"The feed's close code for a stream that is not there (any more)."
+
+
+class Board:
+    """What the terminal shows: the newest frame's tracks and the last events. Pure."""
+
+    def __init__(self, stream_id: str) -> None:
+        self._stream_id = stream_id
+        self._frame: dict[str, Any] = {}
+        self._notes: deque[str] = deque(maxlen=EVENTS_SHOWN)
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Take in one message of the feed, by its schema."""
+        kind = str(message.get("schema", "")).partition("/")[0]
+        if kind == "saccade.frame":
+            self._frame = message
+        elif kind == "saccade.event":
+            about = message.get("after") or message.get("before") or {}
+            what = f"{about.get('phrase', '')} {about.get('state', '')}"
+            self._notes.append(f"{message['type']:6} #{message['track_id']} {what}")
+        elif kind == "saccade.answer":
+            self._notes.append(f"answer {message['text']}")
+        elif kind == "saccade.error":
+            self._notes.append(f"error  {message['message']}")
+
+    def render(self) -> Group:
+        """As something rich can draw."""
+        table = Table("id", "phrase", "state", "score", "box (px)", box=None, pad_edge=False)
+        for track in self._frame.get("tracks", []):
+            box = track["box_px"]
+            where = " ".join(f"{edge:.0f}" for edge in box) if box else ""
+            table.add_row(
+                str(track["track_id"]), track["phrase"], track["state"], f"{track['score']:.2f}", where
+            )
+        return Group(self._headline(), table, *(Text(note, style="dim") for note in self._notes))
+
+    def _headline(self) -> Text:
+        if not self._frame:
+            return Text(f"{self._stream_id}: waiting for frames ...", style="bold")
+        age_ms = 1000 * self._frame["latency_s"]["total"]
+        return Text(
+            f"{self._stream_id}: frame {self._frame['frame_index']}, {age_ms:.0f} ms old, "
+            f"{self._frame['dropped']} dropped before it",
+            style="bold",
+        )
+
+
+Show = Callable[[ClientConnection], Awaitable[None]]
+
+
+async def watch_stream(server: str, token: str | None, stream_id: str, show: Show) -> None:
+    """Give the feed to `show` until it ends or is cancelled.
+
+    Raises NotFound, Unauthorised, ServiceUnavailable.
+    """
+    feed = connect(
+        f"ws{server.removeprefix('http')}/v1/streams/{stream_id}/feed",
+        additional_headers={"Authorization": f"Bearer {token}"} if token else {},
+        subprotocols=[Subprotocol("saccade")],
+        max_size=_MESSAGE_BYTES,
+        proxy=None,
+    )
+    try:
+        async with feed as connection:
+            await show(connection)
+    except InvalidStatus as exc:
+        raise _refusal(exc.response.status_code, stream_id) from exc
+    except ConnectionClosed as exc:
+        code = exc.rcvd.code if exc.rcvd else None
+        raise _refusal(404 if code == _NOT_FOUND else 503, stream_id) from exc
+    except (OSError, InvalidHandshake) as exc:
+        raise ServiceUnavailable(
+            f"No service answers at {server}.",
+            remedy="Start one with `saccade up`, or name it with --server.",
+        ) from exc
+
+
+async def print_lines(feed: ClientConnection) -> None:
+    """One JSON message a line on stdout."""
+    async for message in feed:
+        print(message if isinstance(message, str) else message.decode(), flush=True)
+
+
+async def draw_board(feed: ClientConnection, board: Board, console: Console) -> None:
+    """A table in the terminal that stays in place."""
+    with Live(board.render(), console=console, auto_refresh=False, transient=True) as live:
+        shown_s = 0.0
+        async for message in feed:
+            board.take(json.loads(message))
+            now_s = asyncio.get_running_loop().time()
+            # A terminal read by people: ten pictures a second are plenty.
+            if now_s - shown_s >= 0.1:
+                shown_s = now_s
+                live.update(board.render(), refresh=True)
+
+
+def _refusal(status: int, stream_id: str) -> SaccadeError:
+    if status == 404:
+        return NotFound(f"There is no stream {stream_id}.", remedy="See `saccade stream list`.")
+    if status in (401, 403):
+        return Unauthorised("The service wants a token.", remedy="Set SACCADE_API_TOKEN.")
+    return ServiceUnavailable("The feed ended.", remedy="Is the service still running?")
