@@ -48,6 +48,9 @@ RTP_CLOCK_HZ = 90_000
 CONNECT_TIMEOUT_S = 10.0
 """A viewer that has not connected by then never will."""
 
+REPEAT_S = 0.5
+"""Without a new frame for this long, the last one is sent again."""
+
 MAX_VIEWERS = 8
 """Per stream: each costs an encoder, 3.3 ms of a core per 640x360 picture."""
 
@@ -73,6 +76,12 @@ class _Publisher:
     connection: RTCPeerConnection
     loop: asyncio.AbstractEventLoop
     task: asyncio.Task[None] | None = None
+    closing: bool = False
+
+    def hang_up(self) -> None:
+        """End its task, which closes the connection, unless it is at that already; on its loop."""
+        if self.task is not None and not self.closing:
+            self.task.cancel()
 
 
 class WhipIngest(Source):
@@ -124,7 +133,7 @@ class WhipIngest(Source):
         publisher = self._publisher
         if publisher is None or publisher.task is None or publisher.session_id != session_id:
             raise NotFound(f"{self.status.stream_id} has no such WHIP session.", remedy="It may have ended.")
-        publisher.task.cancel()
+        publisher.hang_up()
         await asyncio.wait([publisher.task])
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
@@ -132,8 +141,8 @@ class WhipIngest(Source):
         self._stopping.set()
         self._arrivals.close()
         publisher = self._publisher
-        if publisher is not None and publisher.task is not None and not publisher.loop.is_closed():
-            publisher.loop.call_soon_threadsafe(publisher.task.cancel)
+        if publisher is not None and not publisher.loop.is_closed():
+            publisher.loop.call_soon_threadsafe(publisher.hang_up)
         return super().stop(timeout_s)
 
     async def _follow(self, publisher: _Publisher, receiver: RTCRtpReceiver) -> None:
@@ -155,6 +164,7 @@ class WhipIngest(Source):
                 f"The publisher sent no picture for {silence_s:g} s.", remedy="Waiting for another."
             )
         finally:
+            publisher.closing = True
             await publisher.connection.close()
             self._publisher = None
             self._arrivals.put(_Left(trouble))
@@ -197,6 +207,7 @@ class _View(MediaStreamTrack):
         self._converter = converter
         self._frame: Frame | None = None
         self._fresh = asyncio.Event()
+        self._time_line = TimeLine()
 
     def show(self, frame: Frame) -> None:
         """Replace the frame that the encoder takes next; on the loop."""
@@ -205,14 +216,23 @@ class _View(MediaStreamTrack):
 
     async def recv(self) -> av.VideoFrame:
         """What aiortc's sender asks for whenever it can encode again."""
-        await self._fresh.wait()
-        self._fresh.clear()
-        assert self._frame is not None, "a frame comes before its event"
-        frame = self._frame
+        frame = await self._next()
         # Each encoder marks its own VideoFrame with what it made of it, so they share the planes only.
         video = av.VideoFrame.from_ndarray(await self._converter.planes(frame), format="yuv420p")
-        video.pts, video.time_base = round(frame.pts_s * RTP_CLOCK_HZ), Fraction(1, RTP_CLOCK_HZ)
+        pts_s = self._time_line.at(frame.pts_s, time.monotonic())
+        video.pts, video.time_base = round(pts_s * RTP_CLOCK_HZ), Fraction(1, RTP_CLOCK_HZ)
         return video
+
+    async def _next(self) -> Frame:
+        while True:
+            try:
+                await asyncio.wait_for(self._fresh.wait(), REPEAT_S)
+            except TimeoutError:
+                # A stream that stands still: whoever lost a packet, or came just now, needs a picture too.
+                log.debug("whep: repeating the last frame")
+            self._fresh.clear()
+            if self._frame is not None:
+                return self._frame
 
 
 class _Converter:
