@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
+
+from engines.masks import encode_mask
 from streaming.checks import check_query_text, check_stream_id, shown
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
 from streaming.status import QueryState, QueryStatus, Session, StreamStatus
-from streaming.vocabulary import Query, QueryId, QueryKind, SourceState, StreamId, StreamSpec
+from streaming.vocabulary import (
+    Answer,
+    Clock,
+    Frame,
+    Keyframe,
+    Pixels,
+    Prompt,
+    Query,
+    QueryId,
+    QueryKind,
+    SourceState,
+    StreamId,
+    StreamSpec,
+    Track,
+    TrackId,
+    TrackState,
+)
 
 
 class MemoryControl:
@@ -152,3 +171,115 @@ class MemoryControl:
         if (stream_id, session_id) not in self.sessions[protocol]:
             raise NotFound("There is no such session; it may have ended.")
         self.sessions[protocol].discard((stream_id, session_id))
+
+
+RED, BLUE = (220, 30, 30), (30, 30, 220)
+
+
+def square_picture(centre: tuple[int, int], rgb: tuple[int, int, int] = RED, side: int = 16) -> Pixels:
+    """(48, 64, 3) RGB, grey, with one coloured square around `centre` (x, y)."""
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    x, y = centre
+    picture[max(0, y - side // 2) : y + side // 2, max(0, x - side // 2) : x + side // 2] = rgb
+    return picture
+
+
+def frame_of(pixels: Pixels, index: int, stream_id: str = "s", fps: float = 30.0) -> Frame:
+    """A frame at its time on the media's own clock, captured at the same."""
+    return Frame(StreamId(stream_id), index, pixels, index / fps, index / fps, Clock.ARRIVAL)
+
+
+def colour_logits(pixels: Pixels, word: str) -> np.ndarray:
+    """(1, H, W) float32: above 0 where a picture has the colour that the words name."""
+    wanted = np.array(BLUE if "blue" in word else RED, int)
+    distance = np.abs(pixels.astype(int) - wanted).max(axis=2)
+    return (40 - distance)[None].astype(np.float32)
+
+
+class ColourGrounder:
+    """A `Grounder` that knows red and blue, and says what is not there. A word "crash" makes it fail."""
+
+    def __init__(self) -> None:
+        self.keyframes: list[Keyframe] = []
+
+    def ground(self, keyframe: Keyframe) -> list[Answer]:
+        self.keyframes.append(keyframe)
+        return [self._answer(keyframe.frame, query) for query in keyframe.queries]
+
+    def _answer(self, frame: Frame, query: Query) -> Answer:
+        if "crash" in query.text:
+            raise RuntimeError("the model fell over")
+        logits = colour_logits(frame.pixels, query.text)
+        found = bool((logits > 0).any())
+        prompts = (Prompt(query.text, np.zeros(4, np.float32), 0.9),) if found else ()
+        text = "Sure, [SEG]." if found else f"I cannot see {query.text}."
+        return Answer(
+            frame.stream_id,
+            query.query_id,
+            query.revision,
+            frame.index,
+            text,
+            prompts,
+            logits[: len(prompts)],
+            0.01,
+        )
+
+
+class ColourTracker:
+    """A `Tracker` that follows colours: one track per query, masks found afresh on every frame.
+
+    Keeps the contract of late answers: one about a frame that was not pinned is ignored. A picture that is
+    black all over makes it fail.
+    """
+
+    def __init__(self) -> None:
+        self.pins: list[int] = []
+        self.released: list[QueryId] = []
+        self._tracks: dict[QueryId, Track] = {}
+        self._words: dict[QueryId, str] = {}
+        self._ids = count(1)
+
+    def step(self, frame: Frame, answers: Sequence[Answer] = ()) -> list[Track]:
+        if not frame.pixels.any():
+            raise RuntimeError("a black picture")
+        for answer in answers:
+            if answer.prompts and answer.keyframe_index in self.pins:
+                self._begin(answer)
+        ended = [
+            replace(self._tracks.pop(query_id), state=TrackState.ENDED, mask=None, box_px=None)
+            for query_id in self.released
+            if query_id in self._tracks
+        ]
+        self.released.clear()
+        self._tracks = {key: self._follow(track, frame) for key, track in self._tracks.items()}
+        return [*self._tracks.values(), *ended]
+
+    def pin(self, frame_index: int) -> None:
+        self.pins.append(frame_index)
+
+    def release(self, query_id: QueryId) -> None:
+        self.released.append(query_id)
+
+    def _begin(self, answer: Answer) -> None:
+        old = self._tracks.get(answer.query_id)
+        track_id = old.track_id if old else TrackId(next(self._ids))
+        self._words[answer.query_id] = answer.prompts[0].phrase
+        self._tracks[answer.query_id] = Track(
+            track_id,
+            answer.query_id,
+            answer.revision,
+            answer.prompts[0].phrase,
+            TrackState.ACTIVE,
+            1.0,
+            None,
+            None,
+            answer.keyframe_index,
+        )
+
+    def _follow(self, track: Track, frame: Frame) -> Track:
+        mask = colour_logits(frame.pixels, self._words[track.query_id])[0] > 0
+        if not mask.any():
+            return replace(track, state=TrackState.LOST, mask=None, box_px=None)
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+        return replace(track, state=TrackState.ACTIVE, mask=encode_mask(mask), box_px=box)

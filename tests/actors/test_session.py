@@ -1,0 +1,205 @@
+"""One stream's line, with small real engines and a clock of our own."""
+
+import pytest
+
+from actors.session import StreamSession
+from streaming.events import EventType
+from streaming.status import QueryState
+from streaming.vocabulary import Keyframe, Query, QueryId, StreamId, TrackState
+from tests.doubles import BLUE, RED, ColourGrounder, ColourTracker, frame_of, square_picture
+
+STREAM = StreamId("s")
+
+
+class Line:
+    """A session, the grounder's side trip by hand, and a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.asked: list[Keyframe] = []
+        self.trackers: list[ColourTracker] = []
+        self.grounder = ColourGrounder()
+        self.session = StreamSession(STREAM, self._tracker, self.asked.append, lambda: self.now_s)
+        self.index = -1
+
+    def _tracker(self) -> ColourTracker:
+        self.trackers.append(ColourTracker())
+        return self.trackers[-1]
+
+    def want(self, *queries: tuple[str, str, int]) -> None:
+        self.session.set_queries(
+            [
+                Query(QueryId(key), STREAM, text, revision=revision, accepted_s=self.now_s)
+                for key, text, revision in queries
+            ]
+        )
+
+    def step(self, *, rgb: tuple[int, int, int] = RED, dropped: int = 0):
+        self.index += 1
+        self.now_s += 1 / 30
+        return self.session.step(
+            frame_of(square_picture((20 + self.index % 30, 20), rgb), self.index), dropped
+        )
+
+    def answer(self) -> None:
+        for keyframe in self.asked:
+            self.session.hear(self.grounder.ground(keyframe))
+        self.asked.clear()
+
+
+def test_without_queries_frames_are_published_and_nobody_is_asked() -> None:
+    line = Line()
+    report = line.step(dropped=3)
+    assert (report.result.tracks, report.result.dropped, report.result.width) == ((), 3, 64)
+    assert line.asked == []
+
+
+def test_a_new_query_is_asked_about_the_very_next_frame_which_is_pinned() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    assert [keyframe.frame.index for keyframe in line.asked] == [0]
+    assert line.trackers[0].pins == [0]
+
+
+@pytest.mark.parametrize("late", [0, 1, 7])
+def test_an_answer_that_comes_k_frames_late_gives_a_mask_on_the_current_frame(late: int) -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    for _ in range(late):
+        assert line.step().result.tracks == ()
+    line.answer()
+    report = line.step()
+    (track,) = report.result.tracks
+    assert track.keyframe_index == 0
+    assert track.box_px is not None and track.box_px[0] == 20 + line.index - 8
+    assert report.prompt_to_mask_s == pytest.approx([(late + 2) / 30])
+    assert [event.type for event in report.events] == [EventType.NEW]
+    assert [answer.prompt_to_mask_s for answer in report.answers] == pytest.approx([(late + 2) / 30])
+
+
+def test_a_frame_never_waits_for_the_grounder() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    results = [line.step().result.frame_index for _ in range(20)]
+    assert results == list(range(20))
+
+
+def test_what_is_not_there_is_an_answer_and_no_mask() -> None:
+    line = Line()
+    line.want(("q", "the blue square", 1))
+    line.step()
+    line.answer()
+    report = line.step()
+    assert report.result.tracks == ()
+    assert [answer.text for answer in report.answers] == ["I cannot see the blue square."]
+    (status,) = line.session.query_statuses()
+    assert (status.state, status.presence) == (QueryState.ABSENT, None)
+
+
+def test_what_was_refused_is_found_when_it_comes() -> None:
+    line = Line()
+    line.want(("q", "the blue square", 1))
+    for _ in range(60):
+        report = line.step(rgb=RED)
+        line.answer()
+    assert report.result.tracks == ()
+    for _ in range(75):
+        report = line.step(rgb=BLUE)
+        line.answer()
+    assert [track.state for track in report.result.tracks] == [TrackState.ACTIVE]
+
+
+def test_an_edit_keeps_the_track_until_the_new_answer_and_its_id_after() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    line.answer()
+    before = line.step().result.tracks
+    line.want(("q", "the red thing", 2))
+    meanwhile = line.step().result.tracks
+    assert [(track.track_id, track.revision) for track in meanwhile] == [(before[0].track_id, 1)]
+    line.answer()
+    after = line.step().result.tracks
+    assert [(track.track_id, track.revision) for track in after] == [(before[0].track_id, 2)]
+
+
+def test_an_answer_to_words_that_were_edited_is_dropped() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    old = line.asked.pop()
+    line.want(("q", "the blue square", 2))
+    line.step()
+    line.session.hear(line.grounder.ground(old))
+    assert line.step().result.tracks == ()
+
+
+def test_a_failure_of_words_that_were_edited_does_not_delay_the_new_ones() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    old = line.asked.pop()
+    line.want(("q", "the red thing", 2))
+    line.step()
+    line.session.hear_failure(old.queries)
+    line.step()
+    assert [keyframe.queries[0].revision for keyframe in line.asked] == [2]
+
+
+def test_a_removed_query_ends_its_track_once() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    line.answer()
+    line.step()
+    line.want()
+    report = line.step()
+    assert [track.state for track in report.result.tracks] == [TrackState.ENDED]
+    assert [event.type for event in report.events] == [EventType.END]
+    assert line.step().result.tracks == ()
+
+
+def test_a_question_that_failed_is_said_and_asked_again() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    line.session.hear_failure(line.asked.pop().queries)
+    line.step()
+    assert [status.state for status in line.session.query_statuses()] == [QueryState.FAILED]
+    for _ in range(15):
+        line.step()
+    line.answer()
+    assert len(line.step().result.tracks) == 1
+
+
+def test_after_a_failure_the_session_starts_afresh_and_asks_again() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    line.answer()
+    line.step()
+    with pytest.raises(RuntimeError, match="black"):
+        line.session.step(frame_of(square_picture((0, 0)) * 0, 99), 0)
+    line.session.start_afresh()
+    line.step()
+    assert len(line.trackers) == 2
+    line.answer()
+    assert len(line.step().result.tracks) == 1
+
+
+def test_an_inbox_nobody_empties_stays_bounded() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    answers = line.grounder.ground(line.asked[0])
+    for _ in range(1_000):
+        line.session.hear(answers)
+    assert len(line.session._inbox) <= 64
+
+
+def test_latencies_are_measured_from_capture_to_publication() -> None:
+    line = Line()
+    result = line.step().result
+    assert result.latency_s.total == pytest.approx(result.published_s - result.captured_s)
