@@ -123,8 +123,8 @@ class FeedHub:
 
     async def _pump(self, stream_id: StreamId) -> None:
         viewers = self._viewers[stream_id]
-        tail = self._reader.tail(stream_id)
         try:
+            tail = self._reader.tail(stream_id)
             while True:
                 try:
                     messages = await tail.read()

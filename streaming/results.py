@@ -9,6 +9,7 @@ StoreUnavailable here; a URL's password is never in a message or a log line.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -348,10 +349,13 @@ class Tail:
             with _translated(self._redis):
                 if not self._sure:
                     await self._find_place()
-                return await self._read()
+                found = await self._read()
         except StoreUnavailable:
             self._sure = False
             raise
+        finally:
+            _stay_cancelled()
+        return found
 
     async def _find_place(self) -> None:
         """Start at the end; after a pause go on, but not behind the end of a Redis that came back emptier."""
@@ -372,6 +376,13 @@ class Tail:
             self._after[key] = EntryId.parse(entries[-1][0].decode())
             found += [_stored(self._channel_of[key], entry) for entry in entries]
         return found
+
+
+def _stay_cancelled() -> None:
+    """Raise CancelledError if this task was cancelled: redis-py 8.1 swallows it while it connects."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _stored(channel: Channel, entry: Any) -> Stored:

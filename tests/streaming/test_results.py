@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -383,3 +384,15 @@ async def test_a_tail_is_not_stuck_behind_a_redis_that_came_back_younger(own_red
         client.xadd(key, {"data": b"{}"}, id="1000-0")
         assert [one.entry_id for one in await tail.read()] == ["1000-0"]
     await reader.close()
+
+
+async def test_a_tail_that_is_cancelled_at_any_moment_ends(redis_server: StoreServer) -> None:
+    for steps in range(4, 30, 2):
+        reader = ResultReader(redis_server.url)
+        reading = asyncio.create_task(reader.tail(GATE).read())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await reader.close()

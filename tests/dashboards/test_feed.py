@@ -1,0 +1,181 @@
+"""Redis is read once per stream; a slow viewer loses frames and costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+import redis
+import websockets.asyncio.client as ws
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from dashboards.feed import FeedHub, Viewer
+from streaming.errors import LimitReached, ServiceUnavailable
+from streaming.results import Channel, ResultReader, ResultWriter, Stored
+from streaming.store_server import StoreServer
+from streaming.vocabulary import StreamId
+from tests.served import Service, frame
+
+GATE = StreamId("feed-gate")
+
+
+def stored(channel: Channel, number: int) -> Stored:
+    return Stored(channel, f"{number}-0", str(number).encode())
+
+
+async def test_a_viewer_gets_its_notes_in_order_and_the_newest_frame() -> None:
+    viewer = Viewer()
+    for number in range(5):
+        viewer.offer(stored(Channel.FRAMES, number))
+        viewer.offer(stored(Channel.EVENTS, 10 + number))
+    assert await viewer.take() == [b"10", b"11", b"12", b"13", b"14", b"4"]
+    assert viewer.lost == 4
+
+
+async def test_a_viewer_that_never_reads_holds_one_frame_and_a_hundred_notes() -> None:
+    viewer = Viewer()
+    for number in range(10_000):
+        viewer.offer(stored(Channel.FRAMES, number))
+        viewer.offer(stored(Channel.ERRORS, number))
+    assert len(await viewer.take()) == 101
+    assert viewer.lost == 9_999 + 9_900
+
+
+async def test_a_viewer_waits_for_something_and_loses_nothing_when_cancelled() -> None:
+    viewer = Viewer()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(viewer.take(), 0.01)
+    viewer.offer(stored(Channel.FRAMES, 1))
+    assert await viewer.take() == [b"1"]
+
+
+async def test_a_viewer_of_a_feed_that_ended_is_told() -> None:
+    viewer = Viewer()
+    viewer.close()
+    with pytest.raises(ServiceUnavailable, match="The feed has ended"):
+        await viewer.take()
+
+
+async def test_many_viewers_of_a_stream_read_redis_once(redis_server: StoreServer) -> None:
+    reader = ResultReader(redis_server.url)
+    hub = FeedHub(reader)
+    with redis.Redis.from_url(redis_server.url.get_secret_value()) as client:
+        async with contextlib.AsyncExitStack() as stack:
+            viewers = [await stack.enter_async_context(hub.watch(GATE)) for _ in range(20)]
+            await told(viewers, redis_server)
+            names = [one["name"] for one in client.client_list()]
+            assert names.count("saccade-reader") == 1
+            assert hub.viewer_count == 20
+    assert hub.viewer_count == 0
+    await reader.close()
+
+
+async def told(viewers: list[Viewer], server: StoreServer) -> None:
+    """Publish until each viewer has got something: a feed starts at the end of what Redis holds."""
+    writer = ResultWriter(server.url, frames_maxlen=100, notes_maxlen=100)
+    takes = [asyncio.create_task(viewer.take()) for viewer in viewers]
+    for index in range(500):
+        writer.publish(frame(GATE, index))
+        _, waiting = await asyncio.wait(takes, timeout=0.01)
+        if not waiting:
+            break
+    await asyncio.to_thread(writer.close)
+    assert all(b"saccade.frame/1" in take.result()[0] for take in takes)
+
+
+async def test_nothing_is_read_when_nobody_watches_and_reading_starts_again(
+    redis_server: StoreServer,
+) -> None:
+    reader = ResultReader(redis_server.url)
+    hub = FeedHub(reader)
+    for _ in range(2):
+        async with hub.watch(GATE) as viewer:
+            await told([viewer], redis_server)
+        assert [task for task in asyncio.all_tasks() if task.get_name().startswith("feed")] == []
+    await reader.close()
+
+
+async def test_a_feed_goes_on_when_redis_comes_back(own_redis: StoreServer) -> None:
+    reader = ResultReader(own_redis.url)
+    hub = FeedHub(reader)
+    async with hub.watch(GATE) as viewer:
+        await told([viewer], own_redis)
+        await asyncio.to_thread(own_redis.restart)
+        await told([viewer], own_redis)
+    await reader.close()
+
+
+async def test_at_the_limit_the_next_viewer_is_refused(
+    redis_server: StoreServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboards.feed.MAX_VIEWERS", 1)
+    reader = ResultReader(redis_server.url)
+    hub = FeedHub(reader)
+    async with hub.watch(GATE):
+        with pytest.raises(LimitReached):
+            await hub.watch(GATE).__aenter__()
+    async with hub.watch(GATE):
+        assert hub.viewer_count == 1
+    await reader.close()
+
+
+async def test_closing_the_hub_tells_its_viewers(redis_server: StoreServer) -> None:
+    reader = ResultReader(redis_server.url)
+    hub = FeedHub(reader)
+    async with hub.watch(GATE) as viewer:
+        await asyncio.sleep(0)
+        await hub.close()
+        with pytest.raises(ServiceUnavailable):
+            await viewer.take()
+    await reader.close()
+
+
+async def test_a_feed_that_broke_is_begun_anew_for_the_next_viewer(
+    redis_server: StoreServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = ResultReader(redis_server.url)
+    hub = FeedHub(reader)
+
+    def broken(stream_id: StreamId) -> None:
+        raise KeyError(stream_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "tail", broken)
+        async with hub.watch(GATE) as viewer:
+            with pytest.raises(ServiceUnavailable):
+                await viewer.take()
+    async with hub.watch(GATE) as viewer:
+        await told([viewer], redis_server)
+    await reader.close()
+
+
+async def test_the_feed_brings_results_as_they_come(service: Service) -> None:
+    await service.add("fed")
+    writer = ResultWriter(service.redis_url, frames_maxlen=100, notes_maxlen=100)
+    async with ws.connect(service.feed_url("fed"), subprotocols=[Subprotocol("saccade")]) as viewer:
+        assert viewer.subprotocol == "saccade"
+        seen = []
+        for index in range(1_000):
+            writer.publish(frame("fed", index))
+            with contextlib.suppress(TimeoutError):
+                seen.append(json.loads(await asyncio.wait_for(viewer.recv(), 0.01))["frame_index"])
+            if len(seen) == 20:
+                break
+    await asyncio.to_thread(writer.close)
+    assert len(seen) == 20
+    assert seen == sorted(set(seen))
+
+
+async def test_a_feed_ends_when_its_stream_is_removed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboards.feed._SILENCE_S", 0.05)
+    await service.add("short")
+    async with ws.connect(service.feed_url("short")) as viewer:
+        await service.http.delete("/v1/streams/short")
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(viewer.recv(), 5)
+        assert viewer.close_code == 4404

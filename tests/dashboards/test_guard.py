@@ -1,0 +1,161 @@
+"""The door: hosts, origins, tokens, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import websockets.asyncio.client as ws
+from pydantic import SecretStr
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin, Subprotocol
+
+from dashboards.guard import Asked, Rules
+from streaming.settings import Settings
+from streaming.store_server import StoreServer
+from tests.served import AUTH, TOKEN, Service, is_problem, serve
+
+
+async def test_a_body_above_the_limit_is_refused_however_it_is_sent(service: Service) -> None:
+    big = b"x" * 70_000
+    assert is_problem(await service.http.post("/v1/streams", content=big), 413, "too_large")
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for _ in range(70):
+            yield b"x" * 1_000
+
+    assert is_problem(await service.http.post("/v1/streams", content=in_pieces()), 413, "too_large")
+
+
+async def test_without_the_token_one_may_look_and_change_nothing(service: Service) -> None:
+    await service.add("gate")
+    assert (await service.stranger.get("/v1/streams")).status_code == 200
+    refused = await service.stranger.post("/v1/streams", json={"stream_id": "x", "url": "rtsp://x/"})
+    assert is_problem(refused, 401, "unauthorised")
+    assert refused.headers["www-authenticate"].startswith("Bearer")
+    wrong = await service.stranger.delete("/v1/streams/gate", headers={"Authorization": "Bearer wrong"})
+    assert is_problem(wrong, 401, "unauthorised")
+    assert (await service.http.get("/v1/streams/gate")).status_code == 200
+
+
+async def test_a_name_that_is_not_ours_is_not_answered(service: Service) -> None:
+    rebound = await service.http.get("/v1/streams", headers={"Host": "evil.example"})
+    assert is_problem(rebound, 421, "wrong_host")
+
+
+async def test_another_sites_page_may_not_ask(service: Service) -> None:
+    foreign = await service.http.get("/v1/streams", headers={"Origin": "https://evil.example"})
+    assert is_problem(foreign, 403, "foreign_origin")
+    own = await service.http.get("/v1/streams", headers={"Origin": service.url})
+    assert own.status_code == 200
+
+
+async def test_every_answer_carries_the_security_headers(service: Service) -> None:
+    for path in ("/", "/v1/streams", "/nothing"):
+        headers = (await service.http.get(path)).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+    assert (await service.http.get("/v1/streams")).headers["cache-control"] == "no-store"
+
+
+async def test_another_sites_page_gets_no_feed(service: Service) -> None:
+    await service.add("fed")
+    with pytest.raises(InvalidStatus) as refused:
+        await ws.connect(service.feed_url("fed"), origin=Origin("https://evil.example"))
+    assert refused.value.response.status_code == 403
+
+
+async def test_where_others_can_reach_us_reading_needs_the_token_too(redis_server: StoreServer) -> None:
+    async with serve(redis_server, Settings(host="0.0.0.0")) as service:
+        for path in ("/v1/streams", "/metrics", "/openapi.json", "/v1/status"):
+            assert is_problem(await service.stranger.get(path), 401, "unauthorised")
+        for path in ("/live", "/ready", "/"):
+            assert (await service.stranger.get(path)).status_code == 200
+        assert (await service.add("gate")).status_code == 201
+        with pytest.raises(InvalidStatus) as refused:
+            await ws.connect(service.feed_url("gate"))
+        assert refused.value.response.status_code == 401
+        offered = [Subprotocol("saccade"), Subprotocol(f"bearer.{TOKEN}")]
+        async with ws.connect(service.feed_url("gate"), subprotocols=offered) as viewer:
+            assert viewer.subprotocol == "saccade"
+        async with ws.connect(service.feed_url("gate"), additional_headers=AUTH) as viewer:
+            assert viewer.subprotocol is None
+
+
+async def test_an_origin_that_is_allowed_is_told_so(redis_server: StoreServer) -> None:
+    wall = {"Origin": "https://wall.example"}
+    async with serve(redis_server, Settings(allowed_origins=["https://wall.example"])) as service:
+        told = await service.http.get("/v1/streams", headers=wall)
+        assert told.headers["access-control-allow-origin"] == "https://wall.example"
+        refused = await service.stranger.post("/v1/streams", json={}, headers=wall)
+        assert is_problem(refused, 401, "unauthorised")
+        assert refused.headers["access-control-allow-origin"] == "https://wall.example"
+        preflight = wall | {"Access-Control-Request-Method": "POST"}
+        assert (await service.stranger.options("/v1/streams", headers=preflight)).status_code == 200
+
+
+LOCAL = Rules(Settings(), SecretStr(TOKEN))
+OPEN = Rules(Settings(host="192.0.2.7"), SecretStr(TOKEN))
+
+
+def asked(
+    method: str = "GET",
+    path: str = "/v1/streams",
+    *,
+    host: str = "127.0.0.1:8400",
+    origin: str | None = None,
+    token: str | None = None,
+) -> Asked:
+    return Asked(method, path, host, origin, token)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8400", "localhost:1", "LOCALHOST", "[::1]:8400"])
+def test_on_loopback_our_own_names_are_answered(host: str) -> None:
+    assert LOCAL.refusal(asked(host=host)) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["", "evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::1", "a@b", "x:y"]
+)
+def test_on_loopback_no_other_name_is(host: str) -> None:
+    problem = LOCAL.refusal(asked(host=host))
+    assert problem is not None
+    assert problem.status == 421
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "https://evil.example", "http://127.0.0.1:9999", "http://localhost:8400", ""]
+)
+def test_an_origin_that_is_not_exactly_ours_is_foreign(origin: str) -> None:
+    problem = LOCAL.refusal(asked(origin=origin, token=TOKEN))
+    assert problem is not None
+    assert problem.code == "foreign_origin"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "needs_locally", "needs_in_the_open"),
+    [
+        ("GET", "/v1/streams", False, True),
+        ("POST", "/v1/streams", True, True),
+        ("PATCH", "/v1/queries/q", True, True),
+        ("DELETE", "/v1/streams/a", True, True),
+        ("POST", "/whip/a", True, True),
+        ("DELETE", "/whip/a/s", True, True),
+        ("POST", "/whep/a", False, True),
+        ("GET", "/metrics", False, True),
+        ("GET", "/live", False, False),
+        ("GET", "/ready", False, False),
+        ("GET", "/", False, False),
+        ("GET", "/app.js", False, False),
+        ("GET", "/v1", False, True),
+        ("GET", "/v1x", False, False),
+    ],
+)
+def test_what_needs_the_token(method: str, path: str, needs_locally: bool, needs_in_the_open: bool) -> None:
+    for rules, needed in ((LOCAL, needs_locally), (OPEN, needs_in_the_open)):
+        without = rules.refusal(asked(method, path))
+        assert (without is not None and without.status == 401) == needed
+        assert rules.refusal(asked(method, path, token=TOKEN)) is None
+        if needed:
+            assert rules.refusal(asked(method, path, token=TOKEN[:-1])) is not None
+            assert rules.refusal(asked(method, path, token="tökén")) is not None

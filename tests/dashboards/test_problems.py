@@ -1,0 +1,90 @@
+"""Every error has a status, a kind, and words."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+
+from dashboards.problems import FAILED, Problem, problem_of
+from streaming import errors
+from streaming.errors import (
+    CheckpointError,
+    Conflict,
+    InvalidQuery,
+    InvalidSettings,
+    InvalidStream,
+    LimitReached,
+    NotFound,
+    RefusedAddress,
+    SaccadeError,
+    ServiceUnavailable,
+    SourceUnavailable,
+    StoreUnavailable,
+    Unauthorised,
+)
+
+STATUS = {
+    InvalidQuery: 422,
+    InvalidStream: 422,
+    RefusedAddress: 403,
+    NotFound: 404,
+    Conflict: 409,
+    LimitReached: 429,
+    Unauthorised: 401,
+    InvalidSettings: 400,
+    SourceUnavailable: 502,
+    StoreUnavailable: 503,
+    ServiceUnavailable: 503,
+    CheckpointError: 500,
+}
+KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SaccadeError)]
+
+
+@pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
+def test_an_error_has_the_status_that_fits(kind: type[SaccadeError]) -> None:
+    assert problem_of(kind("It happened.")).status == STATUS[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_of_ours_is_told_with_its_code_and_words(kind: type[SaccadeError]) -> None:
+    problem = problem_of(kind("It happened.", remedy="Do that."))
+    assert 400 <= problem.status < 600
+    assert (problem.code, problem.detail, problem.remedy) == (kind.code, "It happened.", "Do that.")
+    assert problem.retryable == kind.retryable
+
+
+def test_a_problem_is_told_as_rfc_9457_has_it() -> None:
+    response = problem_of(NotFound("No stream 'gate'.", remedy="See GET /v1/streams.")).response()
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert json.loads(bytes(response.body)) == {
+        "type": "urn:saccade:problem:not_found",
+        "title": "There is no such thing here.",
+        "status": 404,
+        "detail": "No stream 'gate'.",
+        "code": "not_found",
+        "remedy": "See GET /v1/streams.",
+        "retryable": False,
+    }
+
+
+def test_what_may_be_tried_again_says_when() -> None:
+    assert problem_of(StoreUnavailable("Redis is away.")).response().headers["retry-after"] == "1"
+    assert "retry-after" not in problem_of(NotFound("No.")).response().headers
+
+
+def test_who_needs_a_token_is_told_how_it_is_sent() -> None:
+    headers = problem_of(Unauthorised("No token.")).response().headers
+    assert headers["www-authenticate"] == 'Bearer realm="saccade"'
+
+
+def test_members_of_a_kind_are_told_beside_the_rest() -> None:
+    problem = Problem(503, "x", "X.", "It is so.", extra={"parts": {"redis": "away"}})
+    assert json.loads(bytes(problem.response().body))["parts"] == {"redis": "away"}
+
+
+def test_a_bug_tells_nothing_about_itself() -> None:
+    assert FAILED.response().status_code == 500
+    assert "log" in FAILED.detail

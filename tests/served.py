@@ -1,0 +1,85 @@
+"""A gateway that is served for real, for tests that speak HTTP to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from pydantic import SecretStr
+
+from dashboards.gateway import create_app
+from dashboards.server import GatewayServer
+from streaming.results import ResultReader
+from streaming.settings import Settings
+from streaming.store_server import StoreServer
+from streaming.vocabulary import Clock, FrameResult, Latency, StreamId
+from tests.doubles import MemoryControl
+
+TOKEN = "a-token-of-the-tests"
+AUTH = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running gateway and what is behind it."""
+
+    control: MemoryControl
+    http: httpx.AsyncClient
+    "Sends the token."
+    stranger: httpx.AsyncClient
+    "Sends no token."
+    url: str
+    redis_url: SecretStr
+
+    async def add(self, stream_id: str, url: str = "rtsp://camera.example/1") -> httpx.Response:
+        """Add a stream over REST."""
+        return await self.http.post("/v1/streams", json={"stream_id": stream_id, "url": url})
+
+    def feed_url(self, stream_id: str) -> str:
+        """Of a stream's WebSocket."""
+        return self.url.replace("http", "ws") + f"/v1/streams/{stream_id}/feed"
+
+
+@asynccontextmanager
+async def serve(redis: StoreServer, settings: Settings) -> AsyncIterator[Service]:
+    """A gateway with those settings, on a free port of 127.0.0.1 whatever `settings.host` says."""
+    control = MemoryControl()
+    reader = ResultReader(redis.url)
+    server = GatewayServer(create_app(control, reader, settings, SecretStr(TOKEN)), "127.0.0.1", 0)
+    url = await server.start()
+    async with (
+        httpx.AsyncClient(base_url=url, headers=AUTH) as http,
+        httpx.AsyncClient(base_url=url) as stranger,
+    ):
+        yield Service(control, http, stranger, url, redis.url)
+    await server.stop()
+    await reader.close()
+
+
+def is_problem(response: httpx.Response, status: int, code: str) -> bool:
+    """Whether it is problem+json of that status and code; says where it is not."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    body = response.json()
+    assert body["status"] == response.status_code == status, body
+    assert body["code"] == code, body
+    assert body["title"] and body["detail"], body
+    return True
+
+
+def frame(stream_id: str, index: int) -> FrameResult:
+    """A result without tracks."""
+    return FrameResult(
+        StreamId(stream_id),
+        index,
+        pts_s=index / 25,
+        captured_s=time.time(),
+        clock=Clock.ARRIVAL,
+        published_s=time.time(),
+        width=640,
+        height=360,
+        dropped=0,
+        latency_s=Latency(0.001, 0.01, 0.02),
+    )
