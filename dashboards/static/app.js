@@ -28,7 +28,7 @@ let refused = false;
 
 takeTokenFromAddress();
 const numbers = new NumbersPanel();
-const stage = new Stage((result) => numbers.add(result), onNote, () => {});
+const stage = new Stage((result) => numbers.add(result), onNote, onFeed);
 const streamsPanel = new StreamsPanel(choose, refresh);
 const queriesPanel = new QueriesPanel(refresh);
 new CameraPanel(async (id) => {
@@ -40,6 +40,11 @@ function onNote(message) {
   addNote(message);
   clearTimeout(settling);
   settling = setTimeout(refresh, SETTLE_MS);
+}
+
+/** The feed notices first that the service went away or came back. */
+function onFeed(state) {
+  if (state !== "connecting") refresh();
 }
 
 /** @param {string | null} id */

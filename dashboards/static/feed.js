@@ -2,6 +2,8 @@
 import { delay_s, pause } from "./backoff.js";
 import { token } from "./token.js";
 
+/** The server's word that there is no such stream any more. */
+const CLOSE_NOT_FOUND = 4404;
 /** Nothing at all for this long: the way is dead although nobody said so. */
 const SILENCE_S = 20;
 
@@ -14,14 +16,15 @@ const SILENCE_S = 20;
 export async function follow(streamId, deliver, report, signal) {
   for (let attempt = 0; !signal.aborted; attempt++) {
     report("connecting");
-    const opened = await once(streamId, deliver, () => report("open"), signal);
+    const { opened, code } = await once(streamId, deliver, () => report("open"), signal);
+    if (code === CLOSE_NOT_FOUND) return;
     if (opened) attempt = 0;
     report("waiting");
     if (!(await pause(delay_s(attempt), signal))) return;
   }
 }
 
-/** One connection, from open to close. @returns {Promise<boolean>} whether it ever opened */
+/** One connection, from open to close. @returns {Promise<{opened: boolean, code: number}>} whether it ever was, and why no more */
 function once(streamId, deliver, onOpen, signal) {
   return new Promise((resolve) => {
     let opened = false;
@@ -38,10 +41,10 @@ function once(streamId, deliver, onOpen, signal) {
       heard_ms = performance.now();
       if (!signal.aborted) deliver(JSON.parse(event.data), (performance.timeOrigin + heard_ms) / 1000);
     };
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       clearInterval(watch);
       signal.removeEventListener("abort", stop);
-      resolve(opened);
+      resolve({ opened, code });
     };
   });
 }

@@ -5,7 +5,7 @@ const WINDOW = 150;
 const SPARK_POINTS = 120;
 const SPARK_TOPS_S = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
 
-const SYNC_WORDS = { exact: "masks frame-exact", estimated: "masks by arrival time", newest: "newest masks" };
+const SYNC_WORDS = { exact: "masks frame-exact", estimated: "masks nearly exact", newest: "newest masks" };
 
 /** The last frame ages, and their percentiles. Bounded. */
 export class Ages {

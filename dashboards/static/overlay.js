@@ -63,11 +63,11 @@ export class Overlay {
     this.#draw();
   };
 
-  /** Without pictures (or without their callback), results come at their own pace. Browsers rest this while hidden. */
+  /** Without pictures (or without their callback), results come at their own pace. */
   #onTick = (now_ms) => {
     requestAnimationFrame(this.#onTick);
     const newest = this.#matcher.newest();
-    if (now_ms - this.#lastVideo_ms < VIDEO_GONE_MS || newest === this.#shown.result) return;
+    if (document.hidden || now_ms - this.#lastVideo_ms < VIDEO_GONE_MS || newest === this.#shown.result) return;
     this.#shown = { result: newest, how: "newest" };
     this.#draw();
   };

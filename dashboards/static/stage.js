@@ -13,12 +13,13 @@ export class Stage {
   #overlay;
   #leave = new AbortController();
   #arrived_s = -Infinity;
+  #exactShare = 0;
   #onResult;
   #onNote;
   #onFeed;
   /** The newest result, or null. */
   result = null;
-  /** How the drawn masks found their picture: "exact", "estimated", "newest", or null where none is drawn. */
+  /** How the drawn masks usually find their picture: "exact", "estimated", "newest", or null where none is drawn. */
   sync = null;
 
   /**
@@ -57,8 +58,12 @@ export class Stage {
     if (streamId === null) return;
     const { signal } = this.#leave;
     follow(streamId, (message, arrived_s) => this.#deliver(message, arrived_s), this.#onFeed, signal);
-    const report = (state, why) => this.#video(state, why, signal);
-    play(streamId, byId("video"), () => this.#alive(), report, signal);
+    const wishes = {
+      expected: () => this.#alive(),
+      hold_s: () => this.#matcher.hold_s,
+      report: (state, why) => this.#video(state, why, signal),
+    };
+    play(streamId, byId("video"), wishes, signal);
   }
 
   #alive() {
@@ -83,6 +88,12 @@ export class Stage {
     else if (state === "waiting") this.#picture("none", why);
   }
 
+  /** Single pictures without a result of their own are no reason to call the masks inexact. */
+  #usual(how) {
+    if (how === "newest") return how;
+    return this.#exactShare > 0.7 ? "exact" : "estimated";
+  }
+
   #picture(state, note) {
     byId("stage").dataset.video = state;
     setText(byId("stage-note"), note);
@@ -90,9 +101,10 @@ export class Stage {
 
   /** What is on the screen, for those who look at the page by program as well. */
   #shown({ result, how }) {
-    this.sync = result ? how : null;
+    this.#exactShare += 0.05 * ((how === "exact" ? 1 : 0) - this.#exactShare);
+    this.sync = result ? this.#usual(how) : null;
     const { dataset } = byId("overlay");
-    dataset.sync = this.sync ?? "";
+    dataset.sync = result ? how : "";
     dataset.frame = result ? String(result.frame_index) : "";
     byId("stage").dataset.drawn = String(result !== null);
   }

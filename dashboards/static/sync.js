@@ -1,35 +1,44 @@
 /**
  * Which result belongs to the picture on the screen.
  *
- * The server stamps each picture of the WHEP track with its capture time on the 90 kHz RTP clock,
- * plus an origin that is drawn by lot for each session. The browser shows that stamp
- * (`requestVideoFrameCallback`, `metadata.rtpTimestamp`), and the feed tells the capture time of each
- * result. So one number is unknown, the origin, and it is voted for: each shown picture proposes
- * one origin per recent result, and only the true one is proposed again and again.
+ * The server stamps each picture of the WHEP track with its media time on the 90 kHz RTP clock, moved by
+ * up to 63 ticks (0.7 ms) that follow from the frame's index, plus an origin that is drawn by lot for each session
+ * (`rtp_ticks` in streaming/sources/webrtc.py). The browser shows the stamp (`requestVideoFrameCallback`,
+ * `metadata.rtpTimestamp`), and every result has media time and index. So one number is unknown, the origin, and it is
+ * voted for: each shown picture proposes one origin per recent result. Because the moves make even frame rates
+ * uneven, only the true origin is proposed again and again.
  *
- * Exact: once the origin is known, a picture gets the result that was computed on it, to the tick.
- * Not exact: (1) capture times on a perfectly even grid make origins one period apart score alike;
- * then `metadata.receiveTime` decides between them, which assumes that the way to this browser took
- * about SEND_S. (2) A picture the tracker dropped has no result; it gets its neighbour's. (3) Before the vote is
- * decided, or in a browser without `rtpTimestamp`, the receive time alone chooses, good to
- * about a frame on a quiet network. (4) Without that, the newest result is drawn.
+ * Exact: once the origin is known, a picture gets the result that was computed on it. Not exact: (1) a picture
+ * that the tracker dropped has no result, it gets its neighbour's; (2) before the vote is decided, or where the
+ * browser or the server gives no such stamps, `metadata.receiveTime` chooses, assuming that the way here took
+ * about SEND_S: good to a frame or two on a quiet network; (3) without that, the newest result is drawn.
+ *
+ * A picture may be here before its result: tracking takes time. `hold_s` says how long pictures have to wait so
+ * that their masks are there with them.
  */
 
 const CLOCK_HZ = 90_000;
 const WRAP = 2 ** 32;
-/** Rounding on the way: pts to ticks on the server, milliseconds in some browsers' metadata. */
-const TOLERANCE_TICKS = 4;
+/** Seconds are rounded to ticks on both sides. */
+const TOLERANCE_TICKS = 2;
 const KEEP_S = 1.5;
 const KEEP_RESULTS = 120;
 const KEEP_ORIGINS = 256;
 const VOTES_TO_WIN = 6;
+/** The winner's share that the second may not reach: about equal votes decide nothing. */
+const CLEAR = 0.75;
 const DECAY = 0.97;
 /** Usual time from a capture to its arrival here: decode, encode, loopback or LAN. */
 const SEND_S = 0.02;
+/** Waiting for the masks may not make the picture later than this. */
+const MAX_HOLD_S = 0.3;
+const KEEP_HOLDS = 90;
 /** A picture further than this from every result is better shown without masks. */
 const FAR_S = 0.5;
 
-const ticks = (seconds) => Math.round(seconds * CLOCK_HZ);
+/** As `rtp_ticks` on the server. Squares, because their differences differ: each two frames are moved apart otherwise. */
+const moved = (index) => Math.imul(Math.imul(index, index), 2654435761) >>> 26;
+const ticks = ({ pts_s, frame_index }) => Math.round(pts_s * CLOCK_HZ) + moved(frame_index);
 const wrap = (value) => ((value % WRAP) + WRAP) % WRAP;
 const apart = (a, b) => Math.min(wrap(a - b), wrap(b - a));
 
@@ -38,6 +47,7 @@ export class FrameMatcher {
   #origins = [];
   /** Page clock minus server clock, seconds, too large by the fastest way of a result to us. */
   #clockOffset_s = Infinity;
+  #holds_s = [];
 
   /** A new WHEP session draws a new origin. */
   restart() {
@@ -47,13 +57,20 @@ export class FrameMatcher {
   clear() {
     this.restart();
     this.#results = [];
+    this.#holds_s = [];
     this.#clockOffset_s = Infinity;
+  }
+
+  /** How long a picture should wait after its arrival, seconds: enough for nine results of ten. */
+  get hold_s() {
+    const sorted = [...this.#holds_s].sort((a, b) => a - b);
+    return Math.min(MAX_HOLD_S, Math.max(0, sorted[Math.floor(0.9 * sorted.length)] ?? 0));
   }
 
   /** @param result `saccade.frame/1` @param {number} arrived_s Unix time of this page */
   add(result, arrived_s) {
     this.#clockOffset_s = Math.min(this.#clockOffset_s + 1e-4, arrived_s - result.published_s);
-    this.#results.push(result);
+    this.#results.push({ ...result, arrived_s });
     const oldest_s = result.captured_s - KEEP_S;
     while (this.#results.length > KEEP_RESULTS || this.#results[0].captured_s < oldest_s) this.#results.shift();
   }
@@ -64,16 +81,17 @@ export class FrameMatcher {
   }
 
   /**
-   * @param {{rtpTimestamp?: number, receiveTime?: number}} metadata of the picture on the screen
-   * @param {number} timeOrigin_s Unix time of the page's `receiveTime` 0
+   * @param {{rtpTimestamp?: number, receiveTime?: number, presentationTime?: number}} metadata of the picture shown
+   * @param {number} timeOrigin_s Unix time of the page's time 0, from which the metadata's milliseconds count
    * @returns {{result: object | null, how: "exact" | "estimated" | "newest"}}
    */
   match(metadata, timeOrigin_s) {
     const guess_s = this.#receivedCapture(metadata, timeOrigin_s);
-    if (metadata.rtpTimestamp !== undefined) {
-      this.#vote(metadata.rtpTimestamp, guess_s);
-      const origin = this.#elect();
-      if (origin !== null) return this.#byTicks(wrap(metadata.rtpTimestamp + origin));
+    const origin = metadata.rtpTimestamp === undefined ? null : this.#vote(metadata.rtpTimestamp);
+    if (origin !== null) {
+      const match = this.#byTicks(wrap(metadata.rtpTimestamp + origin));
+      this.#learnHold(metadata, match, timeOrigin_s);
+      return match;
     }
     if (guess_s === null) return { result: this.newest(), how: "newest" };
     return { result: this.#nearest((result) => Math.abs(result.captured_s - guess_s)), how: "estimated" };
@@ -84,39 +102,36 @@ export class FrameMatcher {
     return timeOrigin_s + receiveTime / 1000 - this.#clockOffset_s - SEND_S;
   }
 
-  #vote(stamp, guess_s) {
-    for (const origin of this.#origins) origin.votes *= DECAY;
-    for (const result of this.#results) {
-      const miss_s = guess_s === null ? 0 : Math.abs(result.captured_s - guess_s);
-      this.#propose(wrap(ticks(result.captured_s) - stamp), miss_s);
-    }
+  #learnHold({ receiveTime, presentationTime }, { result, how }, timeOrigin_s) {
+    if (receiveTime === undefined || presentationTime === undefined) return;
+    const waited_s = (presentationTime - receiveTime) / 1000;
+    // Its result is not here yet: it would have had to wait longer than it did.
+    const needed_s = how === "exact" ? result.arrived_s - timeOrigin_s - receiveTime / 1000 : waited_s + 0.03;
+    this.#holds_s.push(needed_s);
+    if (this.#holds_s.length > KEEP_HOLDS) this.#holds_s.shift();
+  }
+
+  /** @returns {number | null} the elected origin */
+  #vote(stamp) {
+    for (const candidate of this.#origins) candidate.votes *= DECAY;
+    for (const result of this.#results) this.#propose(wrap(ticks(result) - stamp));
     this.#origins.sort((a, b) => b.votes - a.votes);
     this.#origins.length = Math.min(this.#origins.length, KEEP_ORIGINS);
+    const [best, second] = this.#origins;
+    return best && best.votes >= VOTES_TO_WIN && best.votes * CLEAR > (second?.votes ?? 0) ? best.origin : null;
   }
 
-  #propose(origin, miss_s) {
-    const known = this.#origins.find((other) => apart(other.origin, origin) <= TOLERANCE_TICKS);
-    if (!known) {
-      this.#origins.push({ origin, votes: 1, miss_s });
-      return;
-    }
-    known.votes += 1;
-    known.miss_s += 0.1 * (miss_s - known.miss_s);
+  #propose(origin) {
+    const known = this.#origins.find((candidate) => apart(candidate.origin, origin) <= TOLERANCE_TICKS);
+    if (known) known.votes += 1;
+    else this.#origins.push({ origin, votes: 1 });
   }
 
-  /** The origin with the most votes; among near-equals the one that the receive times speak for. */
-  #elect() {
-    const best = this.#origins[0];
-    if (!best || best.votes < VOTES_TO_WIN) return null;
-    const rivals = this.#origins.filter((other) => other.votes > 0.75 * best.votes);
-    return rivals.reduce((a, b) => (b.miss_s < a.miss_s ? b : a)).origin;
-  }
-
-  #byTicks(captured) {
-    const miss = (result) => apart(wrap(ticks(result.captured_s)), captured) / CLOCK_HZ;
-    const result = this.#nearest(miss);
-    const exact = result !== null && miss(result) * CLOCK_HZ <= TOLERANCE_TICKS;
-    return { result, how: exact ? "exact" : "estimated" };
+  #byTicks(wanted) {
+    const miss_s = (result) => apart(wrap(ticks(result)), wanted) / CLOCK_HZ;
+    const result = this.#nearest(miss_s);
+    const own = result !== null && miss_s(result) * CLOCK_HZ <= TOLERANCE_TICKS;
+    return { result, how: own ? "exact" : "estimated" };
   }
 
   #nearest(miss_s) {

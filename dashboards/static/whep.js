@@ -8,16 +8,19 @@ const STALL_S = 4;
 /**
  * @param {string} streamId
  * @param {HTMLVideoElement} video
- * @param {() => boolean} expected whether there should be pictures now (a camera that is away is no stall)
- * @param {(state: "connecting" | "playing" | "waiting", why: string) => void} report
+ * @param {{expected: () => boolean, hold_s: () => number, report: (state, why: string) => void}} wishes
+ *   expected: whether there should be pictures now (a camera that is away is no stall);
+ *   hold_s: how long a picture should wait for its masks;
+ *   report: hears "connecting" | "playing" | "waiting" and why
  * @param {AbortSignal} signal ends it
  */
-export async function play(streamId, video, expected, report, signal) {
+export async function play(streamId, video, wishes, signal) {
+  const { report } = wishes;
   for (let attempt = 0; !signal.aborted; attempt++) {
     report("connecting", "");
     let wait_s = 0;
     try {
-      if (await session(streamId, video, expected, report, signal)) attempt = 0;
+      if (await session(streamId, video, wishes, signal)) attempt = 0;
       if (signal.aborted) return;
       report("waiting", "The picture stopped. Connecting again…");
     } catch (problem) {
@@ -31,20 +34,17 @@ export async function play(streamId, video, expected, report, signal) {
 }
 
 /** One session, from offer to loss. @returns {Promise<boolean>} whether a picture ever came */
-async function session(streamId, video, expected, report, signal) {
+async function session(streamId, video, wishes, signal) {
   const peer = new RTCPeerConnection();
   const ended = new AbortController();
   const { receiver } = peer.addTransceiver("video", { direction: "recvonly" });
-  // Live means now: hold back no picture longer than it takes to put packets in order.
-  receiver.jitterBufferTarget = 0;
   peer.ontrack = ({ track }) => {
     if (!signal.aborted) video.srcObject = new MediaStream([track]);
   };
   let address = "";
   try {
     address = await negotiate(peer, `/whep/${encodeURIComponent(streamId)}`, true);
-    const stalled = watch(video, expected, () => report("playing", ""), ended.signal);
-    await Promise.race([lost(peer, signal), stalled]);
+    await Promise.race([lost(peer, signal), watch(video, receiver, wishes, ended.signal)]);
     return video.currentTime > 0;
   } finally {
     ended.abort();
@@ -53,16 +53,18 @@ async function session(streamId, video, expected, report, signal) {
 }
 
 /** Resolves when no new picture came for too long although there should be some, and someone could see it. */
-function watch(video, expected, onPicture, signal) {
+function watch(video, receiver, { expected, hold_s, report }, signal) {
   return new Promise((resolve) => {
     let shown = video.currentTime;
     let fresh_ms = performance.now();
     const timer = setInterval(() => {
       const now_ms = performance.now();
+      // Live means now: pictures wait for their masks, and for nothing else.
+      receiver.jitterBufferTarget = Math.round(hold_s() * 100) * 10;
       if (video.currentTime !== shown) {
         shown = video.currentTime;
         fresh_ms = now_ms;
-        onPicture();
+        report("playing", "");
       }
       if (document.hidden || !expected()) fresh_ms = now_ms;
       if (now_ms - fresh_ms > STALL_S * 1000) resolve();

@@ -1,4 +1,4 @@
-"""Fixtures of the page's tests. One browser for a module, a service and a page for each test, on the module's loop."""
+"""Fixtures of the page's tests: a browser for each module, a service and a page for each test."""
 
 from __future__ import annotations
 

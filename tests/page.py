@@ -1,0 +1,154 @@
+"""The page's world in tests: the real gateway over a real Redis, and results to publish."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from playwright.async_api import Page
+from pycocotools import mask as coco
+from pydantic import SecretStr
+
+from dashboards.gateway import create_app
+from dashboards.server import GatewayServer
+from streaming.results import ResultReader, ResultWriter
+from streaming.settings import Settings
+from streaming.vocabulary import (
+    Clock,
+    FrameResult,
+    Latency,
+    MaskRle,
+    QueryId,
+    QueryKind,
+    StreamId,
+    StreamSpec,
+    Track,
+    TrackId,
+    TrackState,
+)
+from tests.doubles import MemoryControl
+
+TOKEN = "a-token-for-tests-only"
+SIZE = (360, 640)
+
+
+def circle(x: int, y: int, radius: int, size: tuple[int, int] = SIZE) -> NDArray[np.bool_]:
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    return np.asarray(np.hypot(columns - x, rows - y) <= radius)
+
+
+def track(
+    number: int,
+    mask: NDArray[np.bool_] | None,
+    phrase: str = "the red circle",
+    state: TrackState = TrackState.ACTIVE,
+) -> Track:
+    box = rle = None
+    if mask is not None:
+        rows, columns = np.nonzero(mask)
+        box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+        encoded = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+        rle = MaskRle((mask.shape[0], mask.shape[1]), encoded["counts"].decode())
+    return Track(TrackId(number), QueryId("q1"), 1, phrase, state, 0.93, box, rle, 0)
+
+
+@dataclass
+class Service:
+    """The real gateway over a real Redis, with a control that remembers."""
+
+    control: MemoryControl
+    gateway: GatewayServer
+    writer: ResultWriter
+    url: str
+    "Without a slash at the end."
+    index: int = 0
+    page: Page | None = None
+    "The open page: it looks again when something changed behind its back, instead of at its next poll."
+
+    async def nudge(self) -> None:
+        if self.page is not None:
+            await self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    async def live_stream(self, name: str, size: tuple[int, int] = SIZE) -> StreamId:
+        stream_id = StreamId(name)
+        await self.control.add_stream(StreamSpec(stream_id, "rtsp://camera.example/1"))
+        self.control.be_live(stream_id, size[1], size[0])
+        await self.nudge()
+        return stream_id
+
+    async def query(self, stream_id: StreamId, text: str) -> QueryId:
+        status = await self.control.add_query(stream_id, text, QueryKind.REFER)
+        await self.nudge()
+        return status.query.query_id
+
+    async def answer(self, query_id: QueryId, text: str, presence: float) -> None:
+        self.control.answer(query_id, text, presence)
+        await self.nudge()
+
+    def publish(self, stream_id: StreamId, tracks: Sequence[Track], size: tuple[int, int] = SIZE) -> int:
+        self.index += 1
+        now_s = time.time()
+        self.writer.publish(
+            FrameResult(
+                stream_id,
+                frame_index=self.index,
+                pts_s=self.index / 30,
+                captured_s=now_s - 0.03,
+                clock=Clock.ARRIVAL,
+                published_s=now_s,
+                width=size[1],
+                height=size[0],
+                dropped=0,
+                latency_s=Latency(0.001, 0.02, 0.03),
+                tracks=tuple(tracks),
+            )
+        )
+        return self.index
+
+    async def draw(
+        self, page: Page, stream_id: StreamId, tracks: Sequence[Track], size: tuple[int, int] = SIZE
+    ) -> None:
+        """Publish the same tracks until the page has drawn them."""
+        first = self.publish(stream_id, tracks, size)
+        async with asyncio.timeout(10):
+            while int(await page.get_attribute("#overlay", "data-frame") or 0) < first:
+                self.publish(stream_id, tracks, size)
+                await asyncio.sleep(0.05)
+
+    async def restart_gateway(self, away_s: float) -> None:
+        """Away, and back at the same address."""
+        await self.gateway.stop()
+        await asyncio.sleep(away_s)
+        await self.gateway.start()
+
+
+@asynccontextmanager
+async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path) -> AsyncIterator[Service]:
+    """The service, until the block is left."""
+    reader = ResultReader(redis_url)
+    writer = ResultWriter(redis_url, frames_maxlen=100, notes_maxlen=500)
+    app = create_app(control, reader, Settings(state_dir=state_dir), SecretStr(TOKEN))
+    gateway = GatewayServer(app, "127.0.0.1", 0)
+    try:
+        yield Service(control, gateway, writer, await gateway.start())
+    finally:
+        await gateway.stop()
+        writer.close()
+        await reader.close()
+
+
+async def pixel(page: Page, x_px: float, y_px: float) -> list[int]:
+    """RGBA of the overlay, at a place in CSS pixels of the canvas."""
+    script = """([x, y]) => {
+      const canvas = document.getElementById("overlay");
+      const place = [x * devicePixelRatio, y * devicePixelRatio].map(Math.round);
+      return [...canvas.getContext("2d").getImageData(...place, 1, 1).data];
+    }"""
+    found = await page.evaluate(script, [x_px, y_px])
+    return [int(value) for value in found]
