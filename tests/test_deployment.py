@@ -1,0 +1,156 @@
+"""What is written for Docker, Prometheus and Grafana fits the project; no Docker engine is needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from streaming.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DASHBOARD = json.loads((ROOT / "dashboards/grafana/dashboards/saccade.json").read_text())
+RULES = yaml.safe_load((ROOT / "dashboards/prometheus/rules.yml").read_text())
+PROMETHEUS = yaml.safe_load((ROOT / "dashboards/prometheus/prometheus.yml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def test_the_services_are_those_of_the_design() -> None:
+    assert set(SERVICES) == {"saccade-cpu", "saccade-gpu", "redis", "mediamtx", "prometheus", "grafana"}
+    assert SERVICES["saccade-cpu"]["profiles"] == ["cpu"]
+    assert SERVICES["saccade-gpu"]["profiles"] == ["gpu"]
+    devices = SERVICES["saccade-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert devices[0]["capabilities"] == ["gpu"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_pinned_bound_to_loopback_and_harmless(name: str) -> None:
+    service = SERVICES[name]
+    tag = service["image"].rpartition(":")[2]
+    assert re.search(r"\d+\.\d+\.\d+", tag), service["image"]
+    assert service["ports"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    if "build" not in service:
+        assert int(service["user"].split(":")[0]) > 0
+
+
+def test_every_path_that_is_mounted_or_built_from_exists() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            known = (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+            assert known, volume
+        if "build" in service:
+            assert (ROOT / service["build"]["context"] / "Dockerfile").is_file()
+        for secret in service.get("secrets", []):
+            assert secret in COMPOSE["secrets"]
+
+
+def test_every_path_the_image_is_built_from_exists_and_is_let_through() -> None:
+    let_through = (ROOT / ".dockerignore").read_text().splitlines()
+    for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE):
+        *sources, _ = line.split()
+        for source in sources:
+            assert (ROOT / source).exists(), source
+            assert f"!{source}" in let_through, source
+
+
+def test_the_image_is_pinned_runs_as_nobody_special_and_knows_its_health() -> None:
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert len(set(bases)) == 1
+    assert re.search(r":\d+\.\d+\.\d+", bases[0])
+    assert re.search(r"^USER saccade$", DOCKERFILE, re.MULTILINE)
+    assert "/ready" in DOCKERFILE.partition("HEALTHCHECK")[2]
+
+
+def test_the_environment_of_the_service_is_made_of_settings() -> None:
+    written = set(re.findall(r"SACCADE_[A-Z_]+(?==)", DOCKERFILE))
+    for name in ("saccade-cpu", "saccade-gpu"):
+        written |= {key for key in SERVICES[name]["environment"] if key.startswith("SACCADE_")}
+    assert len(written) >= 6
+    assert written <= {f"SACCADE_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_every_variable_that_is_needed_is_in_the_example() -> None:
+    needed = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text()))
+    example = (ROOT / ".env.example").read_text()
+    assert needed
+    assert needed <= set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
+    # An example holds no secret, not even a bad one.
+    assert not re.findall(r"^(?:SACCADE_API_TOKEN|\w+_PASSWORD)=.+$", example, re.MULTILINE)
+
+
+def test_prometheus_asks_the_gateway_with_the_token() -> None:
+    job = next(one for one in PROMETHEUS["scrape_configs"] if one["job_name"] == "saccade")
+    assert job["metrics_path"] == "/metrics"
+    assert job["authorization"]["credentials_file"] == "/run/secrets/saccade_token"
+    names = job["dns_sd_configs"][0]["names"]
+    assert names == SERVICES["saccade-cpu"]["networks"]["inside"]["aliases"]
+    assert "saccade_token" in SERVICES["prometheus"]["secrets"]
+    for rules in PROMETHEUS["rule_files"]:
+        assert (ROOT / "dashboards/prometheus" / rules).is_file()
+
+
+def shown() -> set[str]:
+    """Names of the metrics that panels and alerts ask for, without the endings a histogram adds."""
+    asked = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    asked += [rule["expr"] for group in RULES["groups"] for rule in group["rules"]]
+    names = {name for expr in asked for name in re.findall(r"\bsaccade_[a-z_]+", expr)}
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+
+
+def test_panels_show_every_metric_of_the_design() -> None:
+    assert shown() == {
+        "saccade_frames_total",
+        "saccade_frame_age_seconds",
+        "saccade_stage_duration_seconds",
+        "saccade_prompt_to_mask_seconds",
+        "saccade_stream_up",
+        "saccade_reconnects_total",
+        "saccade_grounder_seconds",
+        "saccade_grounder_queue_depth",
+        "saccade_keyframes_total",
+        "saccade_results_lost_total",
+        "saccade_tracks",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(shown()))
+def test_every_metric_that_is_shown_is_made(name: str) -> None:
+    """prometheus_client adds `_total` to the name of a counter by itself."""
+    sources = "".join(path.read_text() for path in (ROOT / "actors").glob("*.py"))
+    assert f'"{name}"' in sources or f'"{name.removesuffix("_total")}"' in sources
+
+
+def test_panels_do_not_overlap_and_say_what_they_are() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+        assert panel["title"] and panel["description"]
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+def test_the_dashboard_asks_the_datasource_that_is_provisioned() -> None:
+    folder = ROOT / "dashboards/grafana/provisioning"
+    source = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"][0]
+    asked = {target["datasource"]["uid"] for panel in DASHBOARD["panels"] for target in panel["targets"]}
+    assert asked == {source["uid"]}
+    provider = yaml.safe_load((folder / "dashboards/saccade.yml").read_text())["providers"][0]
+    mounts = [volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]]
+    assert provider["options"]["path"] in mounts
