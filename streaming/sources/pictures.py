@@ -65,11 +65,15 @@ def open_container(opening: Opening) -> InputContainer:
     answer in time), SourceInvalid (something else than video).
     """
     timeout = None if opening.open_timeout_s is None else (opening.open_timeout_s, TICK_S)
+    started_s = time.monotonic()
     try:
         container = av.open(
             opening.location, format=opening.format, options=dict(opening.options), timeout=timeout
         )
     except (av.FFmpegError, OSError, ValueError) as exc:
+        # FFmpeg's RTSP says "invalid data" when it was interrupted in the middle of a reply.
+        if opening.open_timeout_s is not None and time.monotonic() - started_s >= opening.open_timeout_s:
+            raise _silent(opening.shown) from exc
         raise translate(exc, opening.shown) from exc
     if not container.streams.video:
         container.close()
@@ -187,7 +191,7 @@ def translate(exc: Exception, shown: str) -> SourceError:
             remedy="Check the path, or start its camera.",
         )
     if isinstance(exc, av.error.ExitError):
-        return SourceStalled(f"{shown} did not answer in time.", remedy="Check that it is on and reachable.")
+        return _silent(shown)
     if isinstance(exc, FileNotFoundError):
         return SourceUnavailable(f"{shown} is not there.", remedy="Check the path, or plug it in.")
     if isinstance(exc, av.error.InvalidDataError | ValueError):
@@ -196,3 +200,7 @@ def translate(exc: Exception, shown: str) -> SourceError:
         )
     what = getattr(exc, "strerror", None) or str(exc)
     return SourceUnavailable(f"{shown}: {redact(what)}.", remedy="Check that it is on and reachable.")
+
+
+def _silent(shown: str) -> SourceStalled:
+    return SourceStalled(f"{shown} did not answer in time.", remedy="Check that it is on and reachable.")

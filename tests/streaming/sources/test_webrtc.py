@@ -15,7 +15,7 @@ from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, Se
 from streaming.sources import webrtc
 from streaming.sources.live import Patience
 from streaming.sources.peer import new_connection, offering
-from streaming.sources.webrtc import WhepOut, WhipIngest
+from streaming.sources.webrtc import WhepOut, WhipIngest, rtp_ticks
 from streaming.vocabulary import Clock, Frame, SourceState, StreamId
 
 LOOPBACK = ["127.0.0.1"]
@@ -340,12 +340,36 @@ async def test_a_viewer_sees_the_frames_at_their_own_pace(showing, peer):
     assert np.median(steps) * 30 == pytest.approx(round(np.median(steps) * 30), abs=0.05)
 
 
+def test_stamps_grow_and_tell_an_even_frame_rate_apart_from_itself():
+    stamps = np.array([rtp_ticks(index / 30, index) for index in range(2_000)])
+    assert (np.diff(stamps) > 0).all()
+    assert np.abs(stamps - np.arange(2_000) * 3_000).max() <= 63
+    for shift in range(1, 60):
+        steps = stamps[shift:] - stamps[:-shift]
+        assert np.bincount(steps - steps.min()).max() < 100
+
+
 async def test_a_viewer_of_a_stream_that_stands_still_sees_its_last_frame(whep, peer):
     whep.push(frame_of(7))
     _, answer = await whep.offer(await peer.offer_to_watch())
     await peer.accept(answer)
     pixels, _ = await peer.picture()
     assert is_red_picture(pixels)
+
+
+async def test_time_grows_for_a_viewer_though_the_stream_s_own_clock_stood_still(whep, peer, monkeypatch):
+    monkeypatch.setattr(webrtc, "REPEAT_S", 0.05)
+    whep.push(frame_of(0))
+    _, answer = await whep.offer(await peer.offer_to_watch())
+    await peer.accept(answer)
+    times = [(await peer.picture())[1] for _ in range(6)]
+    task = asyncio.create_task(show(whep))
+    times += [(await peer.picture())[1] for _ in range(15)]
+    task.cancel()
+    await asyncio.wait([task])
+    assert all(a < b for a, b in itertools.pairwise(times))
+    assert times[5] - times[0] > 4 / 30, "repeats run ahead of the frames that follow"
+    assert times[-1] - times[6] < 15 * 2 / 30, "and those keep their own pace"
 
 
 async def test_two_viewers_share_one_conversion(showing, peer, other_peer, monkeypatch):
