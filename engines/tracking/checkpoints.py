@@ -10,11 +10,10 @@ modules here. Whatever precision the file has, weights are float32 in memory.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError
@@ -39,7 +38,10 @@ _RENAMES: Final = (
     (r"^vision_encoder\.neck\.convs\.(\d+)\.", r"image_encoder.neck.convs.\1.conv."),
     (r"^vision_encoder\.backbone\.", r"image_encoder.trunk."),
     (r"patch_embed\.projection", r"patch_embed.proj"),
-    (r"^shared_image_embedding\.positional_embedding", r"prompt_encoder.shared_embedding.positional_embedding"),
+    (
+        r"^shared_image_embedding\.positional_embedding",
+        r"prompt_encoder.shared_embedding.positional_embedding",
+    ),
     (r"shared_embedding\.positional_embedding", r"pe_layer.positional_encoding_gaussian_matrix"),
     (r"mask_embed\.conv1", r"mask_downscaling.0"),
     (r"mask_embed\.layer_norm1", r"mask_downscaling.1"),
@@ -83,7 +85,8 @@ class TrackerWeights:
     @property
     def side_px(self) -> int:
         """Side of the square picture it looks at."""
-        return int(self.model.config.image_size)
+        side: Any = self.model.config.image_size
+        return int(side)
 
 
 def load_tracker_weights(name_or_dir: str | Path) -> TrackerWeights:
@@ -103,7 +106,7 @@ def load_tracker_weights(name_or_dir: str | Path) -> TrackerWeights:
         tensors = load_file(directory / WEIGHTS_FILE)
     except (OSError, ValueError, SafetensorError) as exc:
         raise CheckpointError(f"Cannot read {directory}: {exc}.") from exc
-    model = Sam2VideoModel(config)
+    model: Any = Sam2VideoModel(config)
     # The fused attention is computed wrong by OpenVINO 2026.4 (see graphs.py).
     model.set_attn_implementation("eager")
     fill(model, tensors)
@@ -142,8 +145,8 @@ def save_tracker(model: Sam2VideoModel, directory: Path) -> None:
     save_file(to_official({k: v.half() for k, v in model.state_dict().items()}), partial)
     config = directory / "config.json.partial"
     config.write_text(model.config.to_json_string(use_diff=False))
-    os.replace(config, directory / "config.json")
-    os.replace(partial, directory / WEIGHTS_FILE)
+    config.replace(directory / "config.json")
+    partial.replace(directory / WEIGHTS_FILE)
 
 
 def official_name(name: str) -> str:
@@ -159,7 +162,9 @@ def official_name(name: str) -> str:
 
 def to_official(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """A transformers state dict under official names."""
-    official = {official_name(name): tensor.contiguous() for name, tensor in tensors.items() if name != _POINTS}
+    official = {
+        official_name(name): tensor.contiguous() for name, tensor in tensors.items() if name != _POINTS
+    }
     for index, row in enumerate(tensors[_POINTS]):
         official[f"{_OFFICIAL_POINTS}.{index}.weight"] = row[None].clone()
     return official

@@ -27,10 +27,12 @@ import math
 from typing import Any, Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import Sam2VideoModel
-from transformers.models.sam2_video.modeling_sam2_video import get_1d_sine_pe
+from transformers.models.sam2_video import modeling_sam2_video
+
+_sine: Any = modeling_sam2_video.get_1d_sine_pe
 
 EMPTY_SLOT: Final = -1e4
 """Key bias of an empty slot; 0 where the slot holds something."""
@@ -52,10 +54,12 @@ class ImageEncoder(nn.Module):
 
     inputs = ("pixels",)
     outputs = ("features", "mid", "fine")
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__()
-        self.backbone = model.vision_encoder.backbone
+        self.backbone: Any = model.vision_encoder.backbone
         self.neck = model.vision_encoder.neck
         self.fine_conv = model.mask_decoder.conv_s0
         self.mid_conv = model.mask_decoder.conv_s1
@@ -75,7 +79,7 @@ class ImageEncoder(nn.Module):
             if index in self.backbone.stage_ends:
                 stages.append(x.permute(0, 3, 1, 2))
         lateral = self.neck.convs  # from coarse to fine
-        coarse = F.interpolate(lateral[0](stages[3]), scale_factor=2.0, mode="nearest")
+        coarse = functional.interpolate(lateral[0](stages[3]), scale_factor=2.0, mode="nearest")
         features = lateral[1](stages[2]) + coarse
         mid = _two_convs(stages[1], lateral[2], self.mid_conv)
         fine = _two_convs(stages[0], lateral[3], self.fine_conv)
@@ -171,7 +175,7 @@ class TrackStep(nn.Module):
         present = score > 0
         new_pointer = self.heads.pointer(token, present)
         blanked = torch.where(present[:, None, None], logits, NO_OBJECT)
-        large = F.interpolate(
+        large = functional.interpolate(
             blanked[:, None], scale_factor=4.0, mode="bilinear", align_corners=False
         )
         new_memory = self.memory_writer(_per_object(features, objects), torch.sigmoid(large), present)
@@ -181,12 +185,18 @@ class TrackStep(nn.Module):
 class MemoryAttention(nn.Module):
     """SAM-2's memory attention over fixed slots; inputs as in `TrackStep`, out (B, n, C)."""
 
+    position: Tensor
+    memory_position: Tensor
+    cos: Tensor
+    sin: Tensor
+    halves: Tensor
+
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__()
         config = model.config
         if config.memory_attention_num_attention_heads != 1:
             raise ValueError("memory attention with more than one head is not supported")
-        self.blocks = model.memory_attention.layers
+        self.blocks: Any = model.memory_attention.layers
         self.norm = model.memory_attention.layer_norm
         self.temporal = model.memory_temporal_positional_encoding
         self.pointer_time = model.temporal_positional_encoding_projection_layer
@@ -229,7 +239,7 @@ class MemoryAttention(nn.Module):
         pointers = pointer.reshape(objects, -1, channels)
         keyed_pointers = pointers
         if self.timed_pointers:
-            time = self.pointer_time(get_1d_sine_pe(pointer_age / self.max_age, dim=self.hidden))
+            time = self.pointer_time(_sine(pointer_age / self.max_age, dim=self.hidden))
             keyed_pointers = pointers + time[:, :, None].expand(-1, -1, splits, -1).reshape(pointers.shape)
         values = torch.cat([memory.reshape(objects, slots * places, channels), pointers], dim=1)
         bias = torch.cat(
@@ -260,13 +270,11 @@ class MemoryAttention(nn.Module):
         objects, slots, places, _ = memory.shape
         keys = self._rotated(attention.k_proj, memory).reshape(objects, slots * places, -1)
         weight, bias = self._in_halves(attention.k_proj)
-        return torch.cat([keys, F.linear(pointers, weight, bias)], dim=1)
+        return torch.cat([keys, functional.linear(pointers, weight, bias)], dim=1)
 
     def _rotated(self, projection: nn.Linear, x: Tensor) -> Tensor:
-        first, second = F.linear(x, *self._in_halves(projection)).chunk(2, dim=-1)
-        return torch.cat(
-            [first * self.cos - second * self.sin, second * self.cos + first * self.sin], dim=-1
-        )
+        first, second = functional.linear(x, *self._in_halves(projection)).chunk(2, dim=-1)
+        return torch.cat([first * self.cos - second * self.sin, second * self.cos + first * self.sin], dim=-1)
 
     def _in_halves(self, projection: nn.Linear) -> tuple[Tensor, Tensor]:
         return projection.weight[self.halves], projection.bias[self.halves]
@@ -274,6 +282,8 @@ class MemoryAttention(nn.Module):
 
 class _Heads(nn.Module):
     """The mask decoder with its image-wide positions and empty prompt, and the pointer head."""
+
+    positions: Tensor
 
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__()
@@ -297,7 +307,7 @@ class _Heads(nn.Module):
         if not multimask:
             return masks[:, 0], ious[:, 0], tokens[:, 0], score
         best = ious[:, 1:].argmax(dim=1, keepdim=True) + 1
-        chosen = F.one_hot(best, ious.shape[1]).to(masks.dtype)  # (B, 1, 4): a matmul picks the best
+        chosen = functional.one_hot(best, ious.shape[1]).to(masks.dtype)  # (B, 1, 4): a matmul picks the best
         mask = (chosen @ masks.flatten(2)).reshape(-1, masks.shape[2], masks.shape[3])
         iou, token = (chosen @ ious[:, :, None]).flatten(), (chosen @ tokens)[:, 0]
         return mask, iou, token, score
@@ -324,7 +334,7 @@ class _MemoryWriter(nn.Module):
         memory = self.encoder.projection(x).flatten(2).transpose(1, 2)
         if self.away is not None:
             memory = memory + (~present).float()[:, None, None] * self.away
-        return memory
+        return memory  # type: ignore[no-any-return]
 
 
 def decode_masks(
@@ -370,7 +380,7 @@ def _hiera_block(block: Any, x: Tensor) -> Tensor:
     else:
         count, height, width, channels = normed.shape
         # A picture whose side the window does not divide is padded at its lower right, as upstream does.
-        normed = F.pad(normed, (0, 0, 0, -width % window, 0, -height % window))
+        normed = functional.pad(normed, (0, 0, 0, -width % window, 0, -height % window))
         rows, columns = normed.shape[1] // window, normed.shape[2] // window
         tiles = normed.reshape(count, rows, window, columns, window, channels).permute(0, 1, 3, 2, 4, 5)
         tiles = _hiera_attention(block.attn, tiles.reshape(-1, window, window, channels))
@@ -389,7 +399,8 @@ def _hiera_attention(attention: Any, x: Tensor) -> Tensor:
         query = _pool(query, attention.query_stride)
         height, width = query.shape[1], query.shape[2]
     query, key, value = (
-        part.reshape(count, -1, heads, part.shape[-1] // heads).transpose(1, 2) for part in (query, key, value)
+        part.reshape(count, -1, heads, part.shape[-1] // heads).transpose(1, 2)
+        for part in (query, key, value)
     )
     read = _attend(query, key, value, None).transpose(1, 2).reshape(count, height, width, -1)
     return attention.proj(read)  # type: ignore[no-any-return]
@@ -405,13 +416,14 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> T
 def _pool(x: Tensor, stride: Any) -> Tensor:
     if stride is None:
         return x
-    return F.max_pool2d(x.permute(0, 3, 1, 2), kernel_size=stride, stride=stride).permute(0, 2, 3, 1)
+    return functional.max_pool2d(x.permute(0, 3, 1, 2), kernel_size=stride, stride=stride).permute(0, 2, 3, 1)
 
 
 def _two_convs(x: Tensor, first: nn.Conv2d, second: nn.Conv2d) -> Tensor:
     """Two 1×1 convolutions with nothing between them are one: 9 times less work at stride 4 for nano."""
+    assert first.bias is not None and second.bias is not None
     outer, inner = second.weight.flatten(1), first.weight.flatten(1)
-    return F.conv2d(x, (outer @ inner)[:, :, None, None], outer @ first.bias + second.bias)
+    return functional.conv2d(x, (outer @ inner)[:, :, None, None], outer @ first.bias + second.bias)
 
 
 def _per_object(x: Tensor, objects: int) -> Tensor:

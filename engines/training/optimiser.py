@@ -21,7 +21,9 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised; parameters of two or more dimensions only."""
 
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.01) -> None:
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.01
+    ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
@@ -34,7 +36,9 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is not None:
                     by_shape[weight.shape[0], weight[0].numel()].append(weight)
             for shape, weights in by_shape.items():
-                updates = orthogonal(torch.stack([self._push(weight, group["momentum"]) for weight in weights]))
+                updates = orthogonal(
+                    torch.stack([self._push(weight, group["momentum"]) for weight in weights])
+                )
                 size = max(1.0, shape[0] / shape[1]) ** 0.5
                 for weight, update in zip(weights, updates, strict=True):
                     weight.mul_(1 - group["lr"] * group["decay"])
@@ -59,7 +63,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
     for _ in range(5):
         gram = x @ x.transpose(1, 2)
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
-    return (x.transpose(1, 2) if tall else x).float()
+    result: Tensor = (x.transpose(1, 2) if tall else x).float()
+    return result
 
 
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
@@ -67,8 +72,11 @@ def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     matrices = [
         module.weight
         for module in model.modules()
-        if isinstance(module, nn.Linear | nn.Conv2d) and min(module.weight.shape[0], module.weight[0].numel()) > 1
+        if isinstance(module, nn.Linear | nn.Conv2d)
+        and min(module.weight.shape[0], module.weight[0].numel()) > 1
     ]
     known = {id(weight) for weight in matrices}
-    others = [weight for weight in model.parameters() if weight.requires_grad and id(weight) not in known]
+    others: list[Tensor] = [
+        weight for weight in model.parameters() if weight.requires_grad and id(weight) not in known
+    ]
     return matrices, others

@@ -1,0 +1,84 @@
+"""What a backend is given, and what it gives back.
+
+A `Graph` is a torch module with named inputs of fixed shapes, one dimension of which may be left open
+(the batch of objects). A `Backend` compiles it into a `Program`, which holds the weights once and may be
+shared by threads; each thread takes a `Runner` of its own and calls it with numpy arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Array = NDArray[Any]
+
+_TORCH_TYPES: Final = {"uint8": torch.uint8, "int64": torch.int64, "float32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input of a graph."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    "None where the size is open."
+    dtype: str = "float32"
+    '"uint8", "int64" or "float32".'
+
+    def example(self, open_size: int) -> Tensor:
+        """Zeros of this port's shape and type."""
+        shape = [open_size if size is None else size for size in self.shape]
+        return torch.zeros(shape, dtype=_TORCH_TYPES[self.dtype])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A module with the ports it is called with, in order."""
+
+    name: str
+    module: nn.Module
+    "In eval mode, float32; returns a tuple of tensors."
+    ports: tuple[Port, ...]
+    outputs: tuple[str, ...]
+    fingerprint: str
+    "Changes with the weights and with the code of the module: the key of whatever a backend keeps on disk."
+
+    def examples(self) -> tuple[Tensor, ...]:
+        """Inputs to trace the module with; open sizes are 2, so that no 1 is taken for a broadcast."""
+        return tuple(port.example(2) for port in self.ports)
+
+
+class Runner(Protocol):
+    """Runs a program. One thread at a time."""
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        """Outputs in the graph's order; inputs must be C-contiguous and of the ports' types.
+
+        The arrays returned are valid until the runner is called again: copy what must last.
+        """
+        ...
+
+
+class Program(Protocol):
+    """A compiled graph, shared by any number of threads."""
+
+    def runner(self) -> Runner:
+        """A way to run it for one thread."""
+        ...
+
+
+class Backend(Protocol):
+    """Something that runs graphs."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the settings."""
+        ...
+
+    def compile(self, graph: Graph) -> Program:
+        """Make a graph ready to run. Raises BackendUnavailable where this backend cannot."""
+        ...
