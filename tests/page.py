@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +141,13 @@ async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path)
         await gateway.stop()
         writer.close()
         await reader.close()
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    """Return when it is true."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.02)
 
 
 async def pixel(page: Page, x_px: float, y_px: float) -> list[int]:
