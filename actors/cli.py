@@ -91,7 +91,9 @@ def demo(
     from actors.demo import DemoOptions, run_demo
 
     settings = load_settings(config)
-    _log_to_stderr(settings if not as_json else settings.model_copy(update={"log_level": "warning"}))
+    if as_json:
+        settings = settings.model_copy(update={"log_level": "warning"})
+    _log_to_stderr(settings)
     verdict = _run(run_demo(settings, DemoOptions(query, duration, not no_browser), err))
     if as_json:
         print(json.dumps(asdict(verdict)), flush=True)

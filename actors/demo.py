@@ -82,14 +82,14 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console) -
     with tempfile.TemporaryDirectory(prefix="saccade-demo-") as folder, _camera(truth.fps, console) as camera:
         demo_settings = settings.model_copy(
             update={
-                "state_dir": settings.state_dir if settings.redis_url else Path(folder),
                 "allowed_hosts": [*settings.allowed_hosts, "127.0.0.1/32"],
                 "media_dirs": [*settings.media_dirs, CLIP.parent],
                 "results_maxlen": 100_000,
             }
         )
         console.print("Starting Redis, Ray, the models and the gateway ...")
-        async with running_service(demo_settings) as service, _judging(service, camera, judge):
+        running = running_service(demo_settings, Path(folder))
+        async with running as service, _judging(service, camera, judge):
             await service.supervisor.add_stream(StreamSpec(STREAM, camera.url))
             console.print(f"Page  {service.page_url}", soft_wrap=True)
             if options.browser:

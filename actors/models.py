@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from actors.worker import MakeTracker
 from engines.protocols import Grounder, Tracker
@@ -12,9 +13,10 @@ from streaming.settings import Settings
 def load_grounder(settings: Settings) -> Grounder:
     """The model that answers queries. Raises CheckpointError, NotFound."""
     _log_as(settings)
-    from engines.grounding.grounder import load_grounder as load
+    # Here and below: the model's libraries take seconds to import and belong to one process each.
+    from engines.grounding import grounder
 
-    return load(settings.model)
+    return grounder.load_grounder(settings.model)
 
 
 def load_trackers(settings: Settings) -> MakeTracker:
@@ -23,15 +25,22 @@ def load_trackers(settings: Settings) -> MakeTracker:
     Raises CheckpointError, NotFound, BackendUnavailable.
     """
     _log_as(settings)
-    from engines.tracking.tracker import load_tracker
+    from engines.backends.choose import choose_backend
+    from engines.tracking.checkpoints import load_tracker_weights
+    from engines.tracking.compiled import compile_tracker
+    from engines.tracking.tracker import SamTracker
 
-    weights = load_tracker(settings.tracker, settings.backend, settings.tracker_threads)
+    weights = load_tracker_weights(settings.tracker)
+    cache = settings.state_dir / "compiled"
+    backend = choose_backend(settings.backend, threads=settings.tracker_threads, cache_dir=cache)
+    compiled = compile_tracker(weights, backend)
 
     def make() -> Tracker:
-        return weights.tracker(capacity=settings.max_tracks_per_stream)
+        return SamTracker(compiled, capacity=settings.max_tracks_per_stream)
 
     return make
 
 
 def _log_as(settings: Settings) -> None:
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable
+from functools import cache
 from typing import Any, TypeVar
 
 import ray
@@ -13,6 +15,8 @@ from ray.exceptions import RayError, RayTaskError
 from streaming.errors import SaccadeError, ServiceUnavailable
 
 T = TypeVar("T")
+
+NAMESPACE = "saccade"
 
 OBJECT_STORE_BYTES = 200 << 20
 "Holds keyframes on their way to the grounder: the queue's 32 at 1080p (6.2 MB each) just fit."
@@ -30,11 +34,12 @@ def start_ray(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         if address is not None:
-            ray.init(address=address, namespace="saccade", log_to_driver=True)
+            ray.init(address=address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=True)
             return
         ray.init(
             address="local",
-            namespace="saccade",
+            namespace=NAMESPACE,
+            logging_level=logging.ERROR,
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=True,
@@ -49,6 +54,15 @@ def start_ray(address: str | None) -> None:
 def stop_ray() -> None:
     """Leave the cluster; the one we started ends, with every process of it. Blocks for a second or two."""
     ray.shutdown()
+
+
+@cache
+def find_actor(name: str) -> Any:
+    """The actor of that name. Raises ServiceUnavailable if there is none (yet)."""
+    try:
+        return ray.get_actor(name, NAMESPACE)
+    except ValueError as exc:
+        raise PartDied(f"There is no {name}.") from exc
 
 
 async def call(reference: Awaitable[T], timeout_s: float) -> T:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -36,14 +37,15 @@ class Service:
 
 
 @asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[Service]:
+async def running_service(settings: Settings, store_dir: Path | None = None) -> AsyncIterator[Service]:
     """Start everything, yield, stop everything; nothing is left running, whatever happened in between.
 
+    `store_dir` is where a Redis of our own keeps its data: below `state_dir` if not given.
     The gateway answers first, so that a taken port is said at once and `/ready` tells what is still missing.
     Raises Conflict (port taken), ServiceUnavailable (no Redis to be had), StoreUnavailable, InvalidSettings.
     """
     token = load_token(settings)
-    with _store(settings) as (redis_url, store):
+    with _store(settings, store_dir or settings.state_dir / "redis") as (redis_url, store):
         supervisor = Supervisor(settings, redis_url, store)
         reader = ResultReader(redis_url)
         gateway = GatewayServer(create_app(supervisor, reader, settings, token), settings.host, settings.port)
@@ -73,12 +75,12 @@ async def wait_for_stop(duration_s: float | None = None) -> None:
 
 
 @contextmanager
-def _store(settings: Settings) -> Iterator[tuple[SecretStr, StoreServer | None]]:
+def _store(settings: Settings, folder: Path) -> Iterator[tuple[SecretStr, StoreServer | None]]:
     """The Redis that was given, or one of our own for as long as we live."""
     if settings.redis_url is not None:
         yield settings.redis_url, None
         return
-    server = StoreServer(settings.state_dir / "redis")
+    server = StoreServer(folder)
     try:
         yield server.start(), server
     finally:

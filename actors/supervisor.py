@@ -24,7 +24,7 @@ from actors.keeper import Keeper
 from actors.metrics import exposition
 from actors.models import load_grounder, load_trackers
 from actors.placement import place
-from actors.ray_edge import call, start_ray, stop_ray
+from actors.ray_edge import call, find_actor, start_ray, stop_ray
 from actors.worker import Desired, Worker
 from streaming.checks import check_query_text, check_stream_id
 from streaming.errors import (
@@ -67,11 +67,12 @@ _GROUNDER_CALLS = 256
 class RemoteGrounder:
     """The way from a worker to the grounder's process."""
 
-    handle: Any
+    name: str
+    "A name rather than a handle: a restarted worker is made again from its arguments, whenever that is."
 
     async def __call__(self, keyframe: Keyframe) -> Grounded:
         """Raises ServiceUnavailable if the grounder is dead, hangs or fails."""
-        grounded: Grounded = await call(self.handle.ground.remote(keyframe), _ASK_TIMEOUT_S)
+        grounded: Grounded = await call(find_actor(self.name).ground.remote(keyframe), _ASK_TIMEOUT_S)
         return grounded
 
 
@@ -258,9 +259,11 @@ class Supervisor:
 
     def _start_actors(self) -> None:
         options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
-        grounder = ray.remote(GrounderActor).options(max_concurrency=_GROUNDER_CALLS, **options)
+        # Several services may share a cluster.
+        name = f"grounder-{secrets.token_hex(4)}"
+        grounder = ray.remote(GrounderActor).options(name=name, max_concurrency=_GROUNDER_CALLS, **options)
         self._grounder = grounder.remote(partial(load_grounder, self._settings))
-        ground = RemoteGrounder(self._grounder)
+        ground = RemoteGrounder(name)
         make_tracker = partial(load_trackers, self._settings)
         for number in range(self._settings.workers):
             worker = ray.remote(Worker).options(**options)
