@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from streaming.settings import Settings
 from streaming.store_server import StoreServer
+from tests.served import Service, serve
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,10 @@ def own_redis(tmp_path: Path) -> Iterator[StoreServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def served(redis_server: StoreServer) -> AsyncIterator[Service]:
+    """A gateway on loopback, with the default settings and a real Redis."""
+    async with serve(redis_server, Settings()) as running:
+        yield running

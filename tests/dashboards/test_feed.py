@@ -152,10 +152,10 @@ async def test_a_feed_that_broke_is_begun_anew_for_the_next_viewer(
     await reader.close()
 
 
-async def test_the_feed_brings_results_as_they_come(service: Service) -> None:
-    await service.add("fed")
-    writer = ResultWriter(service.redis_url, frames_maxlen=100, notes_maxlen=100)
-    async with ws.connect(service.feed_url("fed"), subprotocols=[Subprotocol("saccade")]) as viewer:
+async def test_the_feed_brings_results_as_they_come(served: Service) -> None:
+    await served.add("fed")
+    writer = ResultWriter(served.redis_url, frames_maxlen=100, notes_maxlen=100)
+    async with ws.connect(served.feed_url("fed"), subprotocols=[Subprotocol("saccade")]) as viewer:
         assert viewer.subprotocol == "saccade"
         seen = []
         for index in range(1_000):
@@ -170,12 +170,12 @@ async def test_the_feed_brings_results_as_they_come(service: Service) -> None:
 
 
 async def test_a_feed_ends_when_its_stream_is_removed(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    served: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dashboards.feed._SILENCE_S", 0.05)
-    await service.add("short")
-    async with ws.connect(service.feed_url("short")) as viewer:
-        await service.http.delete("/v1/streams/short")
+    await served.add("short")
+    async with ws.connect(served.feed_url("short")) as viewer:
+        await served.http.delete("/v1/streams/short")
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(viewer.recv(), 5)
         assert viewer.close_code == 4404

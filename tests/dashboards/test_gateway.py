@@ -15,29 +15,29 @@ from streaming.store_server import StoreServer
 from tests.served import Service, frame, is_problem, serve
 
 
-async def test_a_stream_is_added_shown_and_removed(service: Service) -> None:
-    added = await service.add("gate")
+async def test_a_stream_is_added_shown_and_removed(served: Service) -> None:
+    added = await served.add("gate")
     assert added.status_code == 201
     assert added.headers["location"] == "/v1/streams/gate"
-    assert (await service.http.get("/v1/streams/gate")).json() == added.json()
-    assert [one["stream_id"] for one in (await service.http.get("/v1/streams")).json()] == ["gate"]
-    assert (await service.http.delete("/v1/streams/gate")).status_code == 204
-    assert is_problem(await service.http.get("/v1/streams/gate"), 404, "not_found")
+    assert (await served.http.get("/v1/streams/gate")).json() == added.json()
+    assert [one["stream_id"] for one in (await served.http.get("/v1/streams")).json()] == ["gate"]
+    assert (await served.http.delete("/v1/streams/gate")).status_code == 204
+    assert is_problem(await served.http.get("/v1/streams/gate"), 404, "not_found")
 
 
-async def test_a_query_is_asked_edited_under_its_id_and_removed(service: Service) -> None:
-    await service.add("gate")
-    asked = await service.http.post("/v1/streams/gate/queries", json={"text": "  the red car "})
+async def test_a_query_is_asked_edited_under_its_id_and_removed(served: Service) -> None:
+    await served.add("gate")
+    asked = await served.http.post("/v1/streams/gate/queries", json={"text": "  the red car "})
     assert asked.status_code == 201
     assert asked.json()["text"] == "the red car"
     where = asked.headers["location"]
-    edited = await service.http.patch(where, json={"text": "the blue car"})
+    edited = await served.http.patch(where, json={"text": "the blue car"})
     assert edited.json()["query_id"] == asked.json()["query_id"]
     assert (edited.json()["text"], edited.json()["revision"]) == ("the blue car", 2)
-    listed = (await service.http.get("/v1/streams/gate/queries")).json()
-    assert listed == [edited.json()] == (await service.http.get("/v1/streams/gate")).json()["queries"]
-    assert (await service.http.delete(where)).status_code == 204
-    assert is_problem(await service.http.patch(where, json={"text": "x"}), 404, "not_found")
+    listed = (await served.http.get("/v1/streams/gate/queries")).json()
+    assert listed == [edited.json()] == (await served.http.get("/v1/streams/gate")).json()["queries"]
+    assert (await served.http.delete(where)).status_code == 204
+    assert is_problem(await served.http.patch(where, json={"text": "x"}), 404, "not_found")
 
 
 WRONG: list[tuple[str, str, object, int, str]] = [
@@ -67,47 +67,45 @@ WRONG: list[tuple[str, str, object, int, str]] = [
 ]
 
 
-async def test_a_wrong_request_is_a_problem_with_its_status_and_changes_nothing(service: Service) -> None:
-    await service.add("here")
+async def test_a_wrong_request_is_a_problem_with_its_status_and_changes_nothing(served: Service) -> None:
+    await served.add("here")
     for method, path, body, status, code in WRONG:
-        response = await service.http.request(method, path, json=body)
+        response = await served.http.request(method, path, json=body)
         assert is_problem(response, status, code), (method, path)
-    assert (await service.http.get("/v1/streams/here")).json()["queries"] == []
-    assert len((await service.http.get("/v1/streams")).json()) == 1
+    assert (await served.http.get("/v1/streams/here")).json()["queries"] == []
+    assert len((await served.http.get("/v1/streams")).json()) == 1
 
 
-async def test_what_is_not_json_is_a_problem(service: Service) -> None:
-    broken = await service.http.post(
-        "/v1/streams", content=b"{", headers={"Content-Type": "application/json"}
-    )
+async def test_what_is_not_json_is_a_problem(served: Service) -> None:
+    broken = await served.http.post("/v1/streams", content=b"{", headers={"Content-Type": "application/json"})
     assert is_problem(broken, 422, "invalid_request")
 
 
-async def test_at_the_limit_the_next_stream_is_refused(service: Service) -> None:
+async def test_at_the_limit_the_next_stream_is_refused(served: Service) -> None:
     for number in range(4):
-        assert (await service.add(f"s{number}")).status_code == 201
-    assert is_problem(await service.add("s4"), 429, "limit_reached")
+        assert (await served.add(f"s{number}")).status_code == 201
+    assert is_problem(await served.add("s4"), 429, "limit_reached")
 
 
-async def test_it_is_ready_when_every_part_is_and_says_why_not(service: Service) -> None:
-    assert (await service.http.get("/live")).json() == {"live": True}
-    assert (await service.http.get("/ready")).json()["ready"] is True
-    service.control.parts["grounder"] = "starting"
-    waiting = await service.http.get("/ready")
+async def test_it_is_ready_when_every_part_is_and_says_why_not(served: Service) -> None:
+    assert (await served.http.get("/live")).json() == {"live": True}
+    assert (await served.http.get("/ready")).json()["ready"] is True
+    served.control.parts["grounder"] = "starting"
+    waiting = await served.http.get("/ready")
     assert is_problem(waiting, 503, "service_unavailable")
     assert waiting.json()["parts"]["grounder"] == "starting"
     assert waiting.headers["retry-after"] == "1"
-    assert (await service.http.get("/v1/status")).json()["ready"] is False
+    assert (await served.http.get("/v1/status")).json()["ready"] is False
 
 
-async def test_metrics_are_prometheus_text(service: Service) -> None:
-    told = await service.http.get("/metrics")
+async def test_metrics_are_prometheus_text(served: Service) -> None:
+    told = await served.http.get("/metrics")
     assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert b"saccade_stream_up" in told.content
 
 
-async def test_openapi_names_every_route_and_the_token(service: Service) -> None:
-    schema = (await service.http.get("/openapi.json")).json()
+async def test_openapi_names_every_route_and_the_token(served: Service) -> None:
+    schema = (await served.http.get("/openapi.json")).json()
     routes = {(path, method) for path, item in schema["paths"].items() for method in item}
     assert {
         ("/v1/streams", "post"),
@@ -122,43 +120,43 @@ async def test_openapi_names_every_route_and_the_token(service: Service) -> None
     assert all("summary" in operation for item in schema["paths"].values() for operation in item.values())
 
 
-async def test_the_latest_results_are_what_redis_keeps(service: Service) -> None:
-    await service.add("late")
-    writer = ResultWriter(service.redis_url, frames_maxlen=100, notes_maxlen=100)
+async def test_the_latest_results_are_what_redis_keeps(served: Service) -> None:
+    await served.add("late")
+    writer = ResultWriter(served.redis_url, frames_maxlen=100, notes_maxlen=100)
     for index in range(5):
         writer.publish(frame("late", index))
     await asyncio.to_thread(writer.close)
-    told = (await service.http.get("/v1/streams/late/results?count=3")).json()
+    told = (await served.http.get("/v1/streams/late/results?count=3")).json()
     assert [one["frame_index"] for one in told] == [2, 3, 4]
     assert told[0]["schema"] == "saccade.frame/1"
-    assert (await service.http.get("/v1/streams/late/results?channel=events")).json() == []
+    assert (await served.http.get("/v1/streams/late/results?channel=events")).json() == []
 
 
-async def test_a_feed_of_nothing_is_refused(service: Service) -> None:
+async def test_a_feed_of_nothing_is_refused(served: Service) -> None:
     for path in ("/v1/streams/gone/feed", "/app.js", "/"):
         with pytest.raises(InvalidStatus) as refused:
-            await ws.connect(service.url.replace("http", "ws") + path)
+            await ws.connect(served.url.replace("http", "ws") + path)
         assert refused.value.response.status_code == 404
         assert json.loads(refused.value.response.body or b"{}")["code"] == "not_found"
 
 
 async def test_redis_away_is_said_and_the_rest_goes_on(own_redis: StoreServer) -> None:
-    async with serve(own_redis, Settings()) as service:
-        await service.add("here")
+    async with serve(own_redis, Settings()) as served:
+        await served.add("here")
         own_redis.stop()
-        away = await service.http.get("/v1/streams/here/results")
+        away = await served.http.get("/v1/streams/here/results")
         assert is_problem(away, 503, "store_unavailable")
         assert away.headers["retry-after"] == "1"
-        assert (await service.http.get("/v1/streams")).status_code == 200
+        assert (await served.http.get("/v1/streams")).status_code == 200
 
 
 async def test_our_own_bug_is_a_problem_that_tells_nothing(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    served: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken() -> None:
         raise KeyError("the-secret")
 
-    monkeypatch.setattr(service.control, "list_streams", broken)
-    failed = await service.http.get("/v1/streams")
+    monkeypatch.setattr(served.control, "list_streams", broken)
+    failed = await served.http.get("/v1/streams")
     assert is_problem(failed, 500, "error")
     assert "the-secret" not in failed.text

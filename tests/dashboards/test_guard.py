@@ -16,82 +16,82 @@ from streaming.store_server import StoreServer
 from tests.served import AUTH, TOKEN, Service, is_problem, serve
 
 
-async def test_a_body_above_the_limit_is_refused_however_it_is_sent(service: Service) -> None:
+async def test_a_body_above_the_limit_is_refused_however_it_is_sent(served: Service) -> None:
     big = b"x" * 70_000
-    assert is_problem(await service.http.post("/v1/streams", content=big), 413, "too_large")
+    assert is_problem(await served.http.post("/v1/streams", content=big), 413, "too_large")
 
     async def in_pieces() -> AsyncIterator[bytes]:
         for _ in range(70):
             yield b"x" * 1_000
 
-    assert is_problem(await service.http.post("/v1/streams", content=in_pieces()), 413, "too_large")
+    assert is_problem(await served.http.post("/v1/streams", content=in_pieces()), 413, "too_large")
 
 
-async def test_without_the_token_one_may_look_and_change_nothing(service: Service) -> None:
-    await service.add("gate")
-    assert (await service.stranger.get("/v1/streams")).status_code == 200
-    refused = await service.stranger.post("/v1/streams", json={"stream_id": "x", "url": "rtsp://x/"})
+async def test_without_the_token_one_may_look_and_change_nothing(served: Service) -> None:
+    await served.add("gate")
+    assert (await served.stranger.get("/v1/streams")).status_code == 200
+    refused = await served.stranger.post("/v1/streams", json={"stream_id": "x", "url": "rtsp://x/"})
     assert is_problem(refused, 401, "unauthorised")
     assert refused.headers["www-authenticate"].startswith("Bearer")
-    wrong = await service.stranger.delete("/v1/streams/gate", headers={"Authorization": "Bearer wrong"})
+    wrong = await served.stranger.delete("/v1/streams/gate", headers={"Authorization": "Bearer wrong"})
     assert is_problem(wrong, 401, "unauthorised")
-    assert (await service.http.get("/v1/streams/gate")).status_code == 200
+    assert (await served.http.get("/v1/streams/gate")).status_code == 200
 
 
-async def test_a_name_that_is_not_ours_is_not_answered(service: Service) -> None:
-    rebound = await service.http.get("/v1/streams", headers={"Host": "evil.example"})
+async def test_a_name_that_is_not_ours_is_not_answered(served: Service) -> None:
+    rebound = await served.http.get("/v1/streams", headers={"Host": "evil.example"})
     assert is_problem(rebound, 421, "wrong_host")
 
 
-async def test_another_sites_page_may_not_ask(service: Service) -> None:
-    foreign = await service.http.get("/v1/streams", headers={"Origin": "https://evil.example"})
+async def test_another_sites_page_may_not_ask(served: Service) -> None:
+    foreign = await served.http.get("/v1/streams", headers={"Origin": "https://evil.example"})
     assert is_problem(foreign, 403, "foreign_origin")
-    own = await service.http.get("/v1/streams", headers={"Origin": service.url})
+    own = await served.http.get("/v1/streams", headers={"Origin": served.url})
     assert own.status_code == 200
 
 
-async def test_every_answer_carries_the_security_headers(service: Service) -> None:
+async def test_every_answer_carries_the_security_headers(served: Service) -> None:
     for path in ("/", "/v1/streams", "/nothing"):
-        headers = (await service.http.get(path)).headers
+        headers = (await served.http.get(path)).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-    assert (await service.http.get("/v1/streams")).headers["cache-control"] == "no-store"
+    assert (await served.http.get("/v1/streams")).headers["cache-control"] == "no-store"
 
 
-async def test_another_sites_page_gets_no_feed(service: Service) -> None:
-    await service.add("fed")
+async def test_another_sites_page_gets_no_feed(served: Service) -> None:
+    await served.add("fed")
     with pytest.raises(InvalidStatus) as refused:
-        await ws.connect(service.feed_url("fed"), origin=Origin("https://evil.example"))
+        await ws.connect(served.feed_url("fed"), origin=Origin("https://evil.example"))
     assert refused.value.response.status_code == 403
 
 
 async def test_where_others_can_reach_us_reading_needs_the_token_too(redis_server: StoreServer) -> None:
-    async with serve(redis_server, Settings(host="0.0.0.0")) as service:
+    async with serve(redis_server, Settings(host="0.0.0.0")) as served:
         for path in ("/v1/streams", "/metrics", "/openapi.json", "/v1/status"):
-            assert is_problem(await service.stranger.get(path), 401, "unauthorised")
+            assert is_problem(await served.stranger.get(path), 401, "unauthorised")
         for path in ("/live", "/ready", "/"):
-            assert (await service.stranger.get(path)).status_code == 200
-        assert (await service.add("gate")).status_code == 201
+            assert (await served.stranger.get(path)).status_code == 200
+        assert (await served.add("gate")).status_code == 201
         with pytest.raises(InvalidStatus) as refused:
-            await ws.connect(service.feed_url("gate"))
+            await ws.connect(served.feed_url("gate"))
         assert refused.value.response.status_code == 401
         offered = [Subprotocol("saccade"), Subprotocol(f"bearer.{TOKEN}")]
-        async with ws.connect(service.feed_url("gate"), subprotocols=offered) as viewer:
+        async with ws.connect(served.feed_url("gate"), subprotocols=offered) as viewer:
             assert viewer.subprotocol == "saccade"
-        async with ws.connect(service.feed_url("gate"), additional_headers=AUTH) as viewer:
+        async with ws.connect(served.feed_url("gate"), additional_headers=AUTH) as viewer:
             assert viewer.subprotocol is None
 
 
 async def test_an_origin_that_is_allowed_is_told_so(redis_server: StoreServer) -> None:
     wall = {"Origin": "https://wall.example"}
-    async with serve(redis_server, Settings(allowed_origins=["https://wall.example"])) as service:
-        told = await service.http.get("/v1/streams", headers=wall)
+    async with serve(redis_server, Settings(allowed_origins=["https://wall.example"])) as served:
+        told = await served.http.get("/v1/streams", headers=wall)
         assert told.headers["access-control-allow-origin"] == "https://wall.example"
-        refused = await service.stranger.post("/v1/streams", json={}, headers=wall)
+        refused = await served.stranger.post("/v1/streams", json={}, headers=wall)
         assert is_problem(refused, 401, "unauthorised")
         assert refused.headers["access-control-allow-origin"] == "https://wall.example"
         preflight = wall | {"Access-Control-Request-Method": "POST"}
-        assert (await service.stranger.options("/v1/streams", headers=preflight)).status_code == 200
+        assert (await served.stranger.options("/v1/streams", headers=preflight)).status_code == 200
 
 
 LOCAL = Rules(Settings(), SecretStr(TOKEN))

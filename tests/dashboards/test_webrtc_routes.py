@@ -7,36 +7,36 @@ from tests.served import Service, is_problem
 SDP = {"Content-Type": "application/sdp"}
 
 
-async def test_whip_and_whep_open_and_end_sessions(service: Service) -> None:
-    await service.add("phone", "whip:")
+async def test_whip_and_whep_open_and_end_sessions(served: Service) -> None:
+    await served.add("phone", "whip:")
     offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
     for protocol in ("whip", "whep"):
-        opened = await service.http.post(f"/{protocol}/phone", content=offer, headers=SDP)
+        opened = await served.http.post(f"/{protocol}/phone", content=offer, headers=SDP)
         assert opened.status_code == 201
         assert opened.headers["content-type"] == "application/sdp"
         assert opened.text.startswith("v=0")
         where = opened.headers["location"]
         assert where.startswith(f"/{protocol}/phone/")
-        assert is_problem(await service.http.patch(where, content=""), 405, "method_not_allowed")
-        assert (await service.http.delete(where)).status_code == 200
-        assert is_problem(await service.http.delete(where), 404, "not_found")
+        assert is_problem(await served.http.patch(where, content=""), 405, "method_not_allowed")
+        assert (await served.http.delete(where)).status_code == 200
+        assert is_problem(await served.http.delete(where), 404, "not_found")
 
 
-async def test_a_second_publisher_is_refused(service: Service) -> None:
-    await service.add("phone", "whip:")
-    assert (await service.http.post("/whip/phone", content="v=0", headers=SDP)).status_code == 201
-    assert is_problem(await service.http.post("/whip/phone", content="v=0", headers=SDP), 409, "conflict")
+async def test_a_second_publisher_is_refused(served: Service) -> None:
+    await served.add("phone", "whip:")
+    assert (await served.http.post("/whip/phone", content="v=0", headers=SDP)).status_code == 201
+    assert is_problem(await served.http.post("/whip/phone", content="v=0", headers=SDP), 409, "conflict")
 
 
-async def test_what_is_no_offer_is_refused(service: Service) -> None:
-    await service.add("phone", "whip:")
-    wrong_type = await service.http.post("/whip/phone", json={"sdp": "v=0"})
+async def test_what_is_no_offer_is_refused(served: Service) -> None:
+    await served.add("phone", "whip:")
+    wrong_type = await served.http.post("/whip/phone", json={"sdp": "v=0"})
     assert is_problem(wrong_type, 415, "unsupported_media_type")
     assert wrong_type.headers["accept-post"] == "application/sdp"
     assert is_problem(
-        await service.http.post("/whip/phone", content=b"\xff\xfe", headers=SDP), 400, "invalid_sdp"
+        await served.http.post("/whip/phone", content=b"\xff\xfe", headers=SDP), 400, "invalid_sdp"
     )
-    assert is_problem(await service.http.post("/whip/phone", content="", headers=SDP), 400, "invalid_sdp")
-    assert is_problem(await service.http.post("/whep/gone", content="v=0", headers=SDP), 404, "not_found")
-    options = await service.http.options("/whip/phone")
+    assert is_problem(await served.http.post("/whip/phone", content="", headers=SDP), 400, "invalid_sdp")
+    assert is_problem(await served.http.post("/whep/gone", content="v=0", headers=SDP), 404, "not_found")
+    options = await served.http.options("/whip/phone")
     assert (options.status_code, options.headers["accept-post"]) == (204, "application/sdp")
