@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, cast
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from streaming.errors import InvalidStream, NotFound, RefusedAddress, SourceUnavailable
 
@@ -160,10 +160,18 @@ def _parse_file(url: str, media_dirs: Sequence[Path]) -> ParsedSource:
     split = urlsplit(url) if url.lower().startswith("file:") else None
     if split is not None and split.netloc not in ("", "localhost"):
         raise InvalidStream("A file URL has no host.", remedy="Write file:///path/to/clip.mp4.")
-    path = Path(split.path if split is not None else url).expanduser()
+    path = url if split is None else unquote(split.path)
+    try:
+        resolved = _file_below(path, media_dirs)
+    except (OSError, RuntimeError, ValueError) as exc:  # a loop of links, a name too long, a zero byte
+        raise NotFound("The path of this file cannot be followed.", remedy="Check the path.") from exc
+    return ParsedSource("file", str(resolved), path)
+
+
+def _file_below(path: str, media_dirs: Sequence[Path]) -> Path:
     # Resolved before it is compared, so that neither `..` nor a link leads out of the folders; compared
     # before anybody asks whether it exists, so that the answer says nothing about the rest of the disk.
-    resolved = path.resolve()
+    resolved = Path(path).resolve()
     if not any(resolved.is_relative_to(folder.resolve()) for folder in media_dirs):
         raise RefusedAddress(
             "This file is not in a folder that sources may read.",
@@ -171,7 +179,7 @@ def _parse_file(url: str, media_dirs: Sequence[Path]) -> ParsedSource:
         )
     if not resolved.is_file():
         raise NotFound(f"There is no file {path}.", remedy="Check the path.")
-    return ParsedSource("file", str(resolved), str(path))
+    return resolved
 
 
 def _parse_rtsp(url: str, policy: SourcePolicy) -> ParsedSource:
@@ -204,7 +212,9 @@ def _resolve(host: str, port: int) -> list[Address]:
         raise SourceUnavailable(
             f"The host name {host} does not resolve.", remedy="Check the name and the resolver."
         ) from exc
-    return [ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+    addresses = [ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+    # Only one is pinned: of a name with both, IPv4, which is what cameras and `localhost` listen on.
+    return sorted(addresses, key=lambda address: address.version)
 
 
 def _may_reach(address: Address, host: str, allowed_hosts: Sequence[str]) -> bool:

@@ -98,6 +98,11 @@ def test_of_several_addresses_only_one_that_may_be_reached_is_used(monkeypatch):
     assert check_source_url("rtsp://cam.example/x", SourcePolicy()).address == "93.184.216.34"
 
 
+def test_of_two_families_the_one_that_cameras_speak_is_pinned(monkeypatch):
+    resolver(monkeypatch, "2606:4700::1111", "93.184.216.34")
+    assert check_source_url("rtsp://cam.example/x", SourcePolicy()).address == "93.184.216.34"
+
+
 def test_an_allowed_name_may_have_a_private_address(monkeypatch):
     resolver(monkeypatch, "192.168.7.7")
     assert check_source_url("rtsp://Camera.LAN/x", OPEN).address == "192.168.7.7"
@@ -163,6 +168,22 @@ def test_a_file_is_read_only_below_the_media_folders(tmp_path):
         parse_source_url(str(media / "b.mp4"), policy)
     with pytest.raises(RefusedAddress):
         parse_source_url(str(clip), SourcePolicy())
+
+
+def test_a_file_url_is_percent_decoded_and_judged_after_that(tmp_path):
+    (tmp_path / "a b.mp4").write_bytes(b"x")
+    policy = SourcePolicy(media_dirs=(tmp_path,))
+    assert parse_source_url(f"file://{tmp_path}/a%20b.mp4", policy).location == f"{tmp_path}/a b.mp4"
+    with pytest.raises(RefusedAddress):
+        parse_source_url(f"file://{tmp_path}/%2e%2e/secret", policy)
+
+
+def test_a_path_that_leads_nowhere_is_not_found(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    policy = SourcePolicy(media_dirs=(tmp_path,))
+    for name in ("loop", "x" * 300, "%00"):
+        with pytest.raises(NotFound):
+            parse_source_url(f"file://{tmp_path}/{name}", policy)
 
 
 def test_secrets_are_masked_wherever_a_url_stands():

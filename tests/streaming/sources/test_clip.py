@@ -1,7 +1,9 @@
 import itertools
 import os
+import resource
 import threading
 import time
+from pathlib import Path
 
 import av
 import numpy as np
@@ -155,6 +157,25 @@ def test_damaged_packets_are_counted_and_the_clip_goes_on(clip, tmp_path, seen):
     assert seen.statuses[-1].corrupt > 0
     assert len(seen.frames) > FRAMES // 4
     assert index_of(seen.frames[-1].pixels) == FRAMES - 1
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_an_endless_clip_uses_constant_memory(clip):
+    slot = Latest[Frame]()
+    source = ClipSource(ID, str(clip), Playback(paced=False, looped=True))
+    source.start(slot.hand_over, lambda _: None)
+    sizes = []
+    for _ in range(3):
+        while (taken := slot.take(10)) is not None and taken[0].index % 700 != 699:
+            continue
+        sizes.append(resident_bytes())
+    slot.close()
+    source.stop()
+    one_picture = HEIGHT * WIDTH * 3
+    assert sizes[2] - sizes[1] < 50 * one_picture, "700 frames later, not 50 pictures more"
 
 
 def test_a_clip_that_is_stopped_ends(clip, seen):
