@@ -27,7 +27,7 @@ class DrawnMask:
 
 
 def draw_mask(logits: Logits, size: tuple[int, int]) -> DrawnMask | None:
-    """(h, w) logits of a whole picture -> the mask at `size` (height, width) where they are > 0; None if empty.
+    """(h, w) logits of a whole picture -> the mask at `size` (height, width) where they are > 0, or None.
 
     Enlarged bilinearly with pixel centres aligned at half (PyTorch's `align_corners=False`).
     """

@@ -52,7 +52,6 @@ class ImageEncoder(nn.Module):
          mid and fine have been through the mask decoder's `conv_s1`, `conv_s0`
     """
 
-    inputs = ("pixels",)
     outputs = ("features", "mid", "fine")
     mean: Tensor
     std: Tensor
@@ -93,7 +92,6 @@ class MaskPrompt(nn.Module):
     out  pointer (B, C); memory (B, n, D)
     """
 
-    inputs = ("features", "mid", "fine", "mask")
     outputs = ("pointer", "memory")
 
     def __init__(self, model: Sam2VideoModel) -> None:
@@ -127,18 +125,8 @@ class TrackStep(nn.Module):
          score (B,) logit of "the object is in the picture"; new_pointer (B, C); new_memory (B, n, D)
     """
 
-    inputs = (
-        "features",
-        "mid",
-        "fine",
-        "memory",
-        "memory_age",
-        "memory_bias",
-        "pointer",
-        "pointer_age",
-        "pointer_bias",
-    )
     outputs = ("logits", "iou", "score", "new_pointer", "new_memory")
+    enlarge: Tensor
 
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__()
@@ -152,6 +140,7 @@ class TrackStep(nn.Module):
         self.heads = _Heads(model)
         self.memory_writer = _MemoryWriter(model)
         self.no_mask = model.prompt_encoder.no_mask_embed
+        self.register_buffer("enlarge", _enlarger(4 * model.backbone_feature_sizes[-1][0]), persistent=False)
 
     def forward(
         self,
@@ -175,10 +164,9 @@ class TrackStep(nn.Module):
         present = score > 0
         new_pointer = self.heads.pointer(token, present)
         blanked = torch.where(present[:, None, None], logits, NO_OBJECT)
-        large = functional.interpolate(
-            blanked[:, None], scale_factor=4.0, mode="bilinear", align_corners=False
-        )
-        new_memory = self.memory_writer(_per_object(features, objects), torch.sigmoid(large), present)
+        # Bilinear enlargement as two matrix products: OpenVINO's interpolation takes several times as long.
+        large = torch.sigmoid(self.enlarge @ blanked @ self.enlarge.T)[:, None]
+        new_memory = self.memory_writer(_per_object(features, objects), large, present)
         return logits, iou, score, new_pointer, new_memory
 
 
@@ -301,13 +289,14 @@ class _Heads(nn.Module):
         """Best mask (B, 4h, 4w), its IoU (B,), its token (B, C) and the object score (B,)."""
         # No point is two "not a point" tokens: the empty prompt and its padding.
         sparse = self.not_a_point.weight.expand(2, -1)
+        wanted = slice(1, None) if multimask else slice(0, 1)
         masks, ious, tokens, score = decode_masks(
-            self.decoder, self.positions, seen + dense, (mid, fine), sparse
+            self.decoder, self.positions, seen + dense, (mid, fine), sparse, wanted
         )
         if not multimask:
             return masks[:, 0], ious[:, 0], tokens[:, 0], score
-        best = ious[:, 1:].argmax(dim=1, keepdim=True) + 1
-        chosen = functional.one_hot(best, ious.shape[1]).to(masks.dtype)  # (B, 1, 4): a matmul picks the best
+        best = ious.argmax(dim=1, keepdim=True)
+        chosen = functional.one_hot(best, ious.shape[1]).to(masks.dtype)  # (B, 1, 3): a matmul picks the best
         mask = (chosen @ masks.flatten(2)).reshape(-1, masks.shape[2], masks.shape[3])
         iou, token = (chosen @ ious[:, :, None]).flatten(), (chosen @ tokens)[:, 0]
         return mask, iou, token, score
@@ -338,14 +327,20 @@ class _MemoryWriter(nn.Module):
 
 
 def decode_masks(
-    decoder: Any, positions: Tensor, seen: Tensor, levels: tuple[Tensor, Tensor], sparse: Tensor
+    decoder: Any,
+    positions: Tensor,
+    seen: Tensor,
+    levels: tuple[Tensor, Tensor],
+    sparse: Tensor,
+    wanted: slice = slice(None),
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """SAM-2's mask decoder, every mask token at once.
+    """SAM-2's mask decoder.
 
     positions (1, C, h, w); seen (B, C, h, w) with the dense prompt added; levels (mid, fine) of the
-    picture(s); sparse (T, C) or (B, T, C) prompt tokens.
-    Returns masks (B, 4, 4h, 4w), ious (B, 4), mask tokens (B, 4, C), object score logits (B,). Mask 0 is the
-    single mask, 1..3 the multimask ones.
+    picture(s); sparse (T, C) or (B, T, C) prompt tokens; wanted: which of the four masks, of which 0 is
+    the single one and 1..3 the multimask ones.
+    Returns, for the K masks wanted, masks (B, K, 4h, 4w), ious (B, K), mask tokens (B, K, C); and the object
+    score logits (B,).
     """
     objects, channels, height, width = seen.shape
     own = torch.cat([decoder.obj_score_token.weight, decoder.iou_token.weight, decoder.mask_tokens.weight])
@@ -361,11 +356,11 @@ def decode_masks(
     mid, fine = (_per_object(level, objects) for level in levels)
     image = decoder.activation(decoder.upscale_layer_norm(decoder.upscale_conv1(image) + mid))
     image = decoder.activation(decoder.upscale_conv2(image) + fine)
-    mask_tokens = tokens[:, 2 : 2 + decoder.num_mask_tokens]
-    mlps = decoder.output_hypernetworks_mlps
+    mask_tokens = tokens[:, 2 : 2 + decoder.num_mask_tokens][:, wanted]
+    mlps = list(decoder.output_hypernetworks_mlps)[wanted]
     weights = torch.stack([mlp(mask_tokens[:, k]) for k, mlp in enumerate(mlps)], dim=1)
     masks = (weights @ image.flatten(2)).reshape(objects, -1, 4 * height, 4 * width)
-    ious = decoder.iou_prediction_head(tokens[:, 1])
+    ious = decoder.iou_prediction_head(tokens[:, 1])[:, wanted]
     score = decoder.pred_obj_score_head(tokens[:, 0])[:, 0]
     return masks, ious, mask_tokens, score
 
@@ -432,6 +427,14 @@ def _per_object(x: Tensor, objects: int) -> Tensor:
     if pictures == 1:
         return x.expand(objects, *x.shape[1:])
     return x.repeat_interleave(objects // pictures, dim=0)
+
+
+def _enlarger(side: int) -> Tensor:
+    """(4 side, side): its product with a column is the column enlarged bilinearly, as `interpolate` does."""
+    one_hot = torch.eye(side)[None]
+    return functional.interpolate(one_hot, scale_factor=4.0, mode="linear", align_corners=False)[
+        0
+    ].T.contiguous()
 
 
 def _halves(size: int) -> Tensor:
