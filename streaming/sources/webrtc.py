@@ -36,6 +36,7 @@ from streaming.errors import (
 )
 from streaming.latest import Latest
 from streaming.sources.base import STOP_TIMEOUT_S, Source
+from streaming.sources.jitter import use_markers
 from streaming.sources.live import Patience
 from streaming.sources.peer import accept, answer, new_connection, new_session_id, read_offer, shed_backlog
 from streaming.sources.pictures import TICK_S
@@ -119,12 +120,13 @@ class WhipIngest(Source):
         self._publisher = publisher
         try:
             await accept(publisher.connection, offer)
+            receiver = _video_receiver(publisher.connection)
+            use_markers(receiver)
             answer_sdp = await answer(publisher.connection, self._ice_addresses)
         except BaseException:
             self._publisher = None
             await publisher.connection.close()
             raise
-        receiver = _video_receiver(publisher.connection)
         publisher.task = asyncio.create_task(self._follow(publisher, receiver))
         return publisher.session_id, answer_sdp
 

@@ -49,6 +49,15 @@ class Camera(MediaStreamTrack):
         return frame
 
 
+class Still(Camera):
+    """Sends one picture and no more."""
+
+    async def recv(self):
+        frame = await super().recv()
+        self.running.clear()
+        return frame
+
+
 async def offer_of(connection):
     with offering(LOOPBACK):
         await connection.setLocalDescription(await connection.createOffer())
@@ -145,6 +154,12 @@ async def test_what_a_browser_publishes_becomes_frames(ingest, peer, codec):
     assert frames[-1].pixels.dtype == np.uint8
     assert frames[-1].pixels.flags.c_contiguous
     assert ingest.status.state is SourceState.LIVE
+
+
+async def test_a_picture_does_not_wait_for_the_next_one(ingest, peer):
+    _, answer = await ingest.offer(await peer.offer_to_publish(Still()))
+    await peer.accept(answer)
+    await until(lambda: ingest.seen.frames)
 
 
 async def test_only_the_set_addresses_are_offered(ingest, peer):
