@@ -21,7 +21,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.tables import checks_table, pairs_table, queries_table, streams_table
-from streaming.errors import SaccadeError, UsageError
+from streaming.errors import NotFound, SaccadeError, UsageError
 from streaming.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -264,7 +264,7 @@ def track(
     _log_to_stderr(settings.model_copy(update={"log_level": "warning"}))
     texts = [check_query_text(text, settings.max_query_chars) for text in query]
     if not clip.is_file():
-        raise typer.BadParameter(f"There is no file {clip}.")
+        raise NotFound(f"There is no file {clip}.", remedy="Check the path.")
     with err.status("Loading the models ..."):
         tracker = ClipTracker(texts, Engines(load_grounder(settings), load_trackers(settings)))
     with _progress() as progress:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from prometheus_client import Metric
 from pydantic import SecretStr
-from streaming.sources.webrtc import WhepOut, WhipIngest
 
 from actors.grounder import Grounded
 from actors.metrics import WorkerMetrics
@@ -30,6 +29,7 @@ from streaming.results import ResultWriter
 from streaming.settings import Settings
 from streaming.sources.base import Source, SourceStatus
 from streaming.sources.factory import open_source
+from streaming.sources.webrtc import WhepOut, WhipIngest
 from streaming.status import Session, StreamStatus
 from streaming.url_guard import SourcePolicy, redact
 from streaming.vocabulary import Frame, Keyframe, Query, SourceState, StreamId, StreamSpec
@@ -188,8 +188,9 @@ class Worker:
             wanted = {spec.stream_id: spec for spec in desired.streams}
             for stream_id, hosted in list(self._hosted.items()):
                 if wanted.get(stream_id) != hosted.spec:
-                    await asyncio.to_thread(hosted.stop)
                     del self._hosted[stream_id]
+                    await hosted.viewers.close()
+                    await asyncio.to_thread(hosted.stop)
             for stream_id, spec in wanted.items():
                 if stream_id not in self._hosted:
                     self._hosted[stream_id] = await self._open(spec)
