@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ QUERIES_KEY: Final = "saccade:queries"
 KEPT_AFTER_REMOVAL_S: Final = 3600
 "Results of a removed stream stay readable this long, then Redis forgets them."
 
+_RESP: Final = 2
 _TIMEOUT_S: Final = 1.0
 _BLOCK_S: Final = 0.5
 _RETRY_S: Final = 0.25
@@ -298,7 +300,8 @@ class ResultReader:
         """Does not connect yet. Raises InvalidSettings (not a Redis URL)."""
         with _checked_url():
             self._redis = redis.asyncio.Redis.from_url(
-                redis_url.get_secret_value(),
+                _without_protocol(redis_url),
+                protocol=_RESP,
                 retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
                 socket_connect_timeout=_TIMEOUT_S,
                 socket_timeout=_BLOCK_S + _TIMEOUT_S,
@@ -371,7 +374,7 @@ class Tail:
         places: dict[Any, Any] = {key: str(after) for key, after in self._after.items()}
         reply: Any = await self._redis.xread(places, count=_READ_COUNT, block=int(_BLOCK_S * 1000))
         found = []
-        for name, entries in reply.items() if isinstance(reply, dict) else reply:
+        for name, entries in reply:
             key = name.decode()
             self._after[key] = EntryId.parse(entries[-1][0].decode())
             found += [_stored(self._channel_of[key], entry) for entry in entries]
@@ -410,13 +413,19 @@ def _decoded(kind: type[M], stored: Mapping[Any, Any]) -> list[M]:
 def _connect(redis_url: SecretStr) -> redis.Redis:
     with _checked_url():
         return redis.Redis.from_url(
-            redis_url.get_secret_value(),
+            _without_protocol(redis_url),
+            protocol=_RESP,
             # The client would repeat a whole pipeline by itself; when and what to repeat is decided here.
             retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
             socket_connect_timeout=_TIMEOUT_S,
             socket_timeout=_TIMEOUT_S,
             client_name="saccade",
         )
+
+
+def _without_protocol(redis_url: SecretStr) -> str:
+    """The URL; what it says of the protocol is ours to say: replies have other shapes in RESP3."""
+    return re.sub(r"(?<=[?&])protocol=\d+&?", "", redis_url.get_secret_value())
 
 
 @contextmanager

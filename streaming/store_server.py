@@ -150,7 +150,7 @@ class StoreServer:
             except StoreUnavailable as exc:
                 if time.monotonic() > deadline_s:
                     raise ServiceUnavailable(
-                        f"Our Redis server did not answer within {_START_TIMEOUT_S:g} s.",
+                        f"Our Redis server is not up within {_START_TIMEOUT_S:g} s: {exc.message}",
                         remedy=f"See {self._log_path}.",
                     ) from exc
             time.sleep(_POLL_S)

@@ -354,6 +354,23 @@ async def test_a_tail_tells_what_comes_and_nothing_from_before(redis_server: Sto
     await reader.close()
 
 
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_whatever_protocol_the_url_asks_for_all_is_read(
+    redis_server: StoreServer, protocol: int
+) -> None:
+    stream_id = StreamId(f"protocol{protocol}")
+    url = SecretStr(f"{redis_server.url.get_secret_value()}?protocol={protocol}")
+    writer, reader = ResultWriter(url, frames_maxlen=10, notes_maxlen=10), ResultReader(url)
+    tail = reader.tail(stream_id)
+    assert await tail.read() == []
+    writer.publish(frame(stream_id, 0))
+    assert len(await tail.read()) == 1
+    assert len(await reader.latest(stream_id, Channel.FRAMES, 5)) == 1
+    writer.close()
+    assert (writer.written(stream_id), writer.lost(stream_id)) == (1, 0)
+    await reader.close()
+
+
 async def test_a_tail_goes_on_where_it_was_when_redis_comes_back(own_redis: StoreServer) -> None:
     reader = ResultReader(own_redis.url)
     tail = reader.tail(GATE, [Channel.FRAMES])
