@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -104,3 +105,10 @@ async def module_value(page: Page, module: str, body: str, argument: object = No
     """What JavaScript over one of the page's modules returns: `body` sees it as `m`, `argument` as `a`."""
     script = f"async (a) => {{ const m = await import('/{module}'); {body} }}"
     return await page.evaluate(script, argument)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago, for a process that has to be told one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -118,6 +118,7 @@ function render() {
   streamsPanel.render(known.streams, known.chosen);
   const chosen = known.streams.find((stream) => stream.stream_id === known.chosen);
   queriesPanel.render(chosen);
+  stage.describe(chosen);
   numbers.render(chosen, stage.sync);
   renderTracks(tracks);
 }

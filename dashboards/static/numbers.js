@@ -32,6 +32,13 @@ export class Ages {
   }
 }
 
+/** Two durations with one unit, the second's. */
+export function pair(small_s, large_s) {
+  if (small_s === null || large_s === null) return "–";
+  const small = large_s < 0.9995 ? Math.round(small_s * 1000) : small_s.toFixed(1);
+  return `${small} / ${duration(large_s)}`;
+}
+
 export class NumbersPanel {
   #ages = new Ages();
 
@@ -51,8 +58,7 @@ export class NumbersPanel {
   render(stream, sync) {
     setText(byId("n-fps"), stream ? stream.tracked_fps.toFixed(1) : "–");
     setText(byId("n-dropped"), stream ? String(stream.dropped) : "–");
-    setText(byId("n-age50"), duration(this.#ages.percentile(0.5)));
-    setText(byId("n-age95"), duration(this.#ages.percentile(0.95)));
+    setText(byId("n-age"), pair(this.#ages.percentile(0.5), this.#ages.percentile(0.95)));
     const times = (stream?.queries ?? []).map((status) => status.prompt_to_mask_s).filter((time) => time !== null);
     setText(byId("n-prompt"), duration(times.at(-1)));
     setText(byId("n-sync"), SYNC_WORDS[sync] ?? "");

@@ -14,6 +14,7 @@ export class Stage {
   #leave = new AbortController();
   #arrived_s = -Infinity;
   #exactShare = 0;
+  #why = "";
   #onResult;
   #onNote;
   #onFeed;
@@ -55,6 +56,7 @@ export class Stage {
     byId("video").srcObject = null;
     setText(byId("stage-name"), streamId ?? "");
     this.#picture("none", streamId ? "Connecting…" : "Choose a stream, or add one.");
+    this.describe(undefined);
     if (streamId === null) return;
     const { signal } = this.#leave;
     follow(streamId, (message, arrived_s) => this.#deliver(message, arrived_s), this.#onFeed, signal);
@@ -94,9 +96,15 @@ export class Stage {
     return this.#exactShare > 0.7 ? "exact" : "estimated";
   }
 
-  #picture(state, note) {
+  #picture(state, why) {
     byId("stage").dataset.video = state;
-    setText(byId("stage-note"), note);
+    this.#why = why;
+  }
+
+  /** Says on the picture why it is not a live one. @param {object | undefined} stream its status */
+  describe(stream) {
+    const isLive = !stream || stream.state === "live";
+    setText(byId("stage-note"), isLive ? this.#why : stream.reason || `The stream is ${stream.state}.`);
   }
 
   /** What is on the screen, for those who look at the page by program as well. */

@@ -5,6 +5,7 @@ import { attempt } from "./trouble.js";
 
 export class StreamsPanel {
   #chosen;
+  #offered = false;
   #onPick;
   #onChange;
 
@@ -24,8 +25,15 @@ export class StreamsPanel {
   render(streams, chosen) {
     this.#chosen = chosen;
     byId("streams-empty").hidden = streams.length > 0;
-    if (streams.length === 0) byId("add-details").open = true;
+    this.#offer(streams.length === 0);
     reconcile(byId("streams"), streams, (stream) => stream.stream_id, (stream) => this.#row(stream), this.#fill);
+  }
+
+  /** Unfolds the form once while there is nothing else to do, and folds it again if nobody began to fill it. */
+  #offer(isEmpty) {
+    if (isEmpty === this.#offered) return;
+    this.#offered = isEmpty;
+    if (isEmpty || !byId("stream-url").value) byId("add-details").open = isEmpty;
   }
 
   #row({ stream_id: id }) {

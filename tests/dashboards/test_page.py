@@ -36,6 +36,12 @@ async def test_a_stream_is_added_by_hand_and_chosen(service: Service, watched: W
     assert [one.stream_id for one in await service.control.list_streams()] == ["door"]
 
 
+async def test_a_stream_that_is_not_live_says_why_on_its_picture(service: Service, watched: Watched) -> None:
+    await service.control.add_stream(StreamSpec(StreamId("waiting"), "rtsp://camera.example/1"))
+    await service.nudge()
+    await expect(watched.page.locator("#stage-note")).to_have_text("The stream is starting.")
+
+
 async def test_a_refusal_is_told_with_its_remedy(watched: Watched) -> None:
     page = watched.page
     await page.fill("#stream-id", "inside")
