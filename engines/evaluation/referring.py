@@ -43,11 +43,9 @@ def score_grounder(grounder: Grounder, scenes: int, first_seed: int = HELD_OUT_S
     js: dict[str, Mean] = defaultdict(Mean)
     half, refused, absent, took = Mean(), Mean(), Mean(), Mean()
     for seed in range(first_seed, first_seed + scenes):
-        clip = draw_clip(seed, frames=1, size=SIZE)
-        said = expressions(clip, 0, np.random.default_rng((seed, 2)))
-        answers = grounder.ground(_keyframe(clip, said))
-        took.add(answers[0].ground_s if answers else 0.0)
-        for expression, answer in zip(said, answers, strict=True):
+        clip, answered = ask_everything(grounder, seed)
+        took.add(answered[0][1].ground_s)
+        for expression, answer in answered:
             if not expression.targets:
                 absent.add(float(not answer.prompts))
                 continue
@@ -66,6 +64,13 @@ def score_grounder(grounder: Grounder, scenes: int, first_seed: int = HELD_OUT_S
         absent_refused=absent.value,
         ground_s=took.value,
     )
+
+
+def ask_everything(grounder: Grounder, seed: int) -> tuple[Clip, list[tuple[Expression, Answer]]]:
+    """A drawn picture of `SIZE`, and the grounder's answers to everything that can be said of it."""
+    clip = draw_clip(seed, frames=1, size=SIZE)
+    said = expressions(clip, 0, np.random.default_rng((seed, 2)))
+    return clip, list(zip(said, grounder.ground(_keyframe(clip, said)), strict=True))
 
 
 def answered_mask(answer: Answer, size: tuple[int, int]) -> Mask:

@@ -147,7 +147,9 @@ def save_sa2va(checkpoint: Sa2Va, directory: Path) -> None:
     """Write config, tokenizer and float16 weights, each renamed over the old file."""
     directory.mkdir(parents=True, exist_ok=True)
     published = to_published(checkpoint.model.state_dict())
-    save_file({k: v.half().contiguous() for k, v in published.items()}, directory / (WEIGHTS_FILE + ".new"))
+    weights = directory / (WEIGHTS_FILE + ".new")
+    save_file({k: v.half().contiguous() for k, v in published.items()}, weights)
+    weights.chmod(0o644)  # safetensors writes for its owner only
     (directory / "config.json.new").write_text(json.dumps(dict(checkpoint.config), indent=2) + "\n")
     checkpoint.template.tokenizer.save(str(directory / "tokenizer.json.new"))
     for name in ("config.json", "tokenizer.json", WEIGHTS_FILE):

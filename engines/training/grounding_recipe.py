@@ -25,17 +25,21 @@ from transformers import Sam2Model
 from engines.grounding.checkpoints import Sa2Va, build, image_tokens, save_sa2va
 from engines.grounding.model import SaModel
 from engines.grounding.templates import make_template
-from engines.training.losses import Helpers, Lesson, drawing_lesson, reading_lesson
+from engines.training.losses import Helpers, Lesson, drawing_lesson, placing_loss, reading_lesson
 from engines.training.mixture import Batch, draw_batch, nano_tokenizer
 from engines.training.optimiser import Muon, split_parameters
 
 SIDE_PX: Final = 256
-PICTURES: Final = 12
+PICTURES: Final = 8
 QUESTIONS: Final = 6
 STEM_WIDTHS: Final = (32, 64, 128)
 LOG_EVERY: Final = 50
 READER_SCALE: Final = 0.5
 "Learning rate of what stage `grounding` taught, while stage `decoder` runs."
+DRAWER_SCALE: Final = 0.5
+"Learning rate of SAM-2."
+READ_EVERY: Final = 3
+"Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap."
 
 Tell = Callable[[dict[str, float]], None]
 
@@ -60,7 +64,7 @@ class GroundingRun:
 def train_grounding(order: GroundingRun, tell: Tell) -> Sa2Va:
     """Stage `grounding`: everything but the drawing."""
     pupil, helpers = fresh_grounder(order.run), fresh_helpers(order.run)
-    course = _Course(order, pupil, helpers, [(_reader(pupil.model, helpers), 1.0)])
+    course = _Course(order, pupil, helpers, [_Part(_reader(pupil.model, helpers), 1.0, True)])
 
     def lesson(batch: Batch) -> Lesson:
         return reading_lesson(pupil.model, helpers, batch)[0]
@@ -76,15 +80,35 @@ def train_decoder(order: GroundingRun, reader: Path, tell: Tell) -> Sa2Va:
     pupil.model.load_state_dict(saved["model"])
     helpers.load_state_dict(saved["helpers"])
     drawer = nn.ModuleList([pupil.model.segmenter, helpers.map])
-    course = _Course(order, pupil, helpers, [(drawer, 1.0), (_reader(pupil.model, helpers), READER_SCALE)])
+    # Muon's steps have one size whatever the gradient's: by them the decoder did not learn to follow a prompt.
+    parts = [_Part(drawer, DRAWER_SCALE, False), _Part(_reader(pupil.model, helpers), READER_SCALE, True)]
+    course = _Course(order, pupil, helpers, parts)
 
     def lesson(batch: Batch) -> Lesson:
-        read, _, prompts = reading_lesson(pupil.model, helpers, batch)
-        drawn = drawing_lesson(pupil.model, helpers, prompts, batch)
-        return Lesson(read.loss + drawn.loss, read.figures | drawn.figures)
+        if course.step % READ_EVERY == 0:
+            read, _, prompts = reading_lesson(pupil.model, helpers, batch)
+        else:
+            read, prompts = Lesson(torch.zeros(()), {}), _prompts(pupil.model, batch)
+        placed = placing_loss(pupil.model, prompts, batch)
+        maps = _maps(pupil.model, batch, course.step % READ_EVERY == 0)
+        drawn = drawing_lesson(pupil.model, helpers, maps, prompts, batch)
+        figures = {"placed": float(placed.detach()), "placed/n": 1.0}
+        return Lesson(read.loss + placed + drawn.loss, read.figures | drawn.figures | figures)
 
     course.run(lesson, tell)
     return pupil
+
+
+def _prompts(model: SaModel, batch: Batch) -> Tensor:
+    """(B, K, E); only the last layers, those of `text_hidden_fcs`, will learn from them."""
+    with torch.no_grad():
+        hidden = model.read(model.look(batch.pixels).tokens, batch.packed).hidden
+    return model.embeddings(hidden[torch.arange(len(batch.seg))[:, None], batch.seg])
+
+
+def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
+    with torch.set_grad_enabled(learning):
+        return model.maps(batch.pixels)
 
 
 # --- the start ------------------------------------------------------------------------------------
@@ -123,6 +147,13 @@ def _waken(sam: Sam2Model) -> None:
     # One set of positions in the published layout, two modules here.
     shared = sam.shared_image_embedding.positional_embedding
     sam.prompt_encoder.shared_embedding.positional_embedding.copy_(shared)
+    # Alike projections look where they point: a token with a place's code attends to that place at once.
+    transformer = sam.mask_decoder.transformer
+    for attention in (
+        *(layer.cross_attn_token_to_image for layer in transformer.layers),
+        transformer.final_attn_token_to_image,
+    ):
+        attention.k_proj.load_state_dict(attention.q_proj.state_dict())
 
 
 def fresh_helpers(seed: int = 0) -> Helpers:
@@ -230,21 +261,37 @@ def rate_at(spent: float) -> float:
     return 1.0 if spent < 0.55 else max(0.03, (1.0 - spent) / 0.45)
 
 
+def first_seed(run: int, step: int) -> int:
+    """Seed of a step's first picture; steps and runs never share one."""
+    return (run * 10**6 + step) * PICTURES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Something that learns, at its own share of the learning rates."""
+
+    module: nn.Module
+    scale: float
+    by_muon: bool
+    "Its matrices by Muon; else everything by AdamW."
+
+
 class _Course:
     """Steps until the time is spent; saves, exports and tells on the way."""
 
-    def __init__(
-        self, order: GroundingRun, pupil: Sa2Va, helpers: Helpers, parts: list[tuple[nn.Module, float]]
-    ) -> None:
+    def __init__(self, order: GroundingRun, pupil: Sa2Va, helpers: Helpers, parts: list[_Part]) -> None:
         self._order = order
         self._pupil = pupil
         self._helpers = helpers
         matrices: list[Any] = []
         others: list[Any] = []
-        for part, scale in parts:
-            of_matrices, of_others = split_parameters(part)
-            matrices.append({"params": of_matrices, "scale": scale})
-            others.append({"params": of_others, "scale": scale})
+        for part in parts:
+            of_matrices, of_others = split_parameters(part.module)
+            if part.by_muon:
+                matrices.append({"params": of_matrices, "scale": part.scale})
+            else:
+                of_others += of_matrices
+            others.append({"params": of_others, "scale": part.scale})
         self._clipped = [weight for group in others for weight in group["params"]]
         self._optimisers: list[tuple[torch.optim.Optimizer, float]] = [
             (Muon(matrices, lr=order.muon_rate), order.muon_rate),
@@ -253,7 +300,7 @@ class _Course:
                 order.adam_rate,
             ),
         ]
-        self._step, self._run, self._spent_s = 0, order.run, 0.0
+        self.step, self._run, self._spent_s = 0, order.run, 0.0
         if self._last.exists():
             self._resume()
 
@@ -270,8 +317,8 @@ class _Course:
             figures.update(self._take_step(lesson))
             now_s = time.monotonic()
             self._spent_s = spent_before_s + now_s - started_s
-            if self._step % LOG_EVERY == 0:
-                tell({"step": self._step, "elapsed_s": round(self._spent_s, 1), **_rates(figures)})
+            if self.step % LOG_EVERY == 0:
+                tell({"step": self.step, "elapsed_s": round(self._spent_s, 1), **_rates(figures)})
                 figures.clear()
             if now_s - saved_s > self._order.checkpoint_s:
                 saved_s = now_s
@@ -284,8 +331,8 @@ class _Course:
 
     def _take_step(self, lesson: Callable[[Batch], Lesson]) -> dict[str, float]:
         factor = rate_at(self._spent_s / self._order.budget_s)
-        first_seed = (self._run * 10**6 + self._step) * PICTURES
-        batch = draw_batch(first_seed, PICTURES, QUESTIONS, self._pupil.template)
+        seed = first_seed(self._run, self.step)
+        batch = draw_batch(seed, PICTURES, QUESTIONS, self._pupil.template)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             learnt = lesson(batch)
         torch.autograd.backward(learnt.loss)
@@ -295,7 +342,7 @@ class _Course:
                 group["lr"] = rate * factor * group["scale"]
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        self._step += 1
+        self.step += 1
         return learnt.figures | {"loss": float(learnt.loss.detach()), "loss/n": 1.0}
 
     def _export(self) -> None:
@@ -310,7 +357,7 @@ class _Course:
                 "model": self._pupil.model.state_dict(),
                 "helpers": self._helpers.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser, _ in self._optimisers],
-                "at": (self._step, self._run, self._spent_s),
+                "at": (self.step, self._run, self._spent_s),
             },
             beside,
         )
@@ -322,7 +369,7 @@ class _Course:
         self._helpers.load_state_dict(saved["helpers"])
         for (optimiser, _), state in zip(self._optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
-        self._step, run, self._spent_s = saved["at"]
+        self.step, run, self._spent_s = saved["at"]
         self._run = run + 1
 
 

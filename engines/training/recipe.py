@@ -1,0 +1,118 @@
+"""All of nano from nothing, within a budget of time: tracker, then grounding, then decoder.
+
+Every stage keeps its last.pt under `runs/<stage>` and goes on from there. The bundled weights were made by
+these stages, the tracker beside the two others; engines/nano/MODEL_CARD.md says how long each had.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from engines.grounding.checkpoints import save_sa2va
+from engines.training.calibration import calibrated
+from engines.training.grounding_recipe import GroundingRun, train_decoder, train_grounding
+from engines.training.tracker_recipe import TrackerRun, train_tracker
+from streaming.errors import Conflict, NotFound
+
+CALIBRATION_SCENES: Final = 200
+
+
+class Stage(StrEnum):
+    """What is trained."""
+
+    TRACKER = "tracker"
+    GROUNDING = "grounding"
+    DECODER = "decoder"
+    ALL = "all"
+
+
+SHARES: Final = {Stage.TRACKER: 0.5, Stage.GROUNDING: 0.07, Stage.DECODER: 0.43}
+"""Of the budget, where all stages are trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What somebody asked for."""
+
+    stage: Stage = Stage.ALL
+    budget_s: float = 7200.0
+    "Time to train, earlier sessions included; a single stage gets all of it."
+    resume: bool = True
+    "Go on from what is in `runs`; without it, it is an error that something is there."
+    runs: Path = Path("runs")
+    export: Path = Path("out/nano")
+    "Gets the folders `tracker` and `sa2va`."
+
+
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """Where the training is."""
+
+    stage: Stage
+    spent_s: float
+    budget_s: float
+    "Both of this stage."
+    figures: dict[str, float]
+    "Loss and rates since the last word; empty at a stage's beginning and end."
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What was done."""
+
+    stages: tuple[Stage, ...]
+    took_s: float
+    export: Path
+
+
+def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None]) -> TrainReport:
+    """Train the stages asked for, in order; may be stopped at any time and called again.
+
+    Raises Conflict where there is an earlier run that is not to be resumed, NotFound where stage `decoder` has
+    no stage `grounding` to stand on.
+    """
+    stages = tuple(SHARES) if options.stage is Stage.ALL else (options.stage,)
+    for stage in stages:
+        if not options.resume and _last(options, stage).exists():
+            raise Conflict(
+                f"{_last(options, stage)} is of an earlier run.",
+                remedy="Resume it, or choose another folder.",
+            )
+    started_s = time.monotonic()
+    for stage in stages:
+        budget_s = options.budget_s * (SHARES[stage] if options.stage is Stage.ALL else 1.0)
+        progress(TrainProgress(stage, 0.0, budget_s, {}))
+        _train(stage, options, budget_s, progress)
+        progress(TrainProgress(stage, budget_s, budget_s, {}))
+    return TrainReport(stages, time.monotonic() - started_s, options.export)
+
+
+def _train(
+    stage: Stage, options: TrainOptions, budget_s: float, progress: Callable[[TrainProgress], None]
+) -> None:
+    directory = options.runs / stage.value
+
+    def tell(figures: dict[str, float]) -> None:
+        progress(TrainProgress(stage, figures["elapsed_s"], budget_s, figures))
+
+    match stage:
+        case Stage.TRACKER:
+            train_tracker(TrackerRun(directory, export=options.export / "tracker", budget_s=budget_s))
+        case Stage.GROUNDING:
+            train_grounding(GroundingRun(directory, budget_s=budget_s), tell)
+        case Stage.DECODER:
+            reader = _last(options, Stage.GROUNDING)
+            if not reader.exists():
+                raise NotFound(f"There is no {reader}.", remedy="Train stage `grounding` first.")
+            export = options.export / "sa2va"
+            run = GroundingRun(directory, export=export, budget_s=budget_s, run=2)
+            save_sa2va(calibrated(train_decoder(run, reader, tell), CALIBRATION_SCENES), export)
+
+
+def _last(options: TrainOptions, stage: Stage) -> Path:
+    return options.runs / stage.value / "last.pt"

@@ -1,0 +1,153 @@
+"""Laws of checkpoints in the published layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from engines.grounding.checkpoints import (
+    HIERA_LARGE,
+    WEIGHTS_FILE,
+    Sa2Va,
+    fill,
+    load_sa2va,
+    save_sa2va,
+    to_published,
+)
+from engines.training.grounding_recipe import fresh_grounder
+from streaming.errors import CheckpointError, NotFound
+
+
+@pytest.fixture(scope="module")
+def nano() -> Sa2Va:
+    return fresh_grounder(4)
+
+
+@pytest.fixture
+def saved(nano: Sa2Va, tmp_path: Path) -> Path:
+    save_sa2va(nano, tmp_path)
+    return tmp_path
+
+
+def test_what_is_saved_loads_and_saves_bit_for_bit(saved: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    save_sa2va(load_sa2va(saved), again)
+    for name in ("config.json", "tokenizer.json", WEIGHTS_FILE):
+        assert (again / name).read_bytes() == (saved / name).read_bytes(), name
+
+
+def test_every_weight_comes_back_where_it_was(nano: Sa2Va, saved: Path) -> None:
+    loaded = load_sa2va(saved).model.state_dict()
+    for name, tensor in nano.model.state_dict().items():
+        assert torch.equal(loaded[name], tensor.half().float()), name
+
+
+def test_tensors_have_the_published_names(saved: Path) -> None:
+    names = load_file(saved / WEIGHTS_FILE).keys()
+    for name in (
+        "vision_model.embeddings.class_embedding",
+        "vision_model.embeddings.position_embedding",
+        "vision_model.encoder.layers.0.attn.qkv.weight",
+        "vision_model.encoder.layers.0.attn.proj.bias",
+        "vision_model.encoder.layers.2.norm1.weight",
+        "vision_model.encoder.layers.2.ls2",
+        "vision_model.encoder.layers.1.mlp.fc1.weight",
+        "mlp1.0.weight",
+        "mlp1.1.weight",
+        "mlp1.3.bias",
+        "language_model.model.embed_tokens.weight",
+        "language_model.model.layers.3.self_attn.q_proj.bias",
+        "language_model.model.norm.weight",
+        "language_model.lm_head.weight",
+        "text_hidden_fcs.0.weight",
+        "text_hidden_fcs.2.bias",
+        "grounding_encoder.sam2_model.image_encoder.trunk.blocks.0.attn.qkv.weight",
+        "grounding_encoder.sam2_model.sam_mask_decoder.transformer.layers.0.self_attn.q_proj.weight",
+        "grounding_encoder.sam2_model.sam_prompt_encoder.point_embeddings.3.weight",
+        "grounding_encoder.sam2_model.no_mem_embed",
+    ):
+        assert name in names
+
+
+def test_memory_tensors_of_a_published_sam_are_read_past(nano: Sa2Va) -> None:
+    tensors = to_published(nano.model.state_dict())
+    tensors["grounding_encoder.sam2_model.memory_attention.norm.weight"] = torch.zeros(3)
+    tensors["grounding_encoder.sam2_model.maskmem_tpos_enc"] = torch.zeros(3)
+    fill(fresh_grounder(5).model, tensors)
+
+
+def test_missing_surplus_and_misshapen_tensors_are_named(nano: Sa2Va) -> None:
+    tensors = to_published(nano.model.state_dict())
+    del tensors["mlp1.0.weight"]
+    tensors["visual.odd"] = torch.zeros(1)
+    tensors["text_hidden_fcs.0.bias"] = torch.zeros(7)
+    with pytest.raises(CheckpointError) as caught:
+        fill(nano.model, tensors)
+    assert "missing 1: mlp1.0.weight" in str(caught.value)
+    assert "surplus 1: visual.odd" in str(caught.value)
+    assert "misshapen 1: text_hidden_fcs.0.bias (7,) for (128,)" in str(caught.value)
+
+
+def test_only_ten_of_many_are_named(nano: Sa2Va) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        fill(nano.model, {})
+    told = str(caught.value).split("missing ", 1)[1]
+    assert told.count(", ") == 9
+    assert int(told.split(":")[0]) > 100
+
+
+def test_a_folder_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        load_sa2va(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", WEIGHTS_FILE])
+def test_a_broken_file_is_a_checkpoint_error(saved: Path, name: str) -> None:
+    (saved / name).write_bytes(b"\x00 not this")
+    with pytest.raises(CheckpointError):
+        load_sa2va(saved)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", WEIGHTS_FILE])
+def test_a_missing_file_is_a_checkpoint_error(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    with pytest.raises(CheckpointError):
+        load_sa2va(saved)
+
+
+def test_an_architecture_that_is_not_read_is_said_so(saved: Path) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    config["llm_config"]["architectures"] = ["InternLM2ForCausalLM"]
+    (saved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="InternLM2ForCausalLM"):
+        load_sa2va(saved)
+
+
+def test_shards_are_read_as_one(saved: Path) -> None:
+    tensors = load_file(saved / WEIGHTS_FILE)
+    names = sorted(tensors)
+    halves = {
+        shard: {name: tensors[name] for name in names[start::2]}
+        for start, shard in enumerate(("a.safetensors", "b.safetensors"))
+    }
+    for shard, part in halves.items():
+        save_file(part, saved / shard)
+    weight_map = {name: shard for shard, part in halves.items() for name in part}
+    (saved / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    (saved / WEIGHTS_FILE).unlink()
+    loaded = load_sa2va(saved).model.state_dict()
+    assert torch.equal(loaded["text_hidden_fcs.0.weight"], tensors["text_hidden_fcs.0.weight"].float())
+
+
+def test_published_sam_is_hiera_large() -> None:
+    """Parameters of the image encoder: 212.7 M, as published for sam2_hiera_l."""
+    from transformers import Sam2Config, Sam2Model
+
+    with torch.device("meta"):
+        sam = Sam2Model(Sam2Config(**HIERA_LARGE))
+    count = sum(weight.numel() for weight in sam.vision_encoder.parameters())
+    assert count / 1e6 == pytest.approx(212.7, abs=0.1)

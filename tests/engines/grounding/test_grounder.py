@@ -1,0 +1,154 @@
+"""Laws of the verb `ground`, with random weights and with the bundled ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines.grounding.checkpoints import NANO_DIR, WEIGHTS_FILE, Sa2Va
+from engines.grounding.grounder import MAX_PACKED, SaGrounder, load_grounder
+from engines.protocols import Grounder
+from engines.training.grounding_recipe import fresh_grounder
+from engines.training.scenes import draw_clip
+from streaming.vocabulary import Answer, Clock, Frame, Keyframe, Query, QueryId, QueryKind, StreamId
+
+STREAM = StreamId("cam")
+
+
+def _keyframe(*queries: tuple[str, QueryKind], size: tuple[int, int] = (90, 160)) -> Keyframe:
+    pixels = draw_clip(8, frames=1, size=size).frames[0]
+    frame = Frame(STREAM, 17, pixels, pts_s=0.5, captured_s=1.0, clock=Clock.ARRIVAL)
+    asked = (
+        Query(QueryId(f"q{i}"), STREAM, text, kind, revision=i + 1) for i, (text, kind) in enumerate(queries)
+    )
+    return Keyframe(frame, tuple(asked), asked_s=1.0)
+
+
+def _refer(*texts: str) -> Keyframe:
+    return _keyframe(*((text, QueryKind.REFER) for text in texts))
+
+
+def _random(threshold: float) -> SaGrounder:
+    torch.set_num_threads(1)
+    checkpoint = fresh_grounder(6)
+    checkpoint.model.eval().requires_grad_(False)
+    # Random decoders draw where they like; this one draws everywhere, so that nothing is empty.
+    decoder = checkpoint.model.segmenter.mask_decoder
+    for head in decoder.output_hypernetworks_mlps:
+        head.proj_out.weight.zero_()
+        head.proj_out.bias.fill_(1.0)
+    decoder.upscale_conv2.bias.fill_(3.0)
+    return SaGrounder(
+        Sa2Va(checkpoint.model, checkpoint.template, {**checkpoint.config, "presence_threshold": threshold})
+    )
+
+
+@pytest.fixture(scope="module")
+def sure() -> SaGrounder:
+    """Believes that everything is there."""
+    return _random(0.0)
+
+
+@pytest.fixture(scope="module")
+def doubting() -> SaGrounder:
+    """Believes nothing."""
+    return _random(1.1)
+
+
+def test_it_is_a_grounder(sure: SaGrounder) -> None:
+    grounder: Grounder = sure
+    assert grounder.ground(_keyframe()) == []
+
+
+def test_answers_come_in_the_order_of_the_queries(sure: SaGrounder) -> None:
+    keyframe = _refer("the red circle", "the star", "the blue one")
+    answers = sure.ground(keyframe)
+    assert [a.query_id for a in answers] == [q.query_id for q in keyframe.queries]
+    assert [a.revision for a in answers] == [1, 2, 3]
+    assert {a.keyframe_index for a in answers} == {17}
+
+
+def test_what_is_there_has_one_prompt_and_one_mask(sure: SaGrounder) -> None:
+    (answer,) = sure.ground(_refer("the red circle"))
+    assert answer.logits.shape == (1, 64, 64)
+    assert answer.logits.dtype == np.float32
+    (prompt,) = answer.prompts
+    assert prompt.phrase == "the red circle"
+    assert prompt.embedding.shape == (128,)
+    assert prompt.embedding.dtype == np.float32
+    assert 0.0 <= prompt.presence <= 1.0
+
+
+def test_what_is_not_there_has_neither_and_is_said_so(doubting: SaGrounder) -> None:
+    (answer,) = doubting.ground(_refer("the red circle"))
+    assert answer.prompts == ()
+    assert answer.logits.shape == (0, 64, 64)
+    assert answer.text == "I cannot see the red circle in this image."
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_nothing_asked_is_nothing_found(sure: SaGrounder, text: str) -> None:
+    (answer,) = sure.ground(_refer(text))
+    assert answer.prompts == ()
+    assert answer.text == "Nothing was asked."
+
+
+@pytest.mark.parametrize("text", ["zzz qqq", "🐘", "[SEG]", "<img>" * 80, "the " * 4000, "\x00"])
+def test_odd_words_are_answered(sure: SaGrounder, text: str) -> None:
+    (answer,) = sure.ground(_refer(text))
+    assert isinstance(answer, Answer)
+
+
+def test_questions_that_want_words_are_told_honestly(sure: SaGrounder) -> None:
+    asked = (("what is there?", QueryKind.ASK), ("the star", QueryKind.REFER), ("all", QueryKind.DESCRIBE))
+    answers = sure.ground(_keyframe(*asked))
+    assert [len(a.prompts) for a in answers] == [0, 1, 0]
+    assert "not taught to answer in words" in answers[0].text
+
+
+def test_neighbours_do_not_change_an_answer(sure: SaGrounder) -> None:
+    (alone,) = sure.ground(_refer("the red circle"))
+    among = sure.ground(_refer("the star", "the red circle", "the thing on the left"))[1]
+    np.testing.assert_allclose(among.prompts[0].embedding, alone.prompts[0].embedding, atol=1e-3)
+    assert among.prompts[0].presence == pytest.approx(alone.prompts[0].presence, rel=1e-3)
+    np.testing.assert_allclose(among.logits, alone.logits, atol=1e-2)
+
+
+def test_more_questions_than_fit_one_prefill_are_all_answered(sure: SaGrounder) -> None:
+    texts = [f"the red circle number {index}" for index in range(MAX_PACKED + 3)]
+    answers = sure.ground(_refer(*texts))
+    assert [a.prompts[0].phrase for a in answers] == texts
+
+
+def test_two_queries_of_the_same_words_both_get_an_answer(sure: SaGrounder) -> None:
+    first, second = sure.ground(_refer("the star", "the star"))
+    np.testing.assert_allclose(first.logits, second.logits, atol=1e-2)
+    assert first.query_id != second.query_id
+
+
+def test_the_same_question_gets_the_same_answer(sure: SaGrounder) -> None:
+    (first,), (second,) = sure.ground(_refer("the star")), sure.ground(_refer("the star"))
+    assert np.array_equal(first.logits, second.logits)
+
+
+def test_a_picture_of_any_size_is_looked_at(sure: SaGrounder) -> None:
+    for size in ((256, 256), (48, 200), (720, 1280)):
+        keyframe = _keyframe(("the star", QueryKind.REFER), size=size)
+        assert sure.ground(keyframe)[0].logits.shape == (1, 64, 64)
+
+
+bundled = pytest.mark.skipif(not (NANO_DIR / WEIGHTS_FILE).is_file(), reason="nano's weights are not here")
+
+
+@bundled
+def test_bundled_nano_meets_its_floors() -> None:
+    """Far below what MODEL_CARD.md says, so that only a broken checkpoint or path fails."""
+    from engines.evaluation.referring import score_grounder
+
+    torch.set_num_threads(1)
+    score = score_grounder(load_grounder("nano"), scenes=20)
+    assert score.j_by_kind["colour"] >= 0.5
+    assert score.j_by_kind["both"] >= 0.5
+    assert score.absent_refused >= 0.7
+    assert score.wrongly_refused <= 0.25

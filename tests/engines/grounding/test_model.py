@@ -1,0 +1,86 @@
+"""Laws of Sa2VA on native modules, with random weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines.grounding.checkpoints import Sa2Va
+from engines.grounding.model import best_mask, normalise
+from engines.grounding.packing import pack
+from engines.training.grounding_recipe import fresh_grounder
+from engines.training.scenes import draw_clip
+
+
+@pytest.fixture(scope="module")
+def nano() -> Sa2Va:
+    torch.set_num_threads(1)
+    checkpoint = fresh_grounder(3)
+    checkpoint.model.eval().requires_grad_(False)
+    return checkpoint
+
+
+def _blocks(nano: Sa2Va, phrases: list[str]) -> list[list[int]]:
+    return [[*nano.template.question(phrase), *nano.template.answer] for phrase in phrases]
+
+
+def test_packed_questions_equal_single_ones(nano: Sa2Va) -> None:
+    model, template = nano.model, nano.template
+    tokens = model.look(normalise(draw_clip(1, frames=1).frames)).tokens
+    blocks = _blocks(nano, ["the red circle", "star", "the shiny thing on the left"])
+    packed = pack(template.prefix, [blocks])
+    together = model.read(tokens, packed).hidden[0]
+    for index, block in enumerate(blocks):
+        alone = model.read(tokens, pack(template.prefix, [[block]])).hidden[0, len(template.prefix) :]
+        start = packed.place(index, 0)
+        torch.testing.assert_close(together[start : start + len(block)], alone, atol=2e-4, rtol=1e-4)
+
+
+def test_packing_equals_transformers_own_forward(nano: Sa2Va) -> None:
+    """The whole model called as its library means it: ids with image tokens, and pixels."""
+    model, template = nano.model, nano.template
+    pixels = normalise(draw_clip(2, frames=1).frames)
+    ids = torch.tensor([[*template.prefix, *_blocks(nano, ["the blue star"])[0]]])
+    theirs = model.mllm.model(input_ids=ids, pixel_values=pixels).last_hidden_state
+    packed = pack(template.prefix, [_blocks(nano, ["the blue star"])])
+    ours = model.read(model.look(pixels).tokens, packed).hidden
+    torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
+
+
+def test_image_tokens_are_in_reading_order(nano: Sa2Va) -> None:
+    """A change in one corner of the picture changes most the image token of that corner."""
+    plain = np.full((1, 256, 256, 3), 90, dtype=np.uint8)
+    marked = plain.copy()
+    marked[:, 4:28, 228:252] = (250, 10, 10)
+    difference = nano.model.look(normalise(marked)).tokens - nano.model.look(normalise(plain)).tokens
+    assert int(difference.norm(dim=-1).argmax()) == 7
+
+
+def test_other_questions_do_not_change_a_mask(nano: Sa2Va) -> None:
+    model = nano.model
+    maps = model.maps(normalise(draw_clip(4, frames=1).frames))
+    prompts = torch.randn(1, 3, 128, generator=torch.Generator().manual_seed(0))
+    together, _ = model.segment(maps, prompts)
+    alone, _ = model.segment(maps, prompts[:, 1:2])
+    assert together.shape == (1, 3, 3, 64, 64)
+    torch.testing.assert_close(together[:, 1:2], alone, atol=1e-3, rtol=1e-3)
+
+
+def test_pictures_of_a_batch_do_not_mix(nano: Sa2Va) -> None:
+    model = nano.model
+    pixels = normalise(np.concatenate([draw_clip(seed, frames=1).frames for seed in (5, 6)]))
+    prompts = torch.randn(2, 2, 128, generator=torch.Generator().manual_seed(1))
+    both, _ = model.segment(model.maps(pixels), prompts)
+    second, _ = model.segment(model.maps(pixels[1:]), prompts[1:])
+    torch.testing.assert_close(both[1:], second, atol=1e-3, rtol=1e-3)
+
+
+def test_the_most_trusted_mask_is_taken() -> None:
+    masks = torch.arange(3.0).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    assert best_mask(masks, torch.tensor([[0.1, 0.9, 0.3]])).eq(1).all()
+
+
+def test_log_probabilities_are_a_distribution(nano: Sa2Va) -> None:
+    chances = nano.model.log_probabilities(torch.randn(4, 128)).exp().sum(dim=-1)
+    torch.testing.assert_close(chances, torch.ones(4), atol=1e-4, rtol=0)

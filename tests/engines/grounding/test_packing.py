@@ -1,0 +1,47 @@
+"""Laws of many questions behind one picture."""
+
+from __future__ import annotations
+
+import torch
+
+from engines.grounding.packing import pack
+
+PREFIX = [7, 8, 9]
+
+
+def _sees(row: int, column: int, blocks: list[list[int]]) -> bool:
+    return bool(pack(PREFIX, [blocks]).bias[0, 0, row, column] == 0)
+
+
+def test_a_block_sees_the_prefix_and_itself_but_no_neighbour() -> None:
+    blocks = [[1, 2], [3, 4]]
+    assert _sees(4, 0, blocks)
+    assert _sees(4, 3, blocks)
+    assert _sees(6, 1, blocks)
+    assert _sees(6, 5, blocks)
+    assert not _sees(6, 4, blocks)
+    assert not _sees(5, 3, blocks)
+
+
+def test_nothing_sees_what_comes_after() -> None:
+    bias = pack(PREFIX, [[[1, 2], [3, 4]]]).bias[0, 0]
+    assert bool((bias.triu(1) < 0).sum() == bias.triu(1).count_nonzero())
+    assert bool((bias[torch.ones_like(bias, dtype=torch.bool).triu(1)] < -1e30).all())
+
+
+def test_every_block_counts_positions_from_the_prefix() -> None:
+    packed = pack(PREFIX, [[[1, 2], [3, 4]]])
+    assert packed.positions[0].tolist() == [0, 1, 2, 3, 4, 3, 4]
+
+
+def test_padding_is_seen_by_nobody_else() -> None:
+    packed = pack(PREFIX, [[[1], [3, 4, 5]]])
+    padding = packed.place(0, 1)
+    column = packed.bias[0, 0, :, padding]
+    assert column.eq(0).nonzero().flatten().tolist() == [padding]
+
+
+def test_a_place_leads_to_its_token() -> None:
+    packed = pack(PREFIX, [[[1, 2], [3, 4]], [[5, 6], [7]]])
+    assert int(packed.ids[0, packed.place(1, 1)]) == 4
+    assert int(packed.ids[1, packed.place(1, 0)]) == 7

@@ -1,0 +1,50 @@
+"""Laws of the whole recipe; the stages have their own tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.grounding.checkpoints import load_sa2va
+from engines.training import recipe
+from engines.training.recipe import SHARES, Stage, TrainOptions, TrainProgress, train_nano
+from streaming.errors import Conflict, NotFound
+
+
+def _options(folder: Path, stage: Stage, *, resume: bool = True) -> TrainOptions:
+    return TrainOptions(stage, budget_s=0.01, resume=resume, runs=folder / "runs", export=folder / "out")
+
+
+def test_the_stages_share_the_whole_budget() -> None:
+    assert sum(SHARES.values()) == pytest.approx(1.0)
+    assert Stage.ALL not in SHARES
+
+
+def test_a_decoder_without_a_reader_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="grounding"):
+        train_nano(_options(tmp_path, Stage.DECODER), lambda _: None)
+
+
+def test_an_earlier_run_is_not_overwritten(tmp_path: Path) -> None:
+    last = tmp_path / "runs" / "grounding" / "last.pt"
+    last.parent.mkdir(parents=True)
+    last.write_bytes(b"precious")
+    with pytest.raises(Conflict):
+        train_nano(_options(tmp_path, Stage.GROUNDING, resume=False), lambda _: None)
+    assert last.read_bytes() == b"precious"
+
+
+def test_grounding_then_decoder_make_a_calibrated_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(recipe, "CALIBRATION_SCENES", 3)
+    heard: list[TrainProgress] = []
+    train_nano(_options(tmp_path, Stage.GROUNDING), heard.append)
+    report = train_nano(_options(tmp_path, Stage.DECODER), heard.append)
+    assert report.stages == (Stage.DECODER,)
+    assert [progress.stage for progress in heard[:1]] == [Stage.GROUNDING]
+    assert heard[-1].spent_s == heard[-1].budget_s
+    assert "presence_threshold" in load_sa2va(tmp_path / "out" / "sa2va").config
