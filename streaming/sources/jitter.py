@@ -16,7 +16,7 @@ CAPACITY = 512
 
 
 class MarkedJitterBuffer(JitterBuffer):
-    """Hands over a picture with its marked packet; one without a mark when the next begins, as aiortc does."""
+    """Hands over a picture with its marked packet; one without a mark when the next begins."""
 
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
         data: list[bytes] = []

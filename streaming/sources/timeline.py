@@ -6,11 +6,17 @@ MAX_STEP_S = 10.0
 """A larger step than this is another time line: a wrapped or restarted clock, not a slow camera."""
 
 
+MAX_BACK_S = 1.0
+"""A smaller step back is disorder within one time line: servers stamp B-frames in decoding order."""
+
+LEAST_STEP_S = 0.001
+
+
 class TimeLine:
     """Maps a source's own timestamps to seconds that always grow.
 
-    Within one session the steps of the source are kept as they are. A new session (`restart`), a missing
-    timestamp, one that goes back or one that leaps is continued by the wall clock instead.
+    Within one session the source's own steps are kept; where it goes back a little, ours waits for it. A new
+    session (`restart`), a missing timestamp or one that leaps is continued by the wall clock instead.
     """
 
     def __init__(self) -> None:
@@ -24,10 +30,13 @@ class TimeLine:
 
     def at(self, raw_s: float | None, now_s: float) -> float:
         """Seconds on our time line of a picture dated `raw_s` by its source and seen at `now_s`."""
-        pts_s = None
         if raw_s is not None and self._offset_s is not None:
-            pts_s = raw_s + self._offset_s
-        if pts_s is None or not 0.0 < pts_s - self._last_pts_s < MAX_STEP_S:
+            step_s = raw_s + self._offset_s - self._last_pts_s
+        else:
+            step_s = float("inf")
+        if -MAX_BACK_S < step_s < MAX_STEP_S:
+            pts_s = self._last_pts_s + max(LEAST_STEP_S, step_s)
+        else:
             pts_s = self._by_wall_clock(now_s)
             self._offset_s = None if raw_s is None else pts_s - raw_s
         self._last_pts_s, self._last_seen_s = pts_s, now_s
@@ -36,5 +45,5 @@ class TimeLine:
     def _by_wall_clock(self, now_s: float) -> float:
         if self._last_seen_s is None:
             return 0.0
-        # A millisecond at least: the wall clock may stand still or step back, the time line must not.
-        return self._last_pts_s + max(0.001, now_s - self._last_seen_s)
+        # The wall clock may stand still or step back, the time line must not.
+        return self._last_pts_s + max(LEAST_STEP_S, now_s - self._last_seen_s)

@@ -18,11 +18,19 @@ def test_a_new_session_goes_on_by_the_wall_clock():
     assert line.at(0.04, 13.5) == pytest.approx(3.04)
 
 
-@pytest.mark.parametrize("raw_s", [None, 99.0, 100.0, 100.0 + MAX_STEP_S + 1])
-def test_a_timestamp_that_is_missing_stands_goes_back_or_leaps_is_replaced_by_the_wall_clock(raw_s):
+@pytest.mark.parametrize("raw_s", [None, 99.0, 0.0, 100.0 + MAX_STEP_S + 1])
+def test_a_timestamp_that_is_missing_or_leaps_is_replaced_by_the_wall_clock(raw_s):
     line = TimeLine()
     line.at(100.0, 10.0)
     assert line.at(raw_s, 10.2) == pytest.approx(0.2)
+
+
+def test_disorder_within_a_session_neither_shows_nor_adds_up():
+    line = TimeLine()
+    raws = [k * 0.04 + (0.08 if k % 3 == 0 else 0.0) for k in range(300)]
+    times = [line.at(raw, 1_000.0 + k) for k, raw in enumerate(raws)]
+    assert all(a < b for a, b in itertools.pairwise(times))
+    assert times[-1] - times[0] == pytest.approx(299 * 0.04, abs=0.1)
 
 
 def test_it_goes_on_from_a_leap_with_the_steps_after_it():
