@@ -54,7 +54,7 @@ def go2rtc() -> Path:
     """The RTSP server's binary; the test is skipped where there is none."""
     binary = find_go2rtc(ROOT)
     if binary is None:
-        pytest.skip("no RTSP server: `make .tools` installs go2rtc")
+        pytest.skip("no RTSP server: `make rtsp-server` installs go2rtc")
     return binary
 
 

