@@ -129,6 +129,8 @@ window.addEventListener("hashchange", () => {
   if (known.streams.some((stream) => stream.stream_id === wanted)) choose(wanted);
 });
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
+// Sessions ended when the page was left; a page taken out of the browser's cache starts anew.
+window.addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 setInterval(render, RENDER_MS);
 setInterval(() => document.hidden || refresh(), POLL_MS);
 stage.choose(null);

@@ -70,7 +70,7 @@ function kindly(problem, id) {
     });
   }
   if (problem.name === "NotAllowedError") {
-    const remedy = "Allow it in the browser's address bar. Away from this machine, the page must come over HTTPS.";
+    const remedy = "Allow it in the browser's address bar.";
     return new Problem({ status: 0, title: "The browser did not let us use the camera.", remedy });
   }
   if (problem.name === "NotFoundError") return new Problem({ status: 0, title: "This device has no camera." });

@@ -9,9 +9,9 @@ const GATHER_S = 1;
  * @param {RTCPeerConnection} peer
  * @param {string} path `/whip/{id}` or `/whep/{id}`
  * @param {boolean} background whether nobody is waiting (then a 401 opens no dialog)
- * @returns {Promise<string>} the session's address, for `hangUp`
+ * @returns {Promise<string>} the session's address
  */
-export async function negotiate(peer, path, background) {
+async function negotiate(peer, path, background) {
   await peer.setLocalDescription();
   await gathered(peer);
   const options = { body: peer.localDescription.sdp, type: "application/sdp", background };
@@ -21,8 +21,32 @@ export async function negotiate(peer, path, background) {
   return session;
 }
 
+/**
+ * Holds a session until `until` is done, then ends it; a page that is closed ends it on its way out, so that no
+ * place stays taken until the server misses us.
+ * @template T
+ * @param {RTCPeerConnection} peer
+ * @param {string} path as for `negotiate`
+ * @param {boolean} background as for `negotiate`
+ * @param {() => Promise<T>} until begins when the session is there
+ * @returns {Promise<T>}
+ * @throws {Problem} what the service refused
+ */
+export async function hold(peer, path, background, until) {
+  let session = "";
+  const leave = () => hangUp(peer, session);
+  window.addEventListener("pagehide", leave);
+  try {
+    session = await negotiate(peer, path, background);
+    return await until();
+  } finally {
+    window.removeEventListener("pagehide", leave);
+    await leave();
+  }
+}
+
 /** Ends a session; one that is gone already is fine. */
-export async function hangUp(peer, session) {
+async function hangUp(peer, session) {
   peer.close();
   if (!session) return;
   try {

@@ -1,6 +1,6 @@
 /** Plays one stream in a `<video>`, and plays it again whenever it broke. */
 import { delay_s, pause } from "./backoff.js";
-import { hangUp, lost, negotiate } from "./peer.js";
+import { hold, lost } from "./peer.js";
 
 /** Results come and no new picture does, for this long: the session is dead, negotiate again. */
 const STALL_S = 4;
@@ -41,14 +41,12 @@ async function session(streamId, video, wishes, signal) {
   peer.ontrack = ({ track }) => {
     if (!signal.aborted) video.srcObject = new MediaStream([track]);
   };
-  let address = "";
+  const over = () => Promise.race([lost(peer, signal), watch(video, receiver, wishes, ended.signal)]);
   try {
-    address = await negotiate(peer, `/whep/${encodeURIComponent(streamId)}`, true);
-    await Promise.race([lost(peer, signal), watch(video, receiver, wishes, ended.signal)]);
+    await hold(peer, `/whep/${encodeURIComponent(streamId)}`, true, over);
     return video.currentTime > 0;
   } finally {
     ended.abort();
-    await hangUp(peer, address);
   }
 }
 

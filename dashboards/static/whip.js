@@ -1,5 +1,6 @@
 /** Publishes this browser's camera as a stream. */
-import { hangUp, lost, negotiate } from "./peer.js";
+import { Problem } from "./api.js";
+import { hold, lost } from "./peer.js";
 
 const CAMERA = { video: { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30 } }, audio: false };
 
@@ -14,24 +15,25 @@ const CAMERA = { video: { width: { ideal: 640 }, height: { ideal: 360 }, frameRa
  */
 export async function publish(streamId, report, signal) {
   report("asking");
-  const media = await navigator.mediaDevices.getUserMedia(CAMERA);
-  const peer = new RTCPeerConnection();
-  let address = "";
-  const leave = () => hangUp(peer, address);
-  window.addEventListener("pagehide", leave);
+  const media = await openCamera();
   try {
     signal.throwIfAborted();
     report("connecting");
-    const transceiver = peer.addTransceiver(media.getVideoTracks()[0], { direction: "sendonly" });
-    preferVp8(transceiver);
-    address = await negotiate(peer, `/whip/${encodeURIComponent(streamId)}`, false);
-    report("live");
-    await lost(peer, signal);
+    const peer = new RTCPeerConnection();
+    preferVp8(peer.addTransceiver(media.getVideoTracks()[0], { direction: "sendonly" }));
+    await hold(peer, `/whip/${encodeURIComponent(streamId)}`, false, () => {
+      report("live");
+      return lost(peer, signal);
+    });
   } finally {
-    window.removeEventListener("pagehide", leave);
     media.getTracks().forEach((track) => track.stop());
-    await leave();
   }
+}
+
+async function openCamera() {
+  if (navigator.mediaDevices) return navigator.mediaDevices.getUserMedia(CAMERA);
+  const title = "Browsers give a camera only to pages that came safely.";
+  throw new Problem({ status: 0, title, remedy: "Open this page by https://, or on the machine itself by http://127.0.0.1." });
 }
 
 /** VP8 is the cheapest to decode in software without delay; every browser has it. */

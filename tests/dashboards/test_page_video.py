@@ -208,6 +208,20 @@ async def test_leaving_a_stream_ends_its_session(
     playing.cancel()
 
 
+async def test_closing_the_page_ends_its_session(
+    browser: Browser, service: Service, control: VideoControl
+) -> None:
+    stream_id = await service.live_stream("closed")
+    playing = asyncio.create_task(play(service, control, stream_id, fps=10, late_s=0.02))
+    async with opened(browser, f"{service.url}/#token={TOKEN}") as watched:
+        await expect(watched.page.locator("#stage")).to_have_attribute(
+            "data-video", "playing", timeout=15_000
+        )
+        await watched.page.goto("about:blank")
+        await until(lambda: control.out.viewers == 0, timeout_s=3)
+    playing.cancel()
+
+
 async def test_this_browsers_camera_is_published_and_stopped(
     service: Service, control: VideoControl, watched: Watched
 ) -> None:
