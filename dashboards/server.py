@@ -50,6 +50,8 @@ class GatewayServer:
             server_header=False,
             ws="websockets-sansio",
             ws_max_size=_WS_MAX_BYTES,
+            # A result has a few KiB; the processor has better to do than to squeeze it once per viewer.
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
         self._server = _Server(config)

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 
 import redis
 import redis.asyncio
+import redis.asyncio.connection
 import redis.asyncio.retry
 import redis.backoff
 import redis.retry
@@ -41,7 +42,6 @@ QUERIES_KEY: Final = "saccade:queries"
 KEPT_AFTER_REMOVAL_S: Final = 3600
 "Results of a removed stream stay readable this long, then Redis forgets them."
 
-_RESP: Final = 2
 _TIMEOUT_S: Final = 1.0
 _BLOCK_S: Final = 0.5
 _RETRY_S: Final = 0.25
@@ -85,9 +85,8 @@ class ResultWriter:
     """Writes results and reports without ever holding up whoever publishes them.
 
     One thread drains a bounded queue in pipelines. While Redis is away the newest entries wait and the
-    oldest are lost, counted and logged at most once a second; when it is back the rest is written by itself,
-    nothing twice. Messages are encoded by the caller, so that one which cannot be written fails where it was
-    made (ValueError).
+    oldest are lost and counted; when it is back the rest is written by itself, nothing twice. The caller's
+    thread encodes, so that what cannot be written fails where it was made (ValueError).
     """
 
     def __init__(
@@ -162,7 +161,8 @@ class ResultWriter:
         if len(self._last) > _KNOWN_KEYS:
             self._last.clear()
         try:
-            left = self._write(self._settle(entries))
+            entries = self._settle(entries)
+            left = self._write(entries)
         except (redis.RedisError, OSError) as exc:
             self._last.clear()
             self._away = True
@@ -185,22 +185,19 @@ class ResultWriter:
             pipe.xrange(entry.key, str(entry.entry_id), str(entry.entry_id))
         replies = pipe.execute(raise_on_error=False)
         self._last |= {key: _last_id(reply) for key, reply in zip(unknown, replies, strict=False)}
-        arrived = [
-            entry
-            for entry, reply in zip(doubtful, replies[len(unknown) :], strict=True)
-            if isinstance(reply, list) and reply and reply[0][1].get(b"data") == entry.data
-        ]
-        for entry in arrived:
-            self._outbox.count_written(entry.stream_id)
-        return [entry for entry in entries if not any(entry is one for one in arrived)]
+        arrived = set()
+        for entry, reply in zip(doubtful, replies[len(unknown) :], strict=True):
+            if isinstance(reply, list) and reply and reply[0][1].get(b"data") == entry.data:
+                self._outbox.count_written(entry.stream_id)
+                arrived.add(id(entry))
+        return [entry for entry in entries if id(entry) not in arrived]
 
     def _write(self, entries: list[Pending]) -> list[Pending]:
         pipe = self._redis.pipeline(transaction=False)
         for entry in entries:
             last = self._last[entry.key]
             # An entry in doubt keeps its id, so that its first sending, should it still arrive, and this one
-            # exclude each other. Only where somebody else has written past it is it renamed: by then Redis
-            # refuses the first.
+            # exclude each other. If somebody has written past it, it is renamed: Redis refuses the first now.
             if entry.entry_id is None or entry.entry_id <= last:
                 entry.entry_id = entry_id_after(last, time.time())
             self._last[entry.key] = entry.entry_id
@@ -298,15 +295,14 @@ class ResultReader:
 
     def __init__(self, redis_url: SecretStr) -> None:
         """Does not connect yet. Raises InvalidSettings (not a Redis URL)."""
-        with _checked_url():
-            self._redis = redis.asyncio.Redis.from_url(
-                _without_protocol(redis_url),
-                protocol=_RESP,
-                retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
-                socket_connect_timeout=_TIMEOUT_S,
-                socket_timeout=_BLOCK_S + _TIMEOUT_S,
-                client_name="saccade-reader",
-            )
+        self._redis = redis.asyncio.Redis.from_url(
+            _checked(redis_url),
+            protocol=2,
+            retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
+            socket_connect_timeout=_TIMEOUT_S,
+            socket_timeout=_BLOCK_S + _TIMEOUT_S,
+            client_name="saccade-reader",
+        )
 
     async def ping(self) -> None:
         """Return if Redis answers. Raises StoreUnavailable."""
@@ -352,13 +348,12 @@ class Tail:
             with _translated(self._redis):
                 if not self._sure:
                     await self._find_place()
-                found = await self._read()
+                return await self._read()
         except StoreUnavailable:
             self._sure = False
             raise
         finally:
             _stay_cancelled()
-        return found
 
     async def _find_place(self) -> None:
         """Start at the end; after a pause go on, but not behind the end of a Redis that came back emptier."""
@@ -394,10 +389,12 @@ def _stored(channel: Channel, entry: Any) -> Stored:
 
 
 def _last_id(info: object) -> EntryId:
-    """From the reply to XINFO STREAM; an error means that there is no such stream yet."""
-    if not isinstance(info, dict):
-        return BEFORE_ALL
-    return EntryId.parse(info["last-generated-id"].decode())
+    """From the reply to XINFO STREAM. No stream of that name yet, or something else there: nothing before."""
+    if isinstance(info, dict):
+        return EntryId.parse(info["last-generated-id"].decode())
+    if isinstance(info, Exception) and "no such key" not in str(info) and "WRONGTYPE" not in str(info):
+        raise info
+    return BEFORE_ALL
 
 
 def _decoded(kind: type[M], stored: Mapping[Any, Any]) -> list[M]:
@@ -411,32 +408,27 @@ def _decoded(kind: type[M], stored: Mapping[Any, Any]) -> list[M]:
 
 
 def _connect(redis_url: SecretStr) -> redis.Redis:
-    with _checked_url():
-        return redis.Redis.from_url(
-            _without_protocol(redis_url),
-            protocol=_RESP,
-            # The client would repeat a whole pipeline by itself; when and what to repeat is decided here.
-            retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
-            socket_connect_timeout=_TIMEOUT_S,
-            socket_timeout=_TIMEOUT_S,
-            client_name="saccade",
-        )
+    return redis.Redis.from_url(
+        _checked(redis_url),
+        protocol=2,
+        # The client would repeat a whole pipeline by itself; when and what to repeat is decided here.
+        retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+        socket_connect_timeout=_TIMEOUT_S,
+        socket_timeout=_TIMEOUT_S,
+        client_name="saccade",
+    )
 
 
-def _without_protocol(redis_url: SecretStr) -> str:
-    """The URL; what it says of the protocol is ours to say: replies have other shapes in RESP3."""
-    return re.sub(r"(?<=[?&])protocol=\d+&?", "", redis_url.get_secret_value())
-
-
-@contextmanager
-def _checked_url() -> Iterator[None]:
+def _checked(redis_url: SecretStr) -> str:
+    """The URL, less what it says of the protocol: that is ours to say, replies have other shapes in RESP3."""
+    url = re.sub(r"(?<=[?&])protocol=\d+&?", "", redis_url.get_secret_value())
     try:
-        yield
+        redis.asyncio.connection.parse_url(url)
     except ValueError:
         # Not chained: the message may quote the password where the URL is malformed.
-        raise InvalidSettings(
-            "redis_url is not a Redis URL.", remedy="Write redis://[user:password@]host:port/0."
-        ) from None
+        how = "Write redis://[user:password@]host:port/0."
+        raise InvalidSettings("redis_url is not a Redis URL.", remedy=how) from None
+    return url
 
 
 @contextmanager

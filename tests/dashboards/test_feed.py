@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 import redis
@@ -16,7 +17,7 @@ from dashboards.feed import FeedHub, Viewer
 from streaming.errors import LimitReached, ServiceUnavailable
 from streaming.results import Channel, ResultReader, ResultWriter, Stored
 from streaming.store_server import StoreServer
-from streaming.vocabulary import StreamId
+from streaming.vocabulary import FrameResult, QueryId, StreamId, Track, TrackId, TrackState
 from tests.served import Service, frame
 
 GATE = StreamId("feed-gate")
@@ -179,3 +180,30 @@ async def test_a_feed_ends_when_its_stream_is_removed(
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(viewer.recv(), 5)
         assert viewer.close_code == 4404
+
+
+async def test_a_viewer_that_does_not_read_loses_frames_and_holds_nobody_up(served: Service) -> None:
+    await served.add("crowded")
+    writer = ResultWriter(served.redis_url, frames_maxlen=50, notes_maxlen=10)
+    url = served.feed_url("crowded")
+    async with ws.connect(url, max_size=None, max_queue=1) as asleep, ws.connect(url, max_size=None) as awake:
+        seen: list[int] = []
+        index = 0
+        while len(seen) < 20:
+            writer.publish(heavy(index))
+            index += 1
+            with contextlib.suppress(TimeoutError):
+                seen.append(json.loads(await asyncio.wait_for(awake.recv(), 0.1))["frame_index"])
+        got = [json.loads(await asleep.recv())["frame_index"]]
+        while got[-1] < seen[-1]:
+            got.append(json.loads(await asyncio.wait_for(asleep.recv(), 5))["frame_index"])
+    await asyncio.to_thread(writer.close)
+    assert got == sorted(set(got))
+    assert len(got) < len(seen)
+
+
+def heavy(index: int) -> FrameResult:
+    """A result of 2 MiB: a few of them are more than the sockets between two programs can swallow."""
+    phrase = "x" * (2 << 20)
+    track = Track(TrackId(1), QueryId("q"), 1, phrase, TrackState.LOST, 0.0, None, None, keyframe_index=0)
+    return replace(frame("crowded", index), tracks=(track,))
