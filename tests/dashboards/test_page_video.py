@@ -87,7 +87,7 @@ async def service(redis_server: StoreServer, tmp_path: Path, control: VideoContr
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     pictures = [
-        np.where(circle(60 + 8 * i, 180, 50)[..., None], (230, 30, 30), (30, 60, 40)) for i in range(60)
+        np.where(circle(60 + 8 * i, 180, 50)[..., None], (230, 30, 30), (30, 60, 40)) for i in range(30)
     ]
     camera = write_camera(
         tmp_path_factory.mktemp("camera") / "camera.y4m", (p.astype(np.uint8) for p in pictures)

@@ -1,0 +1,185 @@
+"""The whole line, as a person meets it: a camera is published, words are typed, masks lie on the object.
+
+Chromium plays a drawn scene as its camera and publishes it by WHIP to `saccade up`; the page plays it back
+by WHEP. Whether a mask lies right is judged on the screen, by the colours of the very picture under it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.async_api import Browser, Page, expect
+
+from engines.training.scenes import draw_demo
+from tests.browser import chromium, free_port, opened, write_camera
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+
+FPS = 20
+SCENE_S = 6
+START_S = 240
+"Ray, the models and their first compilation, on a busy two-core machine."
+
+FLOOR = 0.5
+"IoU of a mask with its object, for a model that a two-core machine trained in two hours."
+SETTLE_S = 45
+
+# For some pictures on the screen: how the masks that the page drew on each agree with the pixels of a colour.
+# Labels and boxes must be hidden.
+JUDGE = """([wanted, colour]) => new Promise((resolve) => {
+  const video = document.getElementById("video"), overlay = document.getElementById("overlay"), said = [];
+  const [width, height] = [320, 180];
+  const context = (from) => {
+    const made = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    made.drawImage(from, 0, 0, width, height);
+    return made.getImageData(0, 0, width, height).data;
+  };
+  const isColour = {
+    yellow: (r, g, b) => r > 130 && g > 0.7 * r && b < 0.6 * g,
+    blue: (r, g, b) => b > 110 && r < 0.6 * b && g < 0.75 * b,
+  }[colour];
+  const look = () => {
+    video.requestVideoFrameCallback(look);
+    setTimeout(() => {
+      const [picture, drawn] = [context(video), context(overlay)];
+      let [both, either, thing, mask] = [0, 0, 0, 0];
+      for (let i = 0; i < picture.length; i += 4) {
+        const is = isColour(picture[i], picture[i + 1], picture[i + 2]), covered = drawn[i + 3] > 60;
+        thing += is; mask += covered; both += is && covered; either += is || covered;
+      }
+      said.push({ iou: either ? both / either : 0, thing, mask, sync: overlay.dataset.sync });
+      if (said.length === wanted) resolve(said);
+    });
+  };
+  video.requestVideoFrameCallback(look);
+})"""
+
+
+def there_and_back() -> list[NDArray[np.uint8]]:
+    """The showcase forwards and backwards: a camera file is looped, and nothing may leap."""
+    frames = [clip.frames[0] for clip in draw_demo(SCENE_S, FPS)]
+    return [*frames, *frames[::-1]]
+
+
+@asynccontextmanager
+async def saccade_up(folder: Path) -> AsyncIterator[str]:
+    """`saccade up` as a process of its own; gives the page's address with the token."""
+    port = free_port()
+    env = os.environ | {
+        "SACCADE_PORT": str(port),
+        "SACCADE_STATE_DIR": str(folder / "state"),
+        "OMP_NUM_THREADS": "1",
+    }
+    with log_in(folder) as log:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).parent / "saccade", "up", cwd=folder, env=env, stdout=log, stderr=log
+        )
+        try:
+            await ready(f"http://127.0.0.1:{port}/ready", process)
+            yield f"http://127.0.0.1:{port}/#token={token_in(folder)}"
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+            code = await asyncio.wait_for(process.wait(), 60)
+    assert code == 0
+
+
+def token_in(folder: Path) -> str:
+    return (folder / "state" / "token").read_text().strip()
+
+
+def log_in(folder: Path) -> IO[bytes]:
+    return (folder / "log").open("wb")
+
+
+async def ready(url: str, process: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(START_S), httpx.AsyncClient() as client:
+        while True:
+            assert process.returncode is None, "it ended; see its log beside this test's files"
+            try:
+                if (await client.get(url)).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass  # Not listening yet.
+            await asyncio.sleep(0.5)
+
+
+async def judged(page: Page, colour: str, count: int = 30) -> tuple[float, float]:
+    """(median IoU of the masks with the things of a colour, share of pictures with any mask)."""
+    said = await page.evaluate(JUDGE, [count, colour])
+    assert np.median([one["thing"] for one in said]) > 500, "the thing is in the picture"
+    return float(np.median([one["iou"] for one in said])), float(np.mean([one["mask"] > 0 for one in said]))
+
+
+async def settle(page: Page, colour: str) -> float:
+    """Median IoU once masks lie on the things of a colour, or when they had time enough."""
+    loop = asyncio.get_running_loop()
+    patience_s = loop.time() + SETTLE_S
+    while loop.time() < patience_s and (await judged(page, colour, 10))[0] < FLOOR:
+        pass  # Each look takes ten pictures' time.
+    return (await judged(page, colour, 40))[0]
+
+
+async def publish_camera(page: Page, name: str) -> None:
+    await page.click("#camera-details summary")
+    await page.fill("#camera-id", name)
+    await page.click("#camera-button")
+    await expect(page.locator("#camera-state")).to_have_text(
+        "Live: this camera is published.", timeout=30_000
+    )
+    await expect(page.locator("#stage-name")).to_have_text(name)
+    await expect(page.locator("#stage")).to_have_attribute("data-video", "playing", timeout=30_000)
+
+
+async def test_words_typed_under_a_published_camera_put_masks_on_the_right_object(tmp_path: Path) -> None:
+    camera = write_camera(tmp_path / "camera.y4m", there_and_back(), FPS)
+    async with saccade_up(tmp_path) as url, chromium(camera) as browser, opened(browser, url) as watched:
+        page = watched.page
+        await publish_camera(page, "webcam")
+        await page.get_by_text("Labels", exact=True).click()
+
+        await page.fill("#query-text", "the yellow star")
+        await page.press("#query-text", "Enter")
+        field = page.locator("#queries input")
+        await expect(field).to_have_value("the yellow star", timeout=15_000)
+        yellow = await settle(page, "yellow")
+        assert yellow >= FLOOR
+
+        await field.fill("the blue square")
+        await field.press("Enter")
+        blue = await settle(page, "blue")
+        left = (await judged(page, "yellow"))[0]
+        print(f"IoU on the screen: yellow {yellow:.2f}; after the edit blue {blue:.2f}, yellow {left:.2f}")
+        assert blue >= FLOOR
+        assert left < 0.2
+        await expect(page.locator("#queries > li")).to_have_count(1)
+        await expect(page.locator("#n-prompt")).to_contain_text(" ")
+
+        await page.get_by_text("Labels", exact=True).click()
+        await picture(browser, page, url, tmp_path)
+        await page.click("#camera-button")
+        await expect(page.locator("#camera-state")).to_have_text("Stopped.")
+        assert watched.errors == []
+
+
+async def picture(browser: Browser, page: Page, url: str, tmp_path: Path) -> None:
+    """What the page looks like; for the README where SACCADE_PICTURES names a folder."""
+    folder = Path(os.environ.get("SACCADE_PICTURES", tmp_path))
+    await page.screenshot(path=folder / "page.png")
+    phone = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "dark"}
+    async with opened(browser, f"{url}&stream=webcam", **phone) as small:
+        await expect(small.page.locator("#stage")).to_have_attribute("data-video", "playing", timeout=30_000)
+        await asyncio.sleep(2)
+        await small.page.screenshot(path=folder / "phone.png")
+        assert small.errors == []
