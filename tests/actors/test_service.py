@@ -1,0 +1,90 @@
+"""Starting and stopping: in order, in one line when it cannot be, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.actors.conftest import saccade_up
+from tests.processes import descendants_of, is_running
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_service_that_is_stopped_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
+    with saccade_up(tmp_path) as up:
+        family = descendants_of(up.process.pid)
+        assert len(family) > 3
+        assert up.stop(number) == 0
+    deadline_s = time.monotonic() + 5
+    while time.monotonic() < deadline_s and any(map(is_running, family)):
+        time.sleep(0.1)
+    assert not [pid for pid in family if is_running(pid)]
+
+
+@pytest.mark.slow
+def test_streams_and_queries_come_back_after_a_restart(tmp_path: Path) -> None:
+    with saccade_up(tmp_path) as up, up.client() as client:
+        client.post("/v1/streams", {"stream_id": "phone", "url": "whip:"})
+        added = client.post("/v1/streams/phone/queries", {"text": "the red circle"})
+    with saccade_up(tmp_path) as up, up.client() as client:
+        (stream,) = client.get("/v1/streams")
+        assert (stream["stream_id"], stream["url"]) == ("phone", "whip:")
+        assert [query["query_id"] for query in stream["queries"]] == [added["query_id"]]
+
+
+def test_a_taken_port_is_said_at_once_and_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        environment = os.environ | {"SACCADE_PORT": port, "SACCADE_STATE_DIR": str(tmp_path / "state")}
+        done = subprocess.run(
+            [sys.executable, "-m", "actors", "up"],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert port in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_redis_that_is_not_there_is_said_without_its_password(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "SACCADE_PORT": "0",
+        "SACCADE_STATE_DIR": str(tmp_path / "state"),
+        "SACCADE_REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "actors", "up"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "store_unavailable" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.slow
+def test_health_is_told_without_a_token(service) -> None:
+    assert httpx.get(f"{service.server}/live").status_code == 200
+    assert httpx.get(f"{service.server}/ready").status_code == 200
+    assert "saccade_grounder_queue_depth" in httpx.get(f"{service.server}/metrics").text
