@@ -17,6 +17,7 @@ const WORDS = {
 export class QueriesPanel {
   #streamId = null;
   #tracks = [];
+  #adding = false;
   #onChange;
 
   /** @param {() => Promise<void>} onChange queries were added, edited or removed */
@@ -54,8 +55,13 @@ export class QueriesPanel {
   }
 
   async #add(text) {
+    // A second Enter before the first was answered is an impatient one, not a second question.
+    if (this.#adding) return;
+    this.#adding = true;
     const kind = byId("query-kind").value;
-    if (!(await attempt(() => api.add(this.#streamId, text, kind)))) return;
+    const added = await attempt(() => api.add(this.#streamId, text, kind));
+    this.#adding = false;
+    if (!added) return;
     byId("query-text").value = "";
     byId("query-text").focus();
     await this.#onChange();

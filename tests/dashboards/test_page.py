@@ -144,6 +144,16 @@ async def test_an_example_asks_at_a_click(service: Service, watched: Watched) ->
     assert len(await service.control.list_queries(stream_id)) == 1
 
 
+async def test_an_impatient_second_enter_asks_nothing_more(service: Service, watched: Watched) -> None:
+    page = watched.page
+    stream_id = await service.live_stream("impatient")
+    await expect(page.locator("#stage-name")).to_have_text("impatient")
+    await page.fill("#query-text", "the red circle")
+    await page.evaluate("for (let i = 0; i < 3; i++) document.getElementById('query-form').requestSubmit()")
+    await expect(page.locator("#queries input")).to_have_value("the red circle")
+    assert len(await service.control.list_queries(stream_id)) == 1
+
+
 async def test_a_query_that_cannot_be_asked_stays_in_the_box(service: Service, watched: Watched) -> None:
     page = watched.page
     await service.live_stream("long")
