@@ -115,7 +115,7 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, Graph, Graph]:
     )
 
     def graph(name: str, module: nn.Module, ports: tuple[Port, ...], outputs: tuple[str, ...]) -> Graph:
-        return Graph(name, module.eval().requires_grad_(False), ports, outputs, fingerprint)
+        return Graph(name, module.eval(), ports, outputs, fingerprint)
 
     encoder = graphs.ImageEncoder(weights.model)
     prompt, track = graphs.MaskPrompt(weights.model), graphs.TrackStep(weights.model)

@@ -260,7 +260,7 @@ class SamTracker:
             self.counts.unsound_rows += 1
             one.life = lifecycle.lose(one.life)
             return None
-        seen = score > 0 and np.count_nonzero(logits > 0) >= MIN_AREA_CELLS
+        seen = score > 0 and bool(np.count_nonzero(logits > 0) >= MIN_AREA_CELLS)
         one.life = lifecycle.advance(one.life, seen=seen)
         return draw_mask(logits, size) if seen else None
 

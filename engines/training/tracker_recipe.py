@@ -16,25 +16,26 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
-from engines.tracking.checkpoints import save_tracker
+from engines.backends.torch_backend import TorchBackend
+from engines.evaluation.following import FollowingScore, score_tracker
+from engines.tracking.checkpoints import TrackerWeights, save_tracker
+from engines.tracking.compiled import compile_tracker
 from engines.tracking.graphs import ImageEncoder, MaskPrompt, TrackStep
+from engines.training.clips import SIDE_PX, coarse, draw_batch
 from engines.training.optimiser import Muon, split_parameters
-from engines.training.scenes import HELD_OUT_SEED, draw_clip
 
-SIDE_PX: Final = 256
-LOW_PX: Final = 64
-"""Side of the logits."""
+JUDGED_CLIPS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,54 +219,6 @@ class TrainedTracker(nn.Module):
         return memory, memory_age, torch.zeros(memory_age.shape), pointer, pointer_age, zeros
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Clips and the truth about some of their objects."""
-
-    frames: Tensor
-    "(K, T, S, S, 3) uint8"
-    masks: Tensor
-    "(T, B, S, S) float32, 0 or 1; the objects of a clip stand together."
-
-
-def draw_batch(seed: int, shape: tuple[int, int, int]) -> Batch:
-    """Training clips of one seed; shape is (clips, objects of each, frames).
-
-    Objects are clearly seen on the first frame; a thing may be taken twice where there are too few.
-    """
-    clips, objects, length = shape
-    rng = np.random.default_rng(seed)
-    frames: list[NDArray[np.uint8]] = []
-    masks: list[NDArray[np.bool_]] = []
-    while len(frames) < clips:
-        stride, gap = float(rng.choice((1.0, 2.0, 3.0, 4.0, 6.0))), int(rng.choice((0, 0, 0, 2, 5)))
-        number = int(rng.integers(HELD_OUT_SEED))
-        clip = draw_clip(number, frames=length + gap, size=(SIDE_PX, SIDE_PX), stride=stride)
-        # Frames are missing between the prompt's and the next: the answer came late.
-        kept = [0, *range(gap + 1, gap + length)]
-        drawn = clip.masks[kept]
-        visible = [n for n in range(len(clip.things)) if drawn[0, n].mean() > 0.004]
-        if not visible:
-            continue
-        # Things that go and come back teach the most: take them first.
-        away = [bool((~drawn[:, n].any(axis=(1, 2))).any()) for n in visible]
-        order = sorted(range(len(visible)), key=lambda k: (not away[k], rng.random()))
-        chosen = [visible[order[k % len(order)]] for k in range(objects)]
-        frames.append(clip.frames[kept])
-        masks.append(drawn[:, chosen])
-    stacked = np.concatenate(masks, axis=1)
-    return Batch(torch.from_numpy(np.stack(frames)), torch.from_numpy(stacked).float())
-
-
-def coarse(mask: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """(B, S, S) masks as a grounder gives them: decided at stride 4, edges off by a smooth noise."""
-    soft = functional.avg_pool2d(mask[:, None], 4)
-    soft = functional.avg_pool2d(soft, 3, stride=1, padding=1)
-    noise = torch.randn(mask.shape[0], 1, 8, 8, generator=generator)
-    soft = soft + amount * functional.interpolate(noise, size=soft.shape[2:], mode="bicubic") * (soft > 0.02)
-    return (functional.interpolate(soft, size=mask.shape[1:], mode="bilinear")[:, 0] > 0.5).float()
-
-
 def loss_of(seen: list[tuple[Tensor, Tensor, Tensor]], masks: Tensor) -> tuple[Tensor, dict[str, float]]:
     """Mask, presence and IoU losses over followed frames, and their means; masks as in `Batch`."""
     # (T-1, B, 64, 64), (T-1, B), (T-1, B)
@@ -287,14 +240,17 @@ def loss_of(seen: list[tuple[Tensor, Tensor, Tensor]], masks: Tensor) -> tuple[T
         "iou": ((iou - real_iou).abs() * present).sum() / count,
         "presence": functional.binary_cross_entropy_with_logits(score, present),
     }
-    total = 10 * parts["focal"] + parts["dice"] + 0.2 * parts["iou"] + 0.5 * parts["presence"]
+    total = 10 * parts["focal"] + parts["dice"] + 0.2 * parts["iou"] + parts["presence"]
     figures = {name: float(value.detach()) for name, value in parts.items()}
     figures["j"] = float((real_iou * present).sum() / count)
     return total, figures
 
 
-def train_tracker(run: TrackerRun) -> None:
-    """Train until the budget is spent; call again to go on after an interruption."""
+def train_tracker(run: TrackerRun, tell: Callable[[dict[str, float]], None] | None = None) -> None:
+    """Train until the budget is spent; call again to go on after an interruption.
+
+    tell: given the means of every 20 steps, with `step` and `elapsed_s`.
+    """
     run.directory.mkdir(parents=True, exist_ok=True)
     model = fresh_tracker(run.run)
     tracker = TrainedTracker(model)
@@ -314,7 +270,9 @@ def train_tracker(run: TrackerRun) -> None:
         now = clock.spent_s()
         if len(recent) == 20:
             means = {name: float(np.mean([figures[name] for figures in recent])) for name in figures}
-            _log(run, {"step": step, "spent_s": round(now), **means})
+            _log(run, {"step": step, "elapsed_s": round(now), **means})
+            if tell is not None:
+                tell({"step": step, "elapsed_s": now, **means})
             recent.clear()
         if now >= due["checkpoint"] or now >= run.budget_s:
             due["checkpoint"] = now + run.checkpoint_s
@@ -324,48 +282,13 @@ def train_tracker(run: TrackerRun) -> None:
             save_tracker(model, run.export)
         if now >= due["judge"]:
             due["judge"] = now + run.judge_s
-            _log(run, {"step": step, "spent_s": round(now), **judge(tracker, clips=12)})
+            _log(run, {"step": step, "elapsed_s": round(now), **asdict(judge(model))})
 
 
-def judge(tracker: TrainedTracker, *, clips: int, frames: int = 10, stride: float = 2.0) -> dict[str, float]:
-    """Quality on held-out clips: every thing clearly seen on the first frame, followed through the rest.
-
-    j: mean IoU where the thing is seen; j_copy: the same of the first mask, kept; away_silent: share of
-    frames without the thing that got no mask; back_j: mean IoU on frames after an absence.
-    """
-    overlaps, floors, silent, back = [], [], [], []
-    with torch.no_grad():
-        for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + clips):
-            clip = draw_clip(seed, frames=frames, size=(SIDE_PX, SIDE_PX), stride=stride)
-            for n in range(len(clip.things)):
-                truth = clip.masks[:, n]
-                if truth[0].mean() <= 0.004:
-                    continue
-                first = {0: torch.from_numpy(truth[:1]).float()}
-                seen = tracker.follow(torch.from_numpy(clip.frames)[None], first)
-                was_away = False
-                for index, (logits, _, score) in enumerate(seen, start=1):
-                    drawn = _full_mask(logits, score)
-                    if not truth[index].any():
-                        was_away = True
-                        silent.append(float(not drawn.any()))
-                        continue
-                    overlaps.append(_iou(drawn, truth[index]))
-                    floors.append(_iou(truth[0], truth[index]))
-                    if was_away:
-                        back.append(overlaps[-1])
-    figures = {"j": overlaps, "j_copy": floors, "away_silent": silent, "back_j": back}
-    return {f"held_{name}": round(float(np.mean(values)), 4) for name, values in figures.items() if values}
-
-
-def _full_mask(logits: Tensor, score: Tensor) -> NDArray[np.bool_]:
-    large = functional.interpolate(logits[:, None], size=(SIDE_PX, SIDE_PX), mode="bilinear")[0, 0]
-    mask: NDArray[np.bool_] = ((large > 0) & (score > 0)).numpy()
-    return mask
-
-
-def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return float((a & b).sum() / max(1, int((a | b).sum())))
+def judge(model: Sam2VideoModel) -> FollowingScore:
+    """Quality on a few held-out clips, through the tracker that the service uses."""
+    weights = TrackerWeights("training", model)
+    return score_tracker(compile_tracker(weights, TorchBackend()), clips=JUDGED_CLIPS, frames=12, stride=3.0)
 
 
 def _train_step(
@@ -373,7 +296,7 @@ def _train_step(
 ) -> dict[str, float]:
     seed = run.run * 10**6 + step
     generator = torch.Generator().manual_seed(seed)
-    length = 3 if share < 0.15 else 4 if share < 0.4 else 6 if share < 0.65 else 8
+    length = 3 if share < 0.15 else 4 if share < 0.3 else 8
     # Longer clips, fewer of them: a step costs about the same.
     clips = max(2, round(run.clips * 4 / (length + 1)))
     batch = draw_batch(seed, (clips, run.objects, length))
@@ -385,7 +308,7 @@ def _train_step(
     with torch.autocast("cpu", dtype=torch.bfloat16):
         seen = tracker.follow(batch.frames, prompts)
     loss, figures = loss_of(seen, batch.masks)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(tracker.model.parameters(), 1.0)
     if torch.isfinite(norm):
         for optimiser in optimisers:
