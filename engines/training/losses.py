@@ -40,6 +40,8 @@ class Helpers(nn.Module):
         "On the vision tower."
         self.map = Naming(prompt_width)
         "On SAM-2's coarse map: what it must tell apart to be pointed at."
+        self.place = nn.Linear(prompt_width, 2)
+        "On the language model's image tokens: where am I? Without it they forget, and no word finds a side."
         self.heat = nn.Linear(patch_width, prompt_width)
         self.heat_bias = nn.Parameter(torch.tensor(-2.0))
 
@@ -63,8 +65,9 @@ def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Less
     seeing, figures = _dense(helpers.patches, look.patches, batch)
     speaking, spoken = _answers(model, reading, batch)
     pointing, pointed = _heat(helpers, look, prompts, batch)
-    loss = seeing + speaking + pointing + 0.5 * _attention(reading, batch)
-    return Lesson(loss, figures | spoken | pointed), look, prompts
+    knowing, known = _place(helpers, look, batch)
+    loss = seeing + speaking + pointing + knowing + 0.5 * _attention(reading, batch)
+    return Lesson(loss, figures | spoken | pointed | known), look, prompts
 
 
 def drawing_lesson(
@@ -105,7 +108,7 @@ def placing_loss(model: SaModel, prompts: Tensor, batch: Batch) -> Tensor:
     target = functional.adaptive_avg_pool2d(batch.masks, round(codes.shape[1] ** 0.5)).flatten(2)[
         batch.present
     ]
-    scores = prompts[batch.present] @ codes / codes.shape[0] ** 0.5
+    scores = prompts[batch.present] @ codes / (codes.shape[0] / 4)
     share = target / target.sum(dim=1, keepdim=True).clamp(min=1e-6)
     return _mean(functional.cross_entropy(scores.float(), share, reduction="none"))
 
@@ -164,6 +167,16 @@ def _heat(helpers: Helpers, look: Look, prompts: Tensor, batch: Batch) -> tuple[
     dice = _mean(_dice(logits.sigmoid()[:, None], target[:, None]))
     hit = target.gather(1, logits.argmax(dim=1, keepdim=True)) > 0.3
     return 0.5 * weighted + dice, {"hit": float(hit.sum()), "hit/n": float(len(hit))}
+
+
+def _place(helpers: Helpers, look: Look, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    """Every image token says its own column and row, -1..1; the mean absolute error is told."""
+    side = batch.image_side
+    index = torch.arange(side * side)
+    truth = torch.stack([index % side, index // side], dim=1) * 2 / (side - 1) - 1
+    # The language model's own first step: tokens as long as they like, only their direction is read.
+    error = helpers.place(functional.layer_norm(look.tokens, look.tokens.shape[-1:])) - truth
+    return 4 * error.square().mean(), {"place": float(error.detach().abs().mean()), "place/n": 1.0}
 
 
 def _attention(reading: Reading, batch: Batch) -> Tensor:

@@ -73,8 +73,8 @@ class TrainReport:
 def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None]) -> TrainReport:
     """Train the stages asked for, in order; may be stopped at any time and called again.
 
-    Raises Conflict where there is an earlier run that is not to be resumed, NotFound where stage `decoder` has
-    no stage `grounding` to stand on.
+    Raises Conflict where there is an earlier run that is not to be resumed; NotFound where stage `decoder`
+    has no stage `grounding` to stand on.
     """
     stages = tuple(SHARES) if options.stage is Stage.ALL else (options.stage,)
     for stage in stages:

@@ -229,9 +229,6 @@ def _demo_cast(aspect: float) -> list[_Body]:
     ]
 
 
-# --- motion and shape -----------------------------------------------------------------------------
-
-
 def _bounce(start: float, velocity: float, low: float, high: float, moment: float) -> float:
     """Position of a ball between two walls: a triangle wave."""
     span = max(high - low, 1e-6)
@@ -338,8 +335,6 @@ def _ground(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uint8
     painted: NDArray[np.uint8] = np.clip(base + texture[:, :, None], 5, 165).astype(np.uint8)
     return painted
 
-
-# --- the camera -----------------------------------------------------------------------------------
 
 _NOISE: NDArray[np.float32] = np.random.default_rng(7).normal(0, 12, size=(1088, 1088)).astype(np.float32)
 _GRAIN: NDArray[np.int16] = np.random.default_rng(8).normal(0, 12, size=(1088, 1088, 3)).astype(np.int16)
