@@ -1,10 +1,14 @@
 /** Publishing this device's camera: start, what it is doing, stop. */
 import { Problem, streams as api } from "./api.js";
+import { delay_s, pause } from "./backoff.js";
 import { byId, setText } from "./dom.js";
 import { calm, complain } from "./trouble.js";
 import { publish } from "./whip.js";
 
 const WORDS = { asking: "Waiting for the camera…", connecting: "Connecting…", live: "Live: this camera is published." };
+
+/** What a service says that is just coming back, or has not missed us yet (409): worth another try. */
+const PASSING = new Set([0, 409, 429, 502, 503]);
 
 export class CameraPanel {
   #stop = null;
@@ -21,25 +25,40 @@ export class CameraPanel {
   }
 
   async #start(id) {
-    this.#stop = new AbortController();
+    const { signal } = (this.#stop = new AbortController());
     this.#show(true, "");
+    let last = "";
     try {
       await wantStream(id);
-      await publish(id, (state) => this.#report(id, state), this.#stop.signal);
-      this.#show(false, this.#stop.signal.aborted ? "Stopped." : "The connection was lost.");
+      await this.#keepPublishing(id, signal);
     } catch (problem) {
-      this.#show(false, "");
-      if (!this.#stop.signal.aborted) complain(kindly(problem, id));
-    } finally {
-      this.#stop = null;
+      if (!signal.aborted) complain(kindly(problem, id));
     }
+    if (signal.aborted) last = "Stopped.";
+    this.#stop = null;
+    this.#show(false, last);
   }
 
-  #report(id, state) {
-    this.#show(true, WORDS[state]);
-    if (state !== "live") return;
-    calm();
-    this.#onLive(id);
+  /** Once it was live it comes back by itself, until it is stopped: a service that restarted waits for us. */
+  async #keepPublishing(id, signal) {
+    let wasLive = false;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      const report = (state) => {
+        this.#show(true, WORDS[state]);
+        if (state !== "live") return;
+        calm();
+        // Later returns leave alone what is being looked at by then.
+        if (!wasLive) this.#onLive(id);
+        [wasLive, attempt] = [true, 0];
+      };
+      try {
+        await publish(id, report, signal);
+      } catch (problem) {
+        if (!wasLive || !PASSING.has(problem.status)) throw problem;
+      }
+      if (!signal.aborted) this.#show(true, "The connection was lost. Connecting again…");
+      await pause(delay_s(attempt), signal);
+    }
   }
 
   #show(running, text) {

@@ -240,6 +240,20 @@ async def test_this_browsers_camera_is_published_and_stopped(
     await until(lambda: ingest.status.state is SourceState.RECONNECTING)
 
 
+async def test_the_camera_is_published_again_after_its_session_was_lost(
+    control: VideoControl, watched: Watched
+) -> None:
+    await _publish(watched, "again")
+    ingest = control.ingest
+    assert ingest is not None
+    await until(lambda: ingest.status.state is SourceState.LIVE)
+    publisher = ingest._publisher
+    assert publisher is not None
+    await ingest.end(publisher.session_id)
+    await until(lambda: ingest.status.state is SourceState.RECONNECTING)
+    await until(lambda: ingest.status.state is SourceState.LIVE, timeout_s=30)
+
+
 async def test_a_second_publisher_is_told_kindly(
     browser: Browser, service: Service, watched: Watched
 ) -> None:
