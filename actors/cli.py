@@ -18,9 +18,17 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from actors.tables import checks_table, pairs_table, queries_table, streams_table
+from actors.tables import bench_tables, checks_table, pairs_table, queries_table, streams_table
 from streaming.errors import NotFound, SaccadeError, UsageError
 from streaming.settings import Settings, load_settings
 
@@ -294,7 +302,7 @@ def bench(
     counts = _counts(objects)
     with err.status("Timing both, in alternating order ..."):
         report = bench_tracker(counts, frames=frames, threads=threads)
-    _print_json(asdict(report)) if as_json else out.print(pairs_table(asdict(report)))
+    _print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
 
 
 @train_app.command("nano")
@@ -304,13 +312,36 @@ def train_nano_command(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --runs.")] = True,
     runs: Annotated[Path, typer.Option(help="Folder for checkpoints and logs.")] = Path("runs"),
     export: Annotated[Path, typer.Option("--out", help="Folder for the finished model.")] = Path("out/nano"),
+    as_json: AsJson = False,
 ) -> None:
     """Train the bundled model from nothing, on scenes it draws itself.
 
     May be stopped at any time and goes on where it was. The bundled weights were made by this command; see
     engines/nano/MODEL_CARD.md.
+
+        saccade train nano --budget-s 7200 --out out/nano
+        SACCADE_MODEL=out/nano/sa2va SACCADE_TRACKER=out/nano/tracker saccade demo
     """
-    raise NotImplementedError
+    from engines.training.recipe import Stage, TrainOptions, TrainProgress, train_nano
+
+    if stage not in set(Stage):
+        raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
+    options = TrainOptions(Stage(stage), budget_s, resume, runs, export)
+    with _seconds_progress() as bars:
+        bar_of: dict[str, TaskID] = {}
+
+        def show(progress: TrainProgress) -> None:
+            bar = bar_of.get(progress.stage)
+            if bar is None:
+                bar = bar_of[progress.stage] = bars.add_task(progress.stage, total=progress.budget_s)
+            bars.update(bar, completed=progress.spent_s)
+            if progress.figures:
+                figures = "  ".join(f"{name} {value:.3g}" for name, value in progress.figures.items())
+                err.print(f"{progress.stage}: {figures}", highlight=False, soft_wrap=True)
+
+        report = train_nano(options, show)
+    found = {"stages": list(report.stages), "took_s": report.took_s, "export": str(report.export)}
+    _print_json(found) if as_json else out.print(pairs_table(found))
 
 
 @app.command()
@@ -374,6 +405,11 @@ def _log_to_stderr(settings: Settings) -> None:
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=True)
+
+
+def _seconds_progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err, transient=True)
 
 

@@ -62,5 +62,22 @@ def checks_table(checks: Sequence[Check]) -> Table:
     return table
 
 
+def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table]:
+    """Frames of every engine, and the parts of ours."""
+    rows = Table("engine", "objects", "ms a frame", "frames/s", "times transformers", "mask IoU", box=None)
+    for row in report["rows"]:
+        figures = (
+            f"{row['frame_ms']:.1f}",
+            f"{row['fps']:.1f}",
+            f"{row['speedup']:.2f}",
+            f"{row['mask_iou']:.4f}",
+        )
+        rows.add_row(row["engine"], str(row["objects"]), *figures)
+    parts = Table("engine", "part", "objects", "ms", box=None)
+    for part in report["parts"]:
+        parts.add_row(part["engine"], part["part"], str(part["objects"]), f"{part['ms']:.2f}")
+    return rows, parts
+
+
 def _milliseconds(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds * 1000:.0f} ms"

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.doctor import Check, Verdict
-from actors.tables import checks_table, pairs_table, queries_table, streams_table
+from actors.tables import bench_tables, checks_table, pairs_table, queries_table, streams_table
 
 QUERY = {
     "query_id": "q-1",
@@ -57,3 +57,18 @@ def test_a_check_shows_what_to_do() -> None:
 def test_figures_are_rounded_and_words_are_not() -> None:
     text = shown(pairs_table({"j_mean": 0.87654, "results": 900, "overlay": "out/overlay.mp4"}))
     assert "0.877" in text and "900" in text and "out/overlay.mp4" in text
+
+
+def test_a_bench_shows_every_engine_and_every_part() -> None:
+    row = {
+        "engine": "openvino",
+        "objects": 3,
+        "frame_ms": 20.04,
+        "fps": 49.9,
+        "speedup": 4.5,
+        "mask_iou": 0.9991,
+    }
+    part = {"engine": "openvino", "part": "encode", "objects": 3, "ms": 5.25}
+    rows, parts = bench_tables({"rows": [row], "parts": [part]})
+    assert "20.0" in shown(rows) and "4.50" in shown(rows)
+    assert "encode" in shown(parts) and "5.25" in shown(parts)
