@@ -36,6 +36,8 @@ from engines.training.clips import SIDE_PX, coarse, draw_batch
 from engines.training.optimiser import Muon, split_parameters
 
 JUDGED_CLIPS: Final = 12
+ABSENT_WEIGHT: Final = 3.0
+"""Object-frames without the object are one in ten: each counts as this many more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +236,15 @@ def loss_of(seen: list[tuple[Tensor, Tensor, Tensor]], masks: Tensor) -> tuple[T
     union = (hit | drawn).sum(dim=(2, 3)).clamp(min=1)
     real_iou = (hit & drawn).sum(dim=(2, 3)) / union
     count = present.sum().clamp(min=1)
+    surprise = functional.binary_cross_entropy_with_logits(score, present, reduction="none")
     parts = {
-        "focal": (focal * present).sum() / count,
+        # Where the object is away every pixel belongs to something else: absence is taught by the mask too.
+        "focal": focal.mean(),
         "dice": (dice * present).sum() / count,
         "iou": ((iou - real_iou).abs() * present).sum() / count,
-        "presence": functional.binary_cross_entropy_with_logits(score, present),
+        "presence": (surprise * (1 + ABSENT_WEIGHT * (1 - present))).mean(),
     }
-    total = 10 * parts["focal"] + parts["dice"] + 0.2 * parts["iou"] + parts["presence"]
+    total = 10 * parts["focal"] + parts["dice"] + 0.2 * parts["iou"] + 0.5 * parts["presence"]
     figures = {name: float(value.detach()) for name, value in parts.items()}
     figures["j"] = float((real_iou * present).sum() / count)
     return total, figures

@@ -1,0 +1,122 @@
+"""OpenVINO gives what torch gives, and keeps what it converted."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.backends.graph import Array, Program
+from engines.backends.openvino import OpenVinoBackend
+from engines.backends.torch_backend import TorchBackend
+from engines.geometry import mask_iou
+from engines.tracking.checkpoints import NANO_DIR, load_tracker_weights
+from engines.tracking.compiled import tracker_graphs, tracker_shape
+from engines.tracking.memory import Memory, MemoryBank
+from engines.training.scenes import HELD_OUT_SEED, draw_clip
+from streaming.errors import BackendUnavailable
+from tests.toy_graph import toy_graph
+
+
+def toy_inputs(rows: int, seed: int = 0) -> tuple[Array, ...]:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 255, (1, 4, 4, 3), np.uint8)
+    return pixels, rng.normal(size=(rows, 8)).astype(np.float32), np.zeros((rows, 16), np.float32)
+
+
+@pytest.fixture(scope="module")
+def toy() -> Program:
+    return OpenVinoBackend(precision="float32").compile(toy_graph())
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_any_number_of_rows_comes_out_as_in_torch(toy: Program, rows: int) -> None:
+    expected = TorchBackend().compile(toy_graph()).runner()(*toy_inputs(rows))
+    for ours, theirs in zip(toy.runner()(*toy_inputs(rows)), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_runners_of_one_program_do_not_disturb_each_other(toy: Program) -> None:
+    first, second = toy.runner(), toy.runner()
+    kept = first(*toy_inputs(2, seed=1))
+    before = [array.copy() for array in kept]
+    second(*toy_inputs(2, seed=2))
+    assert all(np.array_equal(one, other) for one, other in zip(kept, before, strict=True))
+
+
+def test_threads_may_run_one_program_at_the_same_time() -> None:
+    program = OpenVinoBackend(precision="float32", parallel=2).compile(toy_graph())
+
+    def run(seed: int) -> bool:
+        runner, inputs = program.runner(), toy_inputs(3, seed)
+        expected = [array.copy() for array in runner(*inputs)]
+        return all(
+            np.array_equal(a, b) for _ in range(50) for a, b in zip(runner(*inputs), expected, strict=True)
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(run, range(8)))
+
+
+def test_a_converted_graph_is_kept_and_read_again(tmp_path: Path) -> None:
+    backend = OpenVinoBackend(precision="float32", cache_dir=tmp_path)
+    first = [array.copy() for array in backend.compile(toy_graph()).runner()(*toy_inputs(2))]
+    (kept,) = tmp_path.glob("toy-*.xml")
+    written = kept.stat().st_mtime_ns
+    again = backend.compile(toy_graph()).runner()(*toy_inputs(2))
+    assert kept.stat().st_mtime_ns == written
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+def test_other_weights_are_another_file(tmp_path: Path) -> None:
+    backend = OpenVinoBackend(precision="float32", cache_dir=tmp_path)
+    backend.compile(toy_graph("a"))
+    backend.compile(toy_graph("b"))
+    assert len(list(tmp_path.glob("toy-*.xml"))) == 2
+
+
+def test_what_openvino_cannot_read_is_a_backend_that_is_not_available(tmp_path: Path) -> None:
+    backend = OpenVinoBackend(cache_dir=tmp_path)
+    backend.compile(toy_graph())
+    (kept,) = tmp_path.glob("toy-*.xml")
+    kept.write_text("<no model/>")
+    with pytest.raises(BackendUnavailable, match="cannot compile toy"):
+        backend.compile(toy_graph())
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Converting the real graphs takes seconds: once is enough."""
+    return tmp_path_factory.mktemp("openvino")
+
+
+@pytest.mark.parametrize(("precision", "agreement"), [("float32", 0.9999), ("auto", 0.98)])
+def test_with_trained_weights_it_draws_the_same_masks_as_torch(
+    precision: str, agreement: float, cache: Path
+) -> None:
+    """Trained ones: OpenVINO once computed Hiera's fused attention right with random weights only."""
+    if not NANO_DIR.is_dir():
+        pytest.skip("the bundled weights are not there")
+    weights = load_tracker_weights("nano")
+    shape = tracker_shape(weights)
+    graphs = tracker_graphs(weights)
+    clip = draw_clip(HELD_OUT_SEED + 7, frames=3, stride=3)
+    masks = []
+    for backend in (TorchBackend(), OpenVinoBackend(precision=precision, cache_dir=cache)):
+        encode, prompt, track = (backend.compile(graph).runner() for graph in graphs)
+        levels = tuple(level.copy() for level in encode(clip.frames[:1]))
+        pointer, memory = prompt(*levels, clip.masks[0].astype(np.float32))
+        bank = MemoryBank(shape, len(clip.things))
+        for row in range(len(clip.things)):
+            bank.give(bank.add(), Memory(memory[row], pointer[row]), age=0)
+        drawn = []
+        for frame in clip.frames[1:]:
+            logits, _, _, pointer, memory = track(*encode(frame[None]), *bank.batch())
+            drawn.append(logits > 0)
+            bank.remember(memory, pointer, np.ones(bank.rows, np.bool_))
+        masks.append(np.concatenate(drawn))
+    assert masks[0].any()
+    overlaps = [mask_iou(ours, theirs) for theirs, ours in zip(*masks, strict=True) if theirs.sum() > 20]
+    assert np.mean(overlaps) >= agreement

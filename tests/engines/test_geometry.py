@@ -1,0 +1,58 @@
+"""Pictures and masks between source size and a model's square."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from engines.geometry import mask_iou, to_prompt, to_size, to_square
+
+
+def ramp(height: int, width: int) -> np.ndarray:
+    rows = np.linspace(0, 255, height)[:, None]
+    columns = np.linspace(0, 255, width)[None]
+    return np.stack([rows + 0 * columns, columns + 0 * rows, 0 * rows + 0 * columns], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(360, 640), (1080, 1920), (480, 854), (200, 300), (256, 256)])
+def test_a_picture_of_any_size_becomes_a_square_with_everything_in_its_place(size: tuple[int, int]) -> None:
+    square = to_square(ramp(*size), 256)
+    assert square.shape == (256, 256, 3) and square.dtype == np.uint8 and square.flags.c_contiguous
+    assert np.abs(square.astype(int) - ramp(256, 256)).max() <= 3
+
+
+def test_shrinking_averages_what_it_covers() -> None:
+    stripes = np.zeros((512, 1024, 3), np.uint8)
+    stripes[:, ::2] = 200
+    assert np.abs(to_square(stripes, 256).astype(int) - 100).max() <= 1
+
+
+def test_the_square_is_near_to_opencvs_area_mean() -> None:
+    noise = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8), (0, 0), 2)
+    area = cv2.resize(noise, (256, 256), interpolation=cv2.INTER_AREA)
+    assert np.abs(to_square(noise, 256).astype(int) - area).mean() < 1.0
+
+
+def test_logits_become_a_prompt_of_zeros_and_ones() -> None:
+    logits = np.full((64, 64), -3.0, np.float32)
+    logits[16:32, 8:24] = 3.0
+    prompt = to_prompt(logits, 256)
+    assert prompt.dtype == np.float32 and set(np.unique(prompt)) == {0.0, 1.0}
+    assert prompt[65:127, 33:95].all() and 64 * 64 - 4 <= prompt.sum() <= 64 * 64, "corners may be rounded"
+
+
+def test_masks_of_different_models_meet_at_one_size() -> None:
+    logits = np.where(np.arange(48)[:, None] < 24, 1.0, -1.0).astype(np.float32) * np.ones(
+        (1, 64), np.float32
+    )
+    assert mask_iou(to_size(logits, 64), to_size(logits, 64)) == 1.0
+    assert to_size(logits, 64)[:32].all() and not to_size(logits, 64)[32:].any()
+
+
+def test_iou_of_nothing_with_nothing_is_zero() -> None:
+    empty = np.zeros((4, 4), np.bool_)
+    assert mask_iou(empty, empty) == 0.0
+    half = empty.copy()
+    half[:2] = True
+    assert mask_iou(half, np.ones((4, 4), np.bool_)) == 0.5

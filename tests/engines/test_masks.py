@@ -1,0 +1,69 @@
+"""Logits to run lengths, box and area, against PyTorch's interpolation and pycocotools' own coder."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from engines.geometry import mask_iou
+from engines.masks import decode_mask, draw_mask, encode_mask
+
+
+def blobs(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    smooth = cv2.GaussianBlur(rng.normal(size=(64, 64)).astype(np.float32), (0, 0), rng.uniform(2, 8))
+    return (smooth - np.quantile(smooth, rng.uniform(0.3, 0.97))).astype(np.float32)
+
+
+def whole(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    large = functional.interpolate(torch.from_numpy(logits)[None, None], size=size, mode="bilinear")
+    return (large[0, 0] > 0).numpy()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_drawn_mask_is_the_bilinearly_enlarged_one(seed: int) -> None:
+    size = ((360, 640), (97, 333), (720, 50), (64, 64))[seed % 4]
+    logits = blobs(seed)
+    drawn = draw_mask(logits, size)
+    assert drawn is not None
+    # OpenCV weighs neighbours in steps of 1/32.
+    assert mask_iou(decode_mask(drawn.rle), whole(logits, size)) > 0.98
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_box_area_and_run_lengths_tell_of_the_same_pixels(seed: int) -> None:
+    drawn = draw_mask(blobs(seed), (240, 427))
+    assert drawn is not None
+    mask = decode_mask(drawn.rle)
+    rows, columns = np.nonzero(mask)
+    assert drawn.area_px == rows.size
+    assert drawn.box_px == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert drawn.rle == encode_mask(mask), "canonical: as pycocotools codes it"
+
+
+def test_a_mask_over_the_whole_picture_is_one_run() -> None:
+    drawn = draw_mask(np.ones((64, 64), np.float32), (30, 40))
+    assert drawn is not None and drawn.area_px == 1200 and drawn.box_px == (0, 0, 40, 30)
+    assert decode_mask(drawn.rle).all()
+
+
+def test_columns_that_touch_top_and_bottom_join_into_one_run() -> None:
+    logits = np.full((8, 8), -1.0, np.float32)
+    logits[:, 2:5] = 1.0
+    drawn = draw_mask(logits, (8, 8))
+    assert drawn is not None
+    mask = np.zeros((8, 8), np.bool_)
+    mask[:, 2:5] = True
+    assert drawn.rle == encode_mask(mask)
+
+
+def test_nothing_above_zero_is_no_mask() -> None:
+    assert draw_mask(np.full((64, 64), -0.5, np.float32), (360, 640)) is None
+
+
+def test_a_mask_survives_coding() -> None:
+    mask = np.random.default_rng(1).random((37, 53)) > 0.5
+    assert np.array_equal(decode_mask(encode_mask(mask)), mask)

@@ -1,0 +1,70 @@
+"""A checkpoint's graphs, compiled and ready to share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines.backends.torch_backend import TorchBackend
+from engines.evaluation.following import given_answer
+from engines.tracking.checkpoints import TrackerWeights
+from engines.tracking.compiled import compile_tracker, tracker_graphs, tracker_shape
+from engines.tracking.tracker import SamTracker
+from engines.training.scenes import draw_clip
+from engines.training.tracker_recipe import fresh_tracker
+from streaming.vocabulary import Clock, Frame, StreamId
+
+
+@pytest.fixture(scope="module")
+def weights() -> TrackerWeights:
+    return TrackerWeights("fresh", fresh_tracker(1).eval().requires_grad_(False))
+
+
+def test_sizes_follow_from_the_checkpoint(weights: TrackerWeights) -> None:
+    shape = tracker_shape(weights)
+    assert (shape.side_px, shape.map_px, shape.low_px, shape.places) == (256, 16, 64, 256)
+    assert (shape.channels, shape.memory_channels, shape.memories, shape.pointers) == (128, 64, 4, 8)
+
+
+def test_every_graph_runs_on_the_examples_of_its_ports(weights: TrackerWeights) -> None:
+    for graph in tracker_graphs(weights):
+        with torch.inference_mode():
+            outputs = graph.module(*graph.examples())
+        assert len(outputs) == len(graph.outputs)
+
+
+def test_the_fingerprint_changes_with_one_weight(weights: TrackerWeights) -> None:
+    before = tracker_graphs(weights)[0].fingerprint
+    other = fresh_tracker(1).eval()
+    assert tracker_graphs(TrackerWeights("same", other))[0].fingerprint == before
+    with torch.no_grad():
+        other.mask_decoder.iou_token.weight[0, 0] += 1e-3
+    assert tracker_graphs(TrackerWeights("other", other))[0].fingerprint != before
+
+
+def test_streams_that_share_a_compiled_tracker_do_not_share_memory(weights: TrackerWeights) -> None:
+    compiled = compile_tracker(weights, TorchBackend())
+    clip = draw_clip(5, frames=3)
+
+    def run(tracker: SamTracker, index: int, *, first: bool = False) -> list[object]:
+        frame = Frame(StreamId("s"), index, clip.frames[index], 0.0, 0.0, Clock.ARRIVAL)
+        tracks = tracker.step(frame, [given_answer(clip, [0, 1])] if first else [])
+        tracker.pin(index)
+        return [(track.score, track.mask) for track in tracks]
+
+    alone, beside, other = (SamTracker(compiled) for _ in range(3))
+    expected = [run(alone, 0), run(alone, 1, first=True), run(alone, 2)]
+    seen = [run(beside, 0)]
+    run(other, 0)
+    seen.append(run(beside, 1, first=True))
+    run(other, 2, first=True)
+    seen.append(run(beside, 2))
+    assert seen == expected and len(seen[-1]) == 2
+
+
+def test_compiling_leaves_a_model_in_training_able_to_learn() -> None:
+    model = fresh_tracker(1)
+    compile_tracker(TrackerWeights("training", model), TorchBackend())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert np.isfinite(float(model.no_memory_embedding.sum().detach()))

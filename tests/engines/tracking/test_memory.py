@@ -1,0 +1,118 @@
+"""The memory bank: rows, slots, ages, and a size that never changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engines.tracking.compiled import GIVEN_SLOTS, TrackerShape
+from engines.tracking.graphs import EMPTY_SLOT
+from engines.tracking.memory import Memory, MemoryBank
+
+SHAPE = TrackerShape(
+    side_px=32, map_px=2, channels=8, memory_channels=4, recent_memories=2, recent_pointers=3
+)
+
+
+def memory_of(value: float) -> Memory:
+    return Memory(np.full((SHAPE.places, 4), value, np.float32), np.full(8, value, np.float32))
+
+
+def remember(bank: MemoryBank, value: float, sound: list[bool] | None = None) -> None:
+    one = memory_of(value)
+    keep = np.array(sound if sound is not None else [True] * bank.rows)
+    bank.remember(np.repeat(one.memory[None], bank.rows, 0), np.repeat(one.pointer[None], bank.rows, 0), keep)
+
+
+def recent(bank: MemoryBank, row: int) -> dict[int, float]:
+    """Values of the tracked memories of a row by their age."""
+    memory, age, bias, *_ = bank.batch()
+    slots = [slot for slot in range(GIVEN_SLOTS, SHAPE.memories) if bias[row, slot] == 0]
+    return {int(age[row, slot]): float(memory[row, slot, 0, 0]) for slot in slots}
+
+
+def test_an_empty_row_hides_every_slot() -> None:
+    bank = MemoryBank(SHAPE, 2)
+    bank.add()
+    _, _, bias, _, _, pointer_bias = bank.batch()
+    assert (bias == EMPTY_SLOT).all() and (pointer_bias == EMPTY_SLOT).all()
+
+
+def test_the_ring_holds_the_last_frames_with_their_ages() -> None:
+    bank = MemoryBank(SHAPE, 1)
+    bank.add()
+    for value in range(1, 6):
+        remember(bank, value)
+        expected = {age: value + 1.0 - age for age in (1, 2) if age <= value}
+        assert recent(bank, 0) == expected
+
+
+def test_the_first_given_mask_stays_and_the_last_replaces_the_one_before() -> None:
+    bank = MemoryBank(SHAPE, 1)
+    row = bank.add()
+    for value in (1.0, 2.0, 3.0):
+        bank.give(row, memory_of(value), age=0)
+    memory, age, bias, pointer, *_ = bank.batch()
+    assert list(memory[0, :GIVEN_SLOTS, 0, 0]) == [1.0, 3.0] and list(pointer[0, :GIVEN_SLOTS, 0]) == [
+        1.0,
+        3.0,
+    ]
+    assert not age[0, :GIVEN_SLOTS].any() and not bias[0, :GIVEN_SLOTS].any()
+
+
+def test_a_given_pointer_ages_no_further_than_the_model_knows() -> None:
+    bank = MemoryBank(SHAPE, 1)
+    bank.give(bank.add(), memory_of(1.0), age=1)
+    assert bank.batch()[4][0, 0] == 2.0
+    for _ in range(50):
+        remember(bank, 0.0)
+    assert bank.batch()[4][0, 0] == SHAPE.recent_pointers
+    assert bank.batch()[1].max() <= SHAPE.recent_memories
+
+
+def test_a_row_that_is_not_sound_keeps_what_it_had_until_it_is_too_old() -> None:
+    bank = MemoryBank(SHAPE, 2)
+    bank.add(), bank.add()
+    remember(bank, 1.0)
+    remember(bank, 2.0, [True, False])
+    assert recent(bank, 0) == {1: 2.0, 2: 1.0}
+    assert recent(bank, 1) == {2: 1.0}
+    remember(bank, 3.0, [True, False])
+    assert recent(bank, 1) == {}
+
+
+def test_the_last_row_moves_into_a_hole() -> None:
+    bank = MemoryBank(SHAPE, 3)
+    for value in (1.0, 2.0, 3.0):
+        bank.give(bank.add(), memory_of(value), age=0)
+    assert bank.remove(0) == 2
+    assert list(bank.batch()[0][:, 0, 0, 0]) == [3.0, 2.0]
+    assert bank.remove(1) is None and bank.rows == 1
+
+
+def test_a_row_taken_again_knows_nothing_of_the_one_before() -> None:
+    bank = MemoryBank(SHAPE, 1)
+    bank.give(bank.add(), memory_of(1.0), age=0)
+    remember(bank, 1.0)
+    bank.remove(0)
+    bank.add()
+    assert (bank.batch()[2] == EMPTY_SLOT).all() and (bank.batch()[5] == EMPTY_SLOT).all()
+
+
+def test_a_batch_is_a_view_of_the_bank() -> None:
+    bank = MemoryBank(SHAPE, 4)
+    bank.add(), bank.add()
+    batch = bank.batch()
+    assert all(array.flags.c_contiguous and array.base is not None and len(array) == 2 for array in batch)
+
+
+def test_bytes_stay_the_same_whatever_comes_and_goes() -> None:
+    bank = MemoryBank(SHAPE, 3)
+    size, rng = bank.nbytes, np.random.default_rng(0)
+    for _ in range(500):
+        if not bank.full and rng.random() < 0.4:
+            bank.give(bank.add(), memory_of(1.0), age=3)
+        if bank.rows and rng.random() < 0.4:
+            bank.remove(int(rng.integers(bank.rows)))
+        if bank.rows:
+            remember(bank, rng.random())
+        assert bank.nbytes == size

@@ -1,0 +1,300 @@
+"""The tracker of one stream: late answers, ids, edits, releases, capacity.
+
+Most tests run on `ColourSam`, whose "network" follows the mean colour of the mask it was given: the rules are
+the tracker's own and do not depend on weights. What depends on weights is in test_graphs.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engines.masks import decode_mask
+from engines.tracking.tracker import MISSES_TO_END, SamTracker
+from streaming.vocabulary import (
+    Answer,
+    Clock,
+    Frame,
+    Prompt,
+    QueryId,
+    StreamId,
+    Track,
+    TrackState,
+)
+from tests.colour_sam import ColourSam
+
+RED, GREEN, BLUE = (220, 30, 30), (30, 220, 30), (30, 30, 220)
+Things = dict[tuple[int, int, int], int]
+"""Colour of each thing and the column of its left edge."""
+
+
+def picture(things: Things) -> np.ndarray:
+    pixels = np.full((36, 64, 3), 100, np.uint8)
+    for colour, left in things.items():
+        pixels[8:24, left : left + 12] = colour
+    return pixels
+
+
+def frame(index: int, things: Things) -> Frame:
+    return Frame(StreamId("s"), index, picture(things), index / 30, 0.0, Clock.ARRIVAL)
+
+
+def answer(
+    keyframe: int, things: Things, *colours: tuple[int, int, int], query: str = "q", revision: int = 1
+) -> Answer:
+    pixels = picture(things).astype(int)
+    logits = [20.0 - np.abs(pixels - colour).max(axis=2) for colour in colours]
+    prompts = tuple(Prompt(f"the {colour} thing", np.zeros(4, np.float32), 0.9) for colour in colours)
+    stacked = np.array(logits, np.float32).reshape(len(colours), 36, 64)
+    return Answer(StreamId("s"), QueryId(query), revision, keyframe, "Sure, [SEG].", prompts, stacked)
+
+
+def started(things: Things, *colours: tuple[int, int, int], capacity: int = 4) -> SamTracker:
+    """A tracker that follows things of these colours since frame 0; frame 1 has been stepped."""
+    tracker = SamTracker(ColourSam().compiled(), capacity=capacity)
+    tracker.step(frame(0, things))
+    tracker.pin(0)
+    tracker.step(frame(1, things), [answer(0, things, *colours)])
+    return tracker
+
+
+def covers(track: Track, things: Things, colour: tuple[int, int, int]) -> bool:
+    assert track.mask is not None
+    mask = decode_mask(track.mask)
+    return bool(mask[16, things[colour] + 6]) and mask.sum() < 400
+
+
+def ids(tracks: list[Track]) -> set[int]:
+    return {int(track.track_id) for track in tracks}
+
+
+@pytest.mark.parametrize("delay", range(8))
+def test_an_answer_late_by_any_delay_yields_its_track_on_the_current_frame(delay: int) -> None:
+    tracker = SamTracker(ColourSam().compiled(), pins=8)
+    for index in range(delay + 1):
+        assert tracker.step(frame(index, {RED: index})) == []
+        tracker.pin(index) if index == 0 else None
+    now = {RED: delay + 20}
+    (track,) = tracker.step(frame(delay + 1, now), [answer(0, {RED: 0}, RED)])
+    assert covers(track, now, RED) and track.keyframe_index == 0
+
+
+@pytest.mark.parametrize("delay", range(6))
+def test_a_late_answer_touches_no_other_track(delay: int) -> None:
+    things = {RED: 0, BLUE: 40}
+    alone, joined = started(things, RED), started(things, RED)
+    joined.pin(1)
+    late = answer(1, things, BLUE, query="late")
+    for index in range(2, 10):
+        (expected,) = alone.step(frame(index, things))
+        tracks = joined.step(frame(index, things), [late] if index == 2 + delay else [])
+        assert tracks[0] == expected
+        assert len(tracks) == (2 if index >= 2 + delay else 1)
+
+
+def test_an_answer_about_a_frame_that_was_not_pinned_is_ignored_and_counted() -> None:
+    tracker = SamTracker(ColourSam().compiled())
+    tracker.step(frame(0, {RED: 0}))
+    assert tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)]) == []
+    assert tracker.counts.ignored_answers == 1
+
+
+def test_the_oldest_pin_makes_room() -> None:
+    tracker = SamTracker(ColourSam().compiled(), pins=2)
+    for index in range(3):
+        tracker.step(frame(index, {RED: 0}))
+        tracker.pin(index)
+    assert tracker.step(frame(3, {RED: 0}), [answer(0, {RED: 0}, RED)]) == []
+    assert len(tracker.step(frame(4, {RED: 0}), [answer(1, {RED: 0}, RED)])) == 1
+
+
+def test_only_the_frame_just_stepped_can_be_pinned() -> None:
+    tracker = SamTracker(ColourSam().compiled())
+    tracker.step(frame(0, {RED: 0}))
+    tracker.step(frame(1, {RED: 0}))
+    tracker.pin(0)
+    assert tracker.step(frame(2, {RED: 0}), [answer(0, {RED: 0}, RED)]) == []
+
+
+def test_without_objects_nothing_is_computed() -> None:
+    network = ColourSam()
+    tracker = SamTracker(network.compiled())
+    for index in range(3):
+        tracker.step(frame(index, {RED: 0}))
+        tracker.pin(index)
+    assert network.calls == {"encode": 0, "prompt": 0, "track": 0}
+    tracker.step(frame(3, {RED: 0}), [answer(0, {RED: 0}, RED)])
+    assert network.calls == {"encode": 2, "prompt": 1, "track": 1}, "the pinned frame and this one"
+
+
+def test_a_mask_on_a_live_track_keeps_its_id() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    (track,) = tracker.step(frame(2, things), [answer(1, things, RED)])
+    assert ids([track]) == {1} and track.keyframe_index == 1 and track.state is TrackState.ACTIVE
+
+
+def test_a_thing_found_again_keeps_its_id() -> None:
+    tracker = started({RED: 0, GREEN: 30}, RED)
+    for index in range(2, 70):
+        tracks = tracker.step(frame(index, {RED: 0, GREEN: 30} if index < 5 else {GREEN: 30}))
+    assert tracks[0].state is TrackState.LOST and tracks[0].mask is None
+    # It comes back in another colour, as the network sees it: only the grounder knows it.
+    back = {BLUE: 10, GREEN: 30}
+    tracker.step(frame(70, back))
+    tracker.pin(70)
+    (track,) = tracker.step(frame(71, back), [answer(70, back, BLUE)])
+    assert ids([track]) == {1} and covers(track, back, BLUE)
+
+
+def test_a_refusal_does_not_end_a_track_that_sees_its_object() -> None:
+    things = {RED: 0}
+    tracker = started(things, RED)
+    for index in range(2, 8):
+        tracker.pin(index - 1)
+        (track,) = tracker.step(frame(index, things), [answer(index - 1, things)])
+    assert track.state is TrackState.ACTIVE
+
+
+def test_a_track_that_answers_keep_seeing_elsewhere_ends_once() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED)
+    states = []
+    tracker.step(frame(2, things))
+    tracker.step(frame(3, things))
+    for index in range(4, 4 + MISSES_TO_END + 2):
+        tracker.pin(index - 1)
+        tracks = tracker.step(frame(index, things), [answer(index - 1, things, BLUE)])
+        states.append({int(track.track_id): track.state for track in tracks})
+    assert [state.get(1) for state in states] == [TrackState.ACTIVE, TrackState.ENDED, None, None]
+    assert states[-1] == {2: TrackState.ACTIVE}
+
+
+def test_an_edit_keeps_the_old_track_until_its_answer_and_then_moves_on() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    assert ids(tracker.step(frame(2, things))) == {1}
+    tracks = tracker.step(frame(3, things), [answer(1, things, BLUE, revision=2)])
+    assert {(int(t.track_id), t.state, t.revision) for t in tracks} == {
+        (1, TrackState.ENDED, 1),
+        (2, TrackState.TENTATIVE, 2),
+    }
+    (track,) = tracker.step(frame(4, things))
+    assert covers(track, things, BLUE)
+
+
+def test_an_edit_that_means_the_same_thing_keeps_its_id() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    (track,) = tracker.step(frame(2, things), [answer(1, things, RED, revision=2)])
+    assert ids([track]) == {1} and track.revision == 2
+
+
+def test_an_edit_that_means_nothing_here_ends_the_old_tracks() -> None:
+    things = {RED: 0}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    (track,) = tracker.step(frame(2, things), [answer(1, things, revision=2)])
+    assert track.state is TrackState.ENDED
+    assert tracker.step(frame(3, things)) == []
+
+
+def test_an_answer_to_words_that_changed_since_is_ignored() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    tracker.step(frame(2, things), [answer(1, things, revision=2)])
+    assert tracker.step(frame(3, things), [answer(1, things, BLUE, revision=1)]) == []
+    assert tracker.counts.ignored_answers == 1
+
+
+def test_a_released_query_ends_once_and_its_late_answers_do_not_bring_it_back() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, BLUE)
+    tracker.pin(1)
+    tracker.release(QueryId("q"))
+    tracks = tracker.step(frame(2, things), [answer(1, things, RED)])
+    assert {(int(t.track_id), t.state, t.mask) for t in tracks} == {
+        (1, TrackState.ENDED, None),
+        (2, TrackState.ENDED, None),
+    }
+    assert tracker.step(frame(3, things)) == []
+
+
+def test_a_query_asked_again_after_its_release_begins_anew() -> None:
+    things = {RED: 0}
+    tracker = started(things, RED)
+    tracker.release(QueryId("q"))
+    tracker.step(frame(2, things))
+    tracker.pin(2)
+    (track,) = tracker.step(frame(3, things), [answer(2, things, RED)])
+    assert ids([track]) == {2}, "ids are never reused"
+
+
+def test_a_full_tracker_refuses_a_further_object_and_counts_it() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, BLUE, capacity=1)
+    assert len(tracker.step(frame(2, things))) == 1
+    assert tracker.counts.refused_objects == 1
+
+
+def test_a_picture_that_is_no_number_loses_a_track_for_a_while_and_the_stream_lives() -> None:
+    things = {RED: 0}
+    network = ColourSam()
+    tracker = SamTracker(network.compiled())
+    tracker.step(frame(0, things))
+    tracker.pin(0)
+    tracker.step(frame(1, things), [answer(0, things, RED)])
+    network.broken = True
+    (track,) = tracker.step(frame(2, things))
+    assert track.state is TrackState.LOST and track.mask is None and track.score == 0
+    network.broken = False
+    tracker.step(frame(3, things))
+    (track,) = tracker.step(frame(4, things))
+    assert track.state is TrackState.ACTIVE and covers(track, things, RED)
+    assert tracker.counts.unsound_rows == 1
+
+
+def test_a_future_frame_changes_no_past_result() -> None:
+    def run(last: Things) -> list[list[Track]]:
+        tracker = started({RED: 0}, RED)
+        return [tracker.step(frame(index, {RED: index})) for index in range(2, 6)] + [
+            tracker.step(frame(6, last))
+        ]
+
+    first, second = run({RED: 40}), run({BLUE: 3})
+    assert first[:-1] == second[:-1] and first[-1] != second[-1]
+
+
+def test_two_thousand_frames_with_objects_coming_and_going_keep_the_same_bytes() -> None:
+    things = {RED: 2, GREEN: 20, BLUE: 45}
+    tracker = SamTracker(ColourSam().compiled(), capacity=3, pins=2)
+    rng = np.random.default_rng(0)
+    sizes = set()
+    for index in range(2000):
+        keyframe = index - 1
+        answers = []
+        if index % 4 == 3:
+            colour = (RED, GREEN, BLUE)[rng.integers(3)]
+            answers = [answer(keyframe, things, colour, query=f"q{rng.integers(5)}")]
+        if index % 7 == 0:
+            tracker.release(QueryId(f"q{rng.integers(5)}"))
+        tracker.step(frame(index, things), answers)
+        tracker.pin(index)
+        if index > 50:
+            sizes.add(tracker.nbytes)
+    assert max(sizes) - min(sizes) <= 2 * ColourSam.level_bytes, "pins with features or without"
+    assert tracker.counts.refused_objects > 0
+
+
+def test_a_reset_forgets_everything_but_the_ids_already_given() -> None:
+    things = {RED: 0}
+    tracker = started(things, RED)
+    tracker.reset()
+    assert tracker.step(frame(2, things)) == []
+    tracker.pin(2)
+    (track,) = tracker.step(frame(3, things), [answer(2, things, RED)])
+    assert ids([track]) == {2}

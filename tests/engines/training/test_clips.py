@@ -1,0 +1,49 @@
+"""Training clips: fixed by their seed, clearly seen at first, often hidden later."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines.training.clips import SIDE_PX, Batch, coarse, draw_batch
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    return draw_batch(3, (2, 2, 5))
+
+
+def test_a_batch_has_the_shape_asked_for(batch: Batch) -> None:
+    assert batch.frames.shape == (2, 5, SIDE_PX, SIDE_PX, 3) and batch.frames.dtype == torch.uint8
+    assert batch.masks.shape == (5, 4, SIDE_PX, SIDE_PX) and set(batch.masks.unique().tolist()) == {0.0, 1.0}
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_another(batch: Batch) -> None:
+    again, other = draw_batch(3, (2, 2, 5)), draw_batch(4, (2, 2, 5))
+    assert torch.equal(batch.frames, again.frames) and torch.equal(batch.masks, again.masks)
+    assert not torch.equal(batch.frames, other.frames)
+
+
+def test_every_object_is_clearly_seen_where_it_is_given() -> None:
+    for seed in range(4):
+        assert (draw_batch(seed, (2, 2, 4)).masks[0].mean(dim=(1, 2)) > 0.004).all()
+
+
+def test_many_objects_hide_or_leave() -> None:
+    hidden = []
+    for seed in range(10):
+        area = draw_batch(seed, (1, 1, 6)).masks.mean(dim=(2, 3))
+        hidden.append(bool((area[1:].amin(dim=0) < 0.3 * area[0]).any()))
+    assert np.mean(hidden) >= 0.4
+
+
+def test_a_coarse_mask_is_near_the_true_one_and_rougher_with_more_noise(batch: Batch) -> None:
+    truth = batch.masks[0]
+
+    def iou(amount: float) -> float:
+        rough = coarse(truth, amount, torch.Generator().manual_seed(0))
+        assert rough.shape == truth.shape and set(rough.unique().tolist()) <= {0.0, 1.0}
+        return float((rough * truth).sum() / torch.maximum(rough, truth).sum())
+
+    assert iou(0.0) > 0.9 and 0.6 < iou(0.2) < iou(0.0)

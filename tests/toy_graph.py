@@ -1,0 +1,30 @@
+"""A small graph for backends: a few of the operations that the real ones have."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engines.backends.graph import Graph, Port
+
+
+class Toy(nn.Module):
+    """Attention of B rows over one shared picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.query, self.key = nn.Linear(8, 16), nn.Linear(3, 16)
+
+    def forward(self, pixels: Tensor, rows: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """(1, 4, 4, 3) uint8, (B, 8), (B, 16) -> (B, 3), (B,)."""
+        places = pixels.reshape(1, 16, 3).float() / 255
+        weights = self.query(rows)[:, None] @ self.key(places).transpose(1, 2) + bias[:, None]
+        read = weights.softmax(dim=-1) @ places
+        return read[:, 0], weights.amax(dim=(1, 2))
+
+
+def toy_graph(fingerprint: str = "toy-1") -> Graph:
+    """The graph of `Toy`, its number of rows open."""
+    ports = (Port("pixels", (1, 4, 4, 3), "uint8"), Port("rows", (None, 8)), Port("bias", (None, 16)))
+    return Graph("toy", Toy().eval().requires_grad_(False), ports, ("read", "peak"), fingerprint)
