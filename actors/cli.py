@@ -340,7 +340,8 @@ def train_nano_command(
                 err.print(f"{progress.stage}: {figures}", highlight=False, soft_wrap=True)
 
         report = train_nano(options, show)
-    found = {"stages": list(report.stages), "took_s": report.took_s, "export": str(report.export)}
+    stages = [str(stage) for stage in report.stages]
+    found = {"stages": stages, "took_s": report.took_s, "export": str(report.export)}
     _print_json(found) if as_json else out.print(pairs_table(found))
 
 
