@@ -92,7 +92,7 @@ def train_decoder(order: GroundingRun, reader: Path, tell: Tell) -> Sa2Va:
             read, _, prompts = reading_lesson(pupil.model, helpers, batch)
         else:
             read, prompts = Lesson(torch.zeros(()), {}), _prompts(pupil.model, batch)
-        placed = placing_loss(pupil.model, prompts, batch)
+        placed = placing_loss(pupil.model, helpers, prompts, batch)
         maps = _maps(pupil.model, batch, course.step % READ_EVERY == 0)
         drawn = drawing_lesson(pupil.model, helpers, maps, prompts, batch)
         figures = {"placed": float(placed.detach()), "placed/n": 1.0}
@@ -169,7 +169,16 @@ def fresh_helpers(seed: int = 0) -> Helpers:
 def _reader(model: SaModel, helpers: Helpers) -> nn.Module:
     heat = nn.ParameterList([helpers.heat_bias])
     return nn.ModuleList(
-        [model.mllm, model.text_hidden_fcs, helpers.patches, helpers.place, helpers.heat, heat]
+        [
+            model.mllm,
+            model.text_hidden_fcs,
+            helpers.patches,
+            helpers.prompt,
+            helpers.place,
+            helpers.point,
+            helpers.heat,
+            heat,
+        ]
     )
 
 

@@ -31,6 +31,15 @@ class Naming(nn.Module):
         self.colour = nn.Linear(width, 1 + len(COLOURS))
 
 
+class Describing(nn.Module):
+    """Names the kind and the colour of the thing that a prompt means."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.kind = nn.Linear(width, len(KINDS))
+        self.colour = nn.Linear(width, len(COLOURS))
+
+
 class Helpers(nn.Module):
     """Heads that exist only while training."""
 
@@ -40,8 +49,14 @@ class Helpers(nn.Module):
         "On the vision tower."
         self.map = Naming(prompt_width)
         "On SAM-2's coarse map: what it must tell apart to be pointed at."
-        self.place = nn.Linear(prompt_width, 2)
+        self.prompt = Describing(prompt_width)
+        "On the prompt: it must say what was found, not what was said; the mask decoder sees colours long"
+        "before it sees kinds and sides."
+        self.place = nn.Linear(prompt_width, prompt_width)
         "On the language model's image tokens: where am I? Without it they forget, and no word finds a side."
+        self.point = nn.Linear(prompt_width, prompt_width, bias=False)
+        "From a prompt to the code of the place where it points."
+        nn.init.eye_(self.point.weight)
         self.heat = nn.Linear(patch_width, prompt_width)
         self.heat_bias = nn.Parameter(torch.tensor(-2.0))
 
@@ -65,9 +80,10 @@ def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Less
     seeing, figures = _dense(helpers.patches, look.patches, batch)
     speaking, spoken = _answers(model, reading, batch)
     pointing, pointed = _heat(helpers, look, prompts, batch)
-    knowing, known = _place(helpers, look, batch)
-    loss = seeing + speaking + pointing + knowing + 0.5 * _attention(reading, batch)
-    return Lesson(loss, figures | spoken | pointed | known), look, prompts
+    knowing, known = _place(model, helpers, look, batch)
+    telling, told = _describe(helpers, prompts, batch)
+    loss = seeing + speaking + pointing + knowing + telling + 0.5 * _attention(reading, batch)
+    return Lesson(loss, figures | spoken | pointed | known | told), look, prompts
 
 
 def drawing_lesson(
@@ -92,13 +108,13 @@ def drawing_lesson(
     each = 5 * bce + _dice(masks.sigmoid(), target)
     with torch.no_grad():
         overlap = iou(masks > 0, target > 0.5)
-    loss = _mean(each) + _mean((quality - overlap).abs()) + 0.3 * seeing
+    loss = _mean(each) + _mean((quality - overlap).abs()) + seeing
     chosen = overlap.gather(1, quality.argmax(dim=1, keepdim=True)).squeeze(1)
     figures = {f"map_{name}": value for name, value in seen.items()}
     return Lesson(loss, figures | {"j": float(chosen.sum()), "j/n": float(len(chosen))})
 
 
-def placing_loss(model: SaModel, prompts: Tensor, batch: Batch) -> Tensor:
+def placing_loss(model: SaModel, helpers: Helpers, prompts: Tensor, batch: Batch) -> Tensor:
     """Cross entropy between where a prompt (B, K, E) points, in SAM-2's position codes, and what is meant.
 
     A prompt that carries its place as a click does is one that a mask decoder learns to follow in hundreds of
@@ -108,7 +124,7 @@ def placing_loss(model: SaModel, prompts: Tensor, batch: Batch) -> Tensor:
     target = functional.adaptive_avg_pool2d(batch.masks, round(codes.shape[1] ** 0.5)).flatten(2)[
         batch.present
     ]
-    scores = prompts[batch.present] @ codes / (codes.shape[0] / 4)
+    scores = helpers.point(prompts[batch.present]) @ codes / (codes.shape[0] / 8)
     share = target / target.sum(dim=1, keepdim=True).clamp(min=1e-6)
     return _mean(functional.cross_entropy(scores.float(), share, reduction="none"))
 
@@ -169,14 +185,29 @@ def _heat(helpers: Helpers, look: Look, prompts: Tensor, batch: Batch) -> tuple[
     return 0.5 * weighted + dice, {"hit": float(hit.sum()), "hit/n": float(len(hit))}
 
 
-def _place(helpers: Helpers, look: Look, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-    """Every image token says its own column and row, -1..1; the mean absolute error is told."""
-    side = batch.image_side
-    index = torch.arange(side * side)
-    truth = torch.stack([index % side, index // side], dim=1) * 2 / (side - 1) - 1
+def _place(model: SaModel, helpers: Helpers, look: Look, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    """Every image token says the code that SAM-2 has for its place; the mean absolute error is told."""
+    codes = model.segmenter.get_image_wide_positional_embeddings()
+    truth = functional.adaptive_avg_pool2d(codes, batch.image_side).flatten(2).transpose(1, 2)
     # The language model's own first step: tokens as long as they like, only their direction is read.
     error = helpers.place(functional.layer_norm(look.tokens, look.tokens.shape[-1:])) - truth
-    return 4 * error.square().mean(), {"place": float(error.detach().abs().mean()), "place/n": 1.0}
+    return 2 * error.square().mean(), {"place": float(error.detach().abs().mean()), "place/n": 1.0}
+
+
+def _describe(helpers: Helpers, prompts: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    told = prompts[batch.present]
+    kind, colour = batch.meant_kind[batch.present], batch.meant_colour[batch.present]
+    kinds, colours = helpers.prompt.kind(told), helpers.prompt.colour(told)
+    loss = functional.cross_entropy(kinds, kind, reduction="none") + functional.cross_entropy(
+        colours, colour, reduction="none"
+    )
+    figures = {
+        "told_kind": float((kinds.argmax(dim=1) == kind).sum()),
+        "told_kind/n": float(len(kind)),
+        "told_colour": float((colours.argmax(dim=1) == colour).sum()),
+        "told_colour/n": float(len(colour)),
+    }
+    return _mean(loss), figures
 
 
 def _attention(reading: Reading, batch: Batch) -> Tensor:

@@ -74,6 +74,10 @@ class Batch:
     "(B, K) bool."
     masks: Tensor
     "(B, K, M, M) float32: coverage of each cell by what is meant, 0..1."
+    meant_kind: Tensor
+    "(B, K) int64: index into KINDS of what is meant; 0 where absent."
+    meant_colour: Tensor
+    "(B, K) int64: index into COLOURS of what is meant; 0 where absent."
     kinds: Tensor
     "(B, G, G) int64: 0 is ground, 1 + index into KINDS."
     colours: Tensor
@@ -160,6 +164,8 @@ def _collate(clips: list[Clip], said: list[tuple[Expression, ...]], template: Te
         seg=torch.where(present, decided + 1 + template.seg_offset, decided),
         present=present,
         masks=torch.from_numpy(np.stack([_targets(c, g) for c, g in zip(clips, said, strict=True)])),
+        meant_kind=_meant(said, [[KINDS.index(thing.kind) for thing in c.things] for c in clips]),
+        meant_colour=_meant(said, [[COLOURS.index(thing.colour) for thing in c.things] for c in clips]),
         kinds=torch.from_numpy(np.stack(kinds)),
         colours=torch.from_numpy(np.stack(colours)),
         image_start=template.prefix.index(template.image_id),
@@ -173,6 +179,16 @@ def _targets(clip: Clip, group: tuple[Expression, ...]) -> NDArray[np.float32]:
     small = [_shrink(mask, MASK_SIDE) for mask in clip.masks[0]]
     empty = np.zeros((MASK_SIDE, MASK_SIDE), dtype=np.float32)
     return np.stack([sum((small[i] for i in expression.targets), empty) for expression in group])
+
+
+def _meant(said: list[tuple[Expression, ...]], numbers: list[list[int]]) -> Tensor:
+    """(B, K): `numbers[b][i]` of the first target i of each expression; 0 where there is none."""
+    return torch.tensor(
+        [
+            [own[e.targets[0]] if e.targets else 0 for e in group]
+            for group, own in zip(said, numbers, strict=True)
+        ]
+    )
 
 
 def _shrink(mask: NDArray[np.bool_], side: int) -> NDArray[np.float32]:

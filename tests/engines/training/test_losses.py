@@ -43,7 +43,7 @@ def test_a_few_steps_on_one_batch_reduce_every_loss(nano: Sa2Va, helpers: Helper
     def losses() -> tuple[torch.Tensor, torch.Tensor]:
         read, _, prompts = reading_lesson(model, helpers, batch)
         drawn = drawing_lesson(model, helpers, model.maps(batch.pixels), prompts, batch)
-        return read.loss, drawn.loss + placing_loss(model, prompts, batch)
+        return read.loss, drawn.loss + placing_loss(model, helpers, prompts, batch)
 
     first = [float(part.detach()) for part in losses()]
     for _ in range(6):
@@ -60,7 +60,7 @@ def test_every_part_of_the_model_learns(nano: Sa2Va, helpers: Helpers, batch: Ba
     model.zero_grad()
     read, _, prompts = reading_lesson(model, helpers, batch)
     drawn = drawing_lesson(model, helpers, model.maps(batch.pixels), prompts, batch)
-    (read.loss + drawn.loss + placing_loss(model, prompts, batch)).backward()
+    (read.loss + drawn.loss + placing_loss(model, helpers, prompts, batch)).backward()
     for part in (
         model.mllm.model.vision_tower,
         model.mllm.model.multi_modal_projector,
@@ -73,14 +73,18 @@ def test_every_part_of_the_model_learns(nano: Sa2Va, helpers: Helpers, batch: Ba
         assert moved > 0, type(part).__name__
 
 
-def test_a_prompt_that_is_a_places_code_loses_least_there(nano: Sa2Va, batch: Batch) -> None:
+def test_a_prompt_that_is_a_places_code_loses_least_there(
+    nano: Sa2Va, helpers: Helpers, batch: Batch
+) -> None:
     codes = nano.model.segmenter.get_image_wide_positional_embeddings()[0]
     target = torch.zeros_like(batch.masks)
     target[:, :, 8:12, 40:44] = 1.0
     there = replace(batch, masks=target, present=torch.ones_like(batch.present))
     right = codes[:, 2, 10].expand(2, 3, -1)
     wrong = codes[:, 10, 2].expand(2, 3, -1)
-    assert placing_loss(nano.model, 3 * right, there) < placing_loss(nano.model, 3 * wrong, there) - 1
+    assert (
+        placing_loss(nano.model, helpers, right, there) < placing_loss(nano.model, helpers, wrong, there) - 1
+    )
 
 
 def test_a_batch_without_anything_present_still_has_a_loss(
@@ -89,5 +93,5 @@ def test_a_batch_without_anything_present_still_has_a_loss(
     nothing = replace(batch, present=torch.zeros_like(batch.present), seg=batch.decided)
     read, _, prompts = reading_lesson(nano.model, helpers, nothing)
     drawn = drawing_lesson(nano.model, helpers, nano.model.maps(batch.pixels), prompts, nothing)
-    total = read.loss + drawn.loss + placing_loss(nano.model, prompts, nothing)
+    total = read.loss + drawn.loss + placing_loss(nano.model, helpers, prompts, nothing)
     assert bool(torch.isfinite(total))
