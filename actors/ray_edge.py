@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Awaitable
 from functools import cache
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 NAMESPACE = "saccade"
 
+_KNOCK_TIMEOUT_S = 5.0
 OBJECT_STORE_BYTES = 200 << 20
 "Holds keyframes on their way to the grounder: the queue's 32 at 1080p (6.2 MB each) just fit."
 
@@ -34,6 +36,7 @@ def start_ray(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         if address is not None:
+            _knock(address)
             ray.init(address=address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=True)
             return
         ray.init(
@@ -49,6 +52,13 @@ def start_ray(address: str | None) -> None:
         raise ServiceUnavailable(
             f"Ray does not start {where}: {exc}.", remedy="Check `ray_address`, memory and /dev/shm."
         ) from exc
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens there: Ray itself would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_TIMEOUT_S).close()
 
 
 def stop_ray() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -283,3 +285,31 @@ class ColourTracker:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
         return replace(track, state=TrackState.ACTIVE, mask=encode_mask(mask), box_px=box)
+
+
+class HostActor:
+    """What a `Keeper` keeps, without streams: it remembers what it was told, and can be made to fail."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def host(self, desired: object) -> None:
+        self.told.append(desired)
+
+    async def statuses(self) -> list[StreamStatus]:
+        return [StreamStatus(StreamId("s"), "whip:", SourceState.LIVE)]
+
+    async def last_told(self) -> object:
+        return self.told[-1] if self.told else None
+
+    async def not_found(self) -> None:
+        raise NotFound("There is no such thing.", remedy="Look elsewhere.")
+
+    async def bug(self) -> None:
+        raise ZeroDivisionError
+
+    async def hang(self) -> None:
+        await asyncio.sleep(60)

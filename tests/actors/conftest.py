@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from actors.client import ServiceClient
+from actors.ray_edge import start_ray, stop_ray
 from tests.browser import free_port
 
 START_S = 240.0
@@ -95,3 +96,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One service for all tests that leave it as they found it."""
     with saccade_up(tmp_path_factory.mktemp("service")) as up:
         yield up
+
+
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[None]:
+    """Ray on this machine, for tests of what stands directly on it."""
+    start_ray(None)
+    yield
+    stop_ray()

@@ -1,0 +1,72 @@
+"""Where Ray's errors become ours: against a real Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+import ray
+
+from actors.ray_edge import PartDied, call, find_actor, start_ray
+from streaming.errors import NotFound, ServiceUnavailable
+from tests.doubles import HostActor
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here"), pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def part() -> Any:
+    return ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote()
+
+
+async def test_an_answer_comes_back_as_it_is(part: Any) -> None:
+    assert await call(part.pid.remote(), 60) != os.getpid()
+
+
+async def test_an_error_of_ours_is_itself_on_the_other_side(part: Any) -> None:
+    with pytest.raises(NotFound) as caught:
+        await call(part.not_found.remote(), 60)
+    assert type(caught.value) is NotFound
+    assert str(caught.value) == "There is no such thing. Look elsewhere."
+
+
+async def test_a_bug_over_there_is_a_part_that_failed(part: Any) -> None:
+    with pytest.raises(ServiceUnavailable, match="ZeroDivisionError"):
+        await call(part.bug.remote(), 60)
+
+
+async def test_a_part_that_hangs_is_not_waited_for(part: Any) -> None:
+    await call(part.pid.remote(), 60)
+    with pytest.raises(ServiceUnavailable, match="did not answer"):
+        await call(part.hang.remote(), 0.2)
+    assert await call(part.pid.remote(), 60)
+
+
+async def test_a_part_that_dies_says_so_and_comes_back(part: Any) -> None:
+    pid = await call(part.pid.remote(), 60)
+    waiting = part.hang.remote()
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(PartDied):
+        await call(waiting, 60)
+    assert await back(part) != pid
+
+
+async def back(part: Any) -> int:
+    """The process id once the part answers again."""
+    while True:
+        try:
+            return int(await call(part.pid.remote(), 60))
+        except PartDied:
+            continue
+
+
+def test_a_name_nobody_has_is_a_part_that_is_not_there() -> None:
+    with pytest.raises(PartDied, match="nobody"):
+        find_actor("nobody")
+
+
+def test_a_cluster_that_is_not_there_is_said() -> None:
+    with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1:1"):
+        start_ray("127.0.0.1:1")
