@@ -72,7 +72,8 @@ def create_app(control: Control, results: ResultReader, settings: Settings, toke
     _answer_errors_with_problems(app)
     for router in (streams, queries, service, feeds, webrtc_router("whip"), webrtc_router("whep")):
         app.include_router(router)
-    app.mount("/", StaticFiles(directory=_STATIC, html=True), name="page")
+    # Not mounted: a mount at / would take the wrong methods of our routes too, and answer 404 instead of 405.
+    app.router.default = StaticFiles(directory=_STATIC, html=True)
     app.add_middleware(Guard, rules=Rules(settings, token))
     if settings.allowed_origins:
         app.add_middleware(

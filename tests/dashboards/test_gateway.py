@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 import websockets.asyncio.client as ws
@@ -64,6 +65,8 @@ WRONG: list[tuple[str, str, object, int, str]] = [
     ("GET", "/nothing.js", None, 404, "not_found"),
     ("GET", "/../pyproject.toml", None, 404, "not_found"),
     ("PUT", "/v1/streams", {}, 405, "method_not_allowed"),
+    ("GET", "/whip/here", None, 405, "method_not_allowed"),
+    ("POST", "/app.js", None, 405, "method_not_allowed"),
 ]
 
 
@@ -74,6 +77,20 @@ async def test_a_wrong_request_is_a_problem_with_its_status_and_changes_nothing(
         assert is_problem(response, status, code), (method, path)
     assert (await served.http.get("/v1/streams/here")).json()["queries"] == []
     assert len((await served.http.get("/v1/streams")).json()) == 1
+
+
+async def test_a_wrong_method_is_told_the_right_ones(served: Service) -> None:
+    refused = await served.http.put("/v1/streams/here", json={})
+    assert is_problem(refused, 405, "method_not_allowed")
+    assert refused.headers["allow"]
+
+
+async def test_the_page_and_its_files_are_served(served: Service) -> None:
+    page = await served.stranger.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    for path in re.findall(r'(?:src|href)="([\w.-]+\.(?:js|css|svg))"', page.text):
+        assert (await served.stranger.get(f"/{path}")).status_code == 200
+    assert (await served.stranger.head("/app.js")).headers["cache-control"] == "no-cache"
 
 
 async def test_what_is_not_json_is_a_problem(served: Service) -> None:
