@@ -146,7 +146,7 @@ async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path)
 async def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
     """Return when it is true."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+        while not condition():
             await asyncio.sleep(0.02)
 
 
