@@ -1,0 +1,39 @@
+"""Settings in, engines out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.models import load_grounder, load_trackers
+from streaming.errors import NotFound
+from streaming.settings import Settings
+from streaming.vocabulary import Keyframe, Query, QueryId, StreamId
+from tests.doubles import frame_of, square_picture
+
+
+def test_nano_sees_a_keyframe_and_answers_every_query(tmp_path: Path) -> None:
+    grounder = load_grounder(Settings(state_dir=tmp_path))
+    queries = tuple(Query(QueryId(word), StreamId("s"), word) for word in ("the red square", "the jacket"))
+    answers = grounder.ground(Keyframe(frame_of(square_picture((30, 24)), 0), queries, 0.0))
+    assert [answer.query_id for answer in answers] == ["the red square", "the jacket"]
+    assert all(answer.text for answer in answers)
+
+
+def test_trackers_share_weights_and_nothing_else(tmp_path: Path) -> None:
+    make = load_trackers(Settings(state_dir=tmp_path, backend="torch"))
+    first, second = make(), make()
+    frame = frame_of(square_picture((30, 24)), 0)
+    first.step(frame)
+    first.pin(0)
+    assert first.step(frame_of(square_picture((31, 24)), 1)) == []
+    assert second.step(frame) == []
+
+
+@pytest.mark.parametrize("setting", ["model", "tracker"])
+def test_a_checkpoint_that_is_not_there_is_said(setting: str, tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, **{setting: str(tmp_path / "nowhere")})
+    load = load_grounder if setting == "model" else load_trackers
+    with pytest.raises(NotFound, match="nowhere"):
+        load(settings)

@@ -1,0 +1,177 @@
+"""Decisions about streams and queries, against a real Redis; processes: test_keeper and test_pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from actors.supervisor import Supervisor
+from streaming.errors import (
+    Conflict,
+    InvalidQuery,
+    InvalidStream,
+    LimitReached,
+    NotFound,
+    RefusedAddress,
+    ServiceUnavailable,
+    StoreUnavailable,
+)
+from streaming.results import DesiredStore
+from streaming.settings import Settings
+from streaming.status import QueryState
+from streaming.store_server import StoreServer
+from streaming.vocabulary import QueryId, QueryKind, SourceState, StreamId, StreamSpec
+
+WHIP = StreamSpec(StreamId("phone"), "whip:")
+NOWHERE = SecretStr("redis://127.0.0.1:1/0")
+
+
+@pytest.fixture
+def store(own_redis: StoreServer) -> Iterator[DesiredStore]:
+    opened = DesiredStore(own_redis.url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def supervisor(own_redis: StoreServer, tmp_path: Path) -> Supervisor:
+    """Not started: it decides and remembers, and has nobody to tell."""
+    return Supervisor(settings(tmp_path), own_redis.url, None)
+
+
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path, max_streams=2, max_queries_per_stream=2)
+
+
+async def test_what_was_asked_for_is_in_redis_before_it_is_promised(
+    supervisor: Supervisor, store: DesiredStore
+) -> None:
+    await supervisor.add_stream(WHIP)
+    added = await supervisor.add_query(WHIP.stream_id, "  the red circle ", QueryKind.REFER)
+    assert store.streams() == [WHIP]
+    assert store.queries() == [added.query]
+    assert added.query.text == "the red circle"
+
+
+async def test_a_stream_nobody_hosts_yet_is_starting_and_its_queries_wait(supervisor: Supervisor) -> None:
+    await supervisor.add_stream(WHIP)
+    await supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER)
+    (status,) = await supervisor.list_streams()
+    assert (status.state, [query.state for query in status.queries]) == (
+        SourceState.STARTING,
+        [QueryState.PENDING],
+    )
+
+
+async def test_an_edit_keeps_the_id_and_raises_the_revision(supervisor: Supervisor) -> None:
+    await supervisor.add_stream(WHIP)
+    added = await supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER)
+    edited = await supervisor.edit_query(added.query.query_id, "the blue square")
+    assert (edited.query.query_id, edited.query.revision) == (added.query.query_id, 2)
+    assert edited.query.accepted_s >= added.query.accepted_s
+
+
+async def test_the_same_words_again_are_no_edit(supervisor: Supervisor) -> None:
+    await supervisor.add_stream(WHIP)
+    added = await supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER)
+    same = await supervisor.edit_query(added.query.query_id, " the red circle")
+    assert same.query == added.query
+
+
+@pytest.mark.parametrize(
+    ("stream_id", "url", "error"),
+    [
+        ("no spaces", "whip:", InvalidStream),
+        ("a", "http://example.com/x", RefusedAddress),
+        ("a", "rtsp://127.0.0.1/x", RefusedAddress),
+        ("a", "rtsp://169.254.169.254/x", RefusedAddress),
+        ("a", "/etc/passwd", RefusedAddress),
+        ("a", "", InvalidStream),
+    ],
+)
+async def test_a_stream_that_cannot_be_is_refused_and_leaves_nothing(
+    stream_id: str, url: str, error: type[Exception], supervisor: Supervisor, store: DesiredStore
+) -> None:
+    with pytest.raises(error):
+        await supervisor.add_stream(StreamSpec(StreamId(stream_id), url))
+    assert store.streams() == [] and await supervisor.list_streams() == []
+
+
+async def test_an_id_is_taken_once(supervisor: Supervisor) -> None:
+    await supervisor.add_stream(WHIP)
+    with pytest.raises(Conflict, match="phone"):
+        await supervisor.add_stream(WHIP)
+
+
+async def test_capacities_are_refused_with_the_setting_that_raises_them(supervisor: Supervisor) -> None:
+    for name in ("a", "b"):
+        await supervisor.add_stream(StreamSpec(StreamId(name), "whip:"))
+    with pytest.raises(LimitReached, match="max_streams"):
+        await supervisor.add_stream(WHIP)
+    for words in ("the red one", "the blue one"):
+        await supervisor.add_query(StreamId("a"), words, QueryKind.REFER)
+    with pytest.raises(LimitReached, match="max_queries_per_stream"):
+        await supervisor.add_query(StreamId("a"), "the green one", QueryKind.REFER)
+    await supervisor.add_query(StreamId("b"), "the green one", QueryKind.REFER)
+
+
+@pytest.mark.parametrize("words", ["", "   ", "x" * 10_000, "two\nlines"])
+async def test_words_that_cannot_be_asked_change_nothing(
+    words: str, supervisor: Supervisor, store: DesiredStore
+) -> None:
+    await supervisor.add_stream(WHIP)
+    with pytest.raises(InvalidQuery):
+        await supervisor.add_query(WHIP.stream_id, words, QueryKind.REFER)
+    added = await supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER)
+    with pytest.raises(InvalidQuery):
+        await supervisor.edit_query(added.query.query_id, words)
+    assert store.queries() == [added.query]
+
+
+async def test_unknown_ids_are_not_found(supervisor: Supervisor) -> None:
+    with pytest.raises(NotFound, match="saccade stream list"):
+        await supervisor.get_stream(StreamId("none"))
+    with pytest.raises(NotFound):
+        await supervisor.add_query(StreamId("none"), "the red circle", QueryKind.REFER)
+    with pytest.raises(NotFound, match="saccade query list"):
+        await supervisor.edit_query(QueryId("none"), "the red circle")
+    with pytest.raises(NotFound):
+        await supervisor.remove_query(QueryId("none"))
+    with pytest.raises(NotFound):
+        await supervisor.whip_offer(StreamId("none"), "v=0")
+
+
+async def test_a_removed_query_is_gone_everywhere(supervisor: Supervisor, store: DesiredStore) -> None:
+    await supervisor.add_stream(WHIP)
+    added = await supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER)
+    await supervisor.remove_query(added.query.query_id)
+    assert store.queries() == []
+    assert await supervisor.list_queries(WHIP.stream_id) == []
+
+
+async def test_without_redis_nothing_is_promised(tmp_path: Path) -> None:
+    supervisor = Supervisor(settings(tmp_path), NOWHERE, None)
+    with pytest.raises(StoreUnavailable):
+        await supervisor.add_stream(WHIP)
+    assert await supervisor.list_streams() == []
+
+
+async def test_before_it_has_started_it_says_so(supervisor: Supervisor) -> None:
+    parts = await supervisor.readiness()
+    assert set(parts) == {"redis", "grounder", "workers"}
+    assert parts["workers"] != "ok" and parts["grounder"] != "ok"
+    await supervisor.add_stream(WHIP)
+    with pytest.raises(ServiceUnavailable, match="starting"):
+        await supervisor.whip_offer(WHIP.stream_id, "v=0")
+
+
+async def test_credentials_are_kept_for_connecting_and_never_shown(
+    supervisor: Supervisor, store: DesiredStore
+) -> None:
+    spec = StreamSpec(StreamId("door"), "rtsp://user:hunter2@93.184.215.14/stream1")
+    status = await supervisor.add_stream(spec)
+    assert "hunter2" not in str(status)
+    assert store.streams() == [spec]
