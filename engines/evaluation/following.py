@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engines.geometry import mask_iou
 from engines.masks import decode_mask
 from engines.tracking.compiled import CompiledTracker
-from engines.tracking.tracker import SamTracker
+from engines.tracking.tracker import KEEP_IOU, SamTracker
 from engines.training.scenes import HELD_OUT_SEED, Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Prompt, QueryId, StreamId
 
@@ -46,16 +46,20 @@ class FollowingScore:
 
 
 def score_tracker(
-    compiled: CompiledTracker, *, clips: int, frames: int, stride: float, size: tuple[int, int] = (256, 256)
+    compiled: CompiledTracker, *, clips: int, frames: int, stride: float, keep_iou: float = KEEP_IOU
 ) -> FollowingScore:
-    """Follow the things of held-out clips; `stride` as in `draw_clip`."""
+    """Follow the things of held-out clips; `stride` as in `draw_clip`, `keep_iou` as in `SamTracker`."""
     figures: dict[str, list[float]] = defaultdict(list)
     objects = 0
     for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + clips):
-        clip = draw_clip(seed, frames=frames, size=size, stride=stride)
+        clip = draw_clip(seed, frames=frames, stride=stride)
         things = [n for n in range(len(clip.things)) if clip.masks[0, n].mean() > _CLEAR]
         objects += len(things)
-        for thing, drawn in zip(things, _follow(compiled, clip, things), strict=True):
+        for thing, drawn in zip(
+            things,
+            _follow(SamTracker(compiled, capacity=len(clip.things), keep_iou=keep_iou), clip, things),
+            strict=True,
+        ):
             _judge(clip.masks[:, thing], drawn, figures)
 
     def mean(name: str) -> float:
@@ -83,12 +87,11 @@ def given_answer(clip: Clip, things: list[int]) -> Answer:
     return Answer(StreamId("score"), QueryId("q"), 1, 0, "", prompts, logits)
 
 
-def _follow(compiled: CompiledTracker, clip: Clip, things: list[int]) -> list[list[NDArray[np.bool_] | None]]:
+def _follow(tracker: SamTracker, clip: Clip, things: list[int]) -> list[list[NDArray[np.bool_] | None]]:
     """For every thing its track's mask on every frame but the first; a lost id is never replaced."""
     drawn: list[list[NDArray[np.bool_] | None]] = [[] for _ in things]
     if not things:
         return drawn
-    tracker = SamTracker(compiled, capacity=len(things))
     for index, pixels in enumerate(clip.frames):
         answers = [given_answer(clip, things)] if index == 1 else []
         frame = Frame(StreamId("score"), index, pixels, index / 30, 0.0, Clock.ARRIVAL)

@@ -8,7 +8,7 @@ arrays and costs no copy; when a row in the middle is freed the last one moves i
     pointer   slots 0..1   pointers of the conditioning masks
               slots 2..    a ring of the last tracked frames
 
-Ages are in tracked frames. SAM-2 lets the age of a conditioning pointer grow with the video; here it stops at
+Ages are in frames written. SAM-2 lets the age of a conditioning pointer grow with the video; here it stops at
 the longest age it was trained on, or an endless stream would leave what the model knows.
 """
 
@@ -116,20 +116,18 @@ class MemoryBank:
         self._pointer_bias[row, slot] = 0
 
     def remember(
-        self, memory: NDArray[np.float32], pointer: NDArray[np.float32], sound: NDArray[np.bool_]
+        self, memory: NDArray[np.float32], pointer: NDArray[np.float32], written: NDArray[np.bool_]
     ) -> None:
-        """Write what the frame just tracked left in every row, and let everything else age by one.
+        """Write what the frame just tracked left in every row, and let the memories there age by one.
 
-        memory (rows, n, D), pointer (rows, C); rows that are not `sound` (rows,) keep what they had.
+        memory (rows, n, D), pointer (rows, C); rows that are not `written` (rows,) keep what they had, at
+        the age it had.
         """
-        live = slice(0, self.rows)
-        self._memory_age[live, GIVEN_SLOTS:] += 1
+        rows = np.flatnonzero(written)
         longest = float(self._shape.recent_pointers)
-        np.minimum(self._pointer_age[live] + 1, longest, out=self._pointer_age[live])
-        # A ring slot that was not overwritten in time is older than the model knows.
-        stale = self._memory_age[live, GIVEN_SLOTS:] > self._shape.recent_memories
-        self._memory_bias[live, GIVEN_SLOTS:][stale] = EMPTY_SLOT
-        rows = np.flatnonzero(sound)
+        self._pointer_age[rows] = np.minimum(self._pointer_age[rows] + 1, longest)
+        ages = self._memory_age[rows, GIVEN_SLOTS:] + 1
+        self._memory_age[rows, GIVEN_SLOTS:] = np.minimum(ages, self._shape.recent_memories)
         memory_slot = GIVEN_SLOTS + self._written[rows] % self._shape.recent_memories
         pointer_slot = GIVEN_SLOTS + self._written[rows] % self._shape.recent_pointers
         self._memory[rows, memory_slot] = memory[rows]
@@ -139,7 +137,6 @@ class MemoryBank:
         self._pointer_age[rows, pointer_slot] = 1
         self._pointer_bias[rows, pointer_slot] = 0
         self._written[rows] += 1
-        np.minimum(self._memory_age[live], self._shape.recent_memories, out=self._memory_age[live])
 
     def _arrays(self) -> tuple[NDArray[np.generic], ...]:
         return (

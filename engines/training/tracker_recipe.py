@@ -17,6 +17,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +37,9 @@ from engines.training.clips import SIDE_PX, coarse, draw_batch
 from engines.training.optimiser import Muon, split_parameters
 
 JUDGED_CLIPS: Final = 12
-ABSENT_WEIGHT: Final = 3.0
+AVERAGING: Final = 0.02
+"""Weight of a step in the running mean of the weights: about the last fifty count."""
+ABSENT_WEIGHT: Final = 2.0
 """Object-frames without the object are one in ten: each counts as this many more."""
 
 
@@ -56,7 +59,7 @@ class TrackerRun:
     objects: int = 2
     "Objects of each clip."
     muon_rate: float = 0.0
-    adam_rate: float = 1e-3
+    adam_rate: float = 4e-4
     checkpoint_s: float = 60.0
     export_s: float = 600.0
     judge_s: float = 300.0
@@ -259,7 +262,8 @@ def train_tracker(run: TrackerRun, tell: Callable[[dict[str, float]], None] | No
     model = fresh_tracker(run.run)
     tracker = TrainedTracker(model)
     optimisers = _optimisers(model, run)
-    step, spent_s = _resume(run, model, optimisers)
+    average = deepcopy(model)
+    step, spent_s = _resume(run, model, average, optimisers)
     clock = _Clock(spent_s)
     recent: list[dict[str, float]] = []
     due = {"checkpoint": spent_s + run.checkpoint_s, "export": spent_s, "judge": spent_s + run.judge_s}
@@ -270,6 +274,7 @@ def train_tracker(run: TrackerRun, tell: Callable[[dict[str, float]], None] | No
                 group["lr"] = group["peak"] * _rate(share, step)
         figures = _train_step(tracker, optimisers, run, step, share)
         step += 1
+        _blend(average, model)
         recent.append(figures)
         now = clock.spent_s()
         if len(recent) == 20:
@@ -280,13 +285,13 @@ def train_tracker(run: TrackerRun, tell: Callable[[dict[str, float]], None] | No
             recent.clear()
         if now >= due["checkpoint"] or now >= run.budget_s:
             due["checkpoint"] = now + run.checkpoint_s
-            _save(run, model, optimisers, step, now)
+            _save(run, model, average, optimisers, step, now)
         if run.export is not None and (now >= due["export"] or now >= run.budget_s):
             due["export"] = now + run.export_s
-            save_tracker(model, run.export)
+            save_tracker(average, run.export)
         if now >= due["judge"]:
             due["judge"] = now + run.judge_s
-            _log(run, {"step": step, "elapsed_s": round(now), **asdict(judge(model))})
+            _log(run, {"step": step, "elapsed_s": round(now), **asdict(judge(average))})
 
 
 def judge(model: Sam2VideoModel) -> FollowingScore:
@@ -300,9 +305,9 @@ def _train_step(
 ) -> dict[str, float]:
     seed = run.run * 10**6 + step
     generator = torch.Generator().manual_seed(seed)
-    length = 3 if share < 0.15 else 4 if share < 0.3 else 8
+    length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5
     # Longer clips, fewer of them: a step costs about the same.
-    clips = max(2, round(run.clips * 4 / (length + 1)))
+    clips = max(2, round(run.clips * 4 / (length + 0.5)))
     batch = draw_batch(seed, (clips, run.objects, length))
     roughness = 0.0 if step % 2 else 0.12
     prompts = {0: coarse(batch.masks[0], roughness, generator) if step % 2 == 0 else batch.masks[0]}
@@ -349,10 +354,20 @@ class _Clock:
         return time.monotonic() - self._start
 
 
-def _save(run: TrackerRun, model: nn.Module, optimisers: list[Any], step: int, spent_s: float) -> None:
+def _blend(average: nn.Module, model: nn.Module) -> None:
+    """Move the running mean of the weights, which is what is exported: steps of few clips are noisy."""
+    with torch.no_grad():
+        for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+            mean.lerp_(weight, AVERAGING)
+
+
+def _save(
+    run: TrackerRun, model: nn.Module, average: nn.Module, optimisers: list[Any], step: int, spent_s: float
+) -> None:
     path = run.directory / "last.pt"
     state = {
         "model": model.state_dict(),
+        "average": average.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "step": step,
         "spent_s": spent_s,
@@ -362,15 +377,21 @@ def _save(run: TrackerRun, model: nn.Module, optimisers: list[Any], step: int, s
     partial.replace(path)
 
 
-def _resume(run: TrackerRun, model: nn.Module, optimisers: list[Any]) -> tuple[int, float]:
+def _resume(
+    run: TrackerRun, model: nn.Module, average: nn.Module, optimisers: list[Any]
+) -> tuple[int, float]:
     path = run.directory / "last.pt"
     if not path.is_file():
         _log(run, {name: str(value) for name, value in asdict(run).items()})
         return 0, 0.0
     state = torch.load(path, weights_only=True)
     model.load_state_dict(state["model"])
+    average.load_state_dict(state.get("average", state["model"]))
     for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+        peaks = [group["peak"] for group in optimiser.param_groups]
         optimiser.load_state_dict(saved)
+        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+            group["peak"] = peak  # a resumed run may be told another rate
     return int(state["step"]), float(state["spent_s"])
 
 
