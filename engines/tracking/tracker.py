@@ -103,6 +103,7 @@ class SamTracker:
         self._bank = MemoryBank(compiled.shape, capacity)
         self._pin_capacity = pins
         self._keep_iou = keep_iou
+        self._next_id = 1
         self.reset()
 
     def reset(self) -> None:
@@ -116,7 +117,6 @@ class SamTracker:
         self._released: OrderedDict[QueryId, int] = OrderedDict()
         self._look: _Look | None = None
         self._steps = 0
-        self._next_id = getattr(self, "_next_id", 1)
 
     @property
     def nbytes(self) -> int:
@@ -139,10 +139,11 @@ class SamTracker:
     def pin(self, frame_index: int) -> None:
         """See `engines.protocols.Tracker.pin`; a frame other than the one just stepped is not known here."""
         look = self._look
-        if look is None or look.frame_index != frame_index or frame_index in self._pins:
+        if look is None or look.frame_index != frame_index or self._pins.get(frame_index) is look:
             return
         if look.levels is not None:  # still the encoder's own buffers
             look.levels = tuple(level.copy() for level in look.levels)
+        self._pins.pop(frame_index, None)  # of a source that has started anew since, and counts from 0 again
         while len(self._pins) >= self._pin_capacity:
             self._pins.popitem(last=False)
         self._pins[frame_index] = look

@@ -116,6 +116,29 @@ def test_only_the_frame_just_stepped_can_be_pinned() -> None:
     assert tracker.step(frame(2, {RED: 0}), [answer(0, {RED: 0}, RED)]) == []
 
 
+def test_a_pin_of_a_source_that_counts_anew_replaces_the_old_one_of_that_number() -> None:
+    tracker = SamTracker(ColourSam().compiled())
+    for colour in (BLUE, RED):  # the source starts again: frame 0 is another picture now
+        tracker.step(frame(0, {colour: 0}))
+        tracker.pin(0)
+    now = {RED: 20, BLUE: 45}
+    (track,) = tracker.step(frame(1, now), [answer(0, {RED: 0}, RED)])
+    assert covers(track, now, RED)
+
+
+def test_doubtful_frames_are_not_remembered() -> None:
+    """The network believes in its masks with 1.0: a higher bar keeps every frame out, a bar of 0 none."""
+    written = []
+    for keep_iou in (0.0, 1.0, 1.1):
+        tracker = SamTracker(ColourSam().compiled(), keep_iou=keep_iou)
+        tracker.step(frame(0, {RED: 0}))
+        tracker.pin(0)
+        tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
+        tracker.step(frame(2, {RED: 0}))
+        written.append(int((tracker._bank.batch()[2] == 0).sum()))
+    assert written == [3, 3, 1], "one given, two tracked"
+
+
 def test_without_objects_nothing_is_computed() -> None:
     network = ColourSam()
     tracker = SamTracker(network.compiled())
