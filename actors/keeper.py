@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from actors.ray_edge import PartDied, call
+from actors.ray_edge import CannotStart, PartDied, call
 from actors.worker import Desired
 from streaming.errors import ServiceUnavailable
 from streaming.status import StreamStatus
@@ -70,6 +70,11 @@ class Keeper:
             except TimeoutError:
                 log.warning("%s was not told within %g s of what changed.", self.name, timeout_s)
 
+    def check(self) -> None:
+        """Raise CannotStart if the worker never will."""
+        if self._task.done():
+            self._task.result()
+
     async def close(self) -> None:
         """Stop keeping; the worker itself is left as it is."""
         self._task.cancel()
@@ -81,6 +86,9 @@ class Keeper:
             self._begun += 1
             try:
                 await self._look()
+            except CannotStart as exc:
+                self._problem = str(exc)
+                raise
             except ServiceUnavailable as exc:
                 self._note_silence(exc)
             async with self._round:

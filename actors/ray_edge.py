@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from streaming.errors import SaccadeError, ServiceUnavailable
 
@@ -26,6 +26,12 @@ OBJECT_STORE_BYTES = 200 << 20
 
 class PartDied(ServiceUnavailable):
     """A process of ours is gone; Ray is starting it again."""
+
+
+class CannotStart(ServiceUnavailable):
+    """A process of ours failed while it was being made; Ray does not try again."""
+
+    retryable = False
 
 
 def start_ray(address: str | None) -> None:
@@ -84,6 +90,10 @@ async def call(reference: Awaitable[T], timeout_s: float) -> T:
         if isinstance(cause, SaccadeError):
             raise cause from None
         raise ServiceUnavailable(f"A part of the service failed: {type(cause).__name__}.") from exc
+    except ActorDiedError as exc:
+        if exc.actor_init_failed:
+            raise CannotStart(_last_words(exc)) from exc
+        raise PartDied("A part of the service died; it is being restarted.") from exc
     except RayError as exc:
         raise PartDied("A part of the service died; it is being restarted.") from exc
     except TimeoutError as exc:
@@ -93,3 +103,9 @@ async def call(reference: Awaitable[T], timeout_s: float) -> T:
 async def _awaited(reference: Awaitable[T]) -> T:
     """A coroutine around Ray's reference, which is awaitable but none."""
     return await reference
+
+
+def _last_words(exc: ActorDiedError) -> str:
+    """The message of the error that was raised over there: the last line of its traceback, less the type."""
+    last = [line for line in str(exc).splitlines() if line.strip()][-1]
+    return last.partition(": ")[2] or last

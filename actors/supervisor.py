@@ -24,7 +24,7 @@ from actors.keeper import Keeper
 from actors.metrics import exposition
 from actors.models import load_grounder, load_trackers
 from actors.placement import place
-from actors.ray_edge import call, find_actor, start_ray, stop_ray
+from actors.ray_edge import CannotStart, call, find_actor, start_ray, stop_ray
 from actors.worker import Desired, Worker
 from streaming.checks import check_query_text, check_stream_id
 from streaming.errors import (
@@ -276,6 +276,8 @@ class Supervisor:
             for task in self._watching:
                 if task.done():
                     task.result()
+            for keeper in self._keepers:
+                keeper.check()
             await asyncio.sleep(0.05)
 
     async def _watch_store(self) -> None:
@@ -309,6 +311,9 @@ class Supervisor:
             try:
                 await call(self._grounder.alive.remote(), _ASK_TIMEOUT_S)
                 self._grounder_problem = ""
+            except CannotStart as exc:
+                self._grounder_problem = exc.message
+                raise
             except ServiceUnavailable as exc:
                 self._grounder_problem = exc.message
             await asyncio.sleep(_STORE_LOOK_S)

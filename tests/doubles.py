@@ -290,7 +290,9 @@ class ColourTracker:
 class HostActor:
     """What a `Keeper` keeps, without streams: it remembers what it was told, and can be made to fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, trouble: str = "") -> None:
+        if trouble:
+            raise NotFound(trouble, remedy="Look elsewhere.")
         self.told: list[object] = []
 
     async def pid(self) -> int:

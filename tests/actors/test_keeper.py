@@ -13,7 +13,7 @@ import pytest
 import ray
 
 from actors.keeper import Keeper
-from actors.ray_edge import call
+from actors.ray_edge import CannotStart, call
 from actors.worker import Desired
 from streaming.vocabulary import SourceState, StreamId, StreamSpec
 from tests.doubles import HostActor
@@ -81,3 +81,15 @@ async def test_push_does_not_wait_for_ever_for_a_dead_worker(kept: Kept) -> None
     await kept.well()
     ray.kill(kept.handle)
     await kept.keeper.push(0.3)
+
+
+async def test_a_worker_that_cannot_be_made_is_given_up_with_its_reason() -> None:
+    handle = ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(trouble="No weights here.")
+    keeper = Keeper("worker-0", handle, lambda: Desired((), ()))
+    deadline_s = time.monotonic() + 60
+    with pytest.raises(CannotStart, match="No weights"):
+        while time.monotonic() < deadline_s:
+            keeper.check()
+            await asyncio.sleep(0.02)
+    assert "No weights" in keeper.problem
+    await keeper.close()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import ray
 
-from actors.ray_edge import PartDied, call, find_actor, start_ray
+from actors.ray_edge import CannotStart, PartDied, call, find_actor, start_ray
 from streaming.errors import NotFound, ServiceUnavailable
 from tests.doubles import HostActor
 
@@ -51,6 +51,12 @@ async def test_a_part_that_dies_says_so_and_comes_back(part: Any) -> None:
     with pytest.raises(PartDied):
         await call(waiting, 60)
     assert await back(part) != pid
+
+
+async def test_a_part_that_cannot_be_made_says_why_in_one_line() -> None:
+    broken = ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(trouble="No weights here.")
+    with pytest.raises(CannotStart, match=r"^No weights here\. Look elsewhere\.$"):
+        await call(broken.pid.remote(), 60)
 
 
 async def back(part: Any) -> int:
