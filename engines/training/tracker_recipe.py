@@ -202,7 +202,7 @@ class TrainedTracker(nn.Module):
         for index in range(length):
             here = [level[:, index] for level in levels]
             if index:
-                logits, iou, score, pointer, memory = self.track(*here, *self._bank(index, given, recent))
+                logits, iou, score, pointer, memory = self.track(*here, *self.bank(index, given, recent))
                 seen.append((logits, iou, score))
                 recent = [*recent, (index, pointer, memory)][-self.recent_pointers :]
             if index in prompts:
@@ -210,9 +210,10 @@ class TrainedTracker(nn.Module):
                 given = [*given[:1], (index, pointer, memory)]
         return seen
 
-    def _bank(
+    def bank(
         self, now: int, given: list[tuple[int, Tensor, Tensor]], recent: list[tuple[int, Tensor, Tensor]]
     ) -> tuple[Tensor, ...]:
+        """What `track` takes of the memories on frame `now`: (frame, pointer, memory) given and remembered."""
         last = recent[-self.recent_memories :]
         memory = torch.stack([entry[2] for entry in given + last], dim=1)
         ages = [0] * len(given) + [now - entry[0] for entry in last]
