@@ -1,0 +1,72 @@
+"""The stage that teaches the tracker not to drift."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.training.memory_recipe import MemoryRun, _Course, draw_long, frame_loss, rate_at
+from engines.training.tracker_recipe import fresh_tracker
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("start") / "last.pt"
+    torch.save({"average": fresh_tracker(3).state_dict()}, path)
+    return path
+
+
+def order(start: Path, folder: Path) -> MemoryRun:
+    return MemoryRun(folder, start, export=folder / "export", budget_s=60.0, clips=1, objects=2)
+
+
+def test_a_seed_draws_the_same_clips_every_time() -> None:
+    first, second = draw_long(5, (1, 2, 3)), draw_long(5, (1, 2, 3))
+    assert torch.equal(first.frames, second.frames) and torch.equal(first.masks, second.masks)
+    assert first.frames.shape == (1, 3, 256, 256, 3) and first.masks.shape == (3, 2, 256, 256)
+    assert bool((first.masks[0].flatten(1).mean(1) > 0.006).all()), "prompted things are clearly seen"
+
+
+def test_a_step_teaches_memory_and_leaves_the_picture_encoder_as_it_is(start: Path, tmp_path: Path) -> None:
+    course = _Course(order(start, tmp_path))
+    before = {name: weight.clone() for name, weight in course._model.named_parameters()}
+    figures = course.step_once()
+    changed = {
+        name for name, weight in course._model.named_parameters() if not torch.equal(weight, before[name])
+    }
+    assert changed and not any(name.startswith("vision_encoder") for name in changed)
+    assert any(name.startswith("memory_encoder") for name in changed), "gradients reach back through memory"
+    assert 0 <= figures["j"] <= 1 and 0 <= figures["present_right"] <= 1
+
+
+def test_a_resumed_run_goes_on_at_its_step(start: Path, tmp_path: Path) -> None:
+    course = _Course(order(start, tmp_path))
+    course.step_once()
+    course.save()
+    again = _Course(order(start, tmp_path))
+    assert (again.step, again.spent_s) == (course.step, course.spent_s)
+    for ours, theirs in zip(again._model.parameters(), course._model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert (tmp_path / "export" / "model.safetensors").is_file()
+
+
+def test_a_perfect_frame_costs_least_and_a_false_presence_costs() -> None:
+    masks = torch.zeros(1, 256, 256)
+    masks[:, 64:128, 64:128] = 1
+    truth = torch.nn.functional.avg_pool2d(masks, 4)
+    sure = torch.full((1,), 8.0)
+    right, told = frame_loss(20 * truth - 10, torch.ones(1), sure, masks)
+    shifted, _ = frame_loss(20 * truth.roll(4, 1) - 10, torch.ones(1), sure, masks)
+    denied, _ = frame_loss(20 * truth - 10, torch.ones(1), -sure, masks)
+    assert told["j"] == 1.0
+    assert right < shifted and right < denied
+    absent, _ = frame_loss(truth - 10, torch.zeros(1), -sure, torch.zeros(1, 256, 256))
+    claimed, _ = frame_loss(truth - 10, torch.zeros(1), sure, torch.zeros(1, 256, 256))
+    assert absent < claimed
+
+
+def test_the_rate_warms_up_and_fades() -> None:
+    assert rate_at(0.0, 0) < rate_at(0.0, 10) < rate_at(0.0, 30) == 1.0
+    assert rate_at(1.0, 1000) == pytest.approx(0.03)
