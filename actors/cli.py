@@ -307,7 +307,7 @@ def bench(
 
 @train_app.command("nano")
 def train_nano_command(
-    stage: Annotated[str, typer.Option(help="tracker, grounding, decoder or all.")] = "all",
+    stage: Annotated[str, typer.Option(help="tracker, memory, grounding, decoder or all.")] = "all",
     budget_s: Annotated[float, typer.Option(help="Seconds of training in all.", min=10)] = 7200.0,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --runs.")] = True,
     runs: Annotated[Path, typer.Option(help="Folder for checkpoints and logs.")] = Path("runs"),

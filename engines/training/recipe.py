@@ -1,4 +1,4 @@
-"""All of nano from nothing, within a budget of time: tracker, then grounding, then decoder.
+"""All of nano from nothing, within a budget of time: tracker, memory, grounding, decoder.
 
 Every stage keeps its last.pt under `runs/<stage>` and goes on from there. The bundled weights were made by
 these stages, the tracker beside the two others; engines/nano/MODEL_CARD.md says how long each had.
@@ -16,6 +16,7 @@ from typing import Final
 from engines.grounding.checkpoints import save_sa2va
 from engines.training.calibration import calibrated
 from engines.training.grounding_recipe import GroundingRun, train_decoder, train_grounding
+from engines.training.memory_recipe import MemoryRun, train_memory
 from engines.training.tracker_recipe import TrackerRun, train_tracker
 from streaming.errors import Conflict, NotFound
 
@@ -26,12 +27,13 @@ class Stage(StrEnum):
     """What is trained."""
 
     TRACKER = "tracker"
+    MEMORY = "memory"
     GROUNDING = "grounding"
     DECODER = "decoder"
     ALL = "all"
 
 
-SHARES: Final = {Stage.TRACKER: 0.5, Stage.GROUNDING: 0.07, Stage.DECODER: 0.43}
+SHARES: Final = {Stage.TRACKER: 0.3, Stage.MEMORY: 0.25, Stage.GROUNDING: 0.07, Stage.DECODER: 0.38}
 """Of the budget, where all stages are trained."""
 
 
@@ -73,8 +75,8 @@ class TrainReport:
 def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None]) -> TrainReport:
     """Train the stages asked for, in order; may be stopped at any time and called again.
 
-    Raises Conflict where there is an earlier run that is not to be resumed; NotFound where stage `decoder`
-    has no stage `grounding` to stand on.
+    Raises Conflict where there is an earlier run that is not to be resumed; NotFound where a stage has none
+    to stand on: `memory` wants `tracker`, `decoder` wants `grounding`.
     """
     stages = tuple(SHARES) if options.stage is Stage.ALL else (options.stage,)
     for stage in stages:
@@ -103,15 +105,25 @@ def _train(
     match stage:
         case Stage.TRACKER:
             train_tracker(TrackerRun(directory, export=options.export / "tracker", budget_s=budget_s))
+        case Stage.MEMORY:
+            start = _needed(options, Stage.TRACKER)
+            export = options.export / "tracker"
+            train_memory(MemoryRun(directory, start, export=export, budget_s=budget_s), tell)
         case Stage.GROUNDING:
             train_grounding(GroundingRun(directory, budget_s=budget_s), tell)
         case Stage.DECODER:
-            reader = _last(options, Stage.GROUNDING)
-            if not reader.exists():
-                raise NotFound(f"There is no {reader}.", remedy="Train stage `grounding` first.")
+            reader = _needed(options, Stage.GROUNDING)
             export = options.export / "sa2va"
             run = GroundingRun(directory, export=export, budget_s=budget_s, run=2)
             save_sa2va(calibrated(train_decoder(run, reader, tell), CALIBRATION_SCENES), export)
+
+
+def _needed(options: TrainOptions, stage: Stage) -> Path:
+    """The checkpoint of a stage that another stands on. Raises NotFound."""
+    last = _last(options, stage)
+    if not last.exists():
+        raise NotFound(f"There is no {last}.", remedy=f"Train stage `{stage}` first.")
+    return last
 
 
 def _last(options: TrainOptions, stage: Stage) -> Path:

@@ -22,9 +22,10 @@ def test_the_stages_share_the_whole_budget() -> None:
     assert Stage.ALL not in SHARES
 
 
-def test_a_decoder_without_a_reader_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="grounding"):
-        train_nano(_options(tmp_path, Stage.DECODER), lambda _: None)
+@pytest.mark.parametrize(("stage", "wanted"), [(Stage.DECODER, "grounding"), (Stage.MEMORY, "tracker")])
+def test_a_stage_without_the_one_it_stands_on_is_said_so(stage: Stage, wanted: str, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=wanted):
+        train_nano(_options(tmp_path, stage), lambda _: None)
 
 
 def test_an_earlier_run_is_not_overwritten(tmp_path: Path) -> None:
