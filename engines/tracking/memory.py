@@ -86,11 +86,7 @@ class MemoryBank:
         assert not self.full
         row = self.rows
         self.rows += 1
-        self._memory_bias[row] = EMPTY_SLOT
-        self._pointer_bias[row] = EMPTY_SLOT
-        self._memory_age[row] = 0
-        self._pointer_age[row] = 0
-        self._written[row] = 0
+        self.forget(row)
         return row
 
     def remove(self, row: int) -> int | None:
@@ -102,6 +98,14 @@ class MemoryBank:
         for array in self._arrays():
             array[row] = array[last]
         return last
+
+    def forget(self, row: int) -> None:
+        """Empty a row's slots, to be given a memory at once: what it remembered is of something else."""
+        self._memory_bias[row] = EMPTY_SLOT
+        self._pointer_bias[row] = EMPTY_SLOT
+        self._memory_age[row] = 0
+        self._pointer_age[row] = 0
+        self._written[row] = 0
 
     def give(self, row: int, seen: Memory, age: int) -> None:
         """Write a conditioning memory: the first one stays for good, later ones replace each other.

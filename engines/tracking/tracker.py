@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.backends.graph import Array
-from engines.geometry import to_prompt, to_size, to_square
+from engines.geometry import mask_iou, to_prompt, to_size, to_square
 from engines.masks import DrawnMask, draw_mask
 from engines.tracking import lifecycle
 from engines.tracking.association import BoolMask, associate
@@ -31,8 +31,12 @@ from streaming.vocabulary import Answer, Frame, Logits, Pixels, QueryId, Track, 
 
 MISSES_TO_END: Final = 2
 "Answers in a row that saw a query's object elsewhere: one may be wrong, two are not."
-KEEP_IOU: Final = 0.7
-"A doubtful mask that is remembered makes the next one worse: on held-out clips of 2.4 s J is 0.04 higher so."
+KEEP_IOU: Final = 0.8
+"A doubtful mask remembered makes the next one worse. On held-out clips of 2.4 s, J 0.68 against 0.64."
+AGREED_IOU: Final = 0.6
+"""A track that an answer corrects by more than this begins again from the answer's mask alone. Memories of its
+own mistakes, kept beside the good one, led it astray again within frames (one clip of 20 s at 10 fps, J of the red
+circle 0.67 against 0.55)."""
 MIN_AREA_CELLS: Final = 4
 "Smallest mask, in cells of the logits, that counts as seen."
 _QUERIES_KEPT: Final = 256
@@ -178,11 +182,18 @@ class SamTracker:
         )
         memories = self._memories(pin, [answer.logits[k] for k in places])
         for mask, track in found.pairs:
+            if memories[mask] is not None and not self._agrees(pin, rows[track], masks[mask]):
+                self._bank.forget(rows[track])
             self._refresh(rows[track], answer, places[mask], memories[mask])
         for mask in found.new:
             self._begin(answer, places[mask], memories[mask])
         # Adding rows moved none; dropping does, so it comes last.
         self._drop(self._unwanted(answer, rows, found.missed, found.doubles))
+
+    def _agrees(self, pin: _Look, row: int, mask: BoolMask) -> bool:
+        """Whether a track saw on the keyframe what the answer saw there."""
+        own = pin.masks.get(self._followed[row].track_id)
+        return own is not None and mask_iou(mask, own) >= AGREED_IOU
 
     def _unwanted(
         self, answer: Answer, rows: list[int], missed: Sequence[int], doubles: Sequence[int]

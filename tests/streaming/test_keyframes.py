@@ -87,9 +87,9 @@ def test_setting_the_same_queries_again_asks_nothing_again():
     assert policy.due([], 0.01) == (BLUE,)
 
 
-def test_an_object_in_sight_is_looked_at_again_every_two_seconds():
-    asked = looks(policy_for(RED), RED, [track(RED, TrackState.ACTIVE)], 9.0)
-    assert asked == pytest.approx([0.0, 2.05, 4.10, 6.15, 8.20])
+def test_an_object_in_sight_is_looked_at_again_every_second():
+    asked = looks(policy_for(RED), RED, [track(RED, TrackState.ACTIVE)], 4.5)
+    assert asked == pytest.approx([0.0, 1.05, 2.10, 3.15, 4.20])
 
 
 def test_an_object_out_of_sight_is_sought_soon_and_then_every_two_seconds():

@@ -98,6 +98,21 @@ def test_a_row_taken_again_knows_nothing_of_the_one_before() -> None:
     assert (bank.batch()[2] == EMPTY_SLOT).all() and (bank.batch()[5] == EMPTY_SLOT).all()
 
 
+def test_a_forgotten_row_remembers_only_what_it_is_given_next() -> None:
+    bank = MemoryBank(SHAPE, 2)
+    bank.add()
+    row = bank.add()
+    bank.give(row, memory_of(1.0), age=0)
+    remember(bank, 2.0)
+    bank.forget(row)
+    bank.give(row, memory_of(3.0), age=0)
+    memory, _, bias, _, _, pointer_bias = bank.batch()
+    assert memory[row, 0, 0, 0] == 3.0
+    assert [int(slot) for slot in np.flatnonzero(bias[row] == 0)] == [0]
+    assert [int(slot) for slot in np.flatnonzero(pointer_bias[row] == 0)] == [0]
+    assert recent(bank, 0) == {1: 2.0}, "its neighbour forgets nothing"
+
+
 def test_a_batch_is_a_view_of_the_bank() -> None:
     bank = MemoryBank(SHAPE, 4)
     bank.add(), bank.add()

@@ -171,6 +171,30 @@ def test_a_thing_found_again_keeps_its_id() -> None:
     assert ids([track]) == {1} and covers(track, back, BLUE)
 
 
+def test_a_track_that_an_answer_corrects_begins_again_from_that_mask_alone() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    # Half of what the track sees: the same thing, drawn quite otherwise.
+    half = answer(1, things, RED)
+    half.logits[:, :, 6:] = -20
+    tracker.step(frame(2, things), [half])
+    _, _, bias, *_ = tracker._bank.batch()
+    given_then_tracked = [True, False, True, False]
+    assert [bool(slot == 0) for slot in bias[0]][: len(given_then_tracked)] == given_then_tracked
+
+
+def test_an_answer_that_agrees_leaves_the_memories_as_they_are() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    tracker.step(frame(2, things), [answer(1, things, RED)])
+    _, _, bias, *_ = tracker._bank.batch()
+    assert [bool(slot == 0) for slot in bias[0]][:2] == [True, True], (
+        "the first look is kept beside the new one"
+    )
+
+
 def test_a_refusal_does_not_end_a_track_that_sees_its_object() -> None:
     things = {RED: 0}
     tracker = started(things, RED)
