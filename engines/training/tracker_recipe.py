@@ -213,7 +213,7 @@ class TrainedTracker(nn.Module):
     def bank(
         self, now: int, given: list[tuple[int, Tensor, Tensor]], recent: list[tuple[int, Tensor, Tensor]]
     ) -> tuple[Tensor, ...]:
-        """What `track` takes of the memories on frame `now`: (frame, pointer, memory) given and remembered."""
+        """What `track` takes of memories (frame, pointer, memory) given and remembered, on frame `now`."""
         last = recent[-self.recent_memories :]
         memory = torch.stack([entry[2] for entry in given + last], dim=1)
         ages = [0] * len(given) + [now - entry[0] for entry in last]
