@@ -34,9 +34,9 @@ MISSES_TO_END: Final = 2
 KEEP_IOU: Final = 0.8
 "A doubtful mask remembered makes the next one worse. On held-out clips of 2.4 s, J 0.68 against 0.64."
 AGREED_IOU: Final = 0.6
-"""A track that an answer corrects by more than this begins again from the answer's mask alone. Memories of its
-own mistakes, kept beside the good one, led it astray again within frames (one clip of 20 s at 10 fps, J of the red
-circle 0.67 against 0.55)."""
+"""A track that an answer corrects by more than this begins again from the answer's mask alone. Memories of
+its own mistakes, kept beside the good one, led it astray again within frames (one clip of 20 s at 10 fps, J
+of the red circle 0.67 against 0.55)."""
 MIN_AREA_CELLS: Final = 4
 "Smallest mask, in cells of the logits, that counts as seen."
 _QUERIES_KEPT: Final = 256

@@ -1,9 +1,9 @@
 """How the tracker learns not to drift: long clips at the pace of a camera, its picture encoder fixed.
 
-Stage `tracker` teaches what a few frames show. Followed for seconds, such a tracker eats its own small errors:
-after 50 frames IoU had fallen from 0.80 to 0.14 (held-out clips at 30 fps). Here clips are up to 20 frames
-long, memories are the tracker's own, and gradients reach back over three frames only, so that a step costs
-what its frames cost.
+Stage `tracker` teaches what a few frames show. Followed for seconds, such a tracker eats its own small
+errors: after 50 frames IoU had fallen from 0.80 to 0.14 (held-out clips at 30 fps). Here clips are up to 20
+frames long, memories are the tracker's own, and gradients reach back over three frames only, so that a step
+costs what its frames cost.
 """
 
 from __future__ import annotations
