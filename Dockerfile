@@ -21,7 +21,8 @@ ENV PATH=/opt/saccade/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     SACCADE_HOST=0.0.0.0 \
     SACCADE_PORT=8400 \
-    SACCADE_STATE_DIR=/var/lib/saccade
+    SACCADE_STATE_DIR=/var/lib/saccade \
+    SACCADE_CACHE_DIR=/var/lib/saccade/compiled
 USER saccade
 WORKDIR /var/lib/saccade
 VOLUME /var/lib/saccade

@@ -31,8 +31,7 @@ def load_trackers(settings: Settings) -> MakeTracker:
     from engines.tracking.tracker import SamTracker
 
     weights = load_tracker_weights(settings.tracker)
-    cache = settings.state_dir / "compiled"
-    backend = choose_backend(settings.backend, threads=settings.tracker_threads, cache_dir=cache)
+    backend = choose_backend(settings.backend, threads=settings.tracker_threads, cache_dir=settings.cache_dir)
     compiled = compile_tracker(weights, backend)
 
     def make() -> Tracker:

@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     allowed_origins: list[str] = []
     """Web origins besides our own page that may call the API from a browser."""
     state_dir: Path = Path(".state")
-    """Where the service keeps its token and compiled models."""
+    """Where the service keeps its token and the data of a Redis of its own."""
+    cache_dir: Path = Path(".state/compiled")
+    """Where compiled models are kept. May be shared by services, and removed at any time."""
 
     redis_url: SecretStr | None = None
     """Redis or Valkey to use. If not given, a server of our own runs on a free loopback port."""

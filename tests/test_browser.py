@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, expect
 
 from engines.training.scenes import HELD_OUT_SEED, draw_clip
+from tests.actors.conftest import CACHE
 from tests.browser import chromium, free_port, opened, write_camera
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
@@ -81,6 +82,7 @@ async def saccade_up(folder: Path) -> AsyncIterator[str]:
     env = os.environ | {
         "SACCADE_PORT": str(port),
         "SACCADE_STATE_DIR": str(folder / "state"),
+        "SACCADE_CACHE_DIR": str(CACHE),
         "OMP_NUM_THREADS": "1",
     }
     with log_in(folder) as log:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ import pytest
 from actors.client import ServiceClient
 from actors.ray_edge import start_ray, stop_ray
 from tests.browser import free_port
+
+CACHE = Path(tempfile.gettempdir()) / f"saccade-tests-{os.getuid()}"
+"Compiled models, from one run of the tests to the next; rebuilt by itself when the weights change."
 
 START_S = 240.0
 "Ray, the models and their first compilation, on a busy two-core machine."
@@ -61,6 +65,7 @@ def saccade_up(folder: Path, **settings: str) -> Iterator[Up]:
     environment = os.environ | {
         "SACCADE_PORT": str(port),
         "SACCADE_STATE_DIR": str(folder / "state"),
+        "SACCADE_CACHE_DIR": str(CACHE),
         "SACCADE_ALLOWED_HOSTS": '["127.0.0.1/32"]',
         **settings,
     }

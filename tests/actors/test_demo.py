@@ -13,7 +13,7 @@ import pytest
 from actors.demo import Camera
 from streaming.sources.rtsp_server import ClipPublisher
 from streaming.vocabulary import Clock, FrameResult, Latency, StreamId
-from tests.actors.conftest import START_S
+from tests.actors.conftest import CACHE, START_S
 from tests.browser import free_port
 from tests.servers import write_clip
 
@@ -47,6 +47,7 @@ def test_over_rtsp_the_least_late_picture_tells_where_the_clip_was(tmp_path: Pat
 @pytest.mark.timeout(400)
 def test_the_demo_follows_what_it_is_asked_for(tmp_path: Path) -> None:
     environment = os.environ | {"SACCADE_PORT": str(free_port()), "SACCADE_STATE_DIR": str(tmp_path)}
+    environment["SACCADE_CACHE_DIR"] = str(CACHE)
     done = subprocess.run(
         [sys.executable, "-m", "actors", "demo", "--duration", "20", "--no-browser", "--json"],
         env=environment,
