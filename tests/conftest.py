@@ -11,6 +11,7 @@ import pytest
 from streaming.settings import Settings
 from streaming.store_server import StoreServer
 from tests.served import Service, serve
+from tests.up import Up, saccade_up
 
 MAY_BE_ABSENT = ("../shared/data", "no GPU", "only Linux")
 "What a skip may be for in CI: data nobody may commit, hardware nobody promised."
@@ -52,3 +53,10 @@ async def served(redis_server: StoreServer) -> AsyncIterator[Service]:
     """A gateway on loopback, with the default settings and a real Redis."""
     async with serve(redis_server, Settings()) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One service for all tests that leave it as they found it."""
+    with saccade_up(tmp_path_factory.mktemp("service")) as up:
+        yield up

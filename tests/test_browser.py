@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, expect
 
 from engines.training.scenes import HELD_OUT_SEED, draw_clip
-from tests.actors.conftest import CACHE
 from tests.browser import chromium, free_port, opened, write_camera
+from tests.up import CACHE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 

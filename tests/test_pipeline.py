@@ -17,9 +17,9 @@ import redis
 from pycocotools import mask as coco
 
 from actors.demo_scene import CLIP, Truth, load_truth
-from tests.actors.conftest import Up
 from tests.processes import named
 from tests.servers import playing
+from tests.up import Up
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -13,9 +13,9 @@ import pytest
 from actors.demo import Camera
 from streaming.sources.rtsp_server import ClipPublisher
 from streaming.vocabulary import Clock, FrameResult, Latency, StreamId
-from tests.actors.conftest import CACHE, START_S
 from tests.browser import free_port
 from tests.servers import write_clip
+from tests.up import CACHE, START_S
 
 
 def result(pts_s: float, captured_s: float) -> FrameResult:

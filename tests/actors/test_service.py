@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.actors.conftest import saccade_up
 from tests.processes import descendants_of, is_running
+from tests.up import saccade_up
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -1,0 +1,94 @@
+"""A service of the tests' own, as users run one: `saccade up` in a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from actors.client import ServiceClient
+from tests.browser import free_port
+
+CACHE = Path(tempfile.gettempdir()) / f"saccade-tests-{os.getuid()}"
+"Compiled models, from one run of the tests to the next; rebuilt by itself when the weights change."
+
+START_S = 240.0
+"Ray, the models and their first compilation, on a busy two-core machine."
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A running `saccade up`."""
+
+    process: subprocess.Popen[bytes]
+    server: str
+    state: Path
+
+    @property
+    def token(self) -> str:
+        return (self.state / "token").read_text().strip()
+
+    @property
+    def redis_url(self) -> str:
+        return (self.state / "redis" / "url").read_text().strip()
+
+    @property
+    def log(self) -> str:
+        return (self.state.parent / "log").read_text()
+
+    def client(self) -> ServiceClient:
+        return ServiceClient(self.server, self.token)
+
+    def environment(self) -> dict[str, str]:
+        return {"SACCADE_SERVER": self.server, "SACCADE_API_TOKEN": self.token}
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@contextmanager
+def saccade_up(folder: Path, **settings: str) -> Iterator[Up]:
+    """Start a service in `folder`, wait until it is ready, stop it at the end if it still runs."""
+    port = free_port()
+    environment = os.environ | {
+        "SACCADE_PORT": str(port),
+        "SACCADE_STATE_DIR": str(folder / "state"),
+        "SACCADE_CACHE_DIR": str(CACHE),
+        "SACCADE_ALLOWED_HOSTS": '["127.0.0.1/32"]',
+        **settings,
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "actors", "up"], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+    up = Up(process, f"http://127.0.0.1:{port}", folder / "state")
+    try:
+        _wait_until_ready(up)
+        yield up
+    finally:
+        if process.poll() is None:
+            up.stop()
+
+
+def _wait_until_ready(up: Up) -> None:
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s:
+        assert up.process.poll() is None, up.log
+        try:
+            if httpx.get(f"{up.server}/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+            continue
+        time.sleep(0.2)
+    raise AssertionError(f"not ready: {up.log}")
