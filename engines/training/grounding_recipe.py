@@ -36,12 +36,14 @@ STEM_WIDTHS: Final = (32, 64, 128)
 LOG_EVERY: Final = 50
 READER_SCALE: Final = 0.4
 "Learning rate of what stage `grounding` taught, while stage `decoder` runs."
+BRIDGE_SCALE: Final = 0.5
+"Learning rate of what leads from the language model to SAM-2; at twice that, or by Muon, its ReLUs die."
 DRAWER_SCALE: Final = 0.25
 "Learning rate of SAM-2."
 PROMPT_GAIN: Final = 8.0
 """A prompt quieter than the mask decoder's own tokens is overheard: J after 90 steps on frozen features was
 0.14 with a gain of 1, 0.44 with 3 (one run each)."""
-READ_EVERY: Final = 2
+READ_EVERY: Final = 3
 "Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap."
 
 Tell = Callable[[dict[str, float]], None]
@@ -67,7 +69,11 @@ class GroundingRun:
 def train_grounding(order: GroundingRun, tell: Tell) -> Sa2Va:
     """Stage `grounding`: everything but the drawing."""
     pupil, helpers = fresh_grounder(order.run), fresh_helpers(order.run)
-    course = _Course(order, pupil, helpers, [_Part(_reader(pupil.model, helpers), 1.0, True)])
+    parts = [
+        _Part(_bridge(pupil.model, helpers), BRIDGE_SCALE, False),
+        _Part(_reader(pupil.model, helpers), 1.0, True),
+    ]
+    course = _Course(order, pupil, helpers, parts)
 
     def lesson(batch: Batch) -> Lesson:
         return reading_lesson(pupil.model, helpers, batch)[0]
@@ -84,7 +90,11 @@ def train_decoder(order: GroundingRun, reader: Path, tell: Tell) -> Sa2Va:
     helpers.load_state_dict(saved["helpers"])
     drawer = nn.ModuleList([pupil.model.segmenter, helpers.map])
     # Muon's steps have one size whatever the gradient's: with them the decoder did not learn to listen.
-    parts = [_Part(drawer, DRAWER_SCALE, False), _Part(_reader(pupil.model, helpers), READER_SCALE, True)]
+    parts = [
+        _Part(drawer, DRAWER_SCALE, False),
+        _Part(_bridge(pupil.model, helpers), BRIDGE_SCALE, False),
+        _Part(_reader(pupil.model, helpers), READER_SCALE, True),
+    ]
     course = _Course(order, pupil, helpers, parts)
 
     def lesson(batch: Batch) -> Lesson:
@@ -167,19 +177,14 @@ def fresh_helpers(seed: int = 0) -> Helpers:
 
 
 def _reader(model: SaModel, helpers: Helpers) -> nn.Module:
+    """What Muon teaches: the language model, its eyes, and the heads on both."""
     heat = nn.ParameterList([helpers.heat_bias])
-    return nn.ModuleList(
-        [
-            model.mllm,
-            model.text_hidden_fcs,
-            helpers.patches,
-            helpers.prompt,
-            helpers.place,
-            helpers.point,
-            helpers.heat,
-            heat,
-        ]
-    )
+    return nn.ModuleList([model.mllm, helpers.patches, helpers.place, helpers.heat, heat])
+
+
+def _bridge(model: SaModel, helpers: Helpers) -> nn.Module:
+    """From the language model to SAM-2; its weights are large (`PROMPT_GAIN`), Muon hardly moves them."""
+    return nn.ModuleList([model.text_hidden_fcs, helpers.prompt, helpers.point])
 
 
 def _waves(side: int, width: int) -> Tensor:
