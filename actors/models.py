@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import TYPE_CHECKING
 
 from actors.worker import MakeTracker
 from engines.protocols import Grounder, Tracker
 from streaming.settings import Settings
+
+if TYPE_CHECKING:
+    from engines.tracking.compiled import CompiledTracker
 
 
 def load_grounder(settings: Settings) -> Grounder:
@@ -24,15 +28,8 @@ def load_trackers(settings: Settings) -> MakeTracker:
 
     Raises CheckpointError, NotFound, BackendUnavailable.
     """
-    _log_as(settings)
-    from engines.backends.choose import choose_backend
-    from engines.tracking.checkpoints import load_tracker_weights
-    from engines.tracking.compiled import compile_tracker
+    compiled = load_compiled(settings)
     from engines.tracking.tracker import SamTracker
-
-    weights = load_tracker_weights(settings.tracker)
-    backend = choose_backend(settings.backend, threads=settings.tracker_threads, cache_dir=settings.cache_dir)
-    compiled = compile_tracker(weights, backend)
 
     def make() -> Tracker:
         return SamTracker(compiled, capacity=settings.max_tracks_per_stream)
@@ -40,6 +37,19 @@ def load_trackers(settings: Settings) -> MakeTracker:
     return make
 
 
+def load_compiled(settings: Settings) -> CompiledTracker:
+    """The tracker's graphs, compiled for this machine. Raises as `load_trackers`."""
+    _log_as(settings)
+    from engines.backends.choose import choose_backend
+    from engines.tracking.checkpoints import load_tracker_weights
+    from engines.tracking.compiled import compile_tracker
+
+    weights = load_tracker_weights(settings.tracker)
+    backend = choose_backend(settings.backend, threads=settings.tracker_threads, cache_dir=settings.cache_dir)
+    return compile_tracker(weights, backend)
+
+
 def _log_as(settings: Settings) -> None:
+    # Ray's workers come here without the command line, which says the same.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
