@@ -12,7 +12,7 @@ import ray
 
 from actors.ray_edge import CannotStart, PartDied, call
 from actors.worker import Desired
-from streaming.errors import ServiceUnavailable
+from streaming.errors import SaccadeError, ServiceUnavailable
 from streaming.status import StreamStatus
 from streaming.vocabulary import StreamId
 
@@ -25,6 +25,7 @@ _HOST_TIMEOUT_S = 30.0
 "Hosting waits for sources that end; the slowest is a connect that hangs, 5 s each."
 _START_TIMEOUT_S = 180.0
 "Loading and compiling a model for the first time."
+_CLOSE_S = 3.0
 _HANG_S = 10.0
 "A worker that answered once and is silent for so long is killed and started again."
 
@@ -78,7 +79,8 @@ class Keeper:
     async def close(self) -> None:
         """Stop keeping; the worker itself is left as it is."""
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        # Bounded: a call to a process that is just dying may take its time to let go.
+        await asyncio.wait([self._task], timeout=_CLOSE_S)
 
     async def _run(self) -> None:
         while True:
@@ -91,6 +93,8 @@ class Keeper:
                 raise
             except ServiceUnavailable as exc:
                 self._note_silence(exc)
+            except SaccadeError as exc:
+                self._problem = str(exc)
             async with self._round:
                 self._done = self._begun if not self._problem else self._done
                 self._round.notify_all()

@@ -38,7 +38,10 @@ class KeyframeQueue:
         pushed_out = self._supersede(keyframe.frame.stream_id, asked)
         if len(self._waiting) == self._capacity:
             ticket, oldest = self._waiting.popitem(last=False)
-            pushed_out.append(Superseded(ticket, _ids(oldest.queries)))
+            earlier = [gone for gone in pushed_out if gone.ticket == ticket]
+            lost = sum((gone.query_ids for gone in earlier), ()) + _ids(oldest.queries)
+            pushed_out = [gone for gone in pushed_out if gone.ticket != ticket]
+            pushed_out.append(Superseded(ticket, lost))
         ticket = self._next_ticket
         self._next_ticket += 1
         self._waiting[ticket] = keyframe

@@ -287,7 +287,7 @@ class Supervisor:
                 await asyncio.to_thread(ping, self._redis_url)
                 if self._store_problem:
                     await asyncio.to_thread(
-                        self._store.replace_all, self._streams.values(), self._queries.values()
+                        self._store.replace_all, list(self._streams.values()), list(self._queries.values())
                     )
                     log.info("Redis is back.")
                 self._store_problem = ""

@@ -22,7 +22,7 @@ from actors.metrics import WorkerMetrics
 from actors.recent import Recent
 from actors.session import StepReport, StreamSession
 from engines.protocols import Tracker
-from streaming.errors import Conflict, NotFound, SaccadeError
+from streaming.errors import Conflict, NotFound, SaccadeError, UsageError
 from streaming.events import ErrorReport, error_report
 from streaming.latest import Latest
 from streaming.results import ResultWriter
@@ -117,11 +117,9 @@ class HostedStream:
                 continue
             frame, dropped = taken
             try:
-                report = self.session.step(frame, dropped)
+                self._publish(frame, self.session.step(frame, dropped))
             except Exception as exc:  # the rim of the thread: a stream outlives its tracker's failures
                 self._recover(exc)
-                continue
-            self._publish(frame, report)
 
     def _publish(self, frame: Frame, report: StepReport) -> None:
         result = report.result
@@ -179,6 +177,8 @@ class Worker:
         )
         self._metrics = WorkerMetrics()
         self._hosted: dict[StreamId, HostedStream] = {}
+        self._refused: dict[StreamId, StreamStatus] = {}
+        "Streams that cannot be opened as they are: a policy that changed, a file that is gone."
         self._changing = asyncio.Lock()
         self._questions: set[asyncio.Task[None]] = set()
 
@@ -191,16 +191,17 @@ class Worker:
                     del self._hosted[stream_id]
                     await hosted.viewers.close()
                     await asyncio.to_thread(hosted.stop)
+            self._refused = {key: why for key, why in self._refused.items() if key in wanted}
             for stream_id, spec in wanted.items():
                 if stream_id not in self._hosted:
-                    self._hosted[stream_id] = await self._open(spec)
+                    await self._try_to_open(spec)
             for stream_id, hosted in self._hosted.items():
                 hosted.session.set_queries([q for q in desired.queries if q.stream_id == stream_id])
 
     async def statuses(self) -> list[StreamStatus]:
         """How every hosted stream does."""
         now_s = time.time()
-        return [hosted.status(now_s) for hosted in self._hosted.values()]
+        return [*(hosted.status(now_s) for hosted in self._hosted.values()), *self._refused.values()]
 
     async def whip_offer(self, stream_id: StreamId, sdp: str) -> Session:
         """A peer publishes to a `whip:` stream. Raises NotFound, Conflict, InvalidStream."""
@@ -230,6 +231,17 @@ class Worker:
         """Stop every stream and write what is still to be written."""
         await self.host(Desired((), ()))
         await asyncio.to_thread(self._writer.close)
+
+    async def _try_to_open(self, spec: StreamSpec) -> None:
+        """Host a stream, or keep why it cannot be: its neighbours are hosted all the same."""
+        try:
+            self._hosted[spec.stream_id] = await self._open(spec)
+        except UsageError as exc:
+            self._refused[spec.stream_id] = StreamStatus(
+                spec.stream_id, redact(spec.url), SourceState.FAILED, str(exc)
+            )
+        else:
+            self._refused.pop(spec.stream_id, None)
 
     async def _open(self, spec: StreamSpec) -> HostedStream:
         source = open_source(spec, self._policy, self._settings)

@@ -57,3 +57,12 @@ def test_a_full_queue_gives_up_its_oldest() -> None:
     _, pushed_out = queue.put(keyframe("c", 2, "qc"))
     assert pushed_out == [Superseded(oldest, (QueryId("qa"),))]
     assert waiting(queue) == [(1, ["qb"]), (2, ["qc"])]
+
+
+def test_a_keyframe_that_loses_a_query_and_then_its_place_is_given_up_once() -> None:
+    queue = KeyframeQueue(2)
+    oldest, _ = queue.put(keyframe("a", 0, "q", "r"))
+    queue.put(keyframe("b", 1, "qb"))
+    _, pushed_out = queue.put(keyframe("a", 2, "q"))
+    assert pushed_out == [Superseded(oldest, (QueryId("q"), QueryId("r")))]
+    assert waiting(queue) == [(1, ["qb"]), (2, ["q"])]

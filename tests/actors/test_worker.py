@@ -220,3 +220,14 @@ async def test_a_closed_worker_has_written_everything_and_left_no_thread(
         await followed(reader, "w-close")
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if "w-close" in name or name == "result-writer"]
+
+
+async def test_a_stream_that_the_policy_refuses_now_fails_alone(
+    redis_server: StoreServer, clips: Path, reader: ResultReader
+) -> None:
+    async with working(redis_server, clips, Grounding()) as worker:
+        await worker.host(desired(("w-refused", "rtsp://127.0.0.1/x"), ("w-fine", clips / "red.mp4")))
+        await followed(reader, "w-fine")
+        states = {status.stream_id: status for status in await worker.statuses()}
+        assert states[StreamId("w-refused")].state is SourceState.FAILED
+        assert "127.0.0.1" in states[StreamId("w-refused")].reason
