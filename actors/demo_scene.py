@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,16 +61,15 @@ def load_truth() -> Truth:
 
 def render(clip: Path = CLIP, truth: Path = TRUTH) -> None:
     """Draw the scene again, clip and truth: `python -m actors.demo_scene`. Takes a few seconds."""
-    from engines.training.scenes import draw_demo
+    from engines.training.world.demo import demo_things, draw_demo
     from streaming.video_writer import VideoWriter
 
     masks: list[list[str]] = []
-    things: Sequence[str] = ()
     with VideoWriter(clip, fps=FPS, crf=26) as writer:
         for index, still in enumerate(draw_demo(SECONDS, FPS, SIZE)):
-            writer.write(still.frames[0], index / FPS)
-            masks.append([encode_mask(mask).counts for mask in still.masks[0]])
-            things = [f"{thing.colour} {thing.kind}" for thing in still.things]
+            writer.write(still.picture, index / FPS)
+            masks.append([encode_mask(mask).counts for mask in still.masks])
+    things = [f"{thing.colour} {thing.kind}" for thing in demo_things()]
     stored = {"fps": FPS, "size": SIZE, "things": things, "masks": masks}
     truth.parent.mkdir(parents=True, exist_ok=True)
     # No name and no time in the archive: the same scene gives the same bytes.

@@ -21,7 +21,8 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, expect
 
-from engines.training.scenes import HELD_OUT_SEED, draw_clip
+from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.scenes import draw_clip
 from tests.browser import chromium, free_port, opened, write_camera
 from tests.up import CACHE
 

@@ -26,7 +26,7 @@ from engines.tracking.compiled import CompiledTracker, compile_tracker
 from engines.tracking.graphs import IMAGE_MEAN, IMAGE_STD
 from engines.tracking.memory import MemoryBank
 from engines.tracking.tracker import SamTracker
-from engines.training.scenes import Clip, draw_clip
+from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Logits, Prompt, QueryId, StreamId
 
 BACKENDS = ("openvino", "torch")
@@ -221,9 +221,7 @@ def _scene(objects: int, frames: int) -> Clip:
         first = draw_clip(seed, frames=1, size=SIZE)
         if (first.masks[0].mean(axis=(1, 2)) > 0.01).sum() >= objects:
             clip = draw_clip(seed, frames=frames + 1, size=SIZE)
-            clear = np.flatnonzero(clip.masks[0].mean(axis=(1, 2)) > 0.01)[:objects]
-            things = tuple(clip.things[index] for index in clear)
-            return Clip(clip.frames, clip.masks[:, clear], clip.whole_px[:, clear], things)
+            return clip.only(np.flatnonzero(clip.masks[0].mean(axis=(1, 2)) > 0.01)[:objects].tolist())
     raise AssertionError("a thousand drawn scenes hold one with that many things")
 
 

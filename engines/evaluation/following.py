@@ -17,7 +17,8 @@ from engines.geometry import mask_iou
 from engines.masks import decode_mask
 from engines.tracking.compiled import CompiledTracker
 from engines.tracking.tracker import KEEP_IOU, SamTracker
-from engines.training.scenes import HELD_OUT_SEED, Clip, draw_clip
+from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Prompt, QueryId, StreamId
 
 _CLEAR = 0.004

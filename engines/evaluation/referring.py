@@ -10,7 +10,9 @@ import numpy as np
 
 from engines.evaluation.metrics import Mean, region_j
 from engines.protocols import Grounder
-from engines.training.scenes import HELD_OUT_SEED, Clip, Expression, draw_clip, expressions
+from engines.training.language.expressions import Expression, expressions
+from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Keyframe, Mask, Query, QueryId, StreamId
 
 SIZE = (360, 640)

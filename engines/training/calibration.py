@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engines.evaluation.referring import ask_everything
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.grounder import SaGrounder
-from engines.training.scenes import HELD_OUT_SEED
+from engines.training.world.holdout import HELD_OUT_SEED
 
 CALIBRATION_SEED: Final = HELD_OUT_SEED - 10**9
 "Neither trained on (training would need 10**5 runs to come here) nor measured on."

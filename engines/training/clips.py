@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from engines.training.scenes import HELD_OUT_SEED, draw_clip
+from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.scenes import draw_clip
 
 SIDE_PX: Final = 256
 _STRIDES: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0)

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from engines.grounding.model import Look, Reading, SaModel
 from engines.training.mixture import GRID, Batch
-from engines.training.scenes import COLOURS, KINDS
+from engines.training.world.colours import COLOURS
+from engines.training.world.things import KINDS
 
 ATTENDING_LAYERS = 2
 "Attention is guided in this many last layers ..."

@@ -24,8 +24,9 @@ from torch.nn import functional
 
 from engines.tracking.checkpoints import save_tracker
 from engines.training.clips import SIDE_PX, Batch, coarse
-from engines.training.scenes import HELD_OUT_SEED, draw_clip
 from engines.training.tracker_recipe import AVERAGING, TrainedTracker, fresh_tracker
+from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.scenes import draw_clip
 
 REACH: Final = 3
 "Frames that a gradient passes back through memory."

@@ -18,13 +18,27 @@ from torch import Tensor
 from engines.grounding.model import normalise
 from engines.grounding.packing import Packed, pack
 from engines.grounding.templates import SPECIAL, Template
-from engines.training.scenes import COLOURS, KINDS, Clip, Expression, draw_clip, expressions
+from engines.training.language.expressions import Expression, expressions
+from engines.training.language.words import vocabulary
+from engines.training.world.colours import COLOURS
+from engines.training.world.levels import KNOWN, Level
+from engines.training.world.scenes import Clip, draw_clip
+from engines.training.world.things import KINDS
 
 SYNONYMS = {
     "circle": ("ball", "disc", "dot"),
-    "square": ("box", "rectangle"),
+    "square": ("rectangle",),
     "triangle": ("pyramid",),
     "ring": ("hoop", "donut"),
+    "cup": ("mug",),
+    "person": ("man", "figure", "human"),
+    "dog": ("puppy",),
+    "cat": ("kitten",),
+    "boat": ("ship",),
+    "plane": ("airplane", "aircraft"),
+    "house": ("home", "building"),
+    "box": ("carton",),
+    "lamp": ("light",),
     "purple": ("violet", "magenta"),
     "thing": ("item",),
     "top": ("upper side",),
@@ -43,7 +57,7 @@ MASK_SIDE = 64
 
 def nano_tokenizer() -> Tokenizer:
     """One id per word; a word that is not known becomes <unk>, case does not matter."""
-    words = [*COLOURS, *KINDS, *(w for group in SYNONYMS.values() for g in group for w in g.split())]
+    words = [*vocabulary(), *(w for group in SYNONYMS.values() for g in group for w in g.split())]
     ordered = dict.fromkeys(["<unk>", *SPECIAL, "\n", ".", ",", "?", "!", *_OTHER_WORDS.split(), *words])
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(ordered)}, unk_token="<unk>"))  # noqa: S106
     tokenizer.normalizer = normalizers.Lowercase()
@@ -89,11 +103,13 @@ class Batch:
     said: tuple[tuple[Expression, ...], ...]
 
 
-def draw_batch(first_seed: int, pictures: int, questions: int, template: Template) -> Batch:
-    """Draw pictures `first_seed … first_seed + pictures - 1` with as many questions each."""
+def draw_batch(
+    first_seed: int, pictures: int, questions: int, template: Template, level: Level = KNOWN
+) -> Batch:
+    """Draw pictures `first_seed … first_seed + pictures - 1` of a level with as many questions each."""
     clips, said = [], []
     for seed in range(first_seed, first_seed + pictures):
-        clip = draw_clip(seed, frames=1)
+        clip = draw_clip(seed, frames=1, level=level)
         clips.append(clip)
         said.append(_choose(clip, questions, np.random.default_rng((seed, 1))))
     return _collate(clips, said, template)
@@ -108,12 +124,12 @@ def _choose(clip: Clip, questions: int, rng: np.random.Generator) -> tuple[Expre
         said += said
     chosen = [vary(expression, rng) for expression in said[:questions]]
     if rng.random() < 0.3:
-        chosen[int(rng.integers(questions))] = _unknowable(rng)
+        chosen[int(rng.integers(questions))] = _unknowable(clip.level, rng)
     return tuple(chosen)
 
 
-def _unknowable(rng: np.random.Generator) -> Expression:
-    colour = f"{rng.choice(COLOURS)} " if rng.random() < 0.6 else ""
+def _unknowable(level: Level, rng: np.random.Generator) -> Expression:
+    colour = f"{rng.choice(level.colours)} " if rng.random() < 0.6 else ""
     return Expression(f"the {colour}{_UNKNOWN}", "absent", ())
 
 

@@ -25,7 +25,7 @@ class Region:
     "0..1"
 
 
-COLOURS: Final[dict[str, Region]] = {
+REGIONS: Final[dict[str, Region]] = {
     "red": Region((0, 6), (0.82, 0.12), (0.84, 0.13)),
     "green": Region((130, 22), (0.75, 0.16), (0.63, 0.15)),
     "blue": Region((226, 12), (0.80, 0.15), (0.84, 0.14)),
@@ -37,12 +37,14 @@ COLOURS: Final[dict[str, Region]] = {
     "brown": Region((23, 7), (0.62, 0.12), (0.41, 0.07)),
     "black": Region((0, 180), (0.12, 0.12), (0.09, 0.05)),
 }
-"By name, in the order in which levels bring them in."
+"By name."
+COLOURS: Final = tuple(REGIONS)
+"In the order in which levels bring them in."
 
 
 def sample(colour: str, spread: float, rng: np.random.Generator) -> Rgb:
     """A colour of that name; `spread` 0 is the middle of its region, 1 reaches its ends."""
-    region, reach = COLOURS[colour], spread * rng.uniform(-1, 1, size=3)
+    region, reach = REGIONS[colour], spread * rng.uniform(-1, 1, size=3)
     middle = np.array([region.hue[0], region.saturation[0], region.value[0]])
     half = np.array([region.hue[1], region.saturation[1], region.value[1]])
     return rgb_of(*(middle + reach * half))

@@ -15,7 +15,7 @@ from engines.training.world.motion import Motion
 from engines.training.world.sprites import REACH, draw_sprite, lit_from_side
 from engines.training.world.stage import Actor, Stage, Still, shoot
 from engines.training.world.textures import plain
-from engines.training.world.things import KINDS, Thing
+from engines.training.world.things import DRAWN, Thing
 
 _CAST = (
     (Thing("square", "blue"), 0.40, (0.35, 0.60), (0.16, 0.06), 0.22),
@@ -48,7 +48,7 @@ def _stage(size: tuple[int, int]) -> Stage:
     for thing, diameter, start, velocity, margin in _CAST:
         rgb = rgbs[thing]
         paint = plain(rgb, round(diameter * size[0] * REACH), rng)
-        sprite = lit_from_side(draw_sprite(KINDS[thing.kind].draw(rng), rgb, paint, rng), (1.06, 0.88))
+        sprite = lit_from_side(draw_sprite(DRAWN[thing.kind].draw(rng), rgb, paint, rng), (1.06, 0.88))
         motion = Motion(
             start=(start[0] * aspect, start[1]),
             velocity=velocity,

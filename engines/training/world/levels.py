@@ -65,8 +65,8 @@ _PLAIN: Final = Level(
 _NAMES: Final = replace(
     _PLAIN,
     name="names",
-    kinds=tuple(KINDS)[:17],
-    colours=tuple(COLOURS),
+    kinds=KINDS[:17],
+    colours=COLOURS,
     spread=0.6,
     grounds=("dull", "dull", "flat", "gradient"),
     kinship=0.3,
@@ -76,7 +76,7 @@ _NAMES: Final = replace(
 _KINDS: Final = replace(
     _NAMES,
     name="kinds",
-    kinds=tuple(KINDS),
+    kinds=KINDS,
     sizes=(0.24, 0.5),
     tilt=0.6,
     relief=0.5,

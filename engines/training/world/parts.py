@@ -54,10 +54,9 @@ def polygon(*corners: Point) -> Outline:
 
 def ellipse(centre: Point, radii: Point, turn: float = 0.0) -> Outline:
     """An ellipse, turned clockwise by `turn` radians."""
-    angle = np.linspace(0, 2 * math.pi, 40, endpoint=False)
-    x, y = radii[0] * np.cos(angle), radii[1] * np.sin(angle)
     cos, sin = math.cos(turn), math.sin(turn)
-    return np.stack([centre[0] + cos * x - sin * y, centre[1] + sin * x + cos * y], axis=1)
+    axes = np.array([[cos * radii[0], sin * radii[0]], [-sin * radii[1], cos * radii[1]]])
+    return _ROUND @ axes + centre
 
 
 def disc(centre: Point, radius: float) -> Outline:
@@ -81,6 +80,10 @@ def slab(low: Point, high: Point, corner: float = 0.0) -> Outline:
         for x, y, turn in around
     ]
     return np.concatenate(arcs)
+
+
+_TURN = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+_ROUND = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
 def limb(start: Point, end: Point, thick: float, thin: float | None = None) -> Outline:

@@ -25,7 +25,7 @@ from engines.training.world.parts import Part, fill, slab, smooth
 from engines.training.world.sprites import REACH, Sprite, draw_sprite, embossed, lit_from_side
 from engines.training.world.stage import Actor, Stage, shoot
 from engines.training.world.textures import TEXTURES
-from engines.training.world.things import KINDS, Thing
+from engines.training.world.things import DRAWN, Thing
 
 SAMPLE_FPS: Final = 30.0
 _SPRITE_SIDE: Final = (40, 420)
@@ -135,7 +135,7 @@ class _Look:
     def sprite(self, side: int) -> Sprite:
         """Drawn anew from the same chances: look-alikes have the same shape too."""
         rng = np.random.default_rng(self._seed)
-        parts = KINDS[self.thing.kind].draw(rng)
+        parts = DRAWN[self.thing.kind].draw(rng)
         sprite = draw_sprite(parts, self.rgb, self._texture(self.rgb, side, rng), rng)
         if self._relief:
             sprite = embossed(sprite, self._light, self._relief)
@@ -151,7 +151,7 @@ def _actor(
     level: Level,
     rng: np.random.Generator,
 ) -> Actor:
-    kind = KINDS[look.thing.kind]
+    kind = DRAWN[look.thing.kind]
     manner = level.motions[int(rng.integers(len(level.motions)))]
     tilt = min(kind.tilt, level.tilt) if level.tilt > 0.3 else level.tilt
     motion = draw_motion(manner, rng, start=place, size=diameter, aspect=aspect, tilt=tilt)

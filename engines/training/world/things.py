@@ -36,7 +36,7 @@ class Kind:
     "Whether it has a front, which goes first where the thing goes."
 
 
-KINDS: Final[dict[str, Kind]] = {
+DRAWN: Final[dict[str, Kind]] = {
     "circle": Kind(shapes.circle, ANY_WAY),
     "square": Kind(shapes.square, 0.3),
     "triangle": Kind(shapes.triangle, 0.5),
@@ -69,6 +69,8 @@ KINDS: Final[dict[str, Kind]] = {
     "box": Kind(objects.box),
     "lamp": Kind(objects.lamp),
 }
-"By name, in the order in which levels bring them in."
+"By name."
+KINDS: Final = tuple(DRAWN)
+"In the order in which levels bring them in."
 SHAPES: Final = ("circle", "square", "triangle", "star", "ring", "heart", "cross", "moon", "arrow")
 "Those that may be called a shape."

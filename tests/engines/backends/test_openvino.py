@@ -15,7 +15,8 @@ from engines.geometry import mask_iou
 from engines.tracking.checkpoints import NANO_DIR, load_tracker_weights
 from engines.tracking.compiled import tracker_graphs, tracker_shape
 from engines.tracking.memory import Memory, MemoryBank
-from engines.training.scenes import HELD_OUT_SEED, draw_clip
+from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.scenes import draw_clip
 from streaming.errors import BackendUnavailable
 from tests.toy_graph import toy_graph
 

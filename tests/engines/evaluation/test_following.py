@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engines.evaluation.following import FollowingScore, _judge, given_answer, score_tracker
-from engines.training.scenes import draw_clip
+from engines.training.world.scenes import draw_clip
 from tests.colour_sam import ColourSam
 
 

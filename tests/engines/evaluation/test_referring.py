@@ -6,7 +6,9 @@ import numpy as np
 
 from engines.evaluation.referring import SIZE, answered_mask, ask_everything, score_grounder
 from engines.protocols import Grounder
-from engines.training.scenes import HELD_OUT_SEED, draw_clip, expressions
+from engines.training.language.expressions import expressions
+from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.scenes import draw_clip
 from streaming.vocabulary import Answer, Keyframe, Prompt, Query, QueryId, StreamId
 
 SEED = HELD_OUT_SEED + 5

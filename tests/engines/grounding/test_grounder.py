@@ -10,7 +10,7 @@ from engines.grounding.checkpoints import NANO_DIR, WEIGHTS_FILE, Sa2Va
 from engines.grounding.grounder import MAX_PACKED, SaGrounder, load_grounder
 from engines.protocols import Grounder
 from engines.training.grounding_recipe import fresh_grounder
-from engines.training.scenes import draw_clip
+from engines.training.world.scenes import draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Keyframe, Query, QueryId, QueryKind, StreamId
 
 STREAM = StreamId("cam")

@@ -10,7 +10,7 @@ from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.model import best_mask, normalise
 from engines.grounding.packing import pack
 from engines.training.grounding_recipe import fresh_grounder
-from engines.training.scenes import draw_clip
+from engines.training.world.scenes import draw_clip
 
 
 @pytest.fixture(scope="module")

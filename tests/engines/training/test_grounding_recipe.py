@@ -17,7 +17,7 @@ from engines.training.grounding_recipe import (
     train_decoder,
     train_grounding,
 )
-from engines.training.scenes import HELD_OUT_SEED
+from engines.training.world.holdout import HELD_OUT_SEED
 
 
 def _at(directory: Path) -> tuple[int, int, float]:

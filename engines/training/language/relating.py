@@ -1,0 +1,69 @@
+"""Expressions by what stands beside, before or behind a thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+
+from engines.training.language.nouns import Noun, Saying, filtered, meant, nouns_there, single, unique_names
+from engines.training.language.view import View
+from engines.training.language.words import say
+
+Holds = Callable[[View, int, int], bool | None]
+"Whether a relation holds between the first thing and the second; None in doubt."
+RELATIONS: Final[dict[str, Holds]] = {
+    "left of": lambda view, one, other: view.beside(one, other, 0),
+    "right of": lambda view, one, other: view.beside(other, one, 0),
+    "above": lambda view, one, other: view.beside(one, other, 1),
+    "below": lambda view, one, other: view.beside(other, one, 1),
+    "behind": lambda view, one, other: view.behind(one, other),
+    "in front": lambda view, one, other: view.behind(other, one),
+}
+_WAYS: Final = (*RELATIONS, "behind", "in front")
+"Depth is rarely certain: it is tried more often."
+
+
+def relation(view: View, rng: np.random.Generator) -> Iterator[Saying]:
+    """ "the dog behind the red cup", "the small carrot with a large carrot to its left"."""
+    for noun in nouns_there(view, rng):
+        if noun.kind:
+            yield from _to_its_like(view, noun, rng)
+    landmarks, nouns = list(unique_names(view, rng)), list(nouns_there(view, rng))
+    pairs = [(noun, landmark) for noun in nouns for landmark in landmarks]
+    for index in rng.permutation(len(pairs)):
+        noun, (landmark, other) = pairs[index]
+        if noun == Noun() or not noun.fits(view.things[other]):
+            yield _to_landmark(view, noun, landmark, other, rng)
+
+
+def _to_landmark(view: View, noun: Noun, landmark: Noun, other: int, rng: np.random.Generator) -> Saying:
+    way = _WAYS[int(rng.integers(len(_WAYS)))]
+    one, thing = noun.one(view.level, rng), f"the {landmark.one(view.level, rng)}"
+    among = filtered(meant(view, noun), lambda index: index != other)
+    meaning = single(filtered(among, lambda index: RELATIONS[way](view, index, other)))
+    return say(way, view.level, rng, one=one, other=thing), meaning
+
+
+def _to_its_like(view: View, noun: Noun, rng: np.random.Generator) -> Iterator[Saying]:
+    """One beside a larger or a smaller one of the same name."""
+    among = meant(view, noun)
+    if among is None or len(among) < 2:
+        return
+    size, side = ("larger", "smaller")[int(rng.integers(2))], ("left", "right")[int(rng.integers(2))]
+    meaning = single(filtered(among, lambda one: _has_like(view, one, among, size, side)))
+    yield say(f"{size} {side}", view.level, rng, one=noun.one(view.level, rng)), meaning
+
+
+def _has_like(view: View, one: int, among: tuple[int, ...], size: str, side: str) -> bool | None:
+    verdicts = []
+    for other in among:
+        if other == one:
+            continue
+        larger = view.larger(other, one) if size == "larger" else view.larger(one, other)
+        beside = view.beside(other, one, 0) if side == "left" else view.beside(one, other, 0)
+        verdicts.append(None if None in (larger, beside) else bool(larger and beside))
+    if True in verdicts:
+        return True
+    return None if None in verdicts else False

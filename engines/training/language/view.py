@@ -1,0 +1,210 @@
+"""What can be known of one frame: who is seen, where, how large, before whom, and how it has moved.
+
+Facts come in three values where there is a margin: yes, no, and None for what nobody should be asked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.training.world.holdout import Split, is_held_out, split_of
+from engines.training.world.levels import Level
+from engines.training.world.scenes import Clip
+from engines.training.world.things import Thing
+
+SEEN_PX: Final = 0.004
+"A thing is talked about from this fraction of the picture on."
+SEEN_OF_WHOLE: Final = 0.4
+"... and from this fraction of its own whole shape on."
+PLACE_GAP: Final = 0.15
+"The extreme thing leads the next one by this fraction of the picture."
+ORDER_GAP: Final = 0.08
+"Things in a row are this fraction of the picture apart."
+BESIDE_GAP: Final = 0.1
+"A thing is left of another from this distance between their middles on."
+SIZE_RATIO: Final = 1.25
+"A thing is larger from this ratio of lengths on."
+COVERED: Final = 0.05
+"A thing is behind another that hides this share of it."
+LOOK_BACK_S: Final = 0.3
+"Movement is judged over so long ..."
+STOP_BACK_S: Final = 1.2
+"... and having stopped over so long."
+SLOW, FAST = 0.03, 0.12
+"Pictures per second below which nothing moves, and above which it clearly does."
+FASTER: Final = 1.5
+
+Seen = tuple[int, ...]
+"Indices of things, ascending."
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One frame of a clip."""
+
+    clip: Clip
+    frame: int
+
+    @property
+    def level(self) -> Level:
+        """Of the clip."""
+        return self.clip.level
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """Of the clip."""
+        return self.clip.things
+
+    @cached_property
+    def _area(self) -> NDArray[np.intp]:
+        return np.asarray(self.clip.masks[self.frame].sum(axis=(1, 2)))
+
+    @cached_property
+    def seen(self) -> Seen:
+        """Things clearly seen."""
+        floor = SEEN_PX * self.clip.masks.shape[2] * self.clip.masks.shape[3]
+        clear = (self._area >= floor) & (self._area >= SEEN_OF_WHOLE * self.clip.whole_px[self.frame])
+        return tuple(int(index) for index in np.flatnonzero(clear))
+
+    @cached_property
+    def doubtful(self) -> Seen:
+        """Things seen too little to talk about."""
+        return tuple(int(index) for index in np.flatnonzero(self._area > 0) if index not in self.seen)
+
+    def may_name(self, thing: Thing) -> bool:
+        """Whether words about such a thing may be said in this clip: training never hears of some."""
+        return split_of(self.clip.seed) is Split.COMBINATIONS or not is_held_out(thing)
+
+    @cached_property
+    def centres(self) -> NDArray[np.float64]:
+        """(N, 2): x, y of the middle of what is seen, as fractions of the picture; NaN of what is not."""
+        found = np.full((len(self.things), 2), np.nan)
+        for index in self.seen:
+            mask = self.clip.masks[self.frame, index]
+            for axis in (0, 1):
+                found[index, axis] = np.flatnonzero(mask.any(axis=axis)).mean() / mask.shape[1 - axis]
+        return found
+
+    def larger(self, one: int, other: int) -> bool | None:
+        """By area and by extent; None where they disagree or are nearly alike."""
+        ratios = [self._length(one, box=box) / self._length(other, box=box) for box in (False, True)]
+        if min(ratios) >= SIZE_RATIO:
+            return True
+        return False if max(ratios) <= 1 / SIZE_RATIO else None
+
+    def _length(self, index: int, *, box: bool) -> float:
+        x0, y0, x1, y1 = self.clip.boxes[self.frame, index]
+        area = (x1 - x0) * (y1 - y0) if box else self.clip.whole_px[self.frame, index]
+        return math.sqrt(float(area))
+
+    def beside(self, one: int, other: int, axis: int) -> bool | None:
+        """Whether the first lies clearly before the other along x (axis 0) or y (axis 1)."""
+        ahead = self.centres[other, axis] - self.centres[one, axis]
+        aside = abs(self.centres[other, 1 - axis] - self.centres[one, 1 - axis])
+        if ahead >= max(BESIDE_GAP, 0.5 * aside):
+            return True
+        return False if ahead <= -0.02 else None
+
+    def behind(self, one: int, other: int) -> bool | None:
+        """Whether the other hides a good part of the first."""
+        hidden = float(self.clip.covered_px[self.frame, one, other])
+        if hidden >= COVERED * self.clip.whole_px[self.frame, one]:
+            return True
+        return False if hidden == 0 and not self._touch(one, other) else None
+
+    def _touch(self, one: int, other: int) -> bool:
+        """Whether the boxes around the whole shapes meet, and the first is not simply in front."""
+        if self.clip.covered_px[self.frame, other, one] > 0:
+            return False
+        a, b = self.clip.boxes[self.frame, one], self.clip.boxes[self.frame, other]
+        return bool((a[:2] < b[2:]).all() and (b[:2] < a[2:]).all())
+
+    # --- movement: pictures per second, once as things go in the world and once as they go in the picture
+
+    @cached_property
+    def moves_known(self) -> bool:
+        """Whether the clip reaches back far enough to speak of movement."""
+        return self.frame >= self._back and self.clip.step_s <= LOOK_BACK_S
+
+    @cached_property
+    def _back(self) -> int:
+        return max(2, math.ceil(LOOK_BACK_S / self.clip.step_s - 1e-6))
+
+    @cached_property
+    def velocities(self) -> NDArray[np.float64]:
+        """(N, 4, 2): of every thing in both halves of the last moments, in the world and in the picture."""
+        stops = (self.frame - self._back, self.frame - self._back // 2, self.frame)
+        tracks = (self.clip.paths, self.clip.centres)
+        halves = zip(stops[:-1], stops[1:], strict=True)
+        return np.stack([self._velocity(track, *half) for half in halves for track in tracks], axis=1)
+
+    @cached_property
+    def speeds(self) -> NDArray[np.float64]:
+        """(N, 4): the lengths of `velocities`."""
+        return np.asarray(np.linalg.norm(self.velocities, axis=2))
+
+    def _velocity(self, track: NDArray[np.float32], start: int, end: int) -> NDArray[np.float64]:
+        """(N, 2)"""
+        size = np.array([self.clip.masks.shape[3], self.clip.masks.shape[2]])
+        return (track[end] - track[start]) / size / ((end - start) * self.clip.step_s)
+
+    def goes(self, index: int, axis: int, sign: int) -> bool | None:
+        """Whether it moves that way, along x (axis 0) or y (axis 1), and not much to its side."""
+        along = sign * self.velocities[index, :, axis]
+        aside = np.abs(self.velocities[index, :, 1 - axis])
+        if (along >= FAST).all() and (along >= 1.5 * aside).all():
+            return True
+        return False if (along <= SLOW).all() else None
+
+    def moves(self, index: int) -> bool | None:
+        """Whether it moves at all."""
+        if (self.speeds[index] >= FAST).all():
+            return True
+        return False if (self.speeds[index] <= SLOW).all() else None
+
+    def stopped(self, index: int) -> bool | None:
+        """Whether it stands after having moved; None too where the clip does not reach back to tell."""
+        moves = self.moves(index)
+        if moves is not False:
+            return None if moves is None else False
+        earlier = self.frame - max(self._back, math.ceil(STOP_BACK_S / self.clip.step_s - 1e-6))
+        if earlier < 0:
+            return None
+        went = [
+            float(np.linalg.norm(self._velocity(self.clip.paths, start, start + 1)[index]))
+            for start in range(earlier, self.frame)
+        ]
+        if max(went) >= FAST:
+            return True
+        return False if max(went) <= SLOW else None
+
+    def nears(self, index: int) -> bool | None:
+        """Whether it gets clearly larger; None where it hardly changes or clearly shrinks less than that."""
+        growth = self._growth(index)
+        if growth >= 1.08:
+            return True
+        return False if growth <= 1.01 else None
+
+    def recedes(self, index: int) -> bool | None:
+        """Whether it gets clearly smaller."""
+        growth = self._growth(index)
+        if growth <= 1 / 1.08:
+            return True
+        return False if growth >= 0.99 else None
+
+    def _growth(self, index: int) -> float:
+        whole = self.clip.whole_px[:, index]
+        return math.sqrt(float(whole[self.frame] / max(whole[self.frame - self._back], 1.0)))
+
+    def faster(self, one: int, other: int) -> bool | None:
+        """Whether the first outruns the other in the world and in the picture."""
+        first, second = self.speeds[one], self.speeds[other]
+        if (first >= np.maximum(FASTER * second, FAST)).all():
+            return True
+        return False if (second >= np.maximum(FASTER * first, FAST)).all() else None
