@@ -109,16 +109,23 @@ def unique_names(view: View, rng: np.random.Generator) -> Iterator[tuple[Noun, i
 
 
 def near_misses(view: View, rng: np.random.Generator) -> Iterator[Noun]:
-    """Full names of nothing that is there, in random order: of a colour and a kind that are both there,
-    of one of them, and a few of neither."""
-    there = {view.things[index] for index in (*view.seen, *view.doubtful)}
+    """Full names of nothing that is there, the likeliest mistakes mostly first: of a colour and a kind that
+    are both there, then of one of them, then of neither."""
+    there = [view.things[index] for index in (*view.seen, *view.doubtful)]
     colours = list(dict.fromkeys(thing.colour for thing in there))
     kinds = list(dict.fromkeys(thing.kind for thing in there))
-    near = [Thing(kind, colour) for colour in colours for kind in kinds]
-    half = [Thing(kind, str(rng.choice(view.level.colours))) for kind in kinds]
-    far = [Thing(str(rng.choice(view.level.kinds)), str(rng.choice(view.level.colours))) for _ in range(2)]
-    missing = [thing for thing in dict.fromkeys([*near, *half, *far]) if thing not in there]
-    for index in rng.permutation(len(missing)):
+    ranked = dict.fromkeys((Thing(kind, colour) for colour in colours for kind in kinds), 0.0)
+    for kind in kinds:
+        ranked.setdefault(Thing(kind, _any(view.level.colours, rng)), 1.0)
+    for _ in range(2):
+        ranked.setdefault(Thing(_any(view.level.kinds, rng), _any(view.level.colours, rng)), 2.0)
+    missing = [thing for thing in ranked if thing not in there]
+    order = np.argsort([ranked[thing] + rng.uniform(0, 1.5) for thing in missing])
+    for index in order:
         noun = Noun(missing[index].kind, missing[index].colour)
         if sayable(view, noun):
             yield noun
+
+
+def _any(names: tuple[str, ...], rng: np.random.Generator) -> str:
+    return names[int(rng.integers(len(names)))]

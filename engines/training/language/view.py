@@ -27,7 +27,9 @@ PLACE_GAP: Final = 0.15
 ORDER_GAP: Final = 0.08
 "Things in a row are this fraction of the picture apart."
 BESIDE_GAP: Final = 0.1
-"A thing is left of another from this distance between their middles on."
+"A thing is left of another from this distance between their middles on ..."
+NOT_BESIDE: Final = 0.04
+"... and certainly not from this distance the other way."
 SIZE_RATIO: Final = 1.25
 "A thing is larger from this ratio of lengths on."
 COVERED: Final = 0.05
@@ -109,7 +111,7 @@ class View:
         aside = abs(self.centres[other, 1 - axis] - self.centres[one, 1 - axis])
         if ahead >= max(BESIDE_GAP, 0.5 * aside):
             return True
-        return False if ahead <= -0.02 else None
+        return False if ahead <= -NOT_BESIDE else None
 
     def behind(self, one: int, other: int) -> bool | None:
         """Whether the other hides a good part of the first."""

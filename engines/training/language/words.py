@@ -58,6 +58,7 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
     "slowest": ("the slowest {one}", "the {one} moving slowest"),
     "how many": ("how many {many} are there?", "how many {many} do you see?", "count the {many}"),
     "what colour": ("what colour is {other}?", "what color is {other}?", "which colour does {other} have?"),
+    "what colour worn": ("what colour does {other} wear?", "which colour does {other} wear?"),
     "what kind": ("what is {other}?", "what kind of thing is {other}?"),
     "is there": ("is there {a}?", "do you see {a}?", "can you see {a}?"),
     "which larger": ("which is larger, {other} or {another}?", "what is bigger, {other} or {another}?"),

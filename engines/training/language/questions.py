@@ -1,0 +1,123 @@
+"""Questions about a frame with short answers: how many, of what colour, is there one, which is larger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engines.training.language.nouns import Noun, meant, near_misses, nouns_there, unique_names
+from engines.training.language.placing import SIDES
+from engines.training.language.view import PLACE_GAP, View
+from engines.training.language.words import NUMBERS, say, with_article
+from engines.training.world.scenes import Clip
+
+PER_KIND: Final = 3
+"Most questions of a kind about one frame."
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about one frame and its one right answer."""
+
+    text: str
+    answer: str
+    kind: str
+    "Of `KINDS_OF_QUESTION`."
+
+
+def questions(clip: Clip, frame: int, rng: np.random.Generator) -> list[Question]:
+    """Some of each kind, shuffled; nothing whose answer hangs on a thing that is hardly seen."""
+    view = View(clip, frame)
+    asked: list[Question] = []
+    for kind, ask in KINDS_OF_QUESTION.items():
+        asked += [Question(text, answer, kind) for text, answer in _spread(dict(ask(view, rng)), rng)]
+    return [asked[index] for index in rng.permutation(len(asked))]
+
+
+def _spread(pairs: dict[str, str], rng: np.random.Generator) -> list[tuple[str, str]]:
+    """Some of the questions, their answers as different as can be: else "one" and "yes" would always do."""
+    shuffled = [list(pairs.items())[index] for index in rng.permutation(len(pairs))]
+    seen: dict[str, int] = {}
+    turns = []
+    for text, answer in shuffled:
+        seen[answer] = seen.get(answer, 0) + 1
+        turns.append((seen[answer], text, answer))
+    return [(text, answer) for _, text, answer in sorted(turns, key=lambda turn: turn[0])[:PER_KIND]]
+
+
+def _count(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+    nouns = [*nouns_there(view, rng), *(_lesser(noun, rng) for noun in near_misses(view, rng))]
+    for noun in nouns:
+        among = meant(view, noun)
+        if among is not None:
+            yield say("how many", view.level, rng, many=noun.many(view.level, rng)), NUMBERS[len(among)]
+
+
+def _colour(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+    for noun, index in unique_names(view, rng):
+        if noun.colour is None:
+            way = "what colour worn" if noun.kind == "person" else "what colour"
+            other = f"the {noun.one(view.level, rng)}"
+            yield say(way, view.level, rng, other=other), view.things[index].colour
+
+
+def _kind(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+    for noun, index in unique_names(view, rng):
+        if noun.kind is None:
+            other = f"the {noun.one(view.level, rng)}"
+            yield say("what kind", view.level, rng, other=other), view.things[index].kind
+
+
+def _presence(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+    there = [noun for noun in nouns_there(view, rng) if noun != Noun()]
+    for noun in (*there, *(_lesser(noun, rng) for noun in near_misses(view, rng))):
+        among = meant(view, noun)
+        if among is not None:
+            answer = "yes" if among else "no"
+            yield say("is there", view.level, rng, a=with_article(noun.one(view.level, rng))), answer
+
+
+def _comparison(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+    """Between two things of which each has a name of its own; the answer is that name."""
+    named: dict[int, Noun] = {}
+    for noun, index in unique_names(view, rng):
+        named.setdefault(index, noun)
+    for one in named:
+        for other in named:
+            if one < other:
+                yield from _between(view, (one, named[one]), (other, named[other]), rng)
+
+
+def _between(
+    view: View, first: tuple[int, Noun], second: tuple[int, Noun], rng: np.random.Generator
+) -> Iterator[tuple[str, str]]:
+    if rng.random() < 0.5:
+        first, second = second, first
+    names = [f"the {noun.one(view.level, rng)}" for _, noun in (first, second)]
+    larger = view.larger(first[0], second[0])
+    if larger is not None:
+        way = ("larger", "smaller")[int(rng.integers(2))]
+        answer = names[0] if larger == (way == "larger") else names[1]
+        yield say(f"which {way}", view.level, rng, other=names[0], another=names[1]), answer
+    side, axis, sign = SIDES[int(rng.integers(4))]
+    ahead = sign * float(view.centres[second[0], axis] - view.centres[first[0], axis])
+    if abs(ahead) >= PLACE_GAP:
+        answer = names[0] if ahead > 0 else names[1]
+        yield say(f"which {side}", view.level, rng, other=names[0], another=names[1]), answer
+
+
+def _lesser(noun: Noun, rng: np.random.Generator) -> Noun:
+    """The whole name, or its kind or its colour alone."""
+    return (noun, Noun(noun.kind), Noun(None, noun.colour))[int(rng.integers(3))]
+
+
+KINDS_OF_QUESTION: Final[dict[str, Callable[[View, np.random.Generator], Iterator[tuple[str, str]]]]] = {
+    "count": _count,
+    "colour": _colour,
+    "kind": _kind,
+    "presence": _presence,
+    "comparison": _comparison,
+}
