@@ -90,6 +90,11 @@ class _Judge:
         back = max(2, round(0.3 / self.clip.step_s))
         return self.clip.paths[self.frame, index] - self.clip.paths[self.frame - back, index]
 
+    def travelled(self, index: int) -> float:
+        back = max(2, round(0.3 / self.clip.step_s))
+        track = self.clip.paths[self.frame - back : self.frame + 1, index]
+        return float(np.hypot(*np.diff(track, axis=0).T).sum())
+
     def meant(self, meaning: str) -> list[int]:
         among, axis = self.among, 1 if meaning.split()[-1] in ("top", "bottom", "up", "down") else 0
         if meaning == "name":
@@ -114,7 +119,7 @@ class _Judge:
             return sorted(among, key=lambda i: sign * self.middle(i, axis))[number : number + 1]
         if meaning in ("fastest", "slowest"):
             sign = 1 if meaning == "fastest" else -1
-            return [max(among, key=lambda i: sign * float(np.hypot(*self.moved(i))))] if among else []
+            return [max(among, key=lambda i: sign * self.travelled(i))] if among else []
         return [i for i in among if i != self.other and self.holds(meaning, i)]
 
     def holds(self, meaning: str, one: int) -> bool:
@@ -146,5 +151,5 @@ class _Judge:
         rests = float(np.hypot(*(self.moved(one) / size_px))) < 0.02
         if meaning == "stopped":
             track = self.clip.paths[: self.frame + 1, one] / size_px
-            return rests and float(np.hypot(*np.diff(track, axis=0).T).max()) > 1e-3
+            return rests and float(np.hypot(*np.diff(track, axis=0).T).max()) > 0.03 * self.clip.step_s
         return {"moving": not rests, "resting": rests}[meaning]

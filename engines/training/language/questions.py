@@ -39,13 +39,13 @@ def questions(clip: Clip, frame: int, rng: np.random.Generator) -> list[Question
 
 def _spread(pairs: dict[str, str], rng: np.random.Generator) -> list[tuple[str, str]]:
     """Some of the questions, their answers as different as can be: else "one" and "yes" would always do."""
-    shuffled = [list(pairs.items())[index] for index in rng.permutation(len(pairs))]
-    seen: dict[str, int] = {}
-    turns = []
-    for text, answer in shuffled:
-        seen[answer] = seen.get(answer, 0) + 1
-        turns.append((seen[answer], text, answer))
-    return [(text, answer) for _, text, answer in sorted(turns, key=lambda turn: turn[0])[:PER_KIND]]
+    by_answer: dict[str, list[str]] = {}
+    for index in rng.permutation(len(pairs)):
+        text, answer = list(pairs.items())[index]
+        by_answer.setdefault(answer, []).append(text)
+    luck = {answer: rng.random() for answer in by_answer}
+    turns = [(turn, luck[answer], text, answer) for answer, texts in by_answer.items() for turn, text in enumerate(texts)]
+    return [(text, answer) for _, _, text, answer in sorted(turns)[:PER_KIND]]
 
 
 def _count(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:

@@ -21,25 +21,31 @@ RELATIONS: Final[dict[str, Holds]] = {
     "behind": lambda view, one, other: view.behind(one, other),
     "in front": lambda view, one, other: view.behind(other, one),
 }
-_WAYS: Final = (*RELATIONS, "behind", "in front")
-"Depth is rarely certain: it is tried more often."
+_WAYS: Final = tuple(RELATIONS)
 
 
 def relation(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     """ "the dog behind the red cup", "the small carrot with a large carrot to its left"."""
-    for noun in nouns_there(view, rng):
+    nouns, landmarks = list(nouns_there(view, rng)), list(unique_names(view, rng))
+    for noun in nouns:
         if noun.kind:
             yield from _to_its_like(view, noun, rng)
-    landmarks, nouns = list(unique_names(view, rng)), list(nouns_there(view, rng))
-    pairs = [(noun, landmark) for noun in nouns for landmark in landmarks]
-    for index in rng.permutation(len(pairs)):
-        noun, (landmark, other) = pairs[index]
-        if noun == Noun() or not noun.fits(view.things[other]):
-            yield _to_landmark(view, noun, landmark, other, rng)
+    pairs = [(noun, landmark, other) for noun in nouns for landmark, other in landmarks]
+    order = rng.permutation(len(pairs))
+    # What hides what is rarely certain and soon drowned by sides: it is said first.
+    for way in ("behind", "in front"):
+        certain = [(one, other) for one in view.seen for other in view.seen if RELATIONS[way](view, one, other)]
+        for one, other in certain:
+            named = [pairs[k] for k in order if pairs[k][2] == other and pairs[k][0].fits(view.things[one])]
+            yield from (_to_landmark(view, *pair, way, rng) for pair in named[:1])
+    for k in order:
+        if not pairs[k][0].fits(view.things[pairs[k][2]]):
+            yield _to_landmark(view, *pairs[k], _WAYS[int(rng.integers(len(_WAYS)))], rng)
 
 
-def _to_landmark(view: View, noun: Noun, landmark: Noun, other: int, rng: np.random.Generator) -> Saying:
-    way = _WAYS[int(rng.integers(len(_WAYS)))]
+def _to_landmark(
+    view: View, noun: Noun, landmark: Noun, other: int, way: str, rng: np.random.Generator
+) -> Saying:
     one, thing = noun.one(view.level, rng), f"the {landmark.one(view.level, rng)}"
     among = filtered(meant(view, noun), lambda index: index != other)
     meaning = single(filtered(among, lambda index: RELATIONS[way](view, index, other)))

@@ -171,18 +171,17 @@ class View:
         return False if (self.speeds[index] <= SLOW).all() else None
 
     def stopped(self, index: int) -> bool | None:
-        """Whether it stands after having moved; None too where the clip does not reach back to tell."""
+        """Whether it stands after having moved of late; None too where it moved long ago, or too little of
+        the past is known."""
         moves = self.moves(index)
         if moves is not False:
             return None if moves is None else False
-        earlier = self.frame - max(self._back, math.ceil(STOP_BACK_S / self.clip.step_s - 1e-6))
-        if earlier < 0:
+        late = max(self._back, math.ceil(STOP_BACK_S / self.clip.step_s - 1e-6))
+        if self.frame < late:
             return None
-        went = [
-            float(np.linalg.norm(self._velocity(self.clip.paths, start, start + 1)[index]))
-            for start in range(earlier, self.frame)
-        ]
-        if max(went) >= FAST:
+        steps = [self._velocity(self.clip.paths, k, k + 1)[index] for k in range(self.frame)]
+        went = [float(np.linalg.norm(step)) for step in steps]
+        if max(went[-late:]) >= FAST:
             return True
         return False if max(went) <= SLOW else None
 
