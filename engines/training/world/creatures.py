@@ -98,17 +98,19 @@ def fish(rng: np.random.Generator) -> list[Part]:
 
 def tree(rng: np.random.Generator) -> list[Part]:
     """A round crown of the named colour on a trunk."""
-    puff = rng.uniform(-0.06, 0.06, size=4)
+    puff = rng.uniform(-0.05, 0.05, size=5)
     return [
-        fill(polygon((-0.14, 0.2), (0.14, 0.2), (0.2, 1.0), (-0.2, 1.0)), tone=Tone.WOOD),
-        fill(disc((-0.45, 0.02 + puff[0]), 0.42)),
-        fill(disc((0.45, 0.02 + puff[1]), 0.42)),
-        fill(disc((-0.24, -0.46 + puff[2]), 0.44)),
-        fill(disc((0.27, -0.46 + puff[3]), 0.42)),
-        fill(disc((0.0, -0.1), 0.45)),
-        fill(band((-0.3, -0.4), (0.2, 0.26), (0.4, 1.9)), tone=Tone.SHADE),
-        fill(band((0.36, -0.12), (0.2, 0.26), (0.4, 1.9)), tone=Tone.SHADE),
-        fill(band((-0.38, 0.12), (0.14, 0.2), (0.4, 1.9)), tone=Tone.SHADE),
+        fill(polygon((-0.1, 0.0), (0.1, 0.0), (0.2, 1.08), (-0.2, 1.08)), tone=Tone.WOOD),
+        fill(limb((0.0, 0.4), (0.36, 0.1), 0.06, 0.04), tone=Tone.WOOD),
+        fill(disc((-0.58, -0.12 + puff[0]), 0.36)),
+        fill(disc((0.58, -0.12 + puff[1]), 0.36)),
+        fill(disc((-0.32, -0.6 + puff[2]), 0.38)),
+        fill(disc((0.32, -0.6 + puff[3]), 0.38)),
+        fill(disc((0.0, -0.8 + puff[4]), 0.32)),
+        fill(disc((0.0, -0.25), 0.42)),
+        fill(band((-0.32, -0.5), (0.2, 0.26), (0.4, 1.9)), tone=Tone.SHADE),
+        fill(band((0.4, -0.22), (0.2, 0.26), (0.4, 1.9)), tone=Tone.SHADE),
+        fill(band((-0.42, 0.0), (0.14, 0.2), (0.4, 1.9)), tone=Tone.SHADE),
     ]
 
 
@@ -132,10 +134,10 @@ def flower(rng: np.random.Generator) -> list[Part]:
 
 def mushroom(rng: np.random.Generator) -> list[Part]:
     """A cap of the named colour, spotted, on a pale stem."""
-    wide = rng.uniform(0.19, 0.26)
+    wide = rng.uniform(0.15, 0.22)
     return [
-        fill(smooth((-wide, 0.0), (wide, 0.0), (wide + 0.12, 1.0), (-wide - 0.12, 1.0)), tone=Tone.LIGHT),
-        fill(smooth((-1.05, 0.22), (-0.92, -0.5), (-0.3, -0.98), (0.3, -0.98), (0.92, -0.5), (1.05, 0.22))),
+        fill(smooth((-wide, 0.0), (wide, 0.0), (wide + 0.1, 1.05), (-wide - 0.1, 1.05)), tone=Tone.LIGHT),
+        fill(smooth((-1.15, 0.3), (-0.98, -0.5), (-0.3, -0.92), (0.3, -0.92), (0.98, -0.5), (1.15, 0.3))),
         fill(ellipse((-0.42, -0.32), (0.17, 0.14)), tone=Tone.LIGHT),
         fill(ellipse((0.08, -0.62), (0.15, 0.11)), tone=Tone.LIGHT),
         fill(ellipse((0.5, -0.25), (0.15, 0.14)), tone=Tone.LIGHT),
@@ -145,12 +147,12 @@ def mushroom(rng: np.random.Generator) -> list[Part]:
 
 def carrot(rng: np.random.Generator) -> list[Part]:
     """A root of the named colour, point down, with its leaves."""
-    fan = rng.uniform(0.2, 0.32)
+    fan = rng.uniform(0.24, 0.36)
     return [
-        fill(limb((0, -0.45), (-fan, -0.92), 0.08, 0.11), tone=Tone.LEAF),
-        fill(limb((0, -0.45), (fan, -0.92), 0.08, 0.11), tone=Tone.LEAF),
-        fill(limb((0, -0.45), (0, -1.0), 0.08, 0.11), tone=Tone.LEAF),
-        fill(smooth((-0.36, -0.55), (0.36, -0.55), (0.42, -0.2), (0.12, 0.85), (0, 1.12), (-0.12, 0.85), (-0.42, -0.2))),
+        fill(limb((0, -0.4), (-fan, -0.98), 0.05, 0.08), tone=Tone.LEAF),
+        fill(limb((0, -0.4), (fan, -0.98), 0.05, 0.08), tone=Tone.LEAF),
+        fill(limb((0, -0.4), (0, -1.1), 0.05, 0.08), tone=Tone.LEAF),
+        fill(smooth((-0.36, -0.55), (0.36, -0.55), (0.36, -0.15), (0.1, 0.8), (0, 1.15), (-0.1, 0.8), (-0.36, -0.15))),
         fill(limb((-0.26, -0.2), (-0.06, -0.17), 0.03), tone=Tone.SHADE),
         fill(limb((0.22, 0.08), (0.04, 0.11), 0.03), tone=Tone.SHADE),
         fill(limb((-0.16, 0.4), (-0.02, 0.43), 0.03), tone=Tone.SHADE),

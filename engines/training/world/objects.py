@@ -11,29 +11,29 @@ from engines.training.world.parts import Part, Tone, band, disc, ellipse, fill, 
 
 def car(rng: np.random.Generator) -> list[Part]:
     """Seen from the side."""
-    roof = float(rng.uniform(-0.52, -0.42))
+    roof = float(rng.uniform(-0.54, -0.46))
     return [
-        fill(polygon((-0.62, 0.0), (-0.42, roof), (0.3, roof), (0.62, 0.0))),
-        fill(slab((-1.02, -0.08), (1.02, 0.36), 0.15)),
-        fill(polygon((-0.5, -0.04), (-0.36, roof + 0.09), (-0.08, roof + 0.09), (-0.08, -0.04)), tone=Tone.GLASS),
-        fill(polygon((0.0, -0.04), (0.0, roof + 0.09), (0.26, roof + 0.09), (0.47, -0.04)), tone=Tone.GLASS),
-        *(fill(disc((x, 0.36), 0.24), tone=Tone.DARK) for x in (-0.58, 0.58)),
-        *(fill(disc((x, 0.36), 0.1), tone=Tone.LIGHT) for x in (-0.58, 0.58)),
-        fill(ellipse((0.95, 0.06), (0.07, 0.09)), tone=Tone.LIGHT),
-        fill(slab((-0.05, 0.08), (0.08, 0.12)), tone=Tone.SHADE),
+        fill(polygon((-0.66, 0.0), (-0.44, roof), (0.3, roof), (0.64, 0.0))),
+        fill(slab((-1.04, -0.12), (1.04, 0.4), 0.16)),
+        fill(polygon((-0.48, -0.1), (-0.36, roof + 0.1), (-0.12, roof + 0.1), (-0.12, -0.1)), tone=Tone.GLASS),
+        fill(polygon((-0.02, -0.1), (-0.02, roof + 0.1), (0.24, roof + 0.1), (0.42, -0.1)), tone=Tone.GLASS),
+        *(fill(disc((x, 0.4), 0.22), tone=Tone.DARK) for x in (-0.58, 0.58)),
+        *(fill(disc((x, 0.4), 0.08), tone=Tone.LIGHT) for x in (-0.58, 0.58)),
+        fill(ellipse((0.97, 0.04), (0.06, 0.08)), tone=Tone.LIGHT),
+        fill(slab((-0.08, 0.04), (0.06, 0.08)), tone=Tone.SHADE),
     ]
 
 
 def boat(rng: np.random.Generator) -> list[Part]:
-    """With a mast and two sails, all of the named colour but the mast."""
-    tall = float(rng.uniform(-1.02, -0.9))
+    """With a mast, a tall sail and a low one, all of the named colour but the mast."""
+    tall = float(rng.uniform(-1.06, -0.96))
     return [
-        fill(slab((-0.08, tall), (0.0, 0.5)), tone=Tone.WOOD),
-        fill(polygon((0.06, tall + 0.05), (0.78, 0.3), (0.06, 0.3))),
-        fill(polygon((-0.14, tall + 0.25), (-0.14, 0.3), (-0.66, 0.3))),
-        fill(polygon((-1.0, 0.42), (1.05, 0.42), (0.68, 0.92), (-0.72, 0.92))),
-        fill(polygon((-0.98, 0.44), (1.02, 0.44), (0.95, 0.54), (-0.92, 0.54)), tone=Tone.SHADE),
-        *(fill(disc((x, 0.71), 0.07), tone=Tone.LIGHT) for x in (-0.4, 0.0, 0.4)),
+        fill(slab((-0.32, tall), (-0.24, 0.5)), tone=Tone.WOOD),
+        fill(polygon((-0.18, tall + 0.05), (0.72, 0.22), (-0.18, 0.22))),
+        fill(polygon((-0.38, -0.3), (-0.38, 0.22), (-0.8, 0.22))),
+        fill(polygon((-1.05, 0.4), (1.1, 0.4), (0.7, 0.95), (-0.72, 0.95))),
+        fill(polygon((-1.02, 0.42), (1.06, 0.42), (0.98, 0.52), (-0.95, 0.52)), tone=Tone.SHADE),
+        *(fill(disc((x, 0.72), 0.07), tone=Tone.LIGHT) for x in (-0.4, 0.0, 0.4)),
     ]
 
 
@@ -85,14 +85,14 @@ def rocket(rng: np.random.Generator) -> list[Part]:
 
 def cup(rng: np.random.Generator) -> list[Part]:
     """A mug with its handle to the right."""
-    base = float(rng.uniform(0.44, 0.56))
+    base = float(rng.uniform(0.48, 0.58))
     return [
-        fill(band((0.52, 0.05), (0.26, 0.44), (-1.7, 1.7))),
-        fill(polygon((-0.62, -0.7), (0.62, -0.7), (base, 0.85), (-base, 0.85))),
-        fill(ellipse((0, 0.85), (base, 0.12))),
-        fill(ellipse((0, -0.7), (0.62, 0.17)), tone=Tone.SHADE),
-        fill(ellipse((0, -0.68), (0.5, 0.11)), tone=Tone.DARK),
-        fill(limb((-0.42, -0.3), (-0.38, 0.5), 0.05), tone=Tone.TINT),
+        fill(band((0.38, 0.05), (0.32, 0.52), (-1.5, 1.5))),
+        fill(polygon((-0.78, -0.75), (0.46, -0.75), (base - 0.16, 0.85), (-base - 0.16, 0.85))),
+        fill(ellipse((-0.16, 0.85), (base, 0.1))),
+        fill(ellipse((-0.16, -0.75), (0.62, 0.16)), tone=Tone.SHADE),
+        fill(ellipse((-0.16, -0.73), (0.5, 0.1)), tone=Tone.DARK),
+        fill(limb((-0.58, -0.3), (-0.54, 0.5), 0.05), tone=Tone.TINT),
     ]
 
 

@@ -1,0 +1,34 @@
+"""Every living thing fits its square, and no two of a kind stand alike."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from engines.training.world import creatures
+from engines.training.world.parts import Tone
+from engines.training.world.sprites import REACH
+
+DRAWINGS = [made for _, made in inspect.getmembers(creatures, inspect.isfunction) if made.__module__ == creatures.__name__]
+
+
+@pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)
+def test_a_drawing_fits_and_fills_its_square(draw) -> None:  # type: ignore[no-untyped-def]
+    for seed in range(5):
+        parts = draw(np.random.default_rng(seed))
+        corners = np.concatenate([outline for part in parts for outline in part.outlines])
+        assert np.abs(corners).max() < REACH - 0.02
+        assert np.ptp(corners, axis=0).max() > 1.7
+        assert np.abs((corners.min(axis=0) + corners.max(axis=0)) / 2).max() < 0.3, "about the middle"
+        assert any(part.tone is Tone.BODY for part in parts)
+
+
+@pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)
+def test_no_two_are_alike(draw) -> None:  # type: ignore[no-untyped-def]
+    one, other = (
+        np.concatenate([part.outlines[0] for part in draw(np.random.default_rng(seed))]) for seed in (1, 2)
+    )
+    assert one.shape == other.shape
+    assert np.abs(one - other).max() > 0.01
