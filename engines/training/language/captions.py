@@ -78,7 +78,9 @@ def _related(
     way, *pair = certain[int(rng.integers(len(certain)))]
     first, second = (Phrase(f"the {noun.one(view.level, rng)}", among) for noun, among in pair)
     text = say(f"caption {way}", view.level, rng, first=_marked(first), second=_marked(second))
-    in_order = (first, second) if text.index(_marked(first)) < text.index(_marked(second)) else (second, first)
+    in_order = (
+        (first, second) if text.index(_marked(first)) < text.index(_marked(second)) else (second, first)
+    )
     return text, in_order
 
 

@@ -76,7 +76,17 @@ def _not_of_a_colour(view: View, noun: Noun, rng: np.random.Generator) -> Iterat
     left = filtered(among, lambda index: view.things[index].colour != name)
     not_so = colour_of(noun.kind, name)
     if left is not None and len(left) > 1:
-        yield say("all not", view.level, rng, many=noun.many(view.level, rng), one=noun.one(view.level, rng), colour=not_so), left
+        yield (
+            say(
+                "all not",
+                view.level,
+                rng,
+                many=noun.many(view.level, rng),
+                one=noun.one(view.level, rng),
+                colour=not_so,
+            ),
+            left,
+        )
     else:
         yield say("not", view.level, rng, one=noun.one(view.level, rng), colour=not_so), left
 

@@ -21,7 +21,10 @@ def size(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     def smaller(one: int, other: int) -> bool | None:
         return view.larger(other, one)
 
-    orders: tuple[tuple[str, Callable[[int, int], bool | None]], ...] = (("largest", view.larger), ("smallest", smaller))
+    orders: tuple[tuple[str, Callable[[int, int], bool | None]], ...] = (
+        ("largest", view.larger),
+        ("smallest", smaller),
+    )
     for noun in nouns_there(view, rng):
         for way, beats in orders:
             yield _said(view, noun, way, extreme(meant(view, noun), beats), rng)

@@ -44,7 +44,11 @@ def _spread(pairs: dict[str, str], rng: np.random.Generator) -> list[tuple[str, 
         text, answer = list(pairs.items())[index]
         by_answer.setdefault(answer, []).append(text)
     luck = {answer: rng.random() for answer in by_answer}
-    turns = [(turn, luck[answer], text, answer) for answer, texts in by_answer.items() for turn, text in enumerate(texts)]
+    turns = [
+        (turn, luck[answer], text, answer)
+        for answer, texts in by_answer.items()
+        for turn, text in enumerate(texts)
+    ]
     return [(text, answer) for _, _, text, answer in sorted(turns)[:PER_KIND]]
 
 

@@ -30,22 +30,24 @@ def relation(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     for noun in nouns:
         if noun.kind:
             yield from _to_its_like(view, noun, rng)
-    pairs = [(noun, landmark, other) for noun in nouns for landmark, other in landmarks]
-    order = rng.permutation(len(pairs))
+    links = [(noun, landmark, other) for noun in nouns for landmark, other in landmarks]
+    order = [links[k] for k in rng.permutation(len(links))]
     # What hides what is rarely certain and soon drowned by sides: it is said first.
     for way in ("behind", "in front"):
-        certain = [(one, other) for one in view.seen for other in view.seen if RELATIONS[way](view, one, other)]
+        certain = [
+            (one, other) for one in view.seen for other in view.seen if RELATIONS[way](view, one, other)
+        ]
         for one, other in certain:
-            named = [pairs[k] for k in order if pairs[k][2] == other and pairs[k][0].fits(view.things[one])]
-            yield from (_to_landmark(view, *pair, way, rng) for pair in named[:1])
-    for k in order:
-        if not pairs[k][0].fits(view.things[pairs[k][2]]):
-            yield _to_landmark(view, *pairs[k], _WAYS[int(rng.integers(len(_WAYS)))], rng)
+            named = [link for link in order if link[2] == other and link[0].fits(view.things[one])]
+            yield from (_to_landmark(view, link, way, rng) for link in named[:1])
+    for link in order:
+        if not link[0].fits(view.things[link[2]]):
+            yield _to_landmark(view, link, _WAYS[int(rng.integers(len(_WAYS)))], rng)
 
 
-def _to_landmark(
-    view: View, noun: Noun, landmark: Noun, other: int, way: str, rng: np.random.Generator
-) -> Saying:
+def _to_landmark(view: View, link: tuple[Noun, Noun, int], way: str, rng: np.random.Generator) -> Saying:
+    """Of a noun and a landmark with its thing."""
+    noun, landmark, other = link
     one, thing = noun.one(view.level, rng), f"the {landmark.one(view.level, rng)}"
     among = filtered(meant(view, noun), lambda index: index != other)
     meaning = single(filtered(among, lambda index: RELATIONS[way](view, index, other)))

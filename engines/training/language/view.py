@@ -5,6 +5,7 @@ Facts come in three values where there is a margin: yes, no, and None for what n
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,7 +144,7 @@ class View:
         """(N, 4, 2): of every thing in both halves of the last moments, in the world and in the picture."""
         stops = (self.frame - self._back, self.frame - self._back // 2, self.frame)
         tracks = (self.clip.paths, self.clip.centres)
-        halves = zip(stops[:-1], stops[1:], strict=True)
+        halves = itertools.pairwise(stops)
         return np.stack([self._velocity(track, *half) for half in halves for track in tracks], axis=1)
 
     @cached_property
@@ -154,7 +155,8 @@ class View:
     def _velocity(self, track: NDArray[np.float32], start: int, end: int) -> NDArray[np.float64]:
         """(N, 2)"""
         size = np.array([self.clip.masks.shape[3], self.clip.masks.shape[2]])
-        return (track[end] - track[start]) / size / ((end - start) * self.clip.step_s)
+        steps = np.subtract(track[end], track[start], dtype=np.float64)
+        return np.asarray(steps / size / ((end - start) * self.clip.step_s))
 
     def goes(self, index: int, axis: int, sign: int) -> bool | None:
         """Whether it moves that way, along x (axis 0) or y (axis 1), and not much to its side."""

@@ -23,28 +23,75 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
     "both": ("both {many}", "the two {many}", "the pair of {many}"),
     "numbered": ("the {number} {many}", "all of the {number} {many}"),
     "not": ("the {one} that is not {colour}", "the {one} which is not {colour}", "the {one} not {colour}"),
-    "all not": ("all {many} that are not {colour}", "the {many} that are not {colour}", "every {one} not {colour}"),
-    "all but": ("everything but {other}", "everything except {other}", "all but {other}", "all things except {other}"),
+    "all not": (
+        "all {many} that are not {colour}",
+        "the {many} that are not {colour}",
+        "every {one} not {colour}",
+    ),
+    "all but": (
+        "everything but {other}",
+        "everything except {other}",
+        "all but {other}",
+        "all things except {other}",
+    ),
     "largest": ("the largest {one}", "the big {one}", "the biggest {one}", "the large {one}"),
     "smallest": ("the smallest {one}", "the small {one}", "the little {one}", "the tiniest {one}"),
-    "left": ("the {one} on the left", "the leftmost {one}", "the {one} furthest to the left", "the left {one}"),
-    "right": ("the {one} on the right", "the rightmost {one}", "the {one} furthest to the right", "the right {one}"),
+    "left": (
+        "the {one} on the left",
+        "the leftmost {one}",
+        "the {one} furthest to the left",
+        "the left {one}",
+    ),
+    "right": (
+        "the {one} on the right",
+        "the rightmost {one}",
+        "the {one} furthest to the right",
+        "the right {one}",
+    ),
     "top": ("the {one} on the top", "the {one} at the top", "the topmost {one}", "the highest {one}"),
     "bottom": ("the {one} on the bottom", "the {one} at the bottom", "the lowest {one}", "the bottom {one}"),
     "nth left": ("the {nth} {one} from the left", "the {nth} {one} counted from the left"),
     "nth right": ("the {nth} {one} from the right", "the {nth} {one} counted from the right"),
     "nth top": ("the {nth} {one} from the top", "the {nth} {one} counted from the top"),
     "nth bottom": ("the {nth} {one} from the bottom", "the {nth} {one} counted from the bottom"),
-    "left of": ("the {one} left of {other}", "the {one} to the left of {other}", "the {one} on the left side of {other}"),
-    "right of": ("the {one} right of {other}", "the {one} to the right of {other}", "the {one} on the right side of {other}"),
+    "left of": (
+        "the {one} left of {other}",
+        "the {one} to the left of {other}",
+        "the {one} on the left side of {other}",
+    ),
+    "right of": (
+        "the {one} right of {other}",
+        "the {one} to the right of {other}",
+        "the {one} on the right side of {other}",
+    ),
     "above": ("the {one} above {other}", "the {one} over {other}", "the {one} higher than {other}"),
     "below": ("the {one} below {other}", "the {one} under {other}", "the {one} lower than {other}"),
-    "behind": ("the {one} behind {other}", "the {one} partly hidden by {other}", "the {one} that {other} covers"),
-    "in front": ("the {one} in front of {other}", "the {one} hiding {other}", "the {one} that covers {other}"),
-    "larger left": ("the {one} with a larger {one} to its left", "the small {one} with a large {one} to its left"),
-    "larger right": ("the {one} with a larger {one} to its right", "the small {one} with a large {one} to its right"),
-    "smaller left": ("the {one} with a smaller {one} to its left", "the large {one} with a small {one} to its left"),
-    "smaller right": ("the {one} with a smaller {one} to its right", "the large {one} with a small {one} to its right"),
+    "behind": (
+        "the {one} behind {other}",
+        "the {one} partly hidden by {other}",
+        "the {one} that {other} covers",
+    ),
+    "in front": (
+        "the {one} in front of {other}",
+        "the {one} hiding {other}",
+        "the {one} that covers {other}",
+    ),
+    "larger left": (
+        "the {one} with a larger {one} to its left",
+        "the small {one} with a large {one} to its left",
+    ),
+    "larger right": (
+        "the {one} with a larger {one} to its right",
+        "the small {one} with a large {one} to its right",
+    ),
+    "smaller left": (
+        "the {one} with a smaller {one} to its left",
+        "the large {one} with a small {one} to its left",
+    ),
+    "smaller right": (
+        "the {one} with a smaller {one} to its right",
+        "the large {one} with a small {one} to its right",
+    ),
     "going left": ("the {one} moving left", "the {one} going left", "the {one} that moves to the left"),
     "going right": ("the {one} moving right", "the {one} going right", "the {one} that moves to the right"),
     "going up": ("the {one} moving up", "the {one} going up", "the {one} that rises"),
@@ -63,8 +110,14 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
     "is there": ("is there {a}?", "do you see {a}?", "can you see {a}?"),
     "which larger": ("which is larger, {other} or {another}?", "what is bigger, {other} or {another}?"),
     "which smaller": ("which is smaller, {other} or {another}?",),
-    "which left": ("which is further left, {other} or {another}?", "which is more to the left, {other} or {another}?"),
-    "which right": ("which is further right, {other} or {another}?", "which is more to the right, {other} or {another}?"),
+    "which left": (
+        "which is further left, {other} or {another}?",
+        "which is more to the left, {other} or {another}?",
+    ),
+    "which right": (
+        "which is further right, {other} or {another}?",
+        "which is more to the right, {other} or {another}?",
+    ),
     "which top": ("which is higher, {other} or {another}?",),
     "which bottom": ("which is lower, {other} or {another}?",),
     "caption list": ("there is {list}.", "i see {list}.", "a picture of {list}.", "here is {list}."),
@@ -74,7 +127,7 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
     "caption below": ("{first} is below {second}.",),
     "caption behind": ("{first} is behind {second}.", "{second} covers {first}."),
     "caption in front": ("{first} is in front of {second}.", "{first} hides {second}."),
-}  # fmt: skip
+}
 "By meaning; the first way of each is the plainest, and a level may know no other."
 _AROUND: Final = "yes no a an and in on the people . , ?"
 "Words of phrases that stand in no way."

@@ -71,7 +71,11 @@ def bird(rng: np.random.Generator) -> list[Part]:
         *(fill(limb((x, 0.4), (x + 0.05, 0.9), 0.035), tone=Tone.DARK) for x in (-0.08, 0.12)),
         *(fill(limb((x, 0.9), (x + 0.2, 0.92), 0.035), tone=Tone.DARK) for x in (-0.08, 0.12)),
         fill(polygon((-0.35, 0.0), (-1.05, 0.2 - lift), (-1.0, 0.42 - lift), (-0.3, 0.35))),
-        fill(smooth((-0.6, 0.15), (-0.1, -0.3), (0.4, -0.6), (0.75, -0.2), (0.5, 0.4), (0.05, 0.62), (-0.4, 0.5))),
+        fill(
+            smooth(
+                (-0.6, 0.15), (-0.1, -0.3), (0.4, -0.6), (0.75, -0.2), (0.5, 0.4), (0.05, 0.62), (-0.4, 0.5)
+            )
+        ),
         fill(disc((0.42, -0.45), 0.34)),
         fill(polygon((0.72, -0.58), (1.08, -0.42), (0.72, -0.3)), tone=Tone.WOOD),
         fill(smooth((-0.7, 0.3), (-0.2, -0.12), (0.3, 0.0), (0.15, 0.36), (-0.3, 0.42)), tone=Tone.SHADE),
@@ -123,10 +127,7 @@ def flower(rng: np.random.Generator) -> list[Part]:
         fill(limb((0, -0.2), (bend, 1.0), 0.05), tone=Tone.LEAF),
         fill(ellipse((0.22, 0.62), (0.24, 0.1), -0.6), tone=Tone.LEAF),
         fill(ellipse((-0.22, 0.74), (0.24, 0.1), 0.6), tone=Tone.LEAF),
-        *(
-            fill(ellipse((0.4 * np.cos(a), -0.36 + 0.4 * np.sin(a)), (0.29, 0.22), a))
-            for a in angles
-        ),
+        *(fill(ellipse((0.4 * np.cos(a), -0.36 + 0.4 * np.sin(a)), (0.29, 0.22), a)) for a in angles),
         fill(disc((0, -0.36), 0.21), tone=Tone.LIGHT),
         fill(disc((0, -0.36), 0.12), tone=Tone.WOOD),
     ]
@@ -152,7 +153,17 @@ def carrot(rng: np.random.Generator) -> list[Part]:
         fill(limb((0, -0.4), (-fan, -0.98), 0.05, 0.08), tone=Tone.LEAF),
         fill(limb((0, -0.4), (fan, -0.98), 0.05, 0.08), tone=Tone.LEAF),
         fill(limb((0, -0.4), (0, -1.1), 0.05, 0.08), tone=Tone.LEAF),
-        fill(smooth((-0.36, -0.55), (0.36, -0.55), (0.36, -0.15), (0.1, 0.8), (0, 1.15), (-0.1, 0.8), (-0.36, -0.15))),
+        fill(
+            smooth(
+                (-0.36, -0.55),
+                (0.36, -0.55),
+                (0.36, -0.15),
+                (0.1, 0.8),
+                (0, 1.15),
+                (-0.1, 0.8),
+                (-0.36, -0.15),
+            )
+        ),
         fill(limb((-0.26, -0.2), (-0.06, -0.17), 0.03), tone=Tone.SHADE),
         fill(limb((0.22, 0.08), (0.04, 0.11), 0.03), tone=Tone.SHADE),
         fill(limb((-0.16, 0.4), (-0.02, 0.43), 0.03), tone=Tone.SHADE),

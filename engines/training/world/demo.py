@@ -28,7 +28,10 @@ _CAST = (
 
 
 def draw_demo(seconds: float, fps: float, size: tuple[int, int] = (360, 640)) -> Iterator[Still]:
-    """One picture after another, clean: a video codec will spoil them. `size` is (height, width) in pixels."""
+    """One picture after another, clean: a video codec will spoil them.
+
+    `size` is (height, width) in pixels.
+    """
     stage = _stage(size)
     for index in range(round(seconds * fps)):
         yield shoot(stage, index / fps)

@@ -41,8 +41,10 @@ class Ground:
     paint: Callable[[Tones, Size, np.random.Generator], Canvas]
 
 
-def draw_ground(kinds: Sequence[str], things: Sequence[Rgb], size: Size, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(H, W, 3): one of the kinds in tones that are clear of all things' colours, or as clear as can be had."""
+def draw_ground(
+    kinds: Sequence[str], things: Sequence[Rgb], size: Size, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """(H, W, 3): one of the kinds, in tones clear of all things' colours or as clear as can be had."""
     best, best_gap, best_kind = None, -1.0, kinds[0]
     for kind in rng.choice(np.asarray(kinds), size=12):
         tones = _tones(GROUNDS[kind], rng)
@@ -68,7 +70,11 @@ def _tones(ground: Ground, rng: np.random.Generator) -> Tones:
     value = rng.uniform(*ground.value)
     apart = ground.apart * float(rng.choice((-1, 1)))
     first = rgb_of(hue, saturation, value)
-    second = rgb_of(hue + rng.uniform(-12, 12), saturation * rng.uniform(0.7, 1.1), float(np.clip(value + apart, 0.08, 0.95)))
+    second = rgb_of(
+        hue + rng.uniform(-12, 12),
+        saturation * rng.uniform(0.7, 1.1),
+        float(np.clip(value + apart, 0.08, 0.95)),
+    )
     return np.array([first, second], dtype=np.float32)
 
 
@@ -84,7 +90,7 @@ def _dull(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     small = grain(rng, (max(height // 2, 1), max(width // 2, 1)))[..., 0].astype(np.float32)
     fine = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
     texture = rng.uniform(0, 22) * wide + rng.uniform(0, 0.5) * fine
-    return tones[0] + texture[..., None]
+    return np.asarray(tones[0] + texture[..., None], dtype=np.float32)
 
 
 def _flat(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
@@ -94,7 +100,8 @@ def _flat(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
 def _gradient(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     turn = rng.uniform(0, 2 * math.pi)
     y, x = _axes(size)
-    return _between(tones, 0.5 + 0.5 * (x * math.cos(turn) + y * math.sin(turn)))
+    along = 0.5 + 0.5 * (x * math.cos(turn) + y * math.sin(turn))
+    return _between(tones, along.astype(np.float32))
 
 
 def _fractal(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
@@ -148,7 +155,9 @@ def _landscape(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     ridge = rng.uniform(-0.3, 0.4) + 0.06 * field(rng, size, 0.12)[:1]
     sky = _between(tones, 0.5 + 0.35 * y + 0.2 * field(rng, size, 0.4, stretch=0.5))
     far = np.maximum(y - ridge, 0.0)
-    soil = (1 + 0.13 * field(rng, size, 0.7, stretch=0.5) - 0.12 * far)[..., None] * np.asarray(land, np.float32)
+    soil = (1 + 0.13 * field(rng, size, 0.7, stretch=0.5) - 0.12 * far)[..., None] * np.asarray(
+        land, np.float32
+    )
     # The sky's tones alone were checked against the things: the land is drawn nearer to them.
     soil = 0.6 * soil + 0.4 * tones.mean(axis=0)
     return np.where((y > ridge)[..., None], soil, sky)
@@ -183,7 +192,8 @@ def _clutter(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
 def _between(tones: Tones, share: NDArray[np.float32]) -> Canvas:
     """Each pixel a mixture of both tones; a share outside 0..1 stays at the tone."""
     share = np.clip(share, 0, 1, dtype=np.float32)
-    return cv2.merge([tones[0, c] + share * (tones[1, c] - tones[0, c]) for c in range(3)])
+    channels = [float(low) + share * float(high - low) for low, high in tones.T]
+    return np.asarray(cv2.merge(channels), dtype=np.float32)
 
 
 def _axes(size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

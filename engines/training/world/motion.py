@@ -74,7 +74,13 @@ class Motion:
 
 
 def draw_motion(
-    manner: str, rng: np.random.Generator, *, start: tuple[float, float], size: float, aspect: float, tilt: float
+    manner: str,
+    rng: np.random.Generator,
+    *,
+    start: tuple[float, float],
+    size: float,
+    aspect: float,
+    tilt: float,
 ) -> Motion:
     """A motion of one of `MOTIONS` for a thing of that size that tilts up to `tilt` either way."""
     margin = -0.75 * size if manner == "leave" else 0.4 * size

@@ -13,7 +13,9 @@ _SIDE: Final = 512
 _GRAIN_SIDE: Final = 1088
 
 
-def field(rng: np.random.Generator, size: tuple[int, int], detail: float, stretch: float = 1.0) -> NDArray[np.float32]:
+def field(
+    rng: np.random.Generator, size: tuple[int, int], detail: float, stretch: float = 1.0
+) -> NDArray[np.float32]:
     """(H, W) noise of mean about 0 and deviation about 1, smooth at every scale.
 
     `detail` is the share of the whole noise that the picture's width shows, 0..1: more of it is finer.
@@ -25,10 +27,14 @@ def field(rng: np.random.Generator, size: tuple[int, int], detail: float, stretc
     x, y = rng.uniform(0, _SIDE - across), rng.uniform(0, _SIDE - down)
     layer = _fractal()[int(rng.integers(3))]
     window = np.array([[across / width, 0, x], [0, down / height, y]])
-    seen: NDArray[np.float32] = cv2.warpAffine(
-        layer, window, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT
+    seen = cv2.warpAffine(
+        layer,
+        window,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT,
     )
-    return seen
+    return np.asarray(seen, dtype=np.float32)
 
 
 def grain(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.int16]:

@@ -15,7 +15,9 @@ def car(rng: np.random.Generator) -> list[Part]:
     return [
         fill(polygon((-0.66, 0.0), (-0.44, roof), (0.3, roof), (0.64, 0.0))),
         fill(slab((-1.04, -0.12), (1.04, 0.4), 0.16)),
-        fill(polygon((-0.48, -0.1), (-0.36, roof + 0.1), (-0.12, roof + 0.1), (-0.12, -0.1)), tone=Tone.GLASS),
+        fill(
+            polygon((-0.48, -0.1), (-0.36, roof + 0.1), (-0.12, roof + 0.1), (-0.12, -0.1)), tone=Tone.GLASS
+        ),
         fill(polygon((-0.02, -0.1), (-0.02, roof + 0.1), (0.24, roof + 0.1), (0.42, -0.1)), tone=Tone.GLASS),
         *(fill(disc((x, 0.4), 0.22), tone=Tone.DARK) for x in (-0.58, 0.58)),
         *(fill(disc((x, 0.4), 0.08), tone=Tone.LIGHT) for x in (-0.58, 0.58)),
@@ -43,7 +45,9 @@ def plane(rng: np.random.Generator) -> list[Part]:
     return [
         fill(polygon((0.28, -0.1), (0.28 - sweep, -1.0), (-0.05 - sweep, -1.0), (-0.2, -0.1))),
         fill(polygon((0.28, 0.1), (0.28 - sweep, 1.0), (-0.05 - sweep, 1.0), (-0.2, 0.1))),
-        fill(polygon((-0.65, 0.0), (-0.95, -0.42), (-1.08, -0.42), (-1.0, 0.0), (-1.08, 0.42), (-0.95, 0.42))),
+        fill(
+            polygon((-0.65, 0.0), (-0.95, -0.42), (-1.08, -0.42), (-1.0, 0.0), (-1.08, 0.42), (-0.95, 0.42))
+        ),
         fill(ellipse((0.0, 0.0), (1.05, 0.19))),
         fill(ellipse((0.8, 0.0), (0.12, 0.1)), tone=Tone.GLASS),
         *(fill(ellipse((0.12 - sweep / 2, y), (0.17, 0.07)), tone=Tone.SHADE) for y in (-0.5, 0.5)),
@@ -76,7 +80,11 @@ def rocket(rng: np.random.Generator) -> list[Part]:
         fill(smooth((-0.2, 0.5), (0.2, 0.5), (0.12, 0.8), (0, flame + 0.12), (-0.12, 0.8)), tone=Tone.LIGHT),
         fill(polygon((-0.3, 0.1), (-0.68, 0.52), (-0.68, 0.78), (-0.26, 0.56))),
         fill(polygon((0.3, 0.1), (0.68, 0.52), (0.68, 0.78), (0.26, 0.56))),
-        fill(smooth((0, -1.2), (0.28, -0.7), (0.42, 0.0), (0.3, 0.62), (-0.3, 0.62), (-0.42, 0.0), (-0.28, -0.7))),
+        fill(
+            smooth(
+                (0, -1.2), (0.28, -0.7), (0.42, 0.0), (0.3, 0.62), (-0.3, 0.62), (-0.42, 0.0), (-0.28, -0.7)
+            )
+        ),
         fill(slab((-0.3, 0.4), (0.3, 0.5)), tone=Tone.SHADE),
         fill(disc((0, -0.25), 0.18), tone=Tone.LIGHT),
         fill(disc((0, -0.25), 0.12), tone=Tone.GLASS),
@@ -131,7 +139,10 @@ def house(rng: np.random.Generator) -> list[Part]:
         fill(slab((0.36, -0.92), (0.6, -0.3)), tone=Tone.SHADE),
         fill(slab((-0.72, eave), (0.72, 0.92))),
         fill(polygon((0, -1.0), (1.05, eave + 0.04), (-1.05, eave + 0.04))),
-        fill(polygon((-1.05, eave + 0.04), (1.05, eave + 0.04), (0.95, eave - 0.06), (-0.95, eave - 0.06)), tone=Tone.SHADE),
+        fill(
+            polygon((-1.05, eave + 0.04), (1.05, eave + 0.04), (0.95, eave - 0.06), (-0.95, eave - 0.06)),
+            tone=Tone.SHADE,
+        ),
         fill(slab((-0.18, 0.3), (0.18, 0.92)), tone=Tone.DARK),
         *(fill(slab((x - 0.15, 0.1), (x + 0.15, 0.42)), tone=Tone.GLASS) for x in (-0.45, 0.45)),
         *(fill(slab((x - 0.015, 0.1), (x + 0.015, 0.42)), tone=Tone.DARK) for x in (-0.45, 0.45)),

@@ -56,7 +56,7 @@ def ellipse(centre: Point, radii: Point, turn: float = 0.0) -> Outline:
     """An ellipse, turned clockwise by `turn` radians."""
     cos, sin = math.cos(turn), math.sin(turn)
     axes = np.array([[cos * radii[0], sin * radii[0]], [-sin * radii[1], cos * radii[1]]])
-    return _ROUND @ axes + centre
+    return np.asarray(_ROUND @ axes + centre)
 
 
 def disc(centre: Point, radius: float) -> Outline:
@@ -98,7 +98,7 @@ def band(centre: Point, radii: Point, angles: Point) -> Outline:
     from the right)."""
     sweep = np.linspace(*angles, 28)
     spoke = np.stack([np.cos(sweep), np.sin(sweep)], axis=1)
-    return np.concatenate([radii[1] * spoke, radii[0] * spoke[::-1]]) + np.array(centre)
+    return np.asarray(np.concatenate([radii[1] * spoke, radii[0] * spoke[::-1]]) + centre)
 
 
 def smooth(*corners: Point) -> Outline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -52,9 +52,8 @@ def draw_sprite(parts: list[Part], rgb: Rgb, paint: Paint, rng: np.random.Genera
 
 def lit_from_side(sprite: Sprite, edges: tuple[float, float]) -> Sprite:
     """Brightness `edges` at the left and the right end."""
-    shade = np.linspace(*edges, sprite.paint.shape[1], dtype=np.float32)
-    lit = cv2.multiply(sprite.paint, cv2.merge([np.tile(shade, (len(shade), 1))] * 3), dtype=cv2.CV_8U)
-    return Sprite(lit, sprite.cover, sprite.hull, sprite.area)
+    side = sprite.cover.shape[0]
+    return _lit(sprite, np.tile(np.linspace(*edges, side, dtype=np.float32), (side, 1)))
 
 
 def embossed(sprite: Sprite, light: tuple[float, float], depth: float) -> Sprite:
@@ -65,9 +64,13 @@ def embossed(sprite: Sprite, light: tuple[float, float], depth: float) -> Sprite
     # The silhouette against itself a step further from the light: its slope, without a derivative's noise.
     shift = np.array([[1, 0, -step * light[0]], [0, 1, -step * light[1]]])
     slope = cv2.subtract(cv2.warpAffine(soft, shift, (side, side)), soft, dtype=cv2.CV_32F)
-    shade = cv2.add(cv2.multiply(slope, -depth / 160), 1.0)
-    lit = cv2.multiply(sprite.paint, cv2.merge([shade] * 3), dtype=cv2.CV_8U)
-    return Sprite(lit, sprite.cover, sprite.hull, sprite.area)
+    return _lit(sprite, np.asarray(1 - depth / 160 * slope, dtype=np.float32))
+
+
+def _lit(sprite: Sprite, shade: NDArray[np.float32]) -> Sprite:
+    """Every pixel brighter by the factor (S, S) that it has."""
+    paint = cv2.multiply(sprite.paint, cv2.merge([shade] * 3), dtype=cv2.CV_8U)
+    return replace(sprite, paint=np.asarray(paint, dtype=np.uint8))
 
 
 def _to_pixels(outline: NDArray[np.float64], side: int) -> NDArray[np.int32]:

@@ -71,36 +71,54 @@ class Still:
 
 def shoot(stage: Stage, moment: float) -> Still:
     """The stage `moment` seconds from its beginning."""
-    height, width = stage.ground.shape[:2]
-    scale = np.array([width / stage.aspect, height])
     picture = _ground(stage, moment)
-    count = sum(actor.thing is not None for actor in stage.actors)
-    masks = np.zeros((count, height, width), dtype=np.bool_)
-    still = Still(
-        picture,
-        masks,
-        *(np.zeros(shape, dtype=np.float32) for shape in ((count,), (count, count), (count, 2), (count, 4), (count, 2))),
-    )
+    still = _blank(picture, sum(actor.thing is not None for actor in stage.actors))
     index = 0
     for actor in stage.actors:
-        pose = actor.motion.at(moment)
-        place = _placement(actor, pose, stage, moment)
-        hull = actor.sprite.hull @ place[:, :2].T + place[:, 2]
-        painted = _paint(stage, actor, moment, place, hull, picture)
-        if painted is not None:
-            (x0, y0, x1, y1), solid = painted
-            before = masks[:index, y0:y1, x0:x1]
-            if actor.thing is not None:
-                still.covered_px[:index, index] = (before & solid).sum(axis=(1, 2))
-                masks[index, y0:y1, x0:x1] = solid
-            before &= ~solid
+        placed = _placed(actor, stage, moment)
+        box, solid = _paint(placed, picture, stage.shadows)
+        x0, y0, x1, y1 = box
+        before = still.masks[:index, y0:y1, x0:x1]
         if actor.thing is not None:
-            still.whole_px[index] = actor.sprite.area * abs(float(np.linalg.det(place[:, :2])))
-            still.boxes[index] = (*hull.min(axis=0), *hull.max(axis=0))
-            still.centres[index] = (hull.min(axis=0) + hull.max(axis=0)) / 2
-            still.paths[index] = np.array([pose.x, pose.y]) * scale
+            still.covered_px[:index, index] = (before & solid).sum(axis=(1, 2))
+            still.masks[index, y0:y1, x0:x1] = solid
+            _measure(still, index, placed)
             index += 1
+        before &= ~solid
     return still
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Placed:
+    """An actor where the picture has it."""
+
+    actor: Actor
+    place: Affine
+    "From unit space to pixels."
+    hull: NDArray[np.float64]
+    "(P, 2) around its silhouette, pixels."
+    path: tuple[float, float]
+    "Its centre, had the camera not moved, pixels."
+    smear: tuple[float, float]
+    "How far it goes while the shutter is open, pixels."
+
+
+def _blank(picture: Picture, count: int) -> Still:
+    def zeros(*shape: int) -> NDArray[np.float32]:
+        return np.zeros(shape, dtype=np.float32)
+
+    masks = np.zeros((count, *picture.shape[:2]), dtype=np.bool_)
+    return Still(
+        picture, masks, zeros(count), zeros(count, count), zeros(count, 2), zeros(count, 4), zeros(count, 2)
+    )
+
+
+def _measure(still: Still, index: int, placed: _Placed) -> None:
+    low, high = placed.hull.min(axis=0), placed.hull.max(axis=0)
+    still.whole_px[index] = placed.actor.sprite.area * abs(float(np.linalg.det(placed.place[:, :2])))
+    still.boxes[index] = (*low, *high)
+    still.centres[index] = (low + high) / 2
+    still.paths[index] = placed.path
 
 
 def _ground(stage: Stage, moment: float) -> Picture:
@@ -114,15 +132,23 @@ def _ground(stage: Stage, moment: float) -> Picture:
             [0, near, (1 - near) * height / 2 - y * height],
         ]
     )
-    return np.asarray(
-        cv2.warpAffine(stage.ground, move, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT),
-        dtype=np.uint8,
-    )
+    moved = cv2.warpAffine(stage.ground, move, (width, height), borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(moved, dtype=np.uint8)
 
 
-def _placement(actor: Actor, pose: Pose, stage: Stage, moment: float) -> Affine:
-    """From unit space to pixels."""
+def _placed(actor: Actor, stage: Stage, moment: float) -> _Placed:
     height, width = stage.ground.shape[:2]
+    scale = np.array([width / stage.aspect, height])
+    pose, then = actor.motion.at(moment), actor.motion.at(moment + EXPOSURE_S)
+    place = _affine(actor, pose, stage, moment) * scale[:, None]
+    hull = actor.sprite.hull @ place[:, :2].T + place[:, 2]
+    going = stage.camera.shutter * np.array([then.x - pose.x, then.y - pose.y]) * scale
+    path = np.array([pose.x, pose.y]) * scale
+    return _Placed(actor, place, hull, (path[0], path[1]), (going[0], going[1]))
+
+
+def _affine(actor: Actor, pose: Pose, stage: Stage, moment: float) -> Affine:
+    """From unit space to picture heights."""
     near, shift_x, shift_y = stage.camera.view(moment)
     radius = 0.5 * actor.size * pose.scale * near
     wide = radius * actor.stretch[0] * (-1 if actor.turns and pose.goes_left else 1)
@@ -130,40 +156,38 @@ def _placement(actor: Actor, pose: Pose, stage: Stage, moment: float) -> Affine:
     cos, sin = math.cos(pose.angle), math.sin(pose.angle)
     x = near * (pose.x - stage.aspect / 2) + stage.aspect / 2 - shift_x
     y = near * (pose.y - 0.5) + 0.5 - shift_y
-    world = np.array([[cos * wide, -sin * tall, x], [sin * wide, cos * tall, y]])
-    return world * np.array([[width / stage.aspect], [height]])
+    return np.array([[cos * wide, -sin * tall, x], [sin * wide, cos * tall, y]])
 
 
-def _paint(
-    stage: Stage, actor: Actor, moment: float, place: Affine, hull: NDArray[np.float64], picture: Picture
-) -> tuple[Box, NDArray[np.bool_]] | None:
-    """Paint the actor; returns the box it fell into and its pixels there, None out of the picture."""
-    smear = _smear(stage, actor, moment)
-    drop = 0.1 * actor.size * stage.ground.shape[0] if stage.shadows else 0.0
-    box = _clip_box(hull, picture.shape[:2], margin=2 + math.ceil(max(math.hypot(*smear) / 2, drop)))
-    if box is None:
-        return None
+def _paint(placed: _Placed, picture: Picture, shadows: float) -> tuple[Box, NDArray[np.bool_]]:
+    """Paint the actor; returns the box it fell into, empty out of the picture, and its pixels there."""
+    sprite = placed.actor.sprite
+    drop = 0.1 * placed.actor.size * picture.shape[0] if shadows else 0.0
+    margin = 2 + math.ceil(max(math.hypot(*placed.smear) / 2, drop))
+    box = _clip_box(placed.hull, picture.shape[:2], margin)
     x0, y0, x1, y1 = box
-    unit_px = actor.sprite.cover.shape[0] / (2 * REACH)
-    window = place.copy()
-    window[:, 2] -= (x0, y0)
-    # A sprite's pixel p lies at (p + 0.5) / unit_px - REACH; a picture's pixel q is centred on q + 0.5.
-    window[:, 2] += window[:, :2] @ np.full(2, 0.5 / unit_px - REACH) - 0.5
-    window[:, :2] /= unit_px
     size = (x1 - x0, y1 - y0)
-    cover = cv2.warpAffine(actor.sprite.cover, window, size, flags=cv2.INTER_LINEAR)
-    paint = cv2.warpAffine(actor.sprite.paint, window, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if not all(size):
+        return box, np.zeros(size[::-1], dtype=np.bool_)
+    unit_px = sprite.cover.shape[0] / (2 * REACH)
+    window = placed.place.copy()
+    # A sprite's pixel p lies at (p + 0.5) / unit_px - REACH; a picture's pixel q is centred on q + 0.5.
+    window[:, 2] += window[:, :2] @ np.full(2, 0.5 / unit_px - REACH) - 0.5 - (x0, y0)
+    window[:, :2] /= unit_px
+    cover = np.asarray(cv2.warpAffine(sprite.cover, window, size), dtype=np.uint8)
+    paint = cv2.warpAffine(sprite.paint, window, size, borderMode=cv2.BORDER_REPLICATE)
     region = picture[y0:y1, x0:x1]
-    if stage.shadows:
-        _shade(region, cover, drop, stage.shadows)
-    _blend(region, paint, _smeared(cover, smear))
+    if shadows:
+        _shade(region, cover, drop, shadows)
+    _blend(region, np.asarray(paint, dtype=np.uint8), _smeared(cover, placed.smear))
     return box, np.asarray(cover > 127, dtype=np.bool_)
 
 
 def _blend(region: Picture, paint: Picture, cover: NDArray[np.uint8]) -> None:
     weight = cv2.merge([cover] * 3)
     mixed = cv2.add(
-        cv2.multiply(paint, weight, scale=1 / 255), cv2.multiply(region, cv2.bitwise_not(weight), scale=1 / 255)
+        cv2.multiply(paint, weight, scale=1 / 255),
+        cv2.multiply(region, cv2.bitwise_not(weight), scale=1 / 255),
     )
     region[:] = mixed
 
@@ -177,16 +201,6 @@ def _shade(region: Picture, cover: NDArray[np.uint8], drop: float, darkness: flo
     region[:] = cv2.multiply(region, cv2.merge([cv2.bitwise_not(left)] * 3), scale=1 / 255)
 
 
-def _smear(stage: Stage, actor: Actor, moment: float) -> tuple[float, float]:
-    """How far the actor moves in the picture while the shutter is open, pixels."""
-    if not stage.camera.shutter:
-        return 0.0, 0.0
-    now, then = actor.motion.at(moment), actor.motion.at(moment + EXPOSURE_S)
-    height, width = stage.ground.shape[:2]
-    share = stage.camera.shutter
-    return share * (then.x - now.x) * width / stage.aspect, share * (then.y - now.y) * height
-
-
 def _smeared(cover: NDArray[np.uint8], smear: tuple[float, float]) -> NDArray[np.uint8]:
     length = math.hypot(*smear)
     if length < 2:
@@ -196,15 +210,18 @@ def _smeared(cover: NDArray[np.uint8], smear: tuple[float, float]) -> NDArray[np
     middle = np.array([side // 2, side // 2])
     start, end = (middle + sign * np.array(smear) / 2 for sign in (-1, 1))
     cv2.line(kernel, _point(start), _point(end), 1.0, lineType=cv2.LINE_AA)
-    return np.asarray(cv2.filter2D(cover, -1, kernel / kernel.sum(), borderType=cv2.BORDER_CONSTANT), dtype=np.uint8)
+    return np.asarray(
+        cv2.filter2D(cover, -1, kernel / kernel.sum(), borderType=cv2.BORDER_CONSTANT), dtype=np.uint8
+    )
 
 
 def _point(place: NDArray[np.float64]) -> tuple[int, int]:
     return round(float(place[0])), round(float(place[1]))
 
 
-def _clip_box(hull: NDArray[np.float64], size: Sequence[int], margin: int) -> Box | None:
+def _clip_box(hull: NDArray[np.float64], size: Sequence[int], margin: int) -> Box:
+    """Around the hull and a margin, within the picture; empty where they do not meet."""
     low, high = np.floor(hull.min(axis=0)) - margin, np.ceil(hull.max(axis=0)) + margin
-    x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
-    x1, y1 = min(int(high[0]), size[1]), min(int(high[1]), size[0])
-    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+    x0, y0 = min(max(int(low[0]), 0), size[1]), min(max(int(low[1]), 0), size[0])
+    x1, y1 = max(min(int(high[0]), size[1]), x0), max(min(int(high[1]), size[0]), y0)
+    return (x0, y0, x1, y1)

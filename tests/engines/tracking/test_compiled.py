@@ -11,8 +11,8 @@ from engines.evaluation.following import given_answer
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import compile_tracker, tracker_graphs, tracker_shape
 from engines.tracking.tracker import SamTracker
-from engines.training.world.scenes import draw_clip
 from engines.training.tracker_recipe import fresh_tracker
+from engines.training.world.scenes import draw_clip
 from streaming.vocabulary import Clock, Frame, StreamId
 
 

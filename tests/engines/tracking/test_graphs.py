@@ -10,8 +10,8 @@ from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
 from engines.tracking.graphs import EMPTY_SLOT, NO_OBJECT, ImageEncoder, MaskPrompt, TrackStep
-from engines.training.world.scenes import draw_clip
 from engines.training.tracker_recipe import TrainedTracker, fresh_tracker, nano_config
+from engines.training.world.scenes import draw_clip
 
 SLOTS, POINTERS = 4, 8
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engines.grounding.templates import SEG, Template, make_template
-from engines.training.mixture import GRID, Batch, draw_batch, nano_tokenizer, vary
 from engines.training.language.expressions import Expression
+from engines.training.mixture import GRID, Batch, draw_batch, nano_tokenizer, vary
 from engines.training.world.colours import COLOURS
 from engines.training.world.things import KINDS
 

@@ -48,7 +48,10 @@ def test_what_is_said_of_two_things_holds(told: list[tuple[Clip, Caption]]) -> N
     checked = 0
     for clip, one in told:
         plain = re.sub("</?p>", "", one.text)
-        found = re.search(r"(the [\w ]+?) is (?:to the )?(left of|right of|above|below|behind|in front of) (the [\w ]+)\.", plain)
+        found = re.search(
+            r"(the [\w ]+?) is (?:to the )?(left of|right of|above|below|behind|in front of) (the [\w ]+)\.",
+            plain,
+        )
         if found is None:
             continue
         subject, way, other = found.groups()

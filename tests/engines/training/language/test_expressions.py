@@ -83,7 +83,12 @@ def test_words_have_the_order_of_chance() -> None:
 
 def test_training_never_hears_of_a_held_out_combination() -> None:
     """Not as what is there, not as what is not, not as what something stands beside."""
-    secret = [f"{colour} {kind}" for colour in WORLD.colours for kind in WORLD.kinds if is_held_out(Thing(kind, colour))]
+    secret = [
+        f"{colour} {kind}"
+        for colour in WORLD.colours
+        for kind in WORLD.kinds
+        if is_held_out(Thing(kind, colour))
+    ]
     secret += [f"person in {one.split()[0]}" for one in secret if one.endswith(" person")]
     for split in (Split.TRAINING, Split.UNSEEN, Split.LOOK_ALIKES):
         for number in range(15):
@@ -110,7 +115,12 @@ def test_near_misses_are_preferred() -> None:
         there = {word for thing in clip.things for word in (thing.colour, thing.kind)}
         for one in expressions(clip, 0, np.random.default_rng(number)):
             _, *named = one.text.split()
-            if one.kind == "absent" and len(named) == 2 and named[0] in KNOWN.colours and named[1] in KNOWN.kinds:
+            if (
+                one.kind == "absent"
+                and len(named) == 2
+                and named[0] in KNOWN.colours
+                and named[1] in KNOWN.kinds
+            ):
                 shared.append(len(there & set(named)))
     assert len(shared) > 30
     assert np.mean(np.array(shared) == 2) > 0.4

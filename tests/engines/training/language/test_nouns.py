@@ -75,7 +75,11 @@ def test_the_extreme_beats_all_others() -> None:
 def test_unique_names_mean_one_thing(views: list[View]) -> None:
     for view in views:
         for noun, index in unique_names(view, RNG):
-            assert [i for i, thing in enumerate(view.things) if noun.fits(thing) and i in (*view.seen, *view.doubtful)] == [index]
+            assert [
+                i
+                for i, thing in enumerate(view.things)
+                if noun.fits(thing) and i in (*view.seen, *view.doubtful)
+            ] == [index]
 
 
 def test_what_is_there_is_named_in_every_way(views: list[View]) -> None:
@@ -83,7 +87,12 @@ def test_what_is_there_is_named_in_every_way(views: list[View]) -> None:
         nouns = set(nouns_there(view, RNG))
         for index in view.seen:
             thing = view.things[index]
-            assert {Noun(), Noun(thing.kind), Noun(None, thing.colour), Noun(thing.kind, thing.colour)} <= nouns
+            assert {
+                Noun(),
+                Noun(thing.kind),
+                Noun(None, thing.colour),
+                Noun(thing.kind, thing.colour),
+            } <= nouns
 
 
 def test_near_misses_are_not_there(views: list[View]) -> None:

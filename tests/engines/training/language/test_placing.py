@@ -54,11 +54,18 @@ def test_a_row_is_told_apart_at_every_place(views: list[View]) -> None:
 
 
 def test_one_more_than_there_are_is_absent(views: list[View]) -> None:
-    missing = {text.split()[1] for view in views for text, m in placing.ordinal(view, np.random.default_rng(1)) if m == ()}
+    missing = {
+        text.split()[1]
+        for view in views
+        for text, m in placing.ordinal(view, np.random.default_rng(1))
+        if m == ()
+    }
     assert {"third", "fourth"} <= missing
 
 
 def test_a_level_of_few_words_speaks_of_things_in_general() -> None:
     for seed in range(20):
         view = View(draw_clip(seed, frames=1, level=KNOWN), 0)
-        assert all(text.startswith("the thing on the ") for text, _ in placing.place(view, np.random.default_rng(0)))
+        assert all(
+            text.startswith("the thing on the ") for text, _ in placing.place(view, np.random.default_rng(0))
+        )

@@ -30,7 +30,9 @@ def test_all_that_is_said_for_sure_is_true(views: list[View]) -> None:
                 said[f"{next(readings(text))[0]} {bool(meaning)}"] += 1
     for way in RELATIONS:
         assert said[f"{way} True"] > 5 and said[f"{way} False"] > 5, (way, said)
-    assert sum(said[f"{size} {side} True"] for size in ("larger", "smaller") for side in ("left", "right")) > 5
+    assert (
+        sum(said[f"{size} {side} True"] for size in ("larger", "smaller") for side in ("left", "right")) > 5
+    )
 
 
 def test_nothing_is_set_in_relation_to_itself(views: list[View]) -> None:

@@ -26,7 +26,10 @@ def clip_of(*tracks: list[tuple[float, float]], sizes: tuple[float, ...] = (), s
         for n, track in enumerate(tracks):
             (x, y), half = track[t], sizes[n] / 2
             solid = np.zeros((SIDE, SIDE), dtype=np.bool_)
-            solid[max(round(y - half), 0) : max(round(y + half), 0), max(round(x - half), 0) : max(round(x + half), 0)] = True
+            solid[
+                max(round(y - half), 0) : max(round(y + half), 0),
+                max(round(x - half), 0) : max(round(x + half), 0),
+            ] = True
             covered[t, :n, n] = (masks[t, :n] & solid).sum(axis=(1, 2))
             masks[t, :n] &= ~solid
             masks[t, n] = solid
@@ -55,7 +58,9 @@ def moving(*tracks: list[tuple[float, float]]) -> View:
     return View(clip_of(*tracks), len(tracks[0]) - 1)
 
 
-def line(start: tuple[float, float], step: tuple[float, float], frames: int = 14) -> list[tuple[float, float]]:
+def line(
+    start: tuple[float, float], step: tuple[float, float], frames: int = 14
+) -> list[tuple[float, float]]:
     return [(start[0] + k * step[0], start[1] + k * step[1]) for k in range(frames)]
 
 
@@ -85,7 +90,8 @@ def test_larger_needs_area_and_extent_to_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "verdict"), [((80, 50), True), ((45, 50), None), ((40, 20), None), ((10, 50), False), ((58, 95), None)]
+    ("other", "verdict"),
+    [((80, 50), True), ((45, 50), None), ((40, 20), None), ((10, 50), False), ((58, 95), None)],
 )
 def test_beside_has_a_margin_and_no_steep_slant(other: tuple[float, float], verdict: bool | None) -> None:
     assert still((40, 50), other).beside(0, 1, 0) is verdict
@@ -106,7 +112,9 @@ def test_movement_needs_some_moments() -> None:
 
 
 def test_directions() -> None:
-    view = moving(line((20, 20), (3, 0)), line((80, 20), (0, 3)), line((20, 80), (2, -2)), line((80, 80), (0, 0)))
+    view = moving(
+        line((20, 20), (3, 0)), line((80, 20), (0, 3)), line((20, 80), (2, -2)), line((80, 80), (0, 0))
+    )
     assert [view.goes(0, 0, 1), view.goes(0, 0, -1), view.goes(0, 1, 1)] == [True, False, False]
     assert view.goes(1, 1, 1) is True
     assert view.goes(2, 0, 1) is None and view.goes(2, 1, -1) is None, "it goes both ways"
@@ -137,7 +145,12 @@ def test_faster_has_a_margin() -> None:
 
 def test_growing_and_shrinking() -> None:
     view = moving(line((50, 50), (0, 0)))
-    for rate, nears, recedes in ((1.05, True, False), (0.95, False, True), (1.0, False, False), (1.02, None, False)):
+    for rate, nears, recedes in (
+        (1.05, True, False),
+        (0.95, False, True),
+        (1.0, False, False),
+        (1.02, None, False),
+    ):
         whole = (400 * rate ** (2 * np.arange(14)))[:, None].astype(np.float32)
         grown = View(replace(view.clip, whole_px=whole), 13)
         assert (grown.nears(0), grown.recedes(0)) == (nears, recedes), rate

@@ -13,12 +13,29 @@ from engines.training.world.levels import KNOWN, LADDER
 from engines.training.world.things import KINDS
 from tests.truth_of_words import noun, readings
 
-OPPOSITES = (("left", "right"), ("top", "bottom"), ("above", "below"), ("larger", "smaller"), ("behind", "in front"))
+OPPOSITES = (
+    ("left", "right"),
+    ("top", "bottom"),
+    ("above", "below"),
+    ("larger", "smaller"),
+    ("behind", "in front"),
+)
 
 
 def test_no_two_meanings_are_put_in_the_same_words() -> None:
-    slots = {"one": "red cup", "many": "red cups", "other": "the blue dog", "another": "the star", "number": "three",
-             "nth": "second", "colour": "green", "a": "a cup", "list": "a cup", "first": "the cup", "second": "a dog"}  # fmt: skip
+    slots = {
+        "one": "red cup",
+        "many": "red cups",
+        "other": "the blue dog",
+        "another": "the star",
+        "number": "three",
+        "nth": "second",
+        "colour": "green",
+        "a": "a cup",
+        "list": "a cup",
+        "first": "the cup",
+        "second": "a dog",
+    }
     put = [way.format(**slots) for ways in WAYS.values() for way in ways]
     assert len(put) == len(set(put))
 
@@ -58,5 +75,16 @@ def test_only_shapes_are_called_shapes() -> None:
 def test_the_vocabulary_holds_every_word_once() -> None:
     words = vocabulary()
     assert len(words) == len(set(words))
-    assert {*COLOURS, *KINDS, "boxes", "people", "third", "behind", "everything", "?", "seven", "wear"} <= set(words)
+    assert {
+        *COLOURS,
+        *KINDS,
+        "boxes",
+        "people",
+        "third",
+        "behind",
+        "everything",
+        "?",
+        "seven",
+        "wear",
+    } <= set(words)
     assert not [word for word in words if re.search(r"[{}]|\w[?.,]", word)]

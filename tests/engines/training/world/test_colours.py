@@ -37,7 +37,15 @@ def named(rgb: Rgb) -> str:
         return "brown"
     if saturation < 0.6 and value > 0.85 and (degrees > 300 or degrees < 10):
         return "pink"
-    ends = ((12, "red"), (40, "orange"), (65, "yellow"), (170, "green"), (250, "blue"), (305, "purple"), (346, "pink"))
+    ends = (
+        (12, "red"),
+        (40, "orange"),
+        (65, "yellow"),
+        (170, "green"),
+        (250, "blue"),
+        (305, "purple"),
+        (346, "pink"),
+    )
     return next((name for end, name in ends if degrees <= end), "red")
 
 

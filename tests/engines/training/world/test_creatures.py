@@ -11,7 +11,11 @@ from engines.training.world import creatures
 from engines.training.world.parts import Tone
 from engines.training.world.sprites import REACH
 
-DRAWINGS = [made for _, made in inspect.getmembers(creatures, inspect.isfunction) if made.__module__ == creatures.__name__]
+DRAWINGS = [
+    made
+    for _, made in inspect.getmembers(creatures, inspect.isfunction)
+    if made.__module__ == creatures.__name__
+]
 
 
 @pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)

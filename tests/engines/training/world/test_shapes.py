@@ -11,7 +11,9 @@ from engines.training.world import shapes
 from engines.training.world.parts import Tone
 from engines.training.world.sprites import REACH
 
-DRAWINGS = [made for _, made in inspect.getmembers(shapes, inspect.isfunction) if made.__module__ == shapes.__name__]
+DRAWINGS = [
+    made for _, made in inspect.getmembers(shapes, inspect.isfunction) if made.__module__ == shapes.__name__
+]
 
 
 @pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)

@@ -59,7 +59,10 @@ def test_most_of_a_thing_is_of_its_colour(kind: str) -> None:
         names = lab([sample(name, 0.0, np.random.default_rng(0)) for name in REGIONS])
         nearest = np.linalg.norm(lab(pixels.astype(np.float64))[:, None] - names[None], axis=2).argmin(axis=1)
         shares = np.bincount(nearest, minlength=len(names)) / len(pixels)
-        assert COLOURS[int(shares.argmax())] == colour, (colour, dict(zip(COLOURS, shares.round(2), strict=True)))
+        assert COLOURS[int(shares.argmax())] == colour, (
+            colour,
+            dict(zip(COLOURS, shares.round(2), strict=True)),
+        )
         assert shares.max() > 0.5, (colour, shares.max())
 
 

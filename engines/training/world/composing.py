@@ -1,0 +1,151 @@
+"""From a seed's chances to a stage: who plays, how they look, where they stand and how they go.
+
+World units are picture heights: the picture spans [0, aspect) x [0, 1) and is squeezed to the size asked for,
+as a camera's 16:9 picture is squeezed to a model's square input.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.training.world.camera import draw_camera
+from engines.training.world.casting import cast
+from engines.training.world.colours import Rgb, sample, scaled
+from engines.training.world.grounds import draw_ground
+from engines.training.world.holdout import split_of
+from engines.training.world.levels import Level
+from engines.training.world.motion import draw_motion
+from engines.training.world.parts import Part, fill, slab, smooth
+from engines.training.world.sprites import REACH, Sprite, draw_sprite, embossed, lit_from_side
+from engines.training.world.stage import Actor, Stage
+from engines.training.world.textures import TEXTURES
+from engines.training.world.things import DRAWN, Thing
+
+_SPRITE_SIDE: Final = (40, 420)
+"Least and most pixels along a sprite."
+
+
+def compose(seed: int, level: Level, size: tuple[int, int], rng: np.random.Generator) -> Stage:
+    """Everything about a scene but the moment; `size` is (height, width) in pixels."""
+    height, width = size
+    aspect = float(rng.choice((1.0, 4 / 3, 16 / 9))) if height == width else width / height
+    frame = _Frame(aspect, height)
+    things = cast(level, split_of(seed), rng)
+    looks = {thing: _draw_look(thing, level, rng) for thing in things}
+    ground = draw_ground(level.grounds, [look.rgb for look in looks.values()], size, rng)
+    places: list[tuple[float, float]] = []
+    actors = []
+    for thing in things:
+        diameter = _diameter(level, len(things), rng)
+        places.append(_free_place(rng, aspect, diameter, places))
+        actors.append(_actor(looks[thing], diameter, places[-1], frame, rng))
+    for _ in range(int(rng.integers(level.props + 1))):
+        actors.insert(int(rng.integers(1, len(actors) + 1)), _prop(ground, frame, rng))
+    camera = draw_camera(level.spoilage, rng)
+    return Stage(tuple(actors), ground, aspect, camera, level.shadows * float(rng.uniform()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What the picture shows, and with how many rows."""
+
+    aspect: float
+    height_px: int
+
+    def side(self, diameter: float) -> int:
+        """Pixels along the sprite of something of that diameter (picture heights)."""
+        return int(np.clip(math.ceil(diameter * self.height_px * REACH), *_SPRITE_SIDE))
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The colour, the surface and the shape that a thing has in this scene, its look-alikes too."""
+
+    thing: Thing
+    level: Level
+    rgb: Rgb
+    texture: str
+    edges: tuple[float, float]
+    relief: float
+    light: tuple[float, float]
+    seed: int
+
+    def sprite(self, side: int) -> Sprite:
+        """Drawn from the same chances every time."""
+        rng = np.random.default_rng(self.seed)
+        parts = DRAWN[self.thing.kind].draw(rng)
+        sprite = draw_sprite(parts, self.rgb, TEXTURES[self.texture](self.rgb, side, rng), rng)
+        if self.relief:
+            sprite = embossed(sprite, self.light, self.relief)
+        return lit_from_side(sprite, self.edges)
+
+
+def _draw_look(thing: Thing, level: Level, rng: np.random.Generator) -> _Look:
+    return _Look(
+        thing=thing,
+        level=level,
+        rgb=sample(thing.colour, level.spread, rng),
+        texture=level.textures[int(rng.integers(len(level.textures)))],
+        edges=(float(rng.uniform(0.82, 1.08)), float(rng.uniform(0.82, 1.08))),
+        relief=level.relief * float(rng.uniform()),
+        light=(float(rng.uniform(-1, 1)), -1.0),
+        seed=int(rng.integers(1 << 32)),
+    )
+
+
+def _actor(
+    look: _Look, diameter: float, place: tuple[float, float], frame: _Frame, rng: np.random.Generator
+) -> Actor:
+    level, kind = look.level, DRAWN[look.thing.kind]
+    manner = level.motions[int(rng.integers(len(level.motions)))]
+    tilt = min(kind.tilt, level.tilt)
+    motion = draw_motion(manner, rng, start=place, size=diameter, aspect=frame.aspect, tilt=tilt)
+    stretch = (float(rng.uniform(0.9, 1.1)), float(rng.uniform(0.9, 1.1))) if level.relief else (1.0, 1.0)
+    sprite = look.sprite(frame.side(diameter * math.sqrt(motion.greatest_scale)))
+    return Actor(look.thing, sprite, motion, diameter, stretch, kind.faces)
+
+
+def _diameter(level: Level, count: int, rng: np.random.Generator) -> float:
+    """Smaller where it is crowded."""
+    low, high = level.sizes
+    return float(rng.uniform(low, max(low, high * min(1.0, 2 / math.sqrt(count)))))
+
+
+def _free_place(
+    rng: np.random.Generator, aspect: float, size: float, taken: list[tuple[float, float]]
+) -> tuple[float, float]:
+    """A place inside the picture, the loneliest of a few tries."""
+    margin = 0.45 * size
+    tries = rng.uniform((margin, margin), (aspect - margin, 1 - margin), size=(6, 2))
+    loneliness = [min((math.dist(place, other) for other in taken), default=0.0) for place in tries]
+    best = tries[int(np.argmax(loneliness))]
+    return float(best[0]), float(best[1])
+
+
+def _prop(ground: NDArray[np.uint8], frame: _Frame, rng: np.random.Generator) -> Actor:
+    """A board or a bush in the ground's own colour, standing anywhere."""
+    size = float(rng.uniform(0.25, 0.6))
+    step = max(frame.height_px // 16, 1)
+    red, green, blue = (float(tone) for tone in ground[::step, ::step].reshape(-1, 3).mean(axis=0))
+    rgb = scaled((red, green, blue), float(rng.choice((0.6, 0.7, 1.3))))
+    parts = _board(rng) if rng.random() < 0.6 else _bush(rng)
+    sprite = draw_sprite(parts, rgb, TEXTURES["mottled"](rgb, frame.side(size), rng), rng)
+    start = (float(rng.uniform(0, frame.aspect)), float(rng.uniform(0.2, 1.0)))
+    motion = draw_motion("still", rng, start=start, size=size, aspect=frame.aspect, tilt=0.1)
+    return Actor(None, sprite, motion, size)
+
+
+def _board(rng: np.random.Generator) -> list[Part]:
+    half = float(rng.uniform(0.15, 0.5))
+    return [fill(slab((-half, -1.2), (half, 1.2), 0.04))]
+
+
+def _bush(rng: np.random.Generator) -> list[Part]:
+    angles = np.arange(9) * 2 * math.pi / 9
+    corners = rng.uniform(0.6, 1.15, size=9) * np.array([np.cos(angles), np.sin(angles)])
+    return [fill(smooth(*((float(x), float(y)) for x, y in corners.T)))]
