@@ -21,7 +21,7 @@ from engines.training.world.holdout import split_of
 from engines.training.world.levels import Level
 from engines.training.world.motion import draw_motion
 from engines.training.world.parts import Part, fill, slab, smooth
-from engines.training.world.sprites import REACH, Sprite, draw_sprite, embossed, lit_from_side
+from engines.training.world.sprites import REACH, Sprite, draw_sprite, from_side, lit, relief
 from engines.training.world.stage import Actor, Stage
 from engines.training.world.textures import TEXTURES
 from engines.training.world.things import DRAWN, Thing
@@ -80,9 +80,10 @@ class _Look:
         rng = np.random.default_rng(self.seed)
         parts = DRAWN[self.thing.kind].draw(rng)
         sprite = draw_sprite(parts, self.rgb, TEXTURES[self.texture](self.rgb, side, rng), rng)
+        shade = from_side(side, self.edges)
         if self.relief:
-            sprite = embossed(sprite, self.light, self.relief)
-        return lit_from_side(sprite, self.edges)
+            shade *= relief(sprite.cover, self.light, self.relief)
+        return lit(sprite, shade)
 
 
 def _draw_look(thing: Thing, level: Level, rng: np.random.Generator) -> _Look:

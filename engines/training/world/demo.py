@@ -12,7 +12,7 @@ from engines.training.world.grounds import draw_ground
 from engines.training.world.holdout import HELD_OUT_SEED
 from engines.training.world.levels import KNOWN
 from engines.training.world.motion import Motion
-from engines.training.world.sprites import REACH, draw_sprite, lit_from_side
+from engines.training.world.sprites import REACH, draw_sprite, from_side, lit
 from engines.training.world.stage import Actor, Stage, Still, shoot
 from engines.training.world.textures import plain
 from engines.training.world.things import DRAWN, Thing
@@ -50,8 +50,9 @@ def _stage(size: tuple[int, int]) -> Stage:
     actors = []
     for thing, diameter, start, velocity, margin in _CAST:
         rgb = rgbs[thing]
-        paint = plain(rgb, round(diameter * size[0] * REACH), rng)
-        sprite = lit_from_side(draw_sprite(DRAWN[thing.kind].draw(rng), rgb, paint, rng), (1.06, 0.88))
+        side = round(diameter * size[0] * REACH)
+        sprite = draw_sprite(DRAWN[thing.kind].draw(rng), rgb, plain(rgb, side, rng), rng)
+        sprite = lit(sprite, from_side(side, (1.06, 0.88)))
         motion = Motion(
             start=(start[0] * aspect, start[1]),
             velocity=velocity,

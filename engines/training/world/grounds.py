@@ -155,12 +155,11 @@ def _landscape(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     ridge = rng.uniform(-0.3, 0.4) + 0.06 * field(rng, size, 0.12)[:1]
     sky = _between(tones, 0.5 + 0.35 * y + 0.2 * field(rng, size, 0.4, stretch=0.5))
     far = np.maximum(y - ridge, 0.0)
-    soil = (1 + 0.13 * field(rng, size, 0.7, stretch=0.5) - 0.12 * far)[..., None] * np.asarray(
-        land, np.float32
-    )
+    light = 1 + 0.13 * field(rng, size, 0.7, stretch=0.5) - 0.12 * far
     # The sky's tones alone were checked against the things: the land is drawn nearer to them.
-    soil = 0.6 * soil + 0.4 * tones.mean(axis=0)
-    return np.where((y > ridge)[..., None], soil, sky)
+    soil = [0.6 * land[c] * light + 0.4 * float(tones[:, c].mean()) for c in range(3)]
+    cv2.copyTo(cv2.merge(soil), (y > ridge).astype(np.uint8), sky)
+    return sky
 
 
 def _photo(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:

@@ -15,6 +15,8 @@ from engines.training.world.textures import Paint
 
 REACH: Final = 1.3
 "Half the side of a sprite in unit space."
+Shade = NDArray[np.float32]
+"(S, S) by how much brighter each pixel of a sprite is."
 _SUBPIXEL_BITS: Final = 4
 _SKINS: Final[tuple[Rgb, ...]] = ((241, 206, 178), (214, 164, 122), (150, 102, 68), (96, 64, 46))
 
@@ -50,27 +52,26 @@ def draw_sprite(parts: list[Part], rgb: Rgb, paint: Paint, rng: np.random.Genera
     return Sprite(surface, cover, cv2.convexHull(corners)[:, 0].astype(np.float64), area)
 
 
-def lit_from_side(sprite: Sprite, edges: tuple[float, float]) -> Sprite:
-    """Brightness `edges` at the left and the right end."""
-    side = sprite.cover.shape[0]
-    return _lit(sprite, np.tile(np.linspace(*edges, side, dtype=np.float32), (side, 1)))
+def lit(sprite: Sprite, shade: Shade) -> Sprite:
+    """The same under that light."""
+    paint = cv2.multiply(sprite.paint, cv2.merge([shade] * 3), dtype=cv2.CV_8U)
+    return replace(sprite, paint=np.asarray(paint, dtype=np.uint8))
 
 
-def embossed(sprite: Sprite, light: tuple[float, float], depth: float) -> Sprite:
-    """As a rounded body: brighter towards the light (x, y), darker away from it, by up to `depth`."""
-    side = sprite.cover.shape[0]
+def from_side(side: int, edges: tuple[float, float]) -> Shade:
+    """Light of brightness `edges` at the left and the right end of a sprite of `side` pixels."""
+    return np.tile(np.linspace(*edges, side, dtype=np.float32), (side, 1))
+
+
+def relief(cover: NDArray[np.uint8], light: tuple[float, float], depth: float) -> Shade:
+    """Light on a rounded body: brighter towards the light (x, y), darker away from it, by up to `depth`."""
+    side = cover.shape[0]
     reach, step = (side // 8, side // 8), side // 12
-    soft = cv2.blur(cv2.blur(sprite.cover, reach), reach)
+    soft = cv2.blur(cv2.blur(cover, reach), reach)
     # The silhouette against itself a step further from the light: its slope, without a derivative's noise.
     shift = np.array([[1, 0, -step * light[0]], [0, 1, -step * light[1]]])
     slope = cv2.subtract(cv2.warpAffine(soft, shift, (side, side)), soft, dtype=cv2.CV_32F)
-    return _lit(sprite, np.asarray(1 - depth / 160 * slope, dtype=np.float32))
-
-
-def _lit(sprite: Sprite, shade: NDArray[np.float32]) -> Sprite:
-    """Every pixel brighter by the factor (S, S) that it has."""
-    paint = cv2.multiply(sprite.paint, cv2.merge([shade] * 3), dtype=cv2.CV_8U)
-    return replace(sprite, paint=np.asarray(paint, dtype=np.uint8))
+    return np.asarray(1 - depth / 160 * slope, dtype=np.float32)
 
 
 def _to_pixels(outline: NDArray[np.float64], side: int) -> NDArray[np.int32]:
