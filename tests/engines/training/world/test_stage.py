@@ -21,7 +21,8 @@ ASPECT = WIDTH / HEIGHT
 
 def standing(x: float, y: float) -> Motion:
     rng = np.random.default_rng(0)
-    return draw_motion("still", rng, start=(x, y), size=0.2, aspect=ASPECT, tilt=0.0)
+    still = draw_motion("still", rng, start=(x, y), size=0.2, aspect=ASPECT, tilt=0.0)
+    return replace(still, room=(-9.0, -9.0, 9.0, 9.0))
 
 
 def actor(x: float, y: float, *, named: bool = True, size: float = 0.4) -> Actor:
