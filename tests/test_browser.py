@@ -28,7 +28,7 @@ from tests.up import CACHE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
-SCENE = HELD_OUT_SEED + 8637
+SCENE = HELD_OUT_SEED + 8428
 "A red circle, a blue square and one thing more on the move; nothing leaves or hides another."
 FPS = 20
 SCENE_S = 5

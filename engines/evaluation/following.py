@@ -18,6 +18,7 @@ from engines.masks import decode_mask
 from engines.tracking.compiled import CompiledTracker
 from engines.tracking.tracker import KEEP_IOU, SamTracker
 from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.levels import KNOWN, Level
 from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Prompt, QueryId, StreamId
 
@@ -47,13 +48,19 @@ class FollowingScore:
 
 
 def score_tracker(
-    compiled: CompiledTracker, *, clips: int, frames: int, stride: float, keep_iou: float = KEEP_IOU
+    compiled: CompiledTracker,
+    *,
+    clips: int,
+    frames: int,
+    stride: float,
+    keep_iou: float = KEEP_IOU,
+    level: Level = KNOWN,
 ) -> FollowingScore:
-    """Follow the things of held-out clips; `stride` as in `draw_clip`, `keep_iou` as in `SamTracker`."""
+    """Follow things of held-out clips; `stride`, `level` as in `draw_clip`, `keep_iou` as in `SamTracker`."""
     figures: dict[str, list[float]] = defaultdict(list)
     objects = 0
     for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + clips):
-        clip = draw_clip(seed, frames=frames, stride=stride)
+        clip = draw_clip(seed, frames=frames, stride=stride, level=level)
         things = [n for n in range(len(clip.things)) if clip.masks[0, n].mean() > _CLEAR]
         objects += len(things)
         for thing, drawn in zip(

@@ -12,6 +12,7 @@ from engines.evaluation.metrics import Mean, region_j
 from engines.protocols import Grounder
 from engines.training.language.expressions import Expression, expressions
 from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.levels import KNOWN, Level
 from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Keyframe, Mask, Query, QueryId, StreamId
 
@@ -29,7 +30,7 @@ class ReferringScore:
     j: float
     "Mean J over questions about things that are there; a refusal counts 0."
     j_by_kind: dict[str, float]
-    "The same by kind of expression: colour, kind, both, place."
+    "The same by kind of expression."
     at_half: float
     "Share of them with J above 0.5."
     wrongly_refused: float
@@ -40,12 +41,14 @@ class ReferringScore:
     "Mean time per keyframe, all its questions together, seconds."
 
 
-def score_grounder(grounder: Grounder, scenes: int, first_seed: int = HELD_OUT_SEED) -> ReferringScore:
-    """Ask everything that can be said of `scenes` held-out pictures."""
+def score_grounder(
+    grounder: Grounder, scenes: int, first_seed: int = HELD_OUT_SEED, level: Level = KNOWN
+) -> ReferringScore:
+    """Ask everything that can be said of `scenes` pictures of a level, of the set that `first_seed` is of."""
     js: dict[str, Mean] = defaultdict(Mean)
     half, refused, absent, took = Mean(), Mean(), Mean(), Mean()
     for seed in range(first_seed, first_seed + scenes):
-        clip, answered = ask_everything(grounder, seed)
+        clip, answered = ask_everything(grounder, seed, level)
         took.add(answered[0][1].ground_s)
         for expression, answer in answered:
             if not expression.targets:
@@ -68,9 +71,11 @@ def score_grounder(grounder: Grounder, scenes: int, first_seed: int = HELD_OUT_S
     )
 
 
-def ask_everything(grounder: Grounder, seed: int) -> tuple[Clip, list[tuple[Expression, Answer]]]:
+def ask_everything(
+    grounder: Grounder, seed: int, level: Level = KNOWN
+) -> tuple[Clip, list[tuple[Expression, Answer]]]:
     """A drawn picture of `SIZE`, and the grounder's answers to everything that can be said of it."""
-    clip = draw_clip(seed, frames=1, size=SIZE)
+    clip = draw_clip(seed, frames=1, size=SIZE, level=level)
     said = expressions(clip, 0, np.random.default_rng((seed, 2)))
     return clip, list(zip(said, grounder.ground(_keyframe(clip, said)), strict=True))
 

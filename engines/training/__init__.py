@@ -1,6 +1,8 @@
 """How nano is made: a world drawn from seeds, and the recipes that learn it.
 
-    scenes.py            clips with exact masks, unambiguous words about them; the demo
+    world/               clips with exact masks, on a ladder of levels; the demo
+    language/            unambiguous words about them: expressions, questions, captions
+    clips.py             batches for the tracker
     mixture.py           batches of questions: words varied, packed behind their picture, labels
     losses.py            see, look, point, speak, draw
     grounding_recipe.py  stages `grounding` and `decoder`: Sa2VA from scratch

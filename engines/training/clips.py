@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.levels import KNOWN, Level
 from engines.training.world.scenes import draw_clip
 
 SIDE_PX: Final = 256
@@ -31,7 +32,7 @@ class Batch:
     "(T, B, S, S) float32, 0 or 1; the objects of a clip stand together."
 
 
-def draw_batch(seed: int, shape: tuple[int, int, int]) -> Batch:
+def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> Batch:
     """Training clips of one seed; shape is (clips, objects of each, frames).
 
     Objects are clearly seen on the first frame; a thing may be taken twice where there are too few.
@@ -41,7 +42,7 @@ def draw_batch(seed: int, shape: tuple[int, int, int]) -> Batch:
     frames: list[NDArray[np.uint8]] = []
     masks: list[NDArray[np.bool_]] = []
     while len(frames) < clips:
-        pictures, drawn = _draw(rng, length)
+        pictures, drawn = _draw(rng, length, level)
         area = drawn.mean(axis=(2, 3))
         visible = np.flatnonzero(area[0] > 0.004)
         if not visible.size:
@@ -57,12 +58,12 @@ def draw_batch(seed: int, shape: tuple[int, int, int]) -> Batch:
     return Batch(torch.from_numpy(np.stack(frames)), torch.from_numpy(stacked).float())
 
 
-def _draw(rng: np.random.Generator, length: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _draw(rng: np.random.Generator, length: int, level: Level) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Frames and masks of one clip; between the first, the prompt's, and the next some may be missing."""
     stride, gap = float(rng.choice(_STRIDES)), int(rng.choice((0, 0, 0, 2, 4)))
     kept = [0, *range(gap + 1, gap + length)]
     number = int(rng.integers(HELD_OUT_SEED))
-    clip = draw_clip(number, frames=length + gap, size=(SIDE_PX, SIDE_PX), stride=stride)
+    clip = draw_clip(number, frames=length + gap, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
     return clip.frames[kept], clip.masks[kept]
 
 

@@ -26,6 +26,7 @@ from engines.tracking.checkpoints import save_tracker
 from engines.training.clips import SIDE_PX, Batch, coarse
 from engines.training.tracker_recipe import AVERAGING, TrainedTracker, fresh_tracker
 from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.levels import KNOWN, Level
 from engines.training.world.scenes import draw_clip
 
 REACH: Final = 3
@@ -79,7 +80,7 @@ def train_memory(run: MemoryRun, tell: Tell) -> None:
     course.save()
 
 
-def draw_long(seed: int, shape: tuple[int, int, int]) -> Batch:
+def draw_long(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> Batch:
     """Clips of one seed at one pace each; shape is (clips, objects of each, frames)."""
     clips, objects, length = shape
     rng = np.random.default_rng(seed)
@@ -87,7 +88,7 @@ def draw_long(seed: int, shape: tuple[int, int, int]) -> Batch:
     masks: list[NDArray[np.bool_]] = []
     while len(frames) < clips:
         stride, number = float(rng.choice(STRIDES)), int(rng.integers(HELD_OUT_SEED))
-        clip = draw_clip(number, frames=length, size=(SIDE_PX, SIDE_PX), stride=stride)
+        clip = draw_clip(number, frames=length, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
         clear = [n for n in range(len(clip.things)) if clip.masks[0, n].mean() > CLEAR]
         if not clear:
             continue

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from engines.grounding.templates import SEG, Template, make_template
-from engines.training.language.expressions import Expression
+from engines.training.language.captions import caption
+from engines.training.language.expressions import Expression, expressions
+from engines.training.language.questions import questions
 from engines.training.mixture import GRID, Batch, draw_batch, nano_tokenizer, vary
 from engines.training.world.colours import COLOURS
+from engines.training.world.levels import LADDER, Level
+from engines.training.world.scenes import draw_clip
 from engines.training.world.things import KINDS
 
 
@@ -26,6 +32,25 @@ def test_every_word_of_the_world_is_known(template: Template) -> None:
     for word in (*COLOURS, *KINDS):
         assert template.knows(f"the {word} thing")
     assert not template.knows("the giraffe")
+
+
+def test_all_that_the_world_says_is_of_known_words(template: Template) -> None:
+    for seed in range(12):
+        clip = draw_clip(seed, frames=6, size=(96, 96), stride=4, level=LADDER[-1])
+        rng = np.random.default_rng(seed)
+        texts = [one.text for one in expressions(clip, 5, rng)]
+        texts += [f"{one.text} {one.answer}" for one in questions(clip, 5, rng)]
+        told = caption(clip, 5, rng)
+        texts += [] if told is None else [re.sub("</?p>", " ", told.text)]
+        assert all(template.knows(text) for text in texts), [
+            text for text in texts if not template.knows(text)
+        ]
+
+
+@pytest.mark.parametrize("level", LADDER, ids=lambda level: level.name)
+def test_every_level_makes_batches(template: Template, level: Level) -> None:
+    drawn = draw_batch(20, pictures=2, questions=4, template=template, level=level)
+    assert bool((drawn.masks[drawn.present].sum(dim=(1, 2)) > 1).all())
 
 
 def test_case_does_not_matter(template: Template) -> None:
