@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engines.training.world.camera import draw_camera
 from engines.training.world.casting import cast
-from engines.training.world.colours import Rgb, sample, scaled
+from engines.training.world.colours import Rgb, blended, luma, sample, scaled
 from engines.training.world.grounds import draw_ground
 from engines.training.world.holdout import split_of
 from engines.training.world.levels import Level
@@ -133,12 +133,18 @@ def _prop(ground: NDArray[np.uint8], frame: _Frame, rng: np.random.Generator) ->
     size = float(rng.uniform(0.25, 0.6))
     step = max(frame.height_px // 16, 1)
     red, green, blue = (float(tone) for tone in ground[::step, ::step].reshape(-1, 3).mean(axis=0))
-    rgb = scaled((red, green, blue), float(rng.choice((0.6, 0.7, 1.3))))
+    rgb = _nameless(scaled((red, green, blue), float(rng.choice((0.6, 0.7, 1.3)))))
     parts = _board(rng) if rng.random() < 0.6 else _bush(rng)
     sprite = draw_sprite(parts, rgb, TEXTURES["mottled"](rgb, frame.side(size), rng), rng)
     start = (float(rng.uniform(0, frame.aspect)), float(rng.uniform(0.2, 1.0)))
     motion = draw_motion("still", rng, start=start, size=size, aspect=frame.aspect, tilt=0.1)
     return Actor(None, sprite, motion, size)
+
+
+def _nameless(rgb: Rgb) -> Rgb:
+    """Nearly grey, and neither black nor white: nobody would call it by a colour."""
+    grey = min(max(luma(rgb), 65.0), 175.0)
+    return blended(scaled(rgb, grey / max(luma(rgb), 1.0)), (grey, grey, grey), 0.6)
 
 
 def _board(rng: np.random.Generator) -> list[Part]:

@@ -41,6 +41,14 @@ def test_the_back_most_is_a_thing() -> None:
     assert all(stage.actors[0].thing is not None for stage in stages(LADDER[-1]))
 
 
+def test_what_has_no_name_has_no_colour_either() -> None:
+    props = [actor for stage in stages(LADDER[-1], count=60) for actor in stage.actors if actor.thing is None]
+    assert len(props) > 20
+    for prop in props:
+        tone = np.median(prop.sprite.paint.reshape(-1, 3), axis=0)
+        assert np.ptp(tone) < 45 and 50 < tone.mean() < 195
+
+
 def test_look_alikes_look_alike() -> None:
     for stage in stages(LADDER[-1], Split.LOOK_ALIKES):
         by_thing: dict[object, list[np.ndarray]] = {}

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from engines.training.world import objects
-from engines.training.world.parts import Tone
+from engines.training.world.parts import Part, Tone
 from engines.training.world.sprites import REACH
 
-DRAWINGS = [
+Drawing = Callable[[np.random.Generator], list[Part]]
+DRAWINGS: list[Drawing] = [
     made for _, made in inspect.getmembers(objects, inspect.isfunction) if made.__module__ == objects.__name__
 ]
 
 
 @pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)
-def test_a_drawing_fits_and_fills_its_square(draw) -> None:  # type: ignore[no-untyped-def]
+def test_a_drawing_fits_and_fills_its_square(draw: Drawing) -> None:
     for seed in range(5):
         parts = draw(np.random.default_rng(seed))
         corners = np.concatenate([outline for part in parts for outline in part.outlines])
@@ -28,7 +30,7 @@ def test_a_drawing_fits_and_fills_its_square(draw) -> None:  # type: ignore[no-u
 
 
 @pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)
-def test_no_two_are_alike(draw) -> None:  # type: ignore[no-untyped-def]
+def test_no_two_are_alike(draw: Drawing) -> None:
     one, other = (
         np.concatenate([part.outlines[0] for part in draw(np.random.default_rng(seed))]) for seed in (1, 2)
     )
