@@ -29,10 +29,11 @@ from streaming.results import ResultWriter
 from streaming.settings import Settings
 from streaming.sources.base import Source, SourceStatus
 from streaming.sources.factory import open_source
-from streaming.sources.webrtc import WhepOut, WhipIngest
+from streaming.sources.whip import WhipIngest
 from streaming.status import Session, StreamStatus
 from streaming.url_guard import SourcePolicy, redact
 from streaming.vocabulary import Frame, Keyframe, Query, SourceState, StreamId, StreamSpec
+from streaming.whep import WhepOut
 
 log = logging.getLogger(__name__)
 
