@@ -27,7 +27,7 @@ _START_TIMEOUT_S = 180.0
 "Loading and compiling a model for the first time."
 _CLOSE_S = 3.0
 _HANG_S = 10.0
-"A worker that answered once and is silent for so long is killed and started again."
+"A worker that answered once and whose pulse is gone for so long is killed and started again."
 
 
 class Keeper:
@@ -44,7 +44,8 @@ class Keeper:
         self._statuses: dict[StreamId, StreamStatus] = {}
         self._pid: int | None = None
         self._is_up = False
-        self._heard_s = time.monotonic()
+        self._silent_since_s: float | None = time.monotonic()
+        "None while its pulse is felt."
         self._problem = "It is starting."
         self._changed = asyncio.Event()
         self._round = asyncio.Condition()
@@ -87,14 +88,13 @@ class Keeper:
             self._changed.clear()
             self._begun += 1
             try:
-                await self._look()
+                self._problem = await self._look()
             except CannotStart as exc:
                 self._problem = str(exc)
                 raise
-            except ServiceUnavailable as exc:
-                self._note_silence(exc)
-            except SaccadeError as exc:
-                self._problem = str(exc)
+            except Exception as exc:  # the rim of the task: a worker without a keeper is never restarted
+                log.error("Looking after %s failed.", self.name, exc_info=exc)
+                self._problem = f"Looking after it failed: {type(exc).__name__}; see the log."
             async with self._round:
                 self._done = self._begun if not self._problem else self._done
                 self._round.notify_all()
@@ -103,23 +103,39 @@ class Keeper:
             except TimeoutError:
                 continue
 
-    async def _look(self) -> None:
-        pid: int = await call(self.handle.pid.remote(), _HEARTBEAT_TIMEOUT_S)
+    async def _look(self) -> str:
+        """Feel its pulse, then tell it what to host. Returns its problem. Raises CannotStart."""
+        try:
+            pid: int = await call(self.handle.pid.remote(), _HEARTBEAT_TIMEOUT_S)
+        except ServiceUnavailable as exc:
+            return self._note_silence(exc)
+        self._note_pulse(pid)
+        try:
+            await call(self.handle.host.remote(self._desired()), _HOST_TIMEOUT_S)
+            statuses: list[StreamStatus] = await call(self.handle.statuses.remote(), _HEARTBEAT_TIMEOUT_S)
+        except SaccadeError as exc:
+            # Slow or failing hosting is no death: only the pulse decides that.
+            return str(exc)
+        self._statuses = {status.stream_id: status for status in statuses}
+        return ""
+
+    def _note_pulse(self, pid: int) -> None:
         if self._pid not in (None, pid):
             self.restarts += 1
             log.warning("%s was restarted; its streams resume.", self.name)
-        self._pid, self._is_up, self._heard_s = pid, True, time.monotonic()
-        await call(self.handle.host.remote(self._desired()), _HOST_TIMEOUT_S)
-        statuses: list[StreamStatus] = await call(self.handle.statuses.remote(), _HEARTBEAT_TIMEOUT_S)
-        self._statuses = {status.stream_id: status for status in statuses}
-        self._problem = ""
+        self._pid, self._is_up, self._silent_since_s = pid, True, None
 
-    def _note_silence(self, why: ServiceUnavailable) -> None:
+    def _note_silence(self, why: ServiceUnavailable) -> str:
+        if isinstance(why, CannotStart):
+            raise why
         if isinstance(why, PartDied):
             self._is_up = False
-        self._problem = str(why) if self._is_up else "It is starting."
-        silent_s = time.monotonic() - self._heard_s
+        now_s = time.monotonic()
+        if self._silent_since_s is None:
+            self._silent_since_s = now_s
+        silent_s = now_s - self._silent_since_s
         if silent_s > (_HANG_S if self._is_up else _START_TIMEOUT_S):
             log.error("%s has been silent for %.0f s; it is killed and started again.", self.name, silent_s)
             ray.kill(self.handle, no_restart=False)
-            self._is_up, self._heard_s = False, time.monotonic()
+            self._is_up, self._silent_since_s = False, now_s
+        return str(why) if self._is_up else "It is starting."
