@@ -24,8 +24,8 @@ MAY_SEE = {
 "By package: the packages of ours that it may import."
 
 ENGINES_SEE_OF_STREAMING = {"streaming.vocabulary", "streaming.errors"}
-ACTORS_THAT_SEE_DASHBOARDS = {"actors/cli.py", "actors/service.py"}
-"Those that put the service together; the rest of actors knows no gateway."
+ACTORS_THAT_SEE_DASHBOARDS = {"actors/service.py", "actors/commands/streams.py"}
+"One puts the service together, one asks it with its token; the rest of actors knows no gateway."
 
 HOMES = {
     "ray": ("actors/",),
