@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,12 +19,13 @@ import ray
 from prometheus_client import CollectorRegistry, Counter, Metric
 from pydantic import SecretStr
 
-from actors.grounder import Grounded, GrounderActor
+from actors.grounder import GrounderActor
 from actors.keeper import Keeper
 from actors.metrics import exposition
 from actors.models import load_grounder, load_trackers
 from actors.placement import place
-from actors.ray_edge import CannotStart, call, find_actor, start_ray, stop_ray
+from actors.ray_edge import CannotStart, call, start_ray, stop_ray
+from actors.remote_grounder import RemoteGrounder
 from actors.stopping import to_its_end
 from actors.worker import Desired, Worker
 from streaming.checks import check_query_text, check_stream_id
@@ -43,7 +44,6 @@ from streaming.status import QueryStatus, Session, StreamStatus
 from streaming.store_server import StoreServer
 from streaming.url_guard import SourcePolicy, check_source_url, redact
 from streaming.vocabulary import (
-    Keyframe,
     Query,
     QueryId,
     QueryKind,
@@ -55,26 +55,13 @@ from streaming.vocabulary import (
 log = logging.getLogger(__name__)
 
 _STORE_LOOK_S = 0.5
-_ASK_TIMEOUT_S = 30.0
+_ALIVE_TIMEOUT_S = 30.0
 _SIGNAL_TIMEOUT_S = 10.0
 _TELL_TIMEOUT_S = 5.0
 _METRICS_TIMEOUT_S = 2.0
 _STOP_TIMEOUT_S = 8.0
 _GROUNDER_CALLS = 256
 "Keyframes that may be on their way to the grounder at a time; its own queue is what bounds them."
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteGrounder:
-    """The way from a worker to the grounder's process."""
-
-    name: str
-    "A name rather than a handle: a restarted worker is made again from its arguments, whenever that is."
-
-    async def __call__(self, keyframe: Keyframe) -> Grounded:
-        """Raises ServiceUnavailable if the grounder is dead, hangs or fails."""
-        grounded: Grounded = await call(find_actor(self.name).ground.remote(keyframe), _ASK_TIMEOUT_S)
-        return grounded
 
 
 class Supervisor:
@@ -319,7 +306,7 @@ class Supervisor:
     async def _watch_grounder(self) -> None:
         while True:
             try:
-                await call(self._grounder.alive.remote(), _ASK_TIMEOUT_S)
+                await call(self._grounder.alive.remote(), _ALIVE_TIMEOUT_S)
                 self._grounder_problem = ""
             except CannotStart as exc:
                 self._grounder_problem = exc.message
