@@ -5,12 +5,17 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/saccade
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+# What Saccade stands on is a layer of its own: a change of our code does not fetch torch again.
+COPY pyproject.toml constraints.txt ./
+RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+      > requirements.txt \
+ && /opt/saccade/bin/pip install --extra-index-url "${TORCH_INDEX}" -c constraints.txt -r requirements.txt
+COPY README.md LICENSE ./
 COPY streaming streaming
 COPY engines engines
 COPY actors actors
 COPY dashboards dashboards
-RUN /opt/saccade/bin/pip install --extra-index-url "${TORCH_INDEX}" -c constraints.txt .
+RUN /opt/saccade/bin/pip install --no-deps .
 
 FROM python:3.11.13-slim-bookworm
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin saccade \

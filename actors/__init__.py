@@ -8,9 +8,10 @@ Theory of operation
     `grounder.py` is the process of the language model. It serves all streams from one bounded
     queue in which the newest keyframe of a query wins.
     `session.py` is one stream's line and knows no Ray: a test runs it with plain objects.
+    `cli.py` is the command `saccade`; its commands are in `commands/`.
 
 Rules
     Classes here are plain; Ray is applied where they are started (`ray.remote(...)(cls)`).
     A dead process is restarted by Ray (`max_restarts=-1`) and filled again by the supervisor.
-    May import everything; only `cli.py` and `service.py` put `dashboards` and `actors` together.
+    May import everything; only `service.py` and `commands/streams.py` know the `dashboards`.
 """

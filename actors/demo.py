@@ -15,7 +15,7 @@ from rich.console import Console
 
 from actors.demo_scene import CLIP, load_truth
 from actors.judge import Judge, Verdict
-from actors.service import Service, running_service, wait_for_stop
+from actors.service import Service, running_service
 from streaming import wire
 from streaming.errors import StoreUnavailable
 from streaming.results import Channel, ResultReader
@@ -76,7 +76,11 @@ class Camera:
 
 
 async def run_demo(settings: Settings, options: DemoOptions, console: Console) -> Verdict:
-    """Start everything, ask, judge, stop everything. Raises what `running_service` raises."""
+    """Start everything, ask, judge, stop everything; cancelled, it returns the verdict so far.
+
+    Always on a Redis of its own, for its stream and results are nobody else's. Raises what `running_service`
+    raises.
+    """
     truth = load_truth()
     judge = Judge(truth)
     with tempfile.TemporaryDirectory(prefix="saccade-demo-") as folder, _camera(truth.fps, console) as camera:
@@ -85,16 +89,15 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console) -
                 "allowed_hosts": [*settings.allowed_hosts, "127.0.0.1/32"],
                 "media_dirs": [*settings.media_dirs, CLIP.parent],
                 "results_maxlen": 100_000,
+                "redis_url": None,
             }
         )
         console.print("Starting Redis, Ray, the models and the gateway ...")
-        running = running_service(demo_settings, Path(folder))
-        async with running as service, _judging(service, camera, judge):
-            await service.supervisor.add_stream(StreamSpec(STREAM, camera.url))
-            console.print(f"Page  {service.page_url}", soft_wrap=True)
-            if options.browser:
-                await asyncio.to_thread(webbrowser.open, service.page_url)
-            await _follow(service, options, judge, console)
+        with suppress(asyncio.CancelledError):
+            running = running_service(demo_settings, Path(folder))
+            async with running as service, _judging(service, camera, judge):
+                await _show(service, camera, options, console)
+                await _follow(service, options, judge, console)
     return judge.verdict()
 
 
@@ -115,13 +118,19 @@ def _camera(fps: float, console: Console) -> Iterator[Camera]:
         publisher.stop()
 
 
+async def _show(service: Service, camera: Camera, options: DemoOptions, console: Console) -> None:
+    await service.supervisor.add_stream(StreamSpec(STREAM, camera.url))
+    console.print(f"Page  {service.page_url}", soft_wrap=True)
+    if options.browser:
+        await asyncio.to_thread(webbrowser.open, service.page_url)
+
+
 async def _follow(service: Service, options: DemoOptions, judge: Judge, console: Console) -> None:
-    stopped = asyncio.create_task(wait_for_stop(options.duration_s))
-    asking = asyncio.create_task(_ask(service, options, judge, console))
-    await stopped
-    asking.cancel()
-    with suppress(asyncio.CancelledError):
-        await asking
+    """Ask, then let it run, for `duration_s` in all or until somebody stops it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(options.duration_s):
+            await _ask(service, options, judge, console)
+            await asyncio.Event().wait()
 
 
 async def _ask(service: Service, options: DemoOptions, judge: Judge, console: Console) -> None:

@@ -41,12 +41,10 @@ def load_compiled(settings: Settings) -> CompiledTracker:
     """The tracker's graphs, compiled for this machine. Raises as `load_trackers`."""
     _log_as(settings)
     from engines.backends.choose import choose_backend
-    from engines.tracking.checkpoints import load_tracker_weights
-    from engines.tracking.compiled import compile_tracker
+    from engines.tracking.kept import open_tracker
 
-    weights = load_tracker_weights(settings.tracker)
     backend = choose_backend(settings.backend, threads=settings.tracker_threads, cache_dir=settings.cache_dir)
-    return compile_tracker(weights, backend)
+    return open_tracker(settings.tracker, backend, settings.cache_dir)
 
 
 def _log_as(settings: Settings) -> None:

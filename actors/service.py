@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,32 +44,17 @@ async def running_service(settings: Settings, store_dir: Path | None = None) -> 
     """
     token = load_token(settings)
     with _store(settings, store_dir or settings.state_dir / "redis") as (redis_url, store):
-        supervisor = Supervisor(settings, redis_url, store)
-        reader = ResultReader(redis_url)
-        gateway = GatewayServer(create_app(supervisor, reader, settings, token), settings.host, settings.port)
-        try:
+        async with AsyncExitStack() as stack:
+            supervisor = Supervisor(settings, redis_url, store)
+            stack.push_async_callback(supervisor.stop)
+            reader = ResultReader(redis_url)
+            stack.push_async_callback(reader.close)
+            app = create_app(supervisor, reader, settings, token)
+            gateway = GatewayServer(app, settings.host, settings.port)
+            stack.push_async_callback(gateway.stop)
             url = await gateway.start()
             await supervisor.start()
             yield Service(url, token, redis_url, supervisor)
-        finally:
-            await gateway.stop()
-            await reader.close()
-            await supervisor.stop()
-
-
-async def wait_for_stop(duration_s: float | None = None) -> None:
-    """Return on Ctrl-C, on SIGTERM, or after `duration_s` seconds."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), duration_s)
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 @contextmanager

@@ -52,14 +52,13 @@ class StreamSession:
     def __init__(
         self,
         stream_id: StreamId,
-        make_tracker: Callable[[], Tracker],
+        tracker: Tracker,
         ask: Callable[[Keyframe], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`ask` takes a keyframe to the grounder and returns at once; `clock` is Unix time in seconds."""
         self._stream_id = stream_id
-        self._make_tracker = make_tracker
-        self._tracker = make_tracker()
+        self._tracker = tracker
         self._ask = ask
         self._clock = clock
         self._policy = KeyframePolicy()
@@ -87,8 +86,8 @@ class StreamSession:
         return self._book.statuses()
 
     def start_afresh(self) -> None:
-        """Forget what the tracker remembers and ask again; for a tracker that failed."""
-        self._tracker = self._make_tracker()
+        """Let the tracker forget and ask again; for a tracker that failed. Raises what its reset raises."""
+        self._tracker.reset()
         self._policy = KeyframePolicy()
         self._inbox.clear()
         self._failures.clear()

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,12 +19,14 @@ import ray
 from prometheus_client import CollectorRegistry, Counter, Metric
 from pydantic import SecretStr
 
-from actors.grounder import Grounded, GrounderActor
+from actors.grounder import GrounderActor
 from actors.keeper import Keeper
 from actors.metrics import exposition
 from actors.models import load_grounder, load_trackers
 from actors.placement import place
-from actors.ray_edge import CannotStart, call, find_actor, start_ray, stop_ray
+from actors.ray_edge import CannotStart, call, start_ray, stop_ray
+from actors.remote_grounder import RemoteGrounder
+from actors.stopping import to_its_end
 from actors.worker import Desired, Worker
 from streaming.checks import check_query_text, check_stream_id
 from streaming.errors import (
@@ -42,7 +44,6 @@ from streaming.status import QueryStatus, Session, StreamStatus
 from streaming.store_server import StoreServer
 from streaming.url_guard import SourcePolicy, check_source_url, redact
 from streaming.vocabulary import (
-    Keyframe,
     Query,
     QueryId,
     QueryKind,
@@ -54,26 +55,13 @@ from streaming.vocabulary import (
 log = logging.getLogger(__name__)
 
 _STORE_LOOK_S = 0.5
-_ASK_TIMEOUT_S = 30.0
+_ALIVE_TIMEOUT_S = 30.0
 _SIGNAL_TIMEOUT_S = 10.0
 _TELL_TIMEOUT_S = 5.0
 _METRICS_TIMEOUT_S = 2.0
 _STOP_TIMEOUT_S = 8.0
 _GROUNDER_CALLS = 256
 "Keyframes that may be on their way to the grounder at a time; its own queue is what bounds them."
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteGrounder:
-    """The way from a worker to the grounder's process."""
-
-    name: str
-    "A name rather than a handle: a restarted worker is made again from its arguments, whenever that is."
-
-    async def __call__(self, keyframe: Keyframe) -> Grounded:
-        """Raises ServiceUnavailable if the grounder is dead, hangs or fails."""
-        grounded: Grounded = await call(find_actor(self.name).ground.remote(keyframe), _ASK_TIMEOUT_S)
-        return grounded
 
 
 class Supervisor:
@@ -89,6 +77,8 @@ class Supervisor:
         self._streams: dict[StreamId, StreamSpec] = {}
         self._queries: dict[QueryId, Query] = {}
         self._places: dict[StreamId, int] = {}
+        self._changing = asyncio.Lock()
+        "Held from the check of a change to its last effect here; what waits for others is done outside."
         self._keepers: list[Keeper] = []
         self._grounder: Any = None
         self._store_problem = ""
@@ -108,7 +98,7 @@ class Supervisor:
         stored = await asyncio.to_thread(self._store.queries)
         self._queries = {query.query_id: query for query in stored if query.stream_id in self._streams}
         self._place()
-        await asyncio.to_thread(start_ray, self._settings.ray_address)
+        await to_its_end(asyncio.to_thread(start_ray, self._settings.ray_address))
         self._start_actors()
         self._watching = [
             asyncio.create_task(self._watch_store(), name="watch-store"),
@@ -142,32 +132,31 @@ class Supervisor:
     async def add_stream(self, spec: StreamSpec) -> StreamStatus:
         """See Control."""
         check_stream_id(spec.stream_id)
-        if spec.stream_id in self._streams:
-            raise Conflict(f"There is a stream {spec.stream_id} already.", remedy="Choose another id.")
-        if len(self._streams) >= self._settings.max_streams:
-            raise LimitReached(
-                f"All {self._settings.max_streams} streams are taken.",
-                remedy="Remove one, or raise max_streams.",
-            )
+        self._check_room_for(spec.stream_id)
         try:
             await asyncio.to_thread(check_source_url, spec.url, self._policy)
         except SourceUnavailable as exc:
             # A name that does not resolve now may do so later: the source goes on trying, and says so.
             log.warning("Stream %s is added although: %s", spec.stream_id, exc)
-        await asyncio.to_thread(self._store.put_stream, spec)
-        self._streams[spec.stream_id] = spec
-        self._place()
+        async with self._changing:
+            self._check_room_for(spec.stream_id)
+            await asyncio.to_thread(self._store.put_stream, spec)
+            self._streams[spec.stream_id] = spec
+            self._place()
         await self._tell(spec.stream_id)
-        return self._stream_status(spec)
+        return self._stream_status(self._stream(spec.stream_id))
 
     async def remove_stream(self, stream_id: StreamId) -> None:
         """See Control."""
-        self._stream(stream_id)
-        await asyncio.to_thread(self._store.remove_stream, stream_id)
-        keeper = self._keeper_of(stream_id)
-        del self._streams[stream_id]
-        self._queries = {key: query for key, query in self._queries.items() if query.stream_id != stream_id}
-        self._place()
+        async with self._changing:
+            self._stream(stream_id)
+            keeper = self._keeper_of(stream_id)
+            await asyncio.to_thread(self._store.remove_stream, stream_id)
+            del self._streams[stream_id]
+            self._queries = {
+                key: query for key, query in self._queries.items() if query.stream_id != stream_id
+            }
+            self._place()
         await keeper.push(_TELL_TIMEOUT_S)
 
     # Control: queries
@@ -188,33 +177,34 @@ class Supervisor:
     async def add_query(self, stream_id: StreamId, text: str, kind: QueryKind) -> QueryStatus:
         """See Control."""
         accepted_s = time.time()
-        self._stream(stream_id)
         text = check_query_text(text, self._settings.max_query_chars)
-        others = [query for query in self._queries.values() if query.stream_id == stream_id]
-        if len(others) >= self._settings.max_queries_per_stream:
-            raise LimitReached(
-                f"Stream {stream_id} has {len(others)} queries already.",
-                remedy="Remove one, or raise max_queries_per_stream.",
-            )
-        query_id = QueryId(f"q-{secrets.token_hex(4)}")
-        return await self._accept(Query(query_id, stream_id, text, kind, accepted_s=accepted_s))
+        query = Query(QueryId(f"q-{secrets.token_hex(4)}"), stream_id, text, kind, accepted_s=accepted_s)
+        async with self._changing:
+            self._stream(stream_id)
+            self._check_room_on(stream_id)
+            await self._keep(query)
+        await self._tell(stream_id)
+        return await self.get_query(query.query_id)
 
     async def edit_query(self, query_id: QueryId, text: str) -> QueryStatus:
         """See Control."""
         accepted_s = time.time()
-        query = self._query(query_id)
         text = check_query_text(text, self._settings.max_query_chars)
-        if text == query.text:
-            return await self.get_query(query_id)
-        return await self._accept(
-            replace(query, text=text, revision=query.revision + 1, accepted_s=accepted_s)
-        )
+        async with self._changing:
+            query = self._query(query_id)
+            if text != query.text:
+                await self._keep(
+                    replace(query, text=text, revision=query.revision + 1, accepted_s=accepted_s)
+                )
+        await self._tell(query.stream_id)
+        return await self.get_query(query_id)
 
     async def remove_query(self, query_id: QueryId) -> None:
         """See Control."""
-        query = self._query(query_id)
-        await asyncio.to_thread(self._store.remove_query, query_id)
-        self._queries.pop(query_id, None)
+        async with self._changing:
+            query = self._query(query_id)
+            await asyncio.to_thread(self._store.remove_query, query_id)
+            del self._queries[query_id]
         await self._tell(query.stream_id)
 
     # Control: WebRTC, health
@@ -286,30 +276,37 @@ class Supervisor:
             try:
                 await asyncio.to_thread(ping, self._redis_url)
                 if self._store_problem:
-                    await asyncio.to_thread(
-                        self._store.replace_all, list(self._streams.values()), list(self._queries.values())
-                    )
-                    log.info("Redis is back.")
+                    await self._give_back()
                 self._store_problem = ""
             except StoreUnavailable as exc:
                 self._store_problem = exc.message
                 await self._revive_store()
+            except Exception as exc:  # the rim of the task: a watch that ended would never see Redis return
+                log.error("Looking after Redis failed.", exc_info=exc)
+                self._store_problem = f"Looking after Redis failed: {type(exc).__name__}; see the log."
             await asyncio.sleep(_STORE_LOOK_S)
+
+    async def _give_back(self) -> None:
+        """Write all that is desired to a Redis that is back, and may be empty."""
+        async with self._changing:
+            streams, queries = list(self._streams.values()), list(self._queries.values())
+            await asyncio.to_thread(self._store.replace_all, streams, queries)
+        log.info("Redis is back.")
 
     async def _revive_store(self) -> None:
         if self._store_server is None or self._store_server.is_running:
             return
         log.warning("Our own Redis died; it is started again.")
         try:
-            await asyncio.to_thread(self._store_server.restart)
+            await to_its_end(asyncio.to_thread(self._store_server.restart))
             self._store_restarts.inc()
-        except SaccadeError as exc:
+        except (SaccadeError, OSError) as exc:
             log.error("Redis does not start: %s", exc)
 
     async def _watch_grounder(self) -> None:
         while True:
             try:
-                await call(self._grounder.alive.remote(), _ASK_TIMEOUT_S)
+                await call(self._grounder.alive.remote(), _ALIVE_TIMEOUT_S)
                 self._grounder_problem = ""
             except CannotStart as exc:
                 self._grounder_problem = exc.message
@@ -345,15 +342,32 @@ class Supervisor:
             raise ServiceUnavailable("The service is starting.", remedy="Try again in a moment.")
         return self._keepers[self._places[stream_id]]
 
-    async def _accept(self, query: Query) -> QueryStatus:
+    def _check_room_for(self, stream_id: StreamId) -> None:
+        """Raises Conflict, LimitReached."""
+        if stream_id in self._streams:
+            raise Conflict(f"There is a stream {stream_id} already.", remedy="Choose another id.")
+        if len(self._streams) >= self._settings.max_streams:
+            raise LimitReached(
+                f"All {self._settings.max_streams} streams are taken.",
+                remedy="Remove one, or raise max_streams.",
+            )
+
+    def _check_room_on(self, stream_id: StreamId) -> None:
+        """Raises LimitReached."""
+        there = sum(query.stream_id == stream_id for query in self._queries.values())
+        if there >= self._settings.max_queries_per_stream:
+            raise LimitReached(
+                f"Stream {stream_id} has {there} queries already.",
+                remedy="Remove one, or raise max_queries_per_stream.",
+            )
+
+    async def _keep(self, query: Query) -> None:
         await asyncio.to_thread(self._store.put_query, query)
         self._queries[query.query_id] = query
-        await self._tell(query.stream_id)
-        return await self.get_query(query.query_id)
 
     async def _tell(self, stream_id: StreamId) -> None:
-        """Let the worker know now rather than at its next look."""
-        if self._keepers:
+        """Let the worker know now rather than at its next look; no news if the stream is gone meanwhile."""
+        if self._keepers and stream_id in self._places:
             await self._keeper_of(stream_id).push(_TELL_TIMEOUT_S)
 
     async def _signal(self, stream_id: StreamId, verb: str, text: str) -> Any:

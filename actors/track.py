@@ -65,7 +65,7 @@ class ClipTracker:
         stream_id = StreamId("clip")
         self._grounder = engines.grounder
         self._clock = _Clock()
-        self._session = StreamSession(stream_id, engines.make_tracker, self._ground, self._clock)
+        self._session = StreamSession(stream_id, engines.make_tracker(), self._ground, self._clock)
         self._session.set_queries(
             [Query(QueryId(f"q{number}"), stream_id, text) for number, text in enumerate(texts, 1)]
         )

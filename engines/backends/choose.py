@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from engines.backends.graph import Backend
-from engines.backends.torch_backend import TorchBackend
 from streaming.errors import BackendUnavailable
 
 NAMES = ("auto", "openvino", "torch")
@@ -22,11 +21,13 @@ def choose_backend(name: str, *, threads: int = 1, cache_dir: Path | None = None
     if name not in NAMES:
         raise BackendUnavailable(f"No backend {name}.", remedy=f"Choose one of {', '.join(NAMES)}.")
     installed = importlib.util.find_spec("openvino") is not None
+    # Each imported only where it is chosen: OpenVINO takes a quarter of a second, torch a whole one.
     if name == "torch" or (name == "auto" and not installed):
+        from engines.backends.torch_backend import TorchBackend
+
         return TorchBackend(threads)
     if not installed:
         raise BackendUnavailable("OpenVINO is not installed.", remedy="Set backend to torch, or install it.")
-    # Only here: the import costs half a second and is not everybody's.
     from engines.backends.openvino import OpenVinoBackend
 
     parallel = max(1, (os.cpu_count() or 1) // threads)

@@ -3,20 +3,21 @@
 A `Graph` is a torch module with named inputs of fixed shapes, one dimension of which may be left open
 (the batch of objects). A `Backend` compiles it into a `Program`, which holds the weights once and may be
 shared by threads; each thread takes a `Runner` of its own and calls it with numpy arrays.
+
+Whoever only runs programs that were kept needs no torch, so it is imported by who makes graphs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Array = NDArray[Any]
-
-_TORCH_TYPES: Final = {"uint8": torch.uint8, "int64": torch.int64, "float32": torch.float32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,10 @@ class Port:
 
     def example(self, open_size: int) -> Tensor:
         """Zeros of this port's shape and type."""
+        import torch
+
         shape = [open_size if size is None else size for size in self.shape]
-        return torch.zeros(shape, dtype=_TORCH_TYPES[self.dtype])
+        return torch.zeros(shape, dtype=getattr(torch, self.dtype))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,4 +84,11 @@ class Backend(Protocol):
 
     def compile(self, graph: Graph) -> Program:
         """Make a graph ready to run. Raises BackendUnavailable where this backend cannot."""
+        ...
+
+    def reopen(self, name: str, fingerprint: str) -> Program | None:
+        """What `compile` made of the graph of this name and fingerprint, if it is kept on disk.
+
+        Raises BackendUnavailable where what was kept cannot be read.
+        """
         ...

@@ -3,7 +3,7 @@
 Converting a module takes seconds, so the converted graph is kept in `cache_dir` under the graph's
 fingerprint, and OpenVINO keeps its compiled blobs beside it. bfloat16 where the CPU computes in it:
 on a CPU with avx512_bf16 it takes about 0.6 of float32's time (see the module card of nano for what it does
-to the masks). Inputs and outputs are shared with numpy, not copied.
+to the masks). Inputs and outputs are shared with numpy, not copied. Only converting needs torch.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
-from torch.jit._trace import TracerWarning
 
 from engines.backends.graph import Array, Graph
 from streaming.errors import BackendUnavailable
@@ -42,46 +43,71 @@ class OpenVinoBackend:
 
     def compile(self, graph: Graph) -> OpenVinoProgram:
         """Convert (or read) a graph and compile it. Raises BackendUnavailable where OpenVINO cannot."""
-        try:
-            core = ov.Core()
-            options = {
-                "INFERENCE_PRECISION_HINT": self._precision(core),
-                "INFERENCE_NUM_THREADS": self.threads * self.parallel,
-                "NUM_STREAMS": self.parallel,
-                # Streams of several processes share the machine: leave placing threads to the kernel.
-                "ENABLE_CPU_PINNING": False,
-            }
-            if self.cache_dir is not None:
-                options["CACHE_DIR"] = str(self.cache_dir / "blobs")
-            return OpenVinoProgram(core.compile_model(self._model(core, graph), "CPU", options))
-        except RuntimeError as exc:
-            raise BackendUnavailable(
-                f"OpenVINO cannot compile {graph.name}: {str(exc).splitlines()[0]}.",
-                remedy="Set backend to torch.",
-            ) from exc
+        with _translated(graph.name):
+            path = self._path(graph.name, graph.fingerprint)
+            if path is None:
+                return self._load(convert(graph))
+            if not path.is_file():
+                _keep(convert(graph), path)
+            return self._load(path)
+
+    def reopen(self, name: str, fingerprint: str) -> OpenVinoProgram | None:
+        """See `Backend`."""
+        path = self._path(name, fingerprint)
+        if path is None or not path.is_file():
+            return None
+        with _translated(name):
+            return self._load(path)
+
+    def _load(self, model: ov.Model | Path) -> OpenVinoProgram:
+        core = ov.Core()
+        options = {
+            "INFERENCE_PRECISION_HINT": self._precision(core),
+            "INFERENCE_NUM_THREADS": self.threads * self.parallel,
+            "NUM_STREAMS": self.parallel,
+            # Streams of several processes share the machine: leave placing threads to the kernel.
+            "ENABLE_CPU_PINNING": False,
+        }
+        if self.cache_dir is not None:
+            options["CACHE_DIR"] = str(self.cache_dir / "blobs")
+        return OpenVinoProgram(core.compile_model(model, "CPU", options))
 
     def _precision(self, core: ov.Core) -> str:
         if self.precision == "auto":
             return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         return {"float32": "f32", "bfloat16": "bf16"}[self.precision]
 
-    def _model(self, core: ov.Core, graph: Graph) -> ov.Model:
+    def _path(self, name: str, fingerprint: str) -> Path | None:
+        """Where the converted graph is kept."""
         if self.cache_dir is None:
-            return convert(graph)
-        key = hashlib.sha256(f"{graph.name} {graph.fingerprint} {ov.__version__}".encode()).hexdigest()[:24]
-        path = self.cache_dir / f"{graph.name}-{key}.xml"
-        if not path.is_file():
-            self.cache_dir.mkdir(parents=True, exist_ok=True)
-            # Two processes may convert at once: write apart, the weights first, then rename into place.
-            partial = self.cache_dir / f"{graph.name}-{key}-{os.getpid()}.xml"
-            ov.save_model(convert(graph), partial, compress_to_fp16=False)
-            partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
-            partial.replace(path)
-        return core.read_model(path)
+            return None
+        key = hashlib.sha256(f"{name} {fingerprint} {ov.__version__}".encode()).hexdigest()[:24]
+        return self.cache_dir / f"{name}-{key}.xml"
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as exc:
+        raise BackendUnavailable(
+            f"OpenVINO cannot compile {name}: {str(exc).splitlines()[0]}.", remedy="Set backend to torch."
+        ) from exc
+
+
+def _keep(model: ov.Model, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes may convert at once: write apart, the weights first, then rename into place.
+    partial = path.with_stem(f"{path.stem}-{os.getpid()}")
+    ov.save_model(model, partial, compress_to_fp16=False)
+    partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
+    partial.replace(path)
 
 
 def convert(graph: Graph) -> ov.Model:
     """Trace a module into an OpenVINO model with the graph's input and output names."""
+    from torch.jit._trace import TracerWarning
+
     shapes = [ov.PartialShape([-1 if size is None else size for size in port.shape]) for port in graph.ports]
     with warnings.catch_warnings():
         # torch.jit is on its way out and says so; tracing warns of every shape it takes as fixed.

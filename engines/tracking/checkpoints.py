@@ -21,10 +21,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
-from streaming.errors import CheckpointError, NotFound
-
-WEIGHTS_FILE: Final = "model.safetensors"
-NANO_DIR: Final = Path(__file__).resolve().parent.parent / "nano" / "tracker"
+from engines.tracking.files import CONFIG_FILE, WEIGHTS_FILE, checkpoint_dir
+from streaming.errors import CheckpointError
 
 _MLP3 = r"(iou_prediction_head|pred_obj_score_head|object_pointer_proj|output_hypernetworks_mlps\.\d+)"
 
@@ -95,12 +93,7 @@ def load_tracker_weights(name_or_dir: str | Path) -> TrackerWeights:
     Raises NotFound where there is no such checkpoint, CheckpointError where the file cannot be read or its
     tensors do not fit the model that its config describes.
     """
-    directory = NANO_DIR if str(name_or_dir) == "nano" else Path(name_or_dir)
-    if not (directory / "config.json").is_file() or not (directory / WEIGHTS_FILE).is_file():
-        raise NotFound(
-            f"No tracker checkpoint at {directory}.",
-            remedy=f"It is `nano` or a folder with config.json and {WEIGHTS_FILE}.",
-        )
+    directory = checkpoint_dir(name_or_dir)
     try:
         config = Sam2VideoConfig.from_pretrained(directory)
         tensors = load_file(directory / WEIGHTS_FILE)
@@ -143,9 +136,9 @@ def save_tracker(model: Sam2VideoModel, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     partial = directory / (WEIGHTS_FILE + ".partial")
     save_file(to_official({k: v.half() for k, v in model.state_dict().items()}), partial)
-    config = directory / "config.json.partial"
+    config = directory / (CONFIG_FILE + ".partial")
     config.write_text(model.config.to_json_string(use_diff=False))
-    config.replace(directory / "config.json")
+    config.replace(directory / CONFIG_FILE)
     partial.replace(directory / WEIGHTS_FILE)
 
 

@@ -34,8 +34,6 @@ from transformers.models.sam2_video import modeling_sam2_video
 
 _sine: Any = modeling_sam2_video.get_1d_sine_pe
 
-EMPTY_SLOT: Final = -1e4
-"""Key bias of an empty slot; 0 where the slot holds something."""
 NO_OBJECT: Final = -1024.0
 """Logit everywhere where the object is not in the picture (SAM-2's NO_OBJ_SCORE)."""
 PROMPT_SCALE, PROMPT_BIAS = 20.0, -10.0

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.tracking.compiled import GIVEN_SLOTS, TrackerShape
-from engines.tracking.graphs import EMPTY_SLOT
+from engines.tracking.compiled import EMPTY_SLOT, GIVEN_SLOTS, TrackerShape
 
 Batch = tuple[
     NDArray[np.float32],

@@ -100,10 +100,8 @@ class SamTracker:
         keep_iou: float = KEEP_IOU,
     ) -> None:
         self.shape = compiled.shape
+        self._compiled = compiled
         self.counts = TrackerCounts()
-        self._encode = compiled.encode.runner()
-        self._prompt = compiled.prompt.runner()
-        self._track = compiled.track.runner()
         self._bank = MemoryBank(compiled.shape, capacity)
         self._pin_capacity = pins
         self._keep_iou = keep_iou
@@ -111,7 +109,10 @@ class SamTracker:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every object, pin and query; track ids go on."""
+        """See `engines.protocols.Tracker.reset`. The graphs' runners are new too."""
+        self._encode = self._compiled.encode.runner()
+        self._prompt = self._compiled.prompt.runner()
+        self._track = self._compiled.track.runner()
         while self._bank.rows:
             self._bank.remove(self._bank.rows - 1)
         self._followed: list[_Followed] = []

@@ -2,15 +2,23 @@
 
     world/               clips with exact masks, on a ladder of levels; the demo
     language/            unambiguous words about them: expressions, questions, captions
-    clips.py             batches for the tracker
     mixture.py           batches of questions: words varied, packed behind their picture, labels
     losses.py            see, look, point, speak, draw
     grounding_recipe.py  stages `grounding` and `decoder`: Sa2VA from scratch
+    clips.py             batches of clips with the truth about some of their objects
     tracker_recipe.py    stage `tracker`: SAM-2 with its memory from scratch
+    memory_recipe.py     stage `memory`: the tracker on long clips, so that it does not drift
     calibration.py       when a thing is there
     recipe.py            all stages in order, within a budget of time
 
-Rules. A clip is a function of its seed; training seeds are never held-out seeds, and a resumed run draws new
-ones. Time is the schedule. A checkpoint is written beside the old one and renamed over it.
+    course.py            what the stages share: steps until the time is spent; told, logged, saved, exported
+    checkpoint.py        last.pt: what learns, what teaches it, how far they are
+    average.py           the running mean of the weights
+    optimiser.py         Muon and AdamW, stepping together
+    device.py            the GPU where there is one
+
+Rules. A clip is a function of its seed; training seeds are never held-out seeds. Time is the schedule. A
+checkpoint is written beside the old one and renamed over it. A batch is drawn on the CPU and moved to where
+the model is.
 May import: the rest of `engines`, `streaming.vocabulary`, `streaming.errors`, torch, transformers.
 """

@@ -2,19 +2,18 @@
 
 Two stages. `grounding`: the language model learns to see, look, point and speak; SAM-2 is not there yet.
 `decoder`: SAM-2 joins, from scratch, and learns to draw what `[SEG]` points at, the language model following
-at a lower rate. Time is the schedule: the learning rate follows the share of the budget spent.
+at a lower rate. The learning rate follows the share of the budget spent.
 
-Seeds are `(run * 10**6 + step) * PICTURES + i`: a resumed run counts its run up and never draws a
-picture twice. Checkpoints are written beside the old one and renamed over it.
+Seeds are `(run * 10**6 + step) * PICTURES + i`: a session that resumes counts as another run, so that no
+picture is ever drawn twice.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,15 +24,17 @@ from transformers import Sam2Model
 from engines.grounding.checkpoints import Sa2Va, build, image_tokens, save_sa2va
 from engines.grounding.model import SaModel
 from engines.grounding.templates import make_template
+from engines.training.checkpoint import Progress, Stateful
+from engines.training.course import Course, Figures, Run, Tell
+from engines.training.device import mixed_precision, to_device, training_device
 from engines.training.losses import Helpers, Lesson, drawing_lesson, placing_loss, reading_lesson
 from engines.training.mixture import Batch, draw_batch, nano_tokenizer
-from engines.training.optimiser import Muon, split_parameters
+from engines.training.optimiser import Muon, Optimisers, split_parameters
 
 SIDE_PX: Final = 256
 PICTURES: Final = 8
 QUESTIONS: Final = 6
 STEM_WIDTHS: Final = (32, 64, 128)
-LOG_EVERY: Final = 50
 READER_SCALE: Final = 0.4
 "Learning rate of what stage `grounding` taught, while stage `decoder` runs."
 BRIDGE_SCALE: Final = 0.5
@@ -46,77 +47,92 @@ PROMPT_GAIN: Final = 8.0
 READ_EVERY: Final = 3
 "Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap."
 
-Tell = Callable[[dict[str, float]], None]
+Teach = Callable[[Batch, int], Lesson]
+"""From a batch and the number of the step to its loss."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroundingRun:
-    """One stage of one training run; the same `directory` resumes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundingRun(Run):
+    """One run of stage `grounding` or `decoder`."""
 
-    directory: Path
-    "Holds last.pt."
-    export: Path | None = None
-    "Where the newest weights go in the published layout; None: nowhere."
-    budget_s: float = 3300.0
-    "Time to train, earlier sessions of the run included."
-    run: int = 1
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
-    checkpoint_s: float = 60.0
-    export_s: float = 300.0
+    tell_steps: int = 50
 
 
-def train_grounding(order: GroundingRun, tell: Tell) -> Sa2Va:
-    """Stage `grounding`: everything but the drawing."""
-    pupil, helpers = fresh_grounder(order.run), fresh_helpers(order.run)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Something that learns, at its own share of the learning rates."""
+
+    module: nn.Module
+    scale: float
+    by_muon: bool
+    "Its matrices by Muon; else everything by AdamW."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pupil:
+    """A grounder with the heads that only training has."""
+
+    grounder: Sa2Va
+    helpers: Helpers
+
+    @property
+    def model(self) -> SaModel:
+        """What is exported."""
+        return self.grounder.model
+
+
+def train_grounding(run: GroundingRun, tell: Tell) -> Sa2Va:
+    """Stage `grounding`: everything but the drawing. Returns the grounder, on the CPU."""
+    pupil = _fresh_pupil(run)
+    model, helpers = pupil.model, pupil.helpers
     parts = [
-        _Part(_bridge(pupil.model, helpers), BRIDGE_SCALE, False),
-        _Part(_reader(pupil.model, helpers), 1.0, True),
+        _Part(_bridge(model, helpers), BRIDGE_SCALE, False),
+        _Part(_reader(model, helpers), 1.0, True),
     ]
-    course = _Course(order, pupil, helpers, parts)
 
-    def lesson(batch: Batch) -> Lesson:
-        return reading_lesson(pupil.model, helpers, batch)[0]
+    def teach(batch: Batch, _: int) -> Lesson:
+        return reading_lesson(model, helpers, batch)[0]
 
-    course.run(lesson, tell)
-    return pupil
+    return _train(run, pupil, _optimisers(run, parts), teach, tell)
 
 
-def train_decoder(order: GroundingRun, reader: Path, tell: Tell) -> Sa2Va:
-    """Stage `decoder`: from stage `grounding`'s last.pt and a fresh SAM-2."""
-    pupil, helpers = fresh_grounder(order.run), fresh_helpers(order.run)
-    saved = torch.load(reader, weights_only=True)
-    pupil.model.load_state_dict(saved["model"])
+def train_decoder(run: GroundingRun, reader: Path, tell: Tell) -> Sa2Va:
+    """Stage `decoder`: from stage `grounding`'s last.pt and a fresh SAM-2. Returns as `train_grounding`."""
+    pupil = _fresh_pupil(run)
+    model, helpers = pupil.model, pupil.helpers
+    saved = torch.load(reader, weights_only=True, map_location="cpu")
+    model.load_state_dict(saved["model"])
     helpers.load_state_dict(saved["helpers"])
-    drawer = nn.ModuleList([pupil.model.segmenter, helpers.map])
     # Muon's steps have one size whatever the gradient's: with them the decoder did not learn to listen.
     parts = [
-        _Part(drawer, DRAWER_SCALE, False),
-        _Part(_bridge(pupil.model, helpers), BRIDGE_SCALE, False),
-        _Part(_reader(pupil.model, helpers), READER_SCALE, True),
+        _Part(nn.ModuleList([model.segmenter, helpers.map]), DRAWER_SCALE, False),
+        _Part(_bridge(model, helpers), BRIDGE_SCALE, False),
+        _Part(_reader(model, helpers), READER_SCALE, True),
     ]
-    course = _Course(order, pupil, helpers, parts)
 
-    def lesson(batch: Batch) -> Lesson:
-        if course.step % READ_EVERY == 0:
-            read, _, prompts = reading_lesson(pupil.model, helpers, batch)
+    def teach(batch: Batch, step: int) -> Lesson:
+        reads = step % READ_EVERY == 0
+        if reads:
+            read, _, prompts = reading_lesson(model, helpers, batch)
         else:
-            read, prompts = Lesson(torch.zeros(()), {}), _prompts(pupil.model, batch)
-        placed = placing_loss(pupil.model, helpers, prompts, batch)
-        maps = _maps(pupil.model, batch, course.step % READ_EVERY == 0)
-        drawn = drawing_lesson(pupil.model, helpers, maps, prompts, batch)
-        figures = {"placed": float(placed.detach()), "placed/n": 1.0}
-        return Lesson(read.loss + placed + drawn.loss, read.figures | drawn.figures | figures)
+            read, prompts = Lesson(torch.zeros((), device=batch.pixels.device), {}), _prompts(model, batch)
+        placed = placing_loss(model, helpers, prompts, batch)
+        drawn = drawing_lesson(model, helpers, _maps(model, batch, reads), prompts, batch)
+        return Lesson(
+            read.loss + placed + drawn.loss, read.figures | drawn.figures | {"placed": float(placed.detach())}
+        )
 
-    course.run(lesson, tell)
-    return pupil
+    return _train(run, pupil, _optimisers(run, parts), teach, tell)
 
 
 def _prompts(model: SaModel, batch: Batch) -> Tensor:
     """(B, K, E); only the last layers, those of `text_hidden_fcs`, will learn from them."""
     with torch.no_grad():
         hidden = model.read(model.look(batch.pixels).tokens, batch.packed).hidden
-    return model.embeddings(hidden[torch.arange(len(batch.seg))[:, None], batch.seg])
+    rows = torch.arange(len(batch.seg), device=hidden.device)[:, None]
+    return model.embeddings(hidden[rows, batch.seg])
 
 
 def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
@@ -125,6 +141,13 @@ def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
 
 
 # --- the start ------------------------------------------------------------------------------------
+
+
+def _fresh_pupil(run: Run) -> _Pupil:
+    device = training_device()
+    pupil = _Pupil(fresh_grounder(run.number), fresh_helpers(run.number).to(device))
+    pupil.model.to(device)
+    return pupil
 
 
 def fresh_grounder(seed: int = 0) -> Sa2Va:
@@ -286,116 +309,35 @@ def first_seed(run: int, step: int) -> int:
     return (run * 10**6 + step) * PICTURES
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """Something that learns, at its own share of the learning rates."""
+def _optimisers(run: GroundingRun, parts: list[_Part]) -> Optimisers:
+    matrices: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for part in parts:
+        of_matrices, of_others = split_parameters(part.module)
+        if part.by_muon:
+            matrices.append({"params": of_matrices, "lr": run.muon_rate * part.scale})
+        else:
+            of_others += of_matrices
+        others.append({"params": of_others, "lr": run.adam_rate * part.scale})
+    muon = Muon(matrices, lr=run.muon_rate)
+    adam = torch.optim.AdamW(others, lr=run.adam_rate, weight_decay=0.0, betas=(0.9, 0.98))
+    return Optimisers([muon, adam], clipped=[weight for group in others for weight in group["params"]])
 
-    module: nn.Module
-    scale: float
-    by_muon: bool
-    "Its matrices by Muon; else everything by AdamW."
 
+def _train(run: GroundingRun, pupil: _Pupil, optimisers: Optimisers, teach: Teach, tell: Tell) -> Sa2Va:
+    """Steps until the time is spent; the pupil leaves the GPU then."""
+    device = training_device()
+    parts: dict[str, Stateful] = {"model": pupil.model, "helpers": pupil.helpers, "optimisers": optimisers}
 
-class _Course:
-    """Steps until the time is spent; saves, exports and tells on the way."""
-
-    def __init__(self, order: GroundingRun, pupil: Sa2Va, helpers: Helpers, parts: list[_Part]) -> None:
-        self._order = order
-        self._pupil = pupil
-        self._helpers = helpers
-        matrices: list[Any] = []
-        others: list[Any] = []
-        for part in parts:
-            of_matrices, of_others = split_parameters(part.module)
-            if part.by_muon:
-                matrices.append({"params": of_matrices, "scale": part.scale})
-            else:
-                of_others += of_matrices
-            others.append({"params": of_others, "scale": part.scale})
-        self._clipped = [weight for group in others for weight in group["params"]]
-        self._optimisers: list[tuple[torch.optim.Optimizer, float]] = [
-            (Muon(matrices, lr=order.muon_rate), order.muon_rate),
-            (
-                torch.optim.AdamW(others, lr=order.adam_rate, weight_decay=0.0, betas=(0.9, 0.98)),
-                order.adam_rate,
-            ),
-        ]
-        self.step, self._run, self._spent_s = 0, order.run, 0.0
-        if self._last.exists():
-            self._resume()
-
-    @property
-    def _last(self) -> Path:
-        return self._order.directory / "last.pt"
-
-    def run(self, lesson: Callable[[Batch], Lesson], tell: Tell) -> None:
-        """Train until the budget is spent."""
-        spent_before_s, started_s = self._spent_s, time.monotonic()
-        saved_s = exported_s = started_s
-        figures: Counter[str] = Counter()
-        while self._spent_s < self._order.budget_s:
-            figures.update(self._take_step(lesson))
-            now_s = time.monotonic()
-            self._spent_s = spent_before_s + now_s - started_s
-            if self.step % LOG_EVERY == 0:
-                tell({"step": self.step, "elapsed_s": round(self._spent_s, 1), **_rates(figures)})
-                figures.clear()
-            if now_s - saved_s > self._order.checkpoint_s:
-                saved_s = now_s
-                self._save()
-            if now_s - exported_s > self._order.export_s:
-                exported_s = now_s
-                self._export()
-        self._save()
-        self._export()
-
-    def _take_step(self, lesson: Callable[[Batch], Lesson]) -> dict[str, float]:
-        factor = rate_at(self._spent_s / self._order.budget_s)
-        seed = first_seed(self._run, self.step)
-        batch = draw_batch(seed, PICTURES, QUESTIONS, self._pupil.template)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            learnt = lesson(batch)
+    def take_step(progress: Progress) -> Figures:
+        seed = first_seed(run.number + progress.session, progress.step)
+        batch = to_device(draw_batch(seed, PICTURES, QUESTIONS, pupil.grounder.template), device)
+        with mixed_precision(device):
+            learnt = teach(batch, progress.step)
         torch.autograd.backward(learnt.loss)
-        nn.utils.clip_grad_norm_(self._clipped, 1.0)
-        for optimiser, rate in self._optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = rate * factor * group["scale"]
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        self.step += 1
-        return learnt.figures | {"loss": float(learnt.loss.detach()), "loss/n": 1.0}
+        optimisers.step(rate_at(run.share(progress)))
+        return learnt.figures | {"loss": float(learnt.loss.detach())}
 
-    def _export(self) -> None:
-        if self._order.export is not None:
-            save_sa2va(self._pupil, self._order.export)
-
-    def _save(self) -> None:
-        self._order.directory.mkdir(parents=True, exist_ok=True)
-        beside = self._last.with_suffix(".new")
-        torch.save(
-            {
-                "model": self._pupil.model.state_dict(),
-                "helpers": self._helpers.state_dict(),
-                "optimisers": [optimiser.state_dict() for optimiser, _ in self._optimisers],
-                "at": (self.step, self._run, self._spent_s),
-            },
-            beside,
-        )
-        beside.replace(self._last)
-
-    def _resume(self) -> None:
-        saved = torch.load(self._last, weights_only=True)
-        self._pupil.model.load_state_dict(saved["model"])
-        self._helpers.load_state_dict(saved["helpers"])
-        for (optimiser, _), state in zip(self._optimisers, saved["optimisers"], strict=True):
-            optimiser.load_state_dict(state)
-        self.step, run, self._spent_s = saved["at"]
-        self._run = run + 1
-
-
-def _rates(figures: Counter[str]) -> dict[str, float]:
-    return {
-        name: round(total / max(figures[f"{name}/n"], 1), 4)
-        for name, total in figures.items()
-        if not name.endswith("/n")
-    }
+    Course(run, parts, tell).run(take_step, partial(save_sa2va, pupil.grounder))
+    pupil.model.cpu()
+    return pupil.grounder

@@ -76,7 +76,7 @@ def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Less
     lesson."""
     look = model.look(batch.pixels)
     reading = model.read(look.tokens, batch.packed, attentions=True)
-    rows = torch.arange(len(batch.seg))[:, None]
+    rows = torch.arange(len(batch.seg), device=batch.seg.device)[:, None]
     prompts = model.embeddings(reading.hidden[rows, batch.seg])
     seeing, figures = _dense(helpers.patches, look.patches, batch)
     speaking, spoken = _answers(model, reading, batch)
@@ -99,7 +99,7 @@ def drawing_lesson(
     picture.
     """
     drawn = (~batch.present).int().argsort(dim=1, stable=True)[:, :DRAWN]
-    rows = torch.arange(len(drawn))[:, None]
+    rows = torch.arange(len(drawn), device=drawn.device)[:, None]
     there = batch.present[rows, drawn]
     seeing, seen = _dense(helpers.map, maps[2].flatten(2).transpose(1, 2), batch)
     masks, quality = model.segment(maps, prompts[rows, drawn])

@@ -2,28 +2,28 @@
 
 Muon (Jordan et al., 2024): momentum, then the nearest orthogonal matrix by five Newton-Schulz steps,
 so that every direction of a weight learns at one rate. Convolutions are matrices of (out, in·k·k).
-Matrices of one shape are orthogonalised in one batch.
+Matrices of one shape are orthogonalised in one batch. `Optimisers` steps both together.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 """Coefficients of the quintic iteration, from the paper."""
+MAX_NORM: Final = 1.0
+"Longer gradients are shortened to this."
 
 
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised; parameters of two or more dimensions only."""
 
-    def __init__(
-        self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.01
-    ) -> None:
+    def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.95, decay: float = 0.01) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
@@ -52,6 +52,41 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(weight)
         state["momentum"].lerp_(weight.grad, 1 - momentum)
         return weight.grad.lerp(state["momentum"], momentum).flatten(1)
+
+
+class Optimisers:
+    """Optimisers that step together; the rates they come with are the peaks of the rates they use.
+
+    A run that is resumed may be told other peaks: they are no part of the state.
+    """
+
+    def __init__(self, optimisers: Sequence[torch.optim.Optimizer], clipped: Iterable[Tensor]) -> None:
+        """`clipped`: the weights whose gradient, all in one, is kept short; Muon's need it not."""
+        self._optimisers = optimisers
+        self._clipped = list(clipped)
+        self._peaks = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
+
+    def step(self, share: float) -> None:
+        """Learn from the gradients at a share 0..1 of the peak rates, and forget them.
+
+        Nothing is learnt from a gradient that is not finite.
+        """
+        finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(self._clipped, MAX_NORM)))
+        for optimiser, peaks in zip(self._optimisers, self._peaks, strict=True):
+            for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+                group["lr"] = share * peak
+            if finite:
+                optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """The states of each, in order."""
+        return [optimiser.state_dict() for optimiser in self._optimisers]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Be as `state_dict` said. Raises ValueError where it was of other optimisers."""
+        for optimiser, state in zip(self._optimisers, states, strict=True):
+            optimiser.load_state_dict(state)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

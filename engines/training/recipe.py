@@ -104,17 +104,17 @@ def _train(
 
     match stage:
         case Stage.TRACKER:
-            train_tracker(TrackerRun(directory, export=options.export / "tracker", budget_s=budget_s))
+            train_tracker(TrackerRun(directory, export=options.export / "tracker", budget_s=budget_s), tell)
         case Stage.MEMORY:
             start = _needed(options, Stage.TRACKER)
             export = options.export / "tracker"
-            train_memory(MemoryRun(directory, start, export=export, budget_s=budget_s), tell)
+            train_memory(MemoryRun(directory, start=start, export=export, budget_s=budget_s), tell)
         case Stage.GROUNDING:
             train_grounding(GroundingRun(directory, budget_s=budget_s), tell)
         case Stage.DECODER:
             reader = _needed(options, Stage.GROUNDING)
             export = options.export / "sa2va"
-            run = GroundingRun(directory, export=export, budget_s=budget_s, run=2)
+            run = GroundingRun(directory, export=export, budget_s=budget_s, number=2)
             save_sa2va(calibrated(train_decoder(run, reader, tell), CALIBRATION_SCENES), export)
 
 

@@ -3,26 +3,18 @@
 A clip's objects get their true mask on the first frame and are followed through the rest with the very
 graphs that run in service (`engines/tracking/graphs.py`); the loss is on every followed frame. Clips
 grow from 4 to 8 frames as the time goes, the later ones get a second mask on the way (a late answer)
-and prompts as coarse as a grounder's. Time is the schedule: the learning rate and the length of the
-clips follow the share of the budget spent, so that a slower machine ends at the same place, earlier
-in steps.
-
-Seeds are `run * 10**6 + step`: a resumed run never draws a clip twice. Checkpoints are written beside
-the old one and renamed over it.
+and prompts as coarse as a grounder's. The learning rate and the length of the clips follow the share of
+the budget spent. Seeds are `number * 10**6 + step`.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,34 +25,29 @@ from engines.evaluation.following import FollowingScore, score_tracker
 from engines.tracking.checkpoints import TrackerWeights, save_tracker
 from engines.tracking.compiled import compile_tracker
 from engines.tracking.graphs import ImageEncoder, MaskPrompt, TrackStep
-from engines.training.clips import SIDE_PX, coarse, draw_batch
-from engines.training.optimiser import Muon, split_parameters
+from engines.training.average import blend
+from engines.training.checkpoint import Progress
+from engines.training.clips import SIDE_PX, Batch, coarse, draw_batch
+from engines.training.course import Course, Every, Figures, Run, Tell
+from engines.training.device import mixed_precision, to_device, training_device
+from engines.training.optimiser import Muon, Optimisers, split_parameters
 
 JUDGED_CLIPS: Final = 12
-AVERAGING: Final = 0.02
-"""Weight of a step in the running mean of the weights: about the last fifty count."""
 ABSENT_WEIGHT: Final = 2.0
 """Object-frames without the object are one in ten: each counts as this many more."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackerRun:
-    """One training run; the same `directory` resumes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerRun(Run):
+    """One run of stage `tracker`."""
 
-    directory: Path
-    "Holds last.pt and log.jsonl."
-    export: Path | None = None
-    "Where the newest weights go in the published layout; None: nowhere."
-    budget_s: float = 6000.0
-    "Time to train, earlier sessions of the run included."
-    run: int = 1
     clips: int = 4
     "Clips in a step."
     objects: int = 2
     "Objects of each clip."
     muon_rate: float = 0.0
+    "Of the matrices; 0: AdamW teaches them too."
     adam_rate: float = 4e-4
-    checkpoint_s: float = 60.0
     export_s: float = 600.0
     judge_s: float = 300.0
     "Time between two measurements on held-out clips."
@@ -217,12 +204,13 @@ class TrainedTracker(nn.Module):
         last = recent[-self.recent_memories :]
         memory = torch.stack([entry[2] for entry in given + last], dim=1)
         ages = [0] * len(given) + [now - entry[0] for entry in last]
-        memory_age = torch.tensor(ages).expand(memory.shape[0], -1)
+        memory_age = torch.tensor(ages, device=memory.device).expand(memory.shape[0], -1)
+        memory_bias = torch.zeros(memory_age.shape, device=memory.device)
         pointer = torch.stack([entry[1] for entry in given + recent], dim=1)
         pointer_ages = [float(min(now - entry[0], self.recent_pointers)) for entry in given + recent]
-        pointer_age = torch.tensor(pointer_ages).expand(memory.shape[0], -1)
-        zeros = torch.zeros(pointer_age.shape)
-        return memory, memory_age, torch.zeros(memory_age.shape), pointer, pointer_age, zeros
+        pointer_age = torch.tensor(pointer_ages, device=memory.device).expand(memory.shape[0], -1)
+        pointer_bias = torch.zeros(pointer_age.shape, device=memory.device)
+        return memory, memory_age, memory_bias, pointer, pointer_age, pointer_bias
 
 
 def loss_of(seen: list[tuple[Tensor, Tensor, Tensor]], masks: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -254,57 +242,42 @@ def loss_of(seen: list[tuple[Tensor, Tensor, Tensor]], masks: Tensor) -> tuple[T
     return total, figures
 
 
-def train_tracker(run: TrackerRun, tell: Callable[[dict[str, float]], None] | None = None) -> None:
-    """Train until the budget is spent; call again to go on after an interruption.
+def train_tracker(run: TrackerRun, tell: Tell) -> None:
+    """Train until the budget is spent; call again to go on after an interruption."""
+    device = training_device()
+    tracker = TrainedTracker(fresh_tracker(run.number)).to(device)
+    average = deepcopy(tracker.model)
+    optimisers = _optimisers(tracker.model, run)
+    course = Course(run, {"model": tracker.model, "average": average, "optimisers": optimisers}, tell)
+    judging = Every(run.judge_s, course.progress.spent_s)
 
-    tell: given the means of every 20 steps, with `step` and `elapsed_s`.
-    """
-    run.directory.mkdir(parents=True, exist_ok=True)
-    model = fresh_tracker(run.run)
-    tracker = TrainedTracker(model)
-    optimisers = _optimisers(model, run)
-    average = deepcopy(model)
-    step, spent_s = _resume(run, model, average, optimisers)
-    clock = _Clock(spent_s)
-    recent: list[dict[str, float]] = []
-    due = {"checkpoint": spent_s + run.checkpoint_s, "export": spent_s, "judge": spent_s + run.judge_s}
-    while clock.spent_s() < run.budget_s:
-        share = clock.spent_s() / run.budget_s
-        for optimiser in optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = group["peak"] * _rate(share, step)
-        figures = _train_step(tracker, optimisers, run, step, share)
-        step += 1
-        _blend(average, model)
-        recent.append(figures)
-        now = clock.spent_s()
-        if len(recent) == 20:
-            means = {name: float(np.mean([figures[name] for figures in recent])) for name in figures}
-            _log(run, {"step": step, "elapsed_s": round(now), **means})
-            if tell is not None:
-                tell({"step": step, "elapsed_s": now, **means})
-            recent.clear()
-        if now >= due["checkpoint"] or now >= run.budget_s:
-            due["checkpoint"] = now + run.checkpoint_s
-            _save(run, model, average, optimisers, step, now)
-        if run.export is not None and (now >= due["export"] or now >= run.budget_s):
-            due["export"] = now + run.export_s
-            save_tracker(average, run.export)
-        if now >= due["judge"]:
-            due["judge"] = now + run.judge_s
-            _log(run, {"step": step, "elapsed_s": round(now), **asdict(judge(average))})
+    def take_step(progress: Progress) -> Figures:
+        if judging.strikes(progress.spent_s):
+            course.tell(asdict(judge(average)))
+        share = run.share(progress)
+        batch, prompts = _draw(run, progress.step, share)
+        figures = _learn(tracker, to_device(batch, device), to_device(prompts, device))
+        optimisers.step(rate_at(share, progress.step))
+        blend(average, tracker.model)
+        return figures
+
+    course.run(take_step, partial(save_tracker, average))
 
 
 def judge(model: Sam2VideoModel) -> FollowingScore:
-    """Quality on a few held-out clips, through the tracker that the service uses."""
-    weights = TrackerWeights("training", model)
+    """Quality on a few held-out clips, through the tracker that the service uses: on the CPU."""
+    weights = TrackerWeights("training", deepcopy(model).cpu())
     return score_tracker(compile_tracker(weights, TorchBackend()), clips=JUDGED_CLIPS, frames=12, stride=3.0)
 
 
-def _train_step(
-    tracker: TrainedTracker, optimisers: list[Any], run: TrackerRun, step: int, share: float
-) -> dict[str, float]:
-    seed = run.run * 10**6 + step
+def rate_at(share: float, step: int) -> float:
+    """Share of the peak rate: 50 steps of warm-up, then a cosine down to 2 % of it."""
+    return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def _draw(run: TrackerRun, step: int, share: float) -> tuple[Batch, dict[int, Tensor]]:
+    """A step's clips, and its prompts by frame: true or as coarse as a grounder's, sometimes a late one."""
+    seed = run.number * 10**6 + step
     generator = torch.Generator().manual_seed(seed)
     length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5
     # Longer clips, fewer of them: a step costs about the same.
@@ -315,88 +288,25 @@ def _train_step(
     if length > 4 and step % 3 == 0:
         late = 2 + step % (length - 3)
         prompts[late] = coarse(batch.masks[late], roughness, generator)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    return batch, prompts
+
+
+def _learn(tracker: TrainedTracker, batch: Batch, prompts: dict[int, Tensor]) -> Figures:
+    """Follow and gather gradients; all on the tracker's device."""
+    with mixed_precision(batch.frames.device):
         seen = tracker.follow(batch.frames, prompts)
     loss, figures = loss_of(seen, batch.masks)
     loss.backward()  # type: ignore[no-untyped-call]
-    norm = nn.utils.clip_grad_norm_(tracker.model.parameters(), 1.0)
-    if torch.isfinite(norm):
-        for optimiser in optimisers:
-            optimiser.step()
-    for optimiser in optimisers:
-        optimiser.zero_grad(set_to_none=True)
-    return {"loss": float(loss.detach()), "length": length, **figures}
+    return {"loss": float(loss.detach()), "length": batch.frames.shape[1], **figures}
 
 
-def _optimisers(model: nn.Module, run: TrackerRun) -> list[Any]:
+def _optimisers(model: nn.Module, run: TrackerRun) -> Optimisers:
     matrices, others = split_parameters(model)
     if not run.muon_rate:
         matrices, others = [], [*matrices, *others]
-    adam = torch.optim.AdamW(others, lr=run.adam_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    optimisers: list[Any] = [adam]
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=run.adam_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    ]
     if matrices:
         optimisers.append(Muon(matrices, lr=run.muon_rate))
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["peak"] = group["lr"]
-    return optimisers
-
-
-def _rate(share: float, step: int) -> float:
-    """Share of the peak rate: 50 steps of warm-up, then a cosine down to 2 % of it."""
-    return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
-
-
-class _Clock:
-    def __init__(self, spent_s: float) -> None:
-        self._start = time.monotonic() - spent_s
-
-    def spent_s(self) -> float:
-        return time.monotonic() - self._start
-
-
-def _blend(average: nn.Module, model: nn.Module) -> None:
-    """Move the running mean of the weights, which is what is exported: steps of few clips are noisy."""
-    with torch.no_grad():
-        for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-            mean.lerp_(weight, AVERAGING)
-
-
-def _save(
-    run: TrackerRun, model: nn.Module, average: nn.Module, optimisers: list[Any], step: int, spent_s: float
-) -> None:
-    path = run.directory / "last.pt"
-    state = {
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-        "step": step,
-        "spent_s": spent_s,
-    }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def _resume(
-    run: TrackerRun, model: nn.Module, average: nn.Module, optimisers: list[Any]
-) -> tuple[int, float]:
-    path = run.directory / "last.pt"
-    if not path.is_file():
-        _log(run, {name: str(value) for name, value in asdict(run).items()})
-        return 0, 0.0
-    state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state.get("average", state["model"]))
-    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-        peaks = [group["peak"] for group in optimiser.param_groups]
-        optimiser.load_state_dict(saved)
-        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-            group["peak"] = peak  # a resumed run may be told another rate
-    return int(state["step"]), float(state["spent_s"])
-
-
-def _log(run: TrackerRun, figures: dict[str, Any]) -> None:
-    line = json.dumps({name: round(v, 4) if isinstance(v, float) else v for name, v in figures.items()})
-    with (run.directory / "log.jsonl").open("a") as log:
-        log.write(line + "\n")
+    return Optimisers(optimisers, clipped=model.parameters())

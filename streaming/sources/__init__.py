@@ -1,4 +1,4 @@
-"""Where frames come from: cameras, browsers, files. The only place that knows FFmpeg and WebRTC.
+"""Where frames come from: cameras, browsers, files.
 
 Theory of operation. A `Source` (`base`) runs on a thread of its own. `start(deliver, report)` begins; every
 decoded picture goes to `deliver` as a `Frame`, every change of state to `report` as a `SourceStatus`.
@@ -7,8 +7,8 @@ decoded picture goes to `deliver` as a `Frame`, every change of state to `report
 - `live`     what `rtsp` and `camera` share: open, watch, notice silence, wait, open again, for ever.
 - `pictures` FFmpeg, through PyAV: packets in, RGB pictures out; every foreign error is translated there.
 - `clip`     a file as a live source: paced or as fast as it is taken, looped or not.
-- `webrtc`   `WhipIngest` (a browser publishes) and `WhepOut` (a browser watches); `peer` and
-  `jitter` are their plumbing.
+- `whip`     a browser publishes; `jitter` spares its pictures a wait.
+- `peer`     WebRTC as `whip` and its counterpart `streaming.whep` both need it.
 - `timeline` keeps `pts_s` growing over reconnects and loops.
 - `factory`  a `StreamSpec` and the settings → the right source.
 - `rtsp_server` a real RTSP server that plays a clip, for the demo and the tests.

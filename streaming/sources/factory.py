@@ -9,7 +9,7 @@ from streaming.sources.camera import CameraSource
 from streaming.sources.clip import ClipSource, Playback
 from streaming.sources.live import Patience
 from streaming.sources.rtsp import RtspSource
-from streaming.sources.webrtc import WhipIngest
+from streaming.sources.whip import WhipIngest
 from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url
 from streaming.vocabulary import StreamSpec
 

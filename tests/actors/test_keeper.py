@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import ray
 
+from actors import keeper as keeper_module
 from actors.keeper import Keeper
 from actors.ray_edge import CannotStart, call
 from actors.worker import Desired
@@ -82,6 +83,19 @@ async def test_push_does_not_wait_for_ever_for_a_dead_worker(kept: Kept) -> None
     await kept.well()
     ray.kill(kept.handle)
     await kept.keeper.push(0.3)
+
+
+async def test_a_worker_that_is_slow_to_host_is_troubled_but_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "_HANG_S", 0.5)
+    monkeypatch.setattr(keeper_module, "_HOST_TIMEOUT_S", 1.0)
+    handle: Any = ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(hosting_s=60.0)
+    pid = await call(handle.pid.remote(), 60)
+    keeper = Keeper("worker-0", handle, lambda: Desired((), ()))
+    await keeper.push(4.0)
+    assert "did not answer" in keeper.problem
+    assert await call(handle.pid.remote(), 10) == pid, "longer than _HANG_S, and not killed"
+    await keeper.close()
+    ray.kill(handle)
 
 
 async def test_a_worker_that_cannot_be_made_is_given_up_with_its_reason() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import descendants_of, is_running
-from tests.up import saccade_up
+from tests.processes import command_of, descendants_of, is_running
+from tests.up import START_S, saccade_starting, saccade_up
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -26,6 +26,25 @@ def test_a_service_that_is_stopped_leaves_no_process(number: signal.Signals, tmp
         family = descendants_of(up.process.pid)
         assert len(family) > 3
         assert up.stop(number) == 0
+    assert_gone(family)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["redis", "raylet", "ray::"])
+def test_a_service_that_is_stopped_while_it_starts_leaves_no_process(part: str, tmp_path: Path) -> None:
+    """`part`: the process of which there is one when the signal comes."""
+    with saccade_starting(tmp_path) as up:
+        deadline_s = time.monotonic() + START_S
+        while not any(part in command_of(pid) for pid in descendants_of(up.process.pid)):
+            assert up.process.poll() is None and time.monotonic() < deadline_s, up.log
+            time.sleep(0.01)
+        family = descendants_of(up.process.pid)
+        assert up.stop() == 0, up.log
+        assert "Traceback" not in up.log
+    assert_gone(family)
+
+
+def assert_gone(family: list[int]) -> None:
     deadline_s = time.monotonic() + 5
     while time.monotonic() < deadline_s and any(map(is_running, family)):
         time.sleep(0.1)

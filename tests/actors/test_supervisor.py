@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,16 @@ from streaming.vocabulary import QueryId, QueryKind, SourceState, StreamId, Stre
 
 WHIP = StreamSpec(StreamId("phone"), "whip:")
 NOWHERE = SecretStr("redis://127.0.0.1:1/0")
+
+
+class Unheard:
+    """A keeper whose worker is not there."""
+
+    problem = "It is starting."
+
+    async def push(self, timeout_s: float) -> None: ...
+
+    def status(self, stream_id: StreamId) -> None: ...
 
 
 @pytest.fixture
@@ -150,6 +161,67 @@ async def test_a_removed_query_is_gone_everywhere(supervisor: Supervisor, store:
     await supervisor.remove_query(added.query.query_id)
     assert store.queries() == []
     assert await supervisor.list_queries(WHIP.stream_id) == []
+
+
+async def test_edits_at_the_same_time_are_made_one_after_the_other(
+    supervisor: Supervisor, store: DesiredStore
+) -> None:
+    await supervisor.add_stream(WHIP)
+    added = await supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER)
+    words = ["the blue square", "the green star", "the white ring"]
+    edited = [supervisor.edit_query(added.query.query_id, text) for text in words]
+    await asyncio.gather(*edited)
+    (kept,) = store.queries()
+    assert kept.revision == 4
+    assert kept == (await supervisor.get_query(added.query.query_id)).query
+
+
+async def test_additions_at_the_same_time_respect_the_limits(
+    supervisor: Supervisor, store: DesiredStore
+) -> None:
+    specs = [StreamSpec(StreamId(name), "whip:") for name in ("a", "b", "c", "d")]
+    outcomes = await asyncio.gather(*map(supervisor.add_stream, specs), return_exceptions=True)
+    assert sum(isinstance(outcome, LimitReached) for outcome in outcomes) == 2
+    assert len(store.streams()) == 2
+
+
+async def test_a_query_added_while_its_stream_is_removed_leaves_no_orphan(
+    supervisor: Supervisor, store: DesiredStore
+) -> None:
+    supervisor._keepers = [Unheard()]
+    for _ in range(10):
+        await supervisor.add_stream(WHIP)
+        await asyncio.gather(
+            supervisor.remove_stream(WHIP.stream_id),
+            supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER),
+            return_exceptions=True,
+        )
+        assert store.streams() == [] and store.queries() == []
+
+
+async def test_a_watch_over_redis_outlives_what_nobody_foresaw(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([OSError("no more processes"), StoreUnavailable("It is away.")])
+
+    def look(_: SecretStr) -> None:
+        for trouble in looks:
+            raise trouble
+
+    monkeypatch.setattr("actors.supervisor.ping", look)
+    monkeypatch.setattr("actors.supervisor._STORE_LOOK_S", 0.01)
+    watch = asyncio.create_task(supervisor._watch_store())
+    seen = set()
+    while "ok" not in seen or len(seen) < 3:
+        assert not watch.done()
+        seen.add((await supervisor.readiness())["redis"])
+        await asyncio.sleep(0.001)
+    watch.cancel()
+    assert {problem.partition(":")[0] for problem in seen} == {
+        "ok",
+        "Looking after Redis failed",
+        "It is away.",
+    }
 
 
 async def test_without_redis_nothing_is_promised(tmp_path: Path) -> None:

@@ -166,6 +166,29 @@ async def test_a_tracker_that_fails_on_a_frame_costs_a_second_and_not_the_stream
             await asyncio.sleep(0.02)
 
 
+async def test_a_tracker_that_cannot_begin_again_is_tried_until_it_can(
+    redis_server: StoreServer, clips: Path, reader: ResultReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = iter([MemoryError("not now")])
+    reset = ColourTracker.reset
+
+    def failing_once(tracker: ColourTracker) -> None:
+        for trouble in troubles:
+            raise trouble
+        reset(tracker)
+
+    monkeypatch.setattr(ColourTracker, "reset", failing_once)
+    monkeypatch.setattr("actors.worker._AFTER_FAILURE_S", 0.1)
+    async with working(redis_server, clips, Grounding()) as worker:
+        await worker.host(desired(("w-again", clips / "black.mp4")))
+        while not await reader.latest(StreamId("w-again"), Channel.ERRORS, 1):
+            await asyncio.sleep(0.05)
+        failed_at = (await frames(reader, "w-again", 1))[0].frame_index
+        while (await followed(reader, "w-again")).frame_index <= failed_at:
+            await asyncio.sleep(0.02)
+    assert next(troubles, None) is None
+
+
 async def test_without_a_grounder_frames_flow_and_masks_come_when_it_is_back(
     redis_server: StoreServer, clips: Path, reader: ResultReader
 ) -> None:

@@ -190,6 +190,26 @@ async def test_pictures_wait_as_long_as_their_results_need(page: Page) -> None:
         assert await module_value(page, "sync.js", body, asked) == pytest.approx(wanted_s, abs=1e-3)
 
 
+async def test_pictures_shown_before_their_results_find_them_all_the_same(page: Page) -> None:
+    body = """
+      const matcher = new m.FrameMatcher();
+      const result = (frame_index, now_s) =>
+        ({ frame_index, pts_s: a.pts[frame_index], captured_s: a.pts[frame_index], published_s: now_s });
+      a.pts.forEach((now_s, shown) => {
+        matcher.match({ rtpTimestamp: a.stamps[shown], receiveTime: now_s * 1000 }, 0);
+        if (shown >= a.late) matcher.add(result(shown - a.late, now_s), now_s);
+      });
+      const last = a.pts.length - 1;
+      matcher.add(result(last, a.pts[last]), a.pts[last]);
+      const { result: own, how } = matcher.match({ rtpTimestamp: a.stamps[last] }, 0);
+      return [own.frame_index, how];
+    """
+    pts = even(60).tolist()
+    stamps = [round(pts_s * 90_000) + moved(index) for index, pts_s in enumerate(pts)]
+    asked = {"pts": pts, "stamps": stamps, "late": 6}
+    assert await module_value(page, "sync.js", body, asked) == [59, "exact"]
+
+
 async def test_a_dropped_picture_gets_its_neighbours_result(page: Page) -> None:
     dropped = list(range(50, 110, 5))
     said = await watch(page, uneven(120), dropped=dropped)

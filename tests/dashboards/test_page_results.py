@@ -39,9 +39,9 @@ async def test_a_mask_is_drawn_on_its_object_in_its_colour(service: Service, wat
 async def test_masks_lie_right_under_margins_and_any_pixel_ratio(
     browser: Browser, service: Service, size: tuple[int, int], ratio: float
 ) -> None:
+    stream_id = await service.live_stream(f"fit.{size[0]}", size)
     async with opened(browser, f"{service.url}/#token={TOKEN}", device_scale_factor=ratio) as watched:
         page = watched.page
-        stream_id = await service.live_stream(f"fit.{size[0]}", size)
         mask = np.zeros(size, bool)
         mask[:40, :40] = mask[-40:, -40:] = True
         await page.get_by_text("Labels", exact=True).click()

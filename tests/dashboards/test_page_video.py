@@ -14,10 +14,11 @@ from playwright.async_api import Browser, expect
 
 from streaming.errors import NotFound
 from streaming.sources.live import Patience
-from streaming.sources.webrtc import WhepOut, WhipIngest
+from streaming.sources.whip import WhipIngest
 from streaming.status import Session
 from streaming.store_server import StoreServer
 from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId, StreamSpec
+from streaming.whep import WhepOut
 from tests.browser import Watched, chromium, opened, write_camera
 from tests.doubles import MemoryControl
 from tests.page import SIZE, TOKEN, Service, circle, serving, track, until

@@ -12,8 +12,9 @@ from engines.backends.graph import Array, Program
 from engines.backends.openvino import OpenVinoBackend
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
-from engines.tracking.checkpoints import NANO_DIR, load_tracker_weights
-from engines.tracking.compiled import tracker_graphs, tracker_shape
+from engines.tracking.checkpoints import load_tracker_weights
+from engines.tracking.files import NANO_DIR
+from engines.tracking.graph_set import tracker_graphs, tracker_shape
 from engines.tracking.memory import Memory, MemoryBank
 from engines.training.world.holdout import HELD_OUT_SEED
 from engines.training.world.scenes import draw_clip
@@ -71,6 +72,18 @@ def test_a_converted_graph_is_kept_and_read_again(tmp_path: Path) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
 
 
+def test_what_was_kept_is_reopened_by_its_name_and_fingerprint(tmp_path: Path) -> None:
+    backend = OpenVinoBackend(precision="float32", cache_dir=tmp_path)
+    assert backend.reopen("toy", "toy-1") is None
+    first = backend.compile(toy_graph("toy-1")).runner()(*toy_inputs(2))
+    again = backend.reopen("toy", "toy-1")
+    assert again is not None
+    for ours, theirs in zip(again.runner()(*toy_inputs(2)), first, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert backend.reopen("toy", "toy-2") is None
+    assert OpenVinoBackend().reopen("toy", "toy-1") is None
+
+
 def test_other_weights_are_another_file(tmp_path: Path) -> None:
     backend = OpenVinoBackend(precision="float32", cache_dir=tmp_path)
     backend.compile(toy_graph("a"))
@@ -85,6 +98,8 @@ def test_what_openvino_cannot_read_is_a_backend_that_is_not_available(tmp_path: 
     kept.write_text("<no model/>")
     with pytest.raises(BackendUnavailable, match="cannot compile toy"):
         backend.compile(toy_graph())
+    with pytest.raises(BackendUnavailable, match="cannot compile toy"):
+        backend.reopen("toy", "toy-1")
 
 
 @pytest.fixture(scope="module")

@@ -25,3 +25,8 @@ def test_it_computes_with_the_threads_it_was_given() -> None:
     assert torch.get_num_threads() == 2
     TorchBackend(threads=1).compile(toy_graph())
     assert torch.get_num_threads() == 1
+
+
+def test_it_keeps_nothing_to_reopen() -> None:
+    TorchBackend().compile(toy_graph("toy-1"))
+    assert TorchBackend().reopen("toy", "toy-1") is None

@@ -9,7 +9,8 @@ import torch
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-from engines.tracking.graphs import EMPTY_SLOT, NO_OBJECT, ImageEncoder, MaskPrompt, TrackStep
+from engines.tracking.compiled import EMPTY_SLOT
+from engines.tracking.graphs import NO_OBJECT, ImageEncoder, MaskPrompt, TrackStep
 from engines.training.tracker_recipe import TrainedTracker, fresh_tracker, nano_config
 from engines.training.world.scenes import draw_clip
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.tracking.compiled import GIVEN_SLOTS, TrackerShape
-from engines.tracking.graphs import EMPTY_SLOT
+from engines.tracking.compiled import EMPTY_SLOT, GIVEN_SLOTS, TrackerShape
 from engines.tracking.memory import Memory, MemoryBank
 
 SHAPE = TrackerShape(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,12 +18,13 @@ from engines.training.grounding_recipe import (
     train_decoder,
     train_grounding,
 )
+from engines.training.mixture import Batch, draw_batch
 from engines.training.world.holdout import HELD_OUT_SEED
 
 
 def _at(directory: Path) -> tuple[int, int, float]:
-    at: tuple[int, int, float] = torch.load(directory / "last.pt", weights_only=True)["at"]
-    return at
+    state = torch.load(directory / "last.pt", weights_only=True)
+    return state["step"], state["session"], state["spent_s"]
 
 
 def test_no_two_steps_share_a_seed() -> None:
@@ -53,14 +55,22 @@ def grounding(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_resumed_run_goes_on_with_new_seeds(grounding: Path) -> None:
-    step, run, spent_s = _at(grounding)
+def test_a_resumed_run_goes_on_with_new_seeds(grounding: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, session, spent_s = _at(grounding)
+    seeds: list[int] = []
+
+    def draw(seed: int, *shape: Any) -> Batch:
+        seeds.append(seed)
+        return draw_batch(seed, *shape)
+
+    monkeypatch.setattr(grounding_recipe, "draw_batch", draw)
     assert step >= 1
     train_grounding(GroundingRun(grounding, budget_s=spent_s + 0.01), lambda _: None)
-    later_step, later_run, later_spent_s = _at(grounding)
+    later_step, later_session, later_spent_s = _at(grounding)
     assert later_step > step
-    assert later_run > run
+    assert later_session > session
     assert later_spent_s > spent_s
+    assert seeds[0] == first_seed(1 + later_session, step)
 
 
 def test_a_spent_budget_is_not_exceeded_by_resuming(grounding: Path) -> None:
@@ -69,12 +79,11 @@ def test_a_spent_budget_is_not_exceeded_by_resuming(grounding: Path) -> None:
     assert _at(grounding)[0] == before[0]
 
 
-def test_the_decoder_stage_starts_from_the_reader_and_exports(
-    grounding: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(grounding_recipe, "LOG_EVERY", 1)
+def test_the_decoder_stage_starts_from_the_reader_and_exports(grounding: Path, tmp_path: Path) -> None:
     told: list[dict[str, float]] = []
-    order = GroundingRun(tmp_path / "decoder", export=tmp_path / "nano", budget_s=0.01, run=2)
+    order = GroundingRun(
+        tmp_path / "decoder", export=tmp_path / "nano", budget_s=0.01, number=2, tell_steps=1
+    )
     trained = train_decoder(order, grounding / "last.pt", told.append)
     assert {"step", "elapsed_s", "loss", "j", "placed"} <= told[0].keys()
     exported = load_sa2va(tmp_path / "nano").model.state_dict()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from engines.training.memory_recipe import MemoryRun, _Course, draw_long, frame_loss, rate_at
+from engines.training.memory_recipe import MemoryRun, draw_long, frame_loss, rate_at, train_memory
 from engines.training.tracker_recipe import fresh_tracker
 
 
@@ -18,8 +19,20 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def order(start: Path, folder: Path) -> MemoryRun:
-    return MemoryRun(folder, start, export=folder / "export", budget_s=60.0, clips=1, objects=2)
+def trained(start: Path, folder: Path, budget_s: float) -> tuple[dict[str, Any], list[dict[str, float]]]:
+    """What is in last.pt, and what was told, after a run of a budget so small that it is one step."""
+    told: list[dict[str, float]] = []
+    run = MemoryRun(
+        folder,
+        start=start,
+        export=folder / "export",
+        budget_s=budget_s,
+        clips=1,
+        objects=2,
+        tell_steps=1,
+    )
+    train_memory(run, told.append)
+    return torch.load(folder / "last.pt", weights_only=True), told
 
 
 def test_a_seed_draws_the_same_clips_every_time() -> None:
@@ -30,26 +43,28 @@ def test_a_seed_draws_the_same_clips_every_time() -> None:
 
 
 def test_a_step_teaches_memory_and_leaves_the_picture_encoder_as_it_is(start: Path, tmp_path: Path) -> None:
-    course = _Course(order(start, tmp_path))
-    before = {name: weight.clone() for name, weight in course._model.named_parameters()}
-    figures = course.step_once()
-    changed = {
-        name for name, weight in course._model.named_parameters() if not torch.equal(weight, before[name])
-    }
+    before = torch.load(start, weights_only=True)["average"]
+    state, (figures,) = trained(start, tmp_path, budget_s=0.01)
+    changed = {name for name, weight in state["model"].items() if not torch.equal(weight, before[name])}
     assert changed and not any(name.startswith("vision_encoder") for name in changed)
     assert any(name.startswith("memory_encoder") for name in changed), "gradients reach back through memory"
     assert 0 <= figures["j"] <= 1 and 0 <= figures["present_right"] <= 1
+    assert (tmp_path / "export" / "model.safetensors").is_file()
+
+
+def test_the_mean_that_is_exported_follows_the_weights_slowly(start: Path, tmp_path: Path) -> None:
+    before = torch.load(start, weights_only=True)["average"]
+    state, _ = trained(start, tmp_path, budget_s=0.01)
+    name = "memory_encoder.projection.weight"
+    far = (state["model"][name] - before[name]).norm()
+    assert 0 < (state["average"][name] - before[name]).norm() < 0.1 * far
 
 
 def test_a_resumed_run_goes_on_at_its_step(start: Path, tmp_path: Path) -> None:
-    course = _Course(order(start, tmp_path))
-    course.step_once()
-    course.save()
-    again = _Course(order(start, tmp_path))
-    assert (again.step, again.spent_s) == (course.step, course.spent_s)
-    for ours, theirs in zip(again._model.parameters(), course._model.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
-    assert (tmp_path / "export" / "model.safetensors").is_file()
+    first, _ = trained(start, tmp_path, budget_s=0.01)
+    second, (figures,) = trained(start, tmp_path, budget_s=first["spent_s"] + 0.01)
+    assert (first["step"], second["step"], figures["step"]) == (1, 2, 2)
+    assert second["spent_s"] > first["spent_s"]
 
 
 def test_a_perfect_frame_costs_least_and_a_false_presence_costs() -> None:

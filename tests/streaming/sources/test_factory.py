@@ -6,7 +6,7 @@ from streaming.sources.camera import CameraSource
 from streaming.sources.clip import ClipSource
 from streaming.sources.factory import open_source
 from streaming.sources.rtsp import RtspSource
-from streaming.sources.webrtc import WhipIngest
+from streaming.sources.whip import WhipIngest
 from streaming.url_guard import SourcePolicy
 from streaming.vocabulary import SourceState, StreamId, StreamSpec
 

@@ -1,0 +1,163 @@
+"""The models on this machine, without a service: run them on a file, time, measure and train them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
+from actors.tables import bench_tables, pairs_table
+from streaming.errors import NotFound
+from streaming.settings import load_settings
+
+train_app = typer.Typer(help="Train the bundled model again.", no_args_is_help=True)
+
+
+def track(
+    clip: Annotated[Path, typer.Argument(help="A video file.")],
+    query: Annotated[list[str], typer.Option(help="What to follow; may be given several times.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for overlay.mp4 and results.jsonl.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Follow words through a file: every frame, no service. Ctrl-C keeps what is done.
+
+    saccade track clip.mp4 --query "the red circle" --query "the blue square" --out out/
+    """
+    from actors.models import load_grounder, load_trackers
+    from actors.track import ClipTracker, Engines
+    from streaming.checks import check_query_text
+
+    settings = load_settings(config)
+    log_to_stderr(settings.model_copy(update={"log_level": "warning"}))
+    texts = [check_query_text(text, settings.max_query_chars) for text in query]
+    if not clip.is_file():
+        raise NotFound(f"There is no file {clip}.", remedy="Check the path.")
+    with err.status("Loading the models ..."):
+        tracker = ClipTracker(texts, Engines(load_grounder(settings), load_trackers(settings)))
+    with _progress() as progress:
+        bar = progress.add_task("tracking", total=None)
+        try:
+            tracker.run(clip, out_dir, lambda done, total: progress.update(bar, completed=done, total=total))
+        except KeyboardInterrupt:
+            err.print("Stopped; what was tracked so far is kept.")
+    summary = tracker.summary(out_dir)
+    print_json(asdict(summary)) if as_json else out.print(pairs_table(asdict(summary)))
+
+
+def bench(
+    objects: Annotated[str, typer.Option(help="Numbers of objects, e.g. 1,3.")] = "1,3",
+    frames: Annotated[int, typer.Option(help="Frames to time, after a warm-up.", min=10)] = 100,
+    threads: Annotated[int, typer.Option(help="CPU threads on both sides.", min=1)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Time our tracker against transformers' own video session: same weights, frames, threads, one run.
+
+    Run it on a quiet machine. Prints ms per frame and part, frames per second, the ratio, and how much the
+    masks agree.
+    """
+    from engines.evaluation.bench import bench_tracker
+
+    counts = _counts(objects)
+    with err.status("Timing both, in alternating order ..."):
+        report = bench_tracker(counts, frames=frames, threads=threads)
+    print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
+
+
+def evaluate(
+    scenes: Annotated[int, typer.Option(help="Held-out pictures to ask everything about.", min=1)] = 200,
+    clips: Annotated[int, typer.Option(help="Held-out clips to follow things through.", min=1)] = 52,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Measure the models on drawn scenes that no training saw: referring by kind of words, and following.
+
+    Takes about ten minutes on two quiet cores with the defaults. The figures of engines/nano/MODEL_CARD.md
+    are its output.
+    """
+    from actors.models import load_compiled, load_grounder
+    from engines.evaluation.following import score_tracker
+    from engines.evaluation.referring import score_grounder
+
+    settings = load_settings(config)
+    with err.status("Asking ..."):
+        referring = score_grounder(load_grounder(settings), scenes)
+    with err.status("Following ..."):
+        following = score_tracker(load_compiled(settings), clips=clips, frames=36, stride=2.0)
+    found = {"referring": asdict(referring), "following": asdict(following)}
+    if as_json:
+        print_json(found)
+    else:
+        out.print(pairs_table(found["referring"]), pairs_table(found["following"]))
+
+
+@train_app.command("nano")
+def train_nano_command(
+    stage: Annotated[str, typer.Option(help="tracker, memory, grounding, decoder or all.")] = "all",
+    budget_s: Annotated[float, typer.Option(help="Seconds of training in all.", min=10)] = 7200.0,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --runs.")] = True,
+    runs: Annotated[Path, typer.Option(help="Folder for checkpoints and logs.")] = Path("runs"),
+    export: Annotated[Path, typer.Option("--out", help="Folder for the finished model.")] = Path("out/nano"),
+    as_json: AsJson = False,
+) -> None:
+    """Train the bundled model from nothing, on scenes it draws itself.
+
+    May be stopped at any time and goes on where it was. The bundled weights were made by this command; see
+    engines/nano/MODEL_CARD.md.
+
+        saccade train nano --budget-s 7200 --out out/nano
+        SACCADE_MODEL=out/nano/sa2va SACCADE_TRACKER=out/nano/tracker saccade demo
+    """
+    from engines.training.recipe import Stage, TrainOptions, TrainProgress, train_nano
+
+    if stage not in set(Stage):
+        raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
+    options = TrainOptions(Stage(stage), budget_s, resume, runs, export)
+    with _seconds_progress() as bars:
+        bar_of: dict[str, TaskID] = {}
+
+        def show(progress: TrainProgress) -> None:
+            bar = bar_of.get(progress.stage)
+            if bar is None:
+                bar = bar_of[progress.stage] = bars.add_task(progress.stage, total=progress.budget_s)
+            bars.update(bar, completed=progress.spent_s)
+            if progress.figures:
+                figures = "  ".join(f"{name} {value:.3g}" for name, value in progress.figures.items())
+                err.print(f"{progress.stage}: {figures}", highlight=False, soft_wrap=True)
+
+        report = train_nano(options, show)
+    stages = [str(stage) for stage in report.stages]
+    found = {"stages": stages, "took_s": report.took_s, "export": str(report.export)}
+    print_json(found) if as_json else out.print(pairs_table(found))
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise typer.BadParameter("Write numbers of objects with commas between, e.g. 1,3.")
+    return counts
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=True)
+
+
+def _seconds_progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=True)

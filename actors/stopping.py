@@ -1,0 +1,48 @@
+"""Ending by Ctrl-C or SIGTERM: at any moment, once, and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_stoppable(work: Coroutine[Any, Any, T]) -> T | None:
+    """Run `work`; the first signal cancels it, further ones are ignored while it puts things away.
+
+    Returns what `work` returns, None if it was cancelled. Raises what `work` raises.
+    """
+    return asyncio.run(_until_signal(work))
+
+
+async def _until_signal(work: Coroutine[Any, Any, T]) -> T | None:
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+
+    def stop() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop)
+    try:
+        await asyncio.wait([task])
+        return None if task.cancelled() else task.result()
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Await what must not be left half done; a cancellation meanwhile is raised when it is done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -1,0 +1,79 @@
+"""A compiled tracker, opened without torch wherever an earlier process left all that it takes.
+
+Importing torch and transformers takes three seconds, and only converting weights needs them: a stream whose
+worker died should not wait for that. The backend keeps its programs on disk under the weights' fingerprint;
+what else must be known to run them is noted beside them, under the digest of the checkpoint's files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from engines.backends.graph import Backend
+from engines.tracking.compiled import CompiledTracker, TrackerShape, compile_tracker
+from engines.tracking.files import CONFIG_FILE, WEIGHTS_FILE, checkpoint_dir, digest_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    shape: TrackerShape
+    fingerprint: str
+    "Of the graphs: the name under which a backend keeps its programs."
+
+
+def open_tracker(name_or_dir: str | Path, backend: Backend, notes_dir: Path) -> CompiledTracker:
+    """What was compiled of a checkpoint (`nano` or a folder) and kept; compiled and noted if nothing was.
+
+    Raises NotFound, CheckpointError, BackendUnavailable.
+    """
+    path = notes_dir / f"tracker-{_key(checkpoint_dir(name_or_dir))}.json"
+    note = _read(path)
+    kept = _reopen(str(name_or_dir), backend, note) if note is not None else None
+    return kept or _compile(name_or_dir, backend, path)
+
+
+def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
+    encode, prompt, track = (
+        backend.reopen(graph, note.fingerprint) for graph in ("encode", "prompt", "track")
+    )
+    if encode is None or prompt is None or track is None:
+        return None
+    return CompiledTracker(name, backend.name, note.shape, encode, prompt, track)
+
+
+def _compile(name_or_dir: str | Path, backend: Backend, path: Path) -> CompiledTracker:
+    from engines.tracking.checkpoints import load_tracker_weights
+    from engines.tracking.graph_set import fingerprint_of
+
+    weights = load_tracker_weights(name_or_dir)
+    compiled = compile_tracker(weights, backend)
+    _write(_Note(compiled.shape, fingerprint_of(weights)), path)
+    return compiled
+
+
+def _key(directory: Path) -> str:
+    """Changes with the checkpoint, and with whatever code its fingerprint and its shape follow from."""
+    here = Path(__file__)
+    code = (here.with_name(name) for name in ("graphs.py", "graph_set.py", "checkpoints.py", "compiled.py"))
+    files = digest_of(directory / CONFIG_FILE, directory / WEIGHTS_FILE, *code)
+    return f"{files[:24]}-{version('transformers')}"
+
+
+def _read(path: Path) -> _Note | None:
+    """None where there is no note, or none that can be read: it is then written anew."""
+    try:
+        said = json.loads(path.read_text())
+        return _Note(TrackerShape(**said["shape"]), said["fingerprint"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write(note: _Note, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(asdict(note)))
+    partial.replace(path)

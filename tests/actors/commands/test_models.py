@@ -1,0 +1,38 @@
+"""Commands that run models: what they refuse, they refuse before a model is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import is_one_line, saccade
+
+
+@pytest.mark.parametrize(("words", "said"), [("", "empty"), ("x" * 10_000, "10000 characters")])
+def test_words_that_cannot_be_asked_are_refused(words: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_text("never opened")
+    done = saccade("track", "clip.mp4", "--query", words, "--out", "out", cwd=tmp_path)
+    assert (done.returncode, is_one_line(done)) == (2, True)
+    assert said in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_clip_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = saccade("track", "none.mp4", "--query", "the red one", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "none.mp4" in done.stderr
+
+
+@pytest.mark.parametrize("objects", ["many", "0", "1,,3", ""])
+def test_a_bench_of_no_number_of_objects_is_refused(objects: str, tmp_path: Path) -> None:
+    done = saccade("bench", "--objects", objects, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "numbers of objects" in done.stderr
+
+
+def test_a_stage_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    done = saccade("train", "nano", "--stage", "poetry", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "tracker, memory, grounding, decoder, all" in done.stderr
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,50 @@
+"""Asking a real process, and one that is not there."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import ray
+
+from actors import remote_grounder
+from actors.grounder import GrounderActor
+from actors.ray_edge import NAMESPACE, PartDied
+from actors.remote_grounder import RemoteGrounder
+from streaming.errors import ServiceUnavailable
+from streaming.vocabulary import Keyframe, Query, QueryId, StreamId
+from tests.doubles import ColourGrounder, frame_of, square_picture
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here"), pytest.mark.timeout(180)]
+KEYFRAME = Keyframe(
+    frame_of(square_picture((20, 20)), 7, "s"), (Query(QueryId("q"), StreamId("s"), "the red square"),), 0.0
+)
+
+
+class AbsentGrounder:
+    """A process in which nothing is answered: what one that is being restarted looks like from here."""
+
+    async def alive(self) -> int:
+        await asyncio.sleep(60)
+        return 0
+
+
+async def test_a_question_is_answered_by_the_process_of_that_name() -> None:
+    actor = ray.remote(GrounderActor).options(name="grounder-here", num_cpus=0).remote(ColourGrounder)
+    await actor.alive.remote()
+    grounded = await RemoteGrounder("grounder-here")(KEYFRAME)
+    assert [(answer.keyframe_index, len(answer.prompts)) for answer in grounded.answers] == [(7, 1)]
+    ray.kill(actor)
+
+
+async def test_a_process_without_a_pulse_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_grounder, "_PULSE_TIMEOUT_S", 0.1)
+    actor = ray.remote(AbsentGrounder).options(name="grounder-away", namespace=NAMESPACE, num_cpus=0).remote()
+    with pytest.raises(ServiceUnavailable, match=r"0\.1 s"):
+        await RemoteGrounder("grounder-away")(KEYFRAME)
+    ray.kill(actor)
+
+
+async def test_a_grounder_nobody_has_made_is_said_to_be_gone() -> None:
+    with pytest.raises(PartDied, match="no grounder-none"):
+        await RemoteGrounder("grounder-none")(KEYFRAME)
