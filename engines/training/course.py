@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.training.checkpoint import Checkpoint, Progress, Stateful
+from engines.training.world.levels import KNOWN, Level
 
 Figures = dict[str, float]
 Tell = Callable[[Figures], None]
@@ -32,6 +33,8 @@ class Run:
     "Time to train, earlier sessions of the run included."
     export: Path | None = None
     "Where the newest weights go in the published layout; None: nowhere."
+    level: Level = KNOWN
+    "Of the world it draws."
     number: int = 1
     "The first weights and everything drawn follow from it."
     tell_steps: int = 20

@@ -4,7 +4,7 @@ Two stages. `grounding`: the language model learns to see, look, point and speak
 `decoder`: SAM-2 joins, from scratch, and learns to draw what `[SEG]` points at, the language model following
 at a lower rate. The learning rate follows the share of the budget spent.
 
-Seeds are `(run * 10**6 + step) * PICTURES + i`: a session that resumes counts as another run, so that no
+Seeds are `(run * 10**6 + step) * pictures + i`: a session that resumes counts as another run, so that no
 picture is ever drawn twice.
 """
 
@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,13 +28,12 @@ from engines.grounding.templates import make_template
 from engines.training.checkpoint import Progress, Stateful
 from engines.training.course import Course, Figures, Run, Tell
 from engines.training.device import mixed_precision, to_device, training_device
+from engines.training.feeding import feed, painters_for
 from engines.training.losses import Helpers, Lesson, drawing_lesson, placing_loss, reading_lesson
 from engines.training.mixture import Batch, draw_batch, nano_tokenizer
 from engines.training.optimiser import Muon, Optimisers, split_parameters
 
 SIDE_PX: Final = 256
-PICTURES: Final = 8
-QUESTIONS: Final = 6
 STEM_WIDTHS: Final = (32, 64, 128)
 READER_SCALE: Final = 0.4
 "Learning rate of what stage `grounding` taught, while stage `decoder` runs."
@@ -55,6 +55,10 @@ Teach = Callable[[Batch, int], Lesson]
 class GroundingRun(Run):
     """One run of stage `grounding` or `decoder`."""
 
+    pictures: int = 8
+    "Of a step."
+    questions: int = 6
+    "About each picture."
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
     tell_steps: int = 50
@@ -304,11 +308,6 @@ def rate_at(spent: float) -> float:
     return 1.0 if spent < 0.55 else max(0.03, (1.0 - spent) / 0.45)
 
 
-def first_seed(run: int, step: int) -> int:
-    """Seed of a step's first picture; steps and runs never share one."""
-    return (run * 10**6 + step) * PICTURES
-
-
 def _optimisers(run: GroundingRun, parts: list[_Part]) -> Optimisers:
     matrices: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
@@ -329,15 +328,23 @@ def _train(run: GroundingRun, pupil: _Pupil, optimisers: Optimisers, teach: Teac
     device = training_device()
     parts: dict[str, Stateful] = {"model": pupil.model, "helpers": pupil.helpers, "optimisers": optimisers}
 
+    course = Course(run, parts, tell)
+    run_number = run.number + course.progress.session
+
+    def draw(step: int) -> Batch:
+        seed = (run_number * 10**6 + step) * run.pictures
+        return draw_batch(seed, run.pictures, run.questions, pupil.grounder.template, run.level)
+
+    batches = feed(draw, count(course.progress.step), painters_for(device))
+
     def take_step(progress: Progress) -> Figures:
-        seed = first_seed(run.number + progress.session, progress.step)
-        batch = to_device(draw_batch(seed, PICTURES, QUESTIONS, pupil.grounder.template), device)
+        batch = to_device(next(batches), device)
         with mixed_precision(device):
             learnt = teach(batch, progress.step)
         torch.autograd.backward(learnt.loss)
         optimisers.step(rate_at(run.share(progress)))
         return learnt.figures | {"loss": float(learnt.loss.detach())}
 
-    Course(run, parts, tell).run(take_step, partial(save_sa2va, pupil.grounder))
+    course.run(take_step, partial(save_sa2va, pupil.grounder))
     pupil.model.cpu()
     return pupil.grounder

@@ -12,6 +12,7 @@ import math
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from engines.training.checkpoint import Progress
 from engines.training.clips import SIDE_PX, Batch, coarse
 from engines.training.course import Course, Figures, Run, Tell
 from engines.training.device import mixed_precision, to_device, training_device
+from engines.training.feeding import feed, painters_for
 from engines.training.optimiser import Optimisers
 from engines.training.tracker_recipe import TrainedTracker, fresh_tracker
 from engines.training.world.holdout import HELD_OUT_SEED
@@ -71,12 +73,14 @@ def train_memory(run: MemoryRun, tell: Tell) -> None:
     adam = torch.optim.AdamW(learning, lr=run.adam_rate, betas=(0.9, 0.98), weight_decay=0.01)
     optimisers = Optimisers([adam], clipped=learning)
     course = Course(run, {"model": tracker.model, "average": average, "optimisers": optimisers}, tell)
+    # Asked for a few steps ahead, with the length that is due then.
+    orders = ((step, 12 if run.share(course.progress) < 0.5 else 20) for step in count(course.progress.step))
+    clips = feed(lambda order: _draw(run, *order), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
-        share = run.share(progress)
-        batch, prompts = _draw(run, progress.step, 12 if share < 0.5 else 20)
+        batch, prompts = next(clips)
         figures = follow(tracker, to_device(batch, device), to_device(prompts, device))
-        optimisers.step(rate_at(share, progress.step))
+        optimisers.step(rate_at(run.share(progress), progress.step))
         blend(average, tracker.model)
         return figures
 
@@ -97,7 +101,7 @@ def _draw(run: MemoryRun, step: int, length: int) -> tuple[Batch, dict[int, Tens
     They are true, or as coarse as a grounder's.
     """
     seed = run.number * 10**6 + step
-    batch = draw_long(seed, (run.clips, run.objects, length))
+    batch = draw_long(seed, (run.clips, run.objects, length), run.level)
     generator = torch.Generator().manual_seed(seed)
     amount = 0.12 if step % 2 else 0.0
     frames = [0]

@@ -13,6 +13,7 @@ import math
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import count
 from typing import Any, Final
 
 import torch
@@ -30,6 +31,7 @@ from engines.training.checkpoint import Progress
 from engines.training.clips import SIDE_PX, Batch, coarse, draw_batch
 from engines.training.course import Course, Every, Figures, Run, Tell
 from engines.training.device import mixed_precision, to_device, training_device
+from engines.training.feeding import feed, painters_for
 from engines.training.optimiser import Muon, Optimisers, split_parameters
 
 JUDGED_CLIPS: Final = 12
@@ -250,14 +252,16 @@ def train_tracker(run: TrackerRun, tell: Tell) -> None:
     optimisers = _optimisers(tracker.model, run)
     course = Course(run, {"model": tracker.model, "average": average, "optimisers": optimisers}, tell)
     judging = Every(run.judge_s, course.progress.spent_s)
+    # Asked for a few steps ahead, with the share of the budget that is spent then.
+    orders = ((step, run.share(course.progress)) for step in count(course.progress.step))
+    clips = feed(lambda order: _draw(run, *order), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
         if judging.strikes(progress.spent_s):
             course.tell(asdict(judge(average)))
-        share = run.share(progress)
-        batch, prompts = _draw(run, progress.step, share)
+        batch, prompts = next(clips)
         figures = _learn(tracker, to_device(batch, device), to_device(prompts, device))
-        optimisers.step(rate_at(share, progress.step))
+        optimisers.step(rate_at(run.share(progress), progress.step))
         blend(average, tracker.model)
         return figures
 
@@ -282,7 +286,7 @@ def _draw(run: TrackerRun, step: int, share: float) -> tuple[Batch, dict[int, Te
     length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5
     # Longer clips, fewer of them: a step costs about the same.
     clips = max(2, round(run.clips * 4 / (length + 0.5)))
-    batch = draw_batch(seed, (clips, run.objects, length))
+    batch = draw_batch(seed, (clips, run.objects, length), run.level)
     roughness = 0.0 if step % 2 else 0.12
     prompts = {0: coarse(batch.masks[0], roughness, generator) if step % 2 == 0 else batch.masks[0]}
     if length > 4 and step % 3 == 0:
