@@ -31,6 +31,7 @@ _HOST_TIMEOUT_S = 30.0
 "Hosting waits for sources that end; the slowest is a connect that hangs, 5 s each."
 _START_TIMEOUT_S = 180.0
 "Loading and compiling a model for the first time."
+_ANEW_S = 5.0
 _CLOSE_S = 3.0
 _HANG_S = 10.0
 "A worker that answered once and whose pulse is gone for so long is killed and started again."
@@ -39,13 +40,14 @@ _HANG_S = 10.0
 class Keeper:
     """Tells one worker what to host, twice a second and at every change, and remembers what it said.
 
-    `desired` returns what the worker shall host now. One asyncio loop owns it.
+    `make` makes the worker's actor; `desired` returns what it shall host now. One asyncio loop owns a keeper.
     """
 
-    def __init__(self, name: str, handle: Any, desired: Callable[[], Desired]) -> None:
+    def __init__(self, name: str, make: Callable[[], Any], desired: Callable[[], Desired]) -> None:
         self.name = name
-        self.handle = handle
+        self.handle = make()
         self.restarts = 0
+        self._make = make
         self._desired = desired
         self._statuses: dict[StreamId, StreamStatus] = {}
         self._pid: int | None = None
@@ -79,7 +81,7 @@ class Keeper:
                 log.warning("%s was not told within %g s of what changed.", self.name, timeout_s)
 
     def check(self) -> None:
-        """Raise CannotStart if the worker never will."""
+        """Raise CannotStart if the worker could not be made in the first place."""
         if self._task.done():
             self._task.result()
 
@@ -96,8 +98,7 @@ class Keeper:
             told = False
             try:
                 told = await self._look()
-            except CannotStart as exc:
-                self._problem = str(exc)
+            except CannotStart:
                 raise
             except Exception as exc:  # the rim of the task: a worker without a keeper is never restarted
                 log.error("Looking after %s failed.", self.name, exc_info=exc)
@@ -117,10 +118,13 @@ class Keeper:
         return 0.0 < self._silent_s < _HEARTBEAT_TIMEOUT_S
 
     async def _look(self) -> bool:
-        """Feel its pulse, then tell it what to host; whether it was told. Raises CannotStart."""
+        """Feel its pulse, then tell it what to host; whether it was told. Raises as `_make_anew`."""
         patience_s = _SHORT_TIMEOUT_S if self._silent_s < _HEARTBEAT_TIMEOUT_S else _HEARTBEAT_TIMEOUT_S
         try:
             pid: int = await call(self.handle.pid.remote(), patience_s)
+        except CannotStart as exc:
+            await self._make_anew(exc)
+            return False
         except ServiceUnavailable as exc:
             self._note_silence(exc)
             return False
@@ -142,9 +146,20 @@ class Keeper:
             log.warning("%s was restarted; its streams resume.", self.name)
         self._pid, self._is_up, self._silent_since_s = pid, True, None
 
-    def _note_silence(self, why: ServiceUnavailable) -> None:
-        if isinstance(why, CannotStart):
+    async def _make_anew(self, why: CannotStart) -> None:
+        """Ray gives up a process that fails while it is made, though a full disk may be empty a minute later.
+
+        Raises `why` where there never was one: then there is something to mend first.
+        """
+        self._problem = str(why)
+        if self._pid is None:
             raise why
+        log.error("%s cannot start again, and is tried anew in %g s: %s", self.name, _ANEW_S, why)
+        await asyncio.sleep(_ANEW_S)
+        self.handle = self._make()
+        self._is_up, self._silent_since_s = False, time.monotonic()
+
+    def _note_silence(self, why: ServiceUnavailable) -> None:
         if isinstance(why, PartDied):
             self._is_up = False
         if self._silent_since_s is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Awaitable
 from functools import cache
@@ -45,6 +46,9 @@ def start_ray(address: str | None) -> None:
             _knock(address)
             ray.init(address=address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=True)
             return
+        # A token of this process's own, in memory: else Ray keeps one in the home folder, for all to read,
+        # and does not start where that cannot be written.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray.init(
             address="local",
             namespace=NAMESPACE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.grounder import Grounded
-from actors.ray_edge import call, find_actor
+from actors.ray_edge import CannotStart, PartDied, call, find_actor
 from streaming.vocabulary import Keyframe
 
 _PULSE_TIMEOUT_S = 1.0
@@ -25,6 +25,10 @@ class RemoteGrounder:
     async def __call__(self, keyframe: Keyframe) -> Grounded:
         """Raises ServiceUnavailable if the grounder is dead, hangs or fails."""
         grounder = find_actor(self.name)
-        await call(grounder.alive.remote(), _PULSE_TIMEOUT_S)
+        try:
+            await call(grounder.alive.remote(), _PULSE_TIMEOUT_S)
+        except (PartDied, CannotStart):
+            find_actor.cache_clear()  # another may be made under the same name
+            raise
         grounded: Grounded = await call(grounder.ground.remote(keyframe), _ASK_TIMEOUT_S)
         return grounded

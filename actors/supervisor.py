@@ -60,6 +60,9 @@ _SIGNAL_TIMEOUT_S = 10.0
 _TELL_TIMEOUT_S = 5.0
 _METRICS_TIMEOUT_S = 2.0
 _STOP_TIMEOUT_S = 8.0
+_ANEW_S = 5.0
+"Before an actor that failed to start again is made anew."
+_ACTOR: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
 _GROUNDER_CALLS = 256
 "Keyframes that may be on their way to the grounder at a time; its own queue is what bounds them."
 
@@ -80,6 +83,8 @@ class Supervisor:
         self._changing = asyncio.Lock()
         "Held from the check of a change to its last effect here; what waits for others is done outside."
         self._keepers: list[Keeper] = []
+        # Several services may share a cluster.
+        self._grounder_name = f"grounder-{secrets.token_hex(4)}"
         self._grounder: Any = None
         self._store_problem = ""
         self._grounder_problem = "It is starting."
@@ -248,17 +253,20 @@ class Supervisor:
     # Processes
 
     def _start_actors(self) -> None:
-        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
-        # Several services may share a cluster.
-        name = f"grounder-{secrets.token_hex(4)}"
-        grounder = ray.remote(GrounderActor).options(name=name, max_concurrency=_GROUNDER_CALLS, **options)
-        self._grounder = grounder.remote(partial(load_grounder, self._settings))
-        ground = RemoteGrounder(name)
-        make_tracker = partial(load_trackers, self._settings)
+        self._grounder = self._make_grounder()
         for number in range(self._settings.workers):
-            worker = ray.remote(Worker).options(**options)
-            handle = worker.remote(self._settings, self._redis_url, make_tracker, ground)
-            self._keepers.append(Keeper(f"worker-{number}", handle, partial(self._desired, number)))
+            keeper = Keeper(f"worker-{number}", self._make_worker, partial(self._desired, number))
+            self._keepers.append(keeper)
+
+    def _make_grounder(self) -> Any:
+        options = {"name": self._grounder_name, "max_concurrency": _GROUNDER_CALLS, **_ACTOR}
+        return ray.remote(GrounderActor).options(**options).remote(partial(load_grounder, self._settings))
+
+    def _make_worker(self) -> Any:
+        make_tracker = partial(load_trackers, self._settings)
+        ground = RemoteGrounder(self._grounder_name)
+        worker = ray.remote(Worker).options(**_ACTOR)
+        return worker.remote(self._settings, self._redis_url, make_tracker, ground)
 
     async def _wait_until_up(self) -> None:
         """Return when every part answers. Raises what kept a part from starting."""
@@ -304,13 +312,19 @@ class Supervisor:
             log.error("Redis does not start: %s", exc)
 
     async def _watch_grounder(self) -> None:
+        """Know whether it lives, and make it anew when Ray has given it up. Raises CannotStart at first."""
+        was_up = False
         while True:
             try:
                 await call(self._grounder.alive.remote(), _ALIVE_TIMEOUT_S)
-                self._grounder_problem = ""
+                was_up, self._grounder_problem = True, ""
             except CannotStart as exc:
                 self._grounder_problem = exc.message
-                raise
+                if not was_up:
+                    raise
+                log.error("The grounder cannot start again, and is tried anew: %s", exc)
+                await asyncio.sleep(_ANEW_S)
+                self._grounder = self._make_grounder()
             except ServiceUnavailable as exc:
                 self._grounder_problem = exc.message
             await asyncio.sleep(_STORE_LOOK_S)

@@ -156,6 +156,8 @@ class HostedStream:
         return True
 
     def _source_changed(self, status: SourceStatus) -> None:
+        if self._slot.closed:  # it outlived the stream in a connect that hung: nobody asks any more
+            return
         self._note_source(status)
         if status.code:
             self._writer.publish_error(_trouble(status))

@@ -95,19 +95,21 @@ class StoreServer:
         return self.url
 
     def _start_locked(self, program: Path, lock: int) -> None:
+        if self._port:  # everybody knows this address: it waits for it rather than take another
+            self._launch(program, lock)
+            return
         # Somebody may take the port between our finding it free and the server binding it.
         for tries_left in reversed(range(_PORT_TRIES)):
-            if not self._port:
-                self._port = _free_port()
+            self._port = _free_port()
             try:
                 self._launch(program, lock)
                 return
             except ServiceUnavailable:
+                self._port = 0
                 if not tries_left or "ddress already in use" not in self._log_path.read_text(
                     errors="replace"
                 ):
                     raise
-                self._port = 0
 
     def stop(self) -> None:
         """End it, its data written; harmless when it is stopped."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 
@@ -296,9 +297,12 @@ class ColourTracker:
 class HostActor:
     """What a `Keeper` keeps, without streams: it remembers what it was told, and can be made to fail."""
 
-    def __init__(self, *, trouble: str = "", hosting_s: float = 0.0) -> None:
+    def __init__(self, *, trouble: str = "", hosting_s: float = 0.0, full_disk: Path | None = None) -> None:
+        """`full_disk`: it cannot be made while this file is there."""
         if trouble:
             raise NotFound(trouble, remedy="Look elsewhere.")
+        if full_disk is not None and full_disk.exists():
+            raise OSError("No space left on device")
         self.hosting_s = hosting_s
         self.told: list[object] = []
 

@@ -82,13 +82,15 @@ class Backend(Protocol):
         """Its name in the settings."""
         ...
 
+    @property
+    def keeps_programs(self) -> bool:
+        """Whether `reopen` ever finds one."""
+        ...
+
     def compile(self, graph: Graph) -> Program:
         """Make a graph ready to run. Raises BackendUnavailable where this backend cannot."""
         ...
 
     def reopen(self, name: str, fingerprint: str) -> Program | None:
-        """What `compile` made of the graph of this name and fingerprint, if it is kept on disk.
-
-        Raises BackendUnavailable where what was kept cannot be read.
-        """
+        """What `compile` made of the graph of this name and fingerprint; None if it was not kept well."""
         ...

@@ -9,6 +9,7 @@ to the masks). Inputs and outputs are shared with numpy, not copied. Only conver
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ import openvino as ov
 
 from engines.backends.graph import Array, Graph
 from streaming.errors import BackendUnavailable
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +44,33 @@ class OpenVinoBackend:
         """Its name in the settings."""
         return "openvino"
 
+    @property
+    def keeps_programs(self) -> bool:
+        """In `cache_dir`."""
+        return self.cache_dir is not None
+
     def compile(self, graph: Graph) -> OpenVinoProgram:
         """Convert (or read) a graph and compile it. Raises BackendUnavailable where OpenVINO cannot."""
+        kept = self.reopen(graph.name, graph.fingerprint)
+        if kept is not None:
+            return kept
         with _translated(graph.name):
+            model = convert(graph)
             path = self._path(graph.name, graph.fingerprint)
-            if path is None:
-                return self._load(convert(graph))
-            if not path.is_file():
-                _keep(convert(graph), path)
-            return self._load(path)
+            return self._load(path if path is not None and _keep(model, path) else model)
 
     def reopen(self, name: str, fingerprint: str) -> OpenVinoProgram | None:
         """See `Backend`."""
         path = self._path(name, fingerprint)
         if path is None or not path.is_file():
             return None
-        with _translated(name):
+        try:
             return self._load(path)
+        except RuntimeError as exc:  # half a file, of a full disk or a power cut: made anew
+            log.warning("%s cannot be read and is made anew: %s", path, _last_line(exc))
+            path.unlink(missing_ok=True)
+            path.with_suffix(".bin").unlink(missing_ok=True)
+            return None
 
     def _load(self, model: ov.Model | Path) -> OpenVinoProgram:
         core = ov.Core()
@@ -68,8 +81,8 @@ class OpenVinoBackend:
             # Streams of several processes share the machine: leave placing threads to the kernel.
             "ENABLE_CPU_PINNING": False,
         }
-        if self.cache_dir is not None:
-            options["CACHE_DIR"] = str(self.cache_dir / "blobs")
+        if isinstance(model, Path):
+            options["CACHE_DIR"] = str(model.parent / "blobs")
         return OpenVinoProgram(core.compile_model(model, "CPU", options))
 
     def _precision(self, core: ov.Core) -> str:
@@ -91,17 +104,28 @@ def _translated(name: str) -> Iterator[None]:
         yield
     except RuntimeError as exc:
         raise BackendUnavailable(
-            f"OpenVINO cannot compile {name}: {str(exc).splitlines()[0]}.", remedy="Set backend to torch."
+            f"OpenVINO cannot compile {name}: {_last_line(exc)}", remedy="Set backend to torch."
         ) from exc
 
 
-def _keep(model: ov.Model, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _last_line(exc: RuntimeError) -> str:
+    """Where OpenVINO says what is wrong; the lines before say where in its sources."""
+    return [line for line in str(exc).splitlines() if line.strip()][-1].strip()
+
+
+def _keep(model: ov.Model, path: Path) -> bool:
+    """Whether it could be written; on a full disk the next process converts again."""
     # Two processes may convert at once: write apart, the weights first, then rename into place.
     partial = path.with_stem(f"{path.stem}-{os.getpid()}")
-    ov.save_model(model, partial, compress_to_fp16=False)
-    partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ov.save_model(model, partial, compress_to_fp16=False)
+        partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
+        partial.replace(path)
+    except (OSError, RuntimeError) as exc:
+        log.warning("%s cannot be kept: %s", path, exc)
+        return False
+    return True
 
 
 def convert(graph: Graph) -> ov.Model:

@@ -21,6 +21,11 @@ class TorchBackend:
         """Its name in the settings."""
         return "torch"
 
+    @property
+    def keeps_programs(self) -> bool:
+        """There is nothing to keep."""
+        return False
+
     def compile(self, graph: Graph) -> TorchProgram:
         """Nothing to compile."""
         torch.set_num_threads(self.threads)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import transformers
 from torch import nn
 
 from engines.backends.graph import Graph, Port
-from engines.tracking import graphs
+from engines.tracking import compiled, graphs
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import TrackerShape
 
@@ -59,8 +60,10 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, Graph, Graph]:
 
 
 def fingerprint_of(weights: TrackerWeights) -> str:
-    """Changes with the weights, with graphs.py and with transformers, whose modules it runs."""
-    digest = hashlib.sha256(Path(graphs.__file__).read_bytes())
+    """Changes with the weights, the code that makes graphs of them, and transformers, whose modules run."""
+    digest = hashlib.sha256()
+    for module in (graphs, compiled, sys.modules[__name__]):
+        digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(transformers.__version__.encode())
     digest.update(weights.model.config.to_json_string().encode())
     for name, tensor in weights.model.state_dict().items():

@@ -8,6 +8,7 @@ what else must be known to run them is noted beside them, under the digest of th
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -16,6 +17,8 @@ from pathlib import Path
 from engines.backends.graph import Backend
 from engines.tracking.compiled import CompiledTracker, TrackerShape, compile_tracker
 from engines.tracking.files import CONFIG_FILE, WEIGHTS_FILE, checkpoint_dir, digest_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ def open_tracker(name_or_dir: str | Path, backend: Backend, notes_dir: Path) -> 
 
     Raises NotFound, CheckpointError, BackendUnavailable.
     """
+    if not backend.keeps_programs:
+        return _compile(name_or_dir, backend, None)
     path = notes_dir / f"tracker-{_key(checkpoint_dir(name_or_dir))}.json"
     note = _read(path)
     kept = _reopen(str(name_or_dir), backend, note) if note is not None else None
@@ -45,13 +50,15 @@ def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
     return CompiledTracker(name, backend.name, note.shape, encode, prompt, track)
 
 
-def _compile(name_or_dir: str | Path, backend: Backend, path: Path) -> CompiledTracker:
+def _compile(name_or_dir: str | Path, backend: Backend, path: Path | None) -> CompiledTracker:
+    """Compile; and note it at `path`, if it is kept."""
     from engines.tracking.checkpoints import load_tracker_weights
     from engines.tracking.graph_set import fingerprint_of
 
     weights = load_tracker_weights(name_or_dir)
     compiled = compile_tracker(weights, backend)
-    _write(_Note(compiled.shape, fingerprint_of(weights)), path)
+    if path is not None:
+        _write(_Note(compiled.shape, fingerprint_of(weights)), path)
     return compiled
 
 
@@ -73,7 +80,11 @@ def _read(path: Path) -> _Note | None:
 
 
 def _write(note: _Note, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(asdict(note)))
-    partial.replace(path)
+    """A note that cannot be kept, on a full disk say, costs the next process time and this one nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(asdict(note)))
+        partial.replace(path)
+    except OSError as exc:
+        log.warning("%s cannot be kept: %s", path, exc)

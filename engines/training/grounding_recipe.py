@@ -4,8 +4,8 @@ Two stages. `grounding`: the language model learns to see, look, point and speak
 `decoder`: SAM-2 joins, from scratch, and learns to draw what `[SEG]` points at, the language model following
 at a lower rate. The learning rate follows the share of the budget spent.
 
-Seeds are `(run * 10**6 + step) * pictures + i`: a session that resumes counts as another run, so that no
-picture is ever drawn twice.
+Seeds are `(number * 10**6 + step) * pictures + i`: a session that resumes counts its number up, so that it
+draws no picture again; runs whose numbers are far apart share none.
 """
 
 from __future__ import annotations
@@ -308,6 +308,11 @@ def rate_at(spent: float) -> float:
     return 1.0 if spent < 0.55 else max(0.03, (1.0 - spent) / 0.45)
 
 
+def first_seed(number: int, step: int, pictures: int) -> int:
+    """Seed of the first of a step's pictures."""
+    return (number * 10**6 + step) * pictures
+
+
 def _optimisers(run: GroundingRun, parts: list[_Part]) -> Optimisers:
     matrices: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
@@ -329,10 +334,10 @@ def _train(run: GroundingRun, pupil: _Pupil, optimisers: Optimisers, teach: Teac
     parts: dict[str, Stateful] = {"model": pupil.model, "helpers": pupil.helpers, "optimisers": optimisers}
 
     course = Course(run, parts, tell)
-    run_number = run.number + course.progress.session
+    number = run.number + course.progress.session
 
     def draw(step: int) -> Batch:
-        seed = (run_number * 10**6 + step) * run.pictures
+        seed = first_seed(number, step, run.pictures)
         return draw_batch(seed, run.pictures, run.questions, pupil.grounder.template, run.level)
 
     batches = feed(draw, count(course.progress.step), painters_for(device))

@@ -21,6 +21,8 @@ from engines.training.tracker_recipe import TrackerRun, train_tracker
 from streaming.errors import Conflict, NotFound
 
 CALIBRATION_SCENES: Final = 200
+DECODER_NUMBER: Final = 1001
+"Far from stage `grounding`'s, which counts from 1 with every session: the two share no picture."
 
 
 class Stage(StrEnum):
@@ -114,7 +116,7 @@ def _train(
         case Stage.DECODER:
             reader = _needed(options, Stage.GROUNDING)
             export = options.export / "sa2va"
-            run = GroundingRun(directory, export=export, budget_s=budget_s, number=2)
+            run = GroundingRun(directory, export=export, budget_s=budget_s, number=DECODER_NUMBER)
             save_sa2va(calibrated(train_decoder(run, reader, tell), CALIBRATION_SCENES), export)
 
 

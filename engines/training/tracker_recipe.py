@@ -271,7 +271,8 @@ def train_tracker(run: TrackerRun, tell: Tell) -> None:
 def judge(model: Sam2VideoModel) -> FollowingScore:
     """Quality on a few held-out clips, through the tracker that the service uses: on the CPU."""
     weights = TrackerWeights("training", deepcopy(model).cpu())
-    return score_tracker(compile_tracker(weights, TorchBackend()), clips=JUDGED_CLIPS, frames=12, stride=3.0)
+    backend = TorchBackend(torch.get_num_threads())
+    return score_tracker(compile_tracker(weights, backend), clips=JUDGED_CLIPS, frames=12, stride=3.0)
 
 
 def rate_at(share: float, step: int) -> float:

@@ -93,8 +93,7 @@ class WhipIngest(Source):
         offer = read_offer(sdp)
         if offer.video_direction not in ("sendonly", "sendrecv"):
             raise InvalidStream("The offer does not send video.", remedy="Add a video track before offering.")
-        if self._stopping.is_set():
-            raise ServiceUnavailable("This stream is being removed.")
+        self._refuse_if_stopping()
         if self._publisher is not None:
             raise Conflict(
                 f"Somebody publishes to {self.status.stream_id} already.",
@@ -107,12 +106,17 @@ class WhipIngest(Source):
             receiver = _video_receiver(publisher.connection)
             use_markers(receiver)
             answer_sdp = await answer(publisher.connection, self._ice_addresses)
+            self._refuse_if_stopping()
         except BaseException:
             self._publisher = None
             await publisher.connection.close()
             raise
         publisher.task = asyncio.create_task(self._follow(publisher, receiver))
         return publisher.session_id, answer_sdp
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise ServiceUnavailable("This stream is being removed.")
 
     async def end(self, session_id: str) -> None:
         """The publisher leaves; returns when its connection is closed. Raises NotFound."""

@@ -7,6 +7,8 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,13 +25,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here"), pytest.mark
 S = StreamId("s")
 
 
+def host(**options: Any) -> Any:
+    return ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(**options)
+
+
 class Kept:
     """A keeper, its process, and what the test wants of it."""
 
     def __init__(self) -> None:
         self.wanted = Desired((), ())
-        self.handle: Any = ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote()
-        self.keeper = Keeper("worker-0", self.handle, lambda: self.wanted)
+        self.keeper = Keeper("worker-0", host, lambda: self.wanted)
+
+    @property
+    def handle(self) -> Any:
+        return self.keeper.handle
 
     async def well(self) -> None:
         deadline_s = time.monotonic() + 60
@@ -86,12 +95,12 @@ async def test_push_does_not_wait_for_ever_for_a_dead_worker(kept: Kept) -> None
 
 
 async def test_a_worker_that_is_slow_to_host_is_troubled_but_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper_module, "_HANG_S", 0.5)
-    monkeypatch.setattr(keeper_module, "_HOST_TIMEOUT_S", 1.0)
-    handle: Any = ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(hosting_s=60.0)
+    monkeypatch.setattr(keeper_module, "_HANG_S", 3.0)
+    monkeypatch.setattr(keeper_module, "_HOST_TIMEOUT_S", 4.0)
+    keeper = Keeper("worker-0", partial(host, hosting_s=60.0), lambda: Desired((), ()))
+    handle = keeper.handle
     pid = await call(handle.pid.remote(), 60)
-    keeper = Keeper("worker-0", handle, lambda: Desired((), ()))
-    await keeper.push(4.0)
+    await keeper.push(6.0)
     assert "did not answer" in keeper.problem
     assert await call(handle.pid.remote(), 10) == pid, "longer than _HANG_S, and not killed"
     await keeper.close()
@@ -99,8 +108,7 @@ async def test_a_worker_that_is_slow_to_host_is_troubled_but_alive(monkeypatch: 
 
 
 async def test_a_worker_that_cannot_be_made_is_given_up_with_its_reason() -> None:
-    handle = ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(trouble="No weights here.")
-    keeper = Keeper("worker-0", handle, lambda: Desired((), ()))
+    keeper = Keeper("worker-0", partial(host, trouble="No weights here."), lambda: Desired((), ()))
     deadline_s = time.monotonic() + 60
     with pytest.raises(CannotStart, match="No weights"):
         while time.monotonic() < deadline_s:
@@ -108,3 +116,28 @@ async def test_a_worker_that_cannot_be_made_is_given_up_with_its_reason() -> Non
             await asyncio.sleep(0.02)
     assert "No weights" in keeper.problem
     await keeper.close()
+
+
+async def test_a_worker_that_cannot_be_made_again_is_tried_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "_ANEW_S", 0.2)
+    full = tmp_path / "full"
+    keeper = Keeper("worker-0", partial(host, full_disk=full), lambda: Desired((), ()))
+    deadline_s = time.monotonic() + 60
+    pid = await call(keeper.handle.pid.remote(), 60)
+    while keeper.problem:
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.02)
+    full.touch()
+    os.kill(pid, signal.SIGKILL)
+    while "No space left" not in keeper.problem:
+        assert time.monotonic() < deadline_s, keeper.problem
+        await asyncio.sleep(0.02)
+    full.unlink()
+    while keeper.problem or keeper.restarts == 0:
+        assert time.monotonic() < deadline_s, keeper.problem
+        keeper.check()
+        await asyncio.sleep(0.02)
+    await keeper.close()
+    ray.kill(keeper.handle)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -76,3 +78,12 @@ def test_a_name_nobody_has_is_a_part_that_is_not_there() -> None:
 def test_a_cluster_that_is_not_there_is_said() -> None:
     with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1:1"):
         start_ray("127.0.0.1:1")
+
+
+def test_it_starts_where_no_home_folder_can_be_written() -> None:
+    """As in a read-only container. In a process of its own, for Ray reads its environment once."""
+    code = "from actors.ray_edge import start_ray, stop_ray; start_ray(None); stop_ray()"
+    environment = os.environ | {"HOME": "/proc/nobody"}
+    subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, timeout=120
+    )

@@ -59,6 +59,20 @@ def test_it_keeps_its_address_and_its_data_through_a_restart(own_redis: StoreSer
     store.close()
 
 
+def test_it_takes_no_other_address_when_its_own_is_taken(own_redis: StoreServer) -> None:
+    url = own_redis.url
+    own_redis.stop()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", int(url.get_secret_value().rpartition(":")[2].partition("/")[0])))
+        other.listen()
+        with pytest.raises(ServiceUnavailable):
+            own_redis.restart()
+    own_redis.restart()
+    assert own_redis.url == url
+    ping(own_redis.url)
+
+
 def test_its_files_are_its_owners_alone(own_redis: StoreServer, tmp_path: Path) -> None:
     folder = tmp_path / "redis"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

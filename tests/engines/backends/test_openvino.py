@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from engines.tracking.graph_set import tracker_graphs, tracker_shape
 from engines.tracking.memory import Memory, MemoryBank
 from engines.training.world.holdout import HELD_OUT_SEED
 from engines.training.world.scenes import draw_clip
-from streaming.errors import BackendUnavailable
 from tests.toy_graph import toy_graph
 
 
@@ -91,15 +91,27 @@ def test_other_weights_are_another_file(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("toy-*.xml"))) == 2
 
 
-def test_what_openvino_cannot_read_is_a_backend_that_is_not_available(tmp_path: Path) -> None:
-    backend = OpenVinoBackend(cache_dir=tmp_path)
-    backend.compile(toy_graph())
-    (kept,) = tmp_path.glob("toy-*.xml")
-    kept.write_text("<no model/>")
-    with pytest.raises(BackendUnavailable, match="cannot compile toy"):
-        backend.compile(toy_graph())
-    with pytest.raises(BackendUnavailable, match="cannot compile toy"):
-        backend.reopen("toy", "toy-1")
+@pytest.mark.parametrize("suffix", [".xml", ".bin"])
+@pytest.mark.parametrize("damage", ["empty", "half", "gone"])
+def test_what_was_kept_and_is_damaged_is_made_anew(suffix: str, damage: str, tmp_path: Path) -> None:
+    backend = OpenVinoBackend(precision="float32", cache_dir=tmp_path)
+    first = [array.copy() for array in backend.compile(toy_graph()).runner()(*toy_inputs(2))]
+    shutil.rmtree(tmp_path / "blobs")
+    (kept,) = tmp_path.glob(f"toy-*{suffix}")
+    whole = kept.read_bytes()
+    kept.unlink() if damage == "gone" else kept.write_bytes(
+        whole[: len(whole) // 2 if damage == "half" else 0]
+    )
+    assert backend.reopen("toy", "toy-1") is None
+    again = backend.compile(toy_graph()).runner()(*toy_inputs(2))
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+    assert backend.reopen("toy", "toy-1") is not None
+
+
+def test_where_nothing_can_be_kept_it_compiles_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    program = OpenVinoBackend(cache_dir=tmp_path / "file" / "cache").compile(toy_graph())
+    assert len(program.runner()(*toy_inputs(1))) > 0
 
 
 @pytest.fixture(scope="module")

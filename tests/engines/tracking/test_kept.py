@@ -26,6 +26,7 @@ class Shelf:
     kept: dict[tuple[str, str], Program] = field(default_factory=dict)
     compiled: list[str] = field(default_factory=list)
     name: str = "shelf"
+    keeps_programs: bool = True
 
     def compile(self, graph: Graph) -> Program:
         self.compiled.append(graph.name)
@@ -80,6 +81,16 @@ def test_a_note_that_cannot_be_read_is_written_anew(checkpoint: Path, shelf: She
     note.write_text(spoilt)
     opened(checkpoint, shelf)
     assert note.read_text() == said
+
+
+def test_where_nothing_can_be_written_it_works_all_the_same(checkpoint: Path, shelf: Shelf) -> None:
+    (checkpoint.parent / "notes").write_text("in the way of a folder")
+    assert opened(checkpoint, shelf).backend == "shelf"
+
+
+def test_a_backend_that_keeps_nothing_gets_no_notes(checkpoint: Path) -> None:
+    open_tracker(checkpoint, TorchBackend(), checkpoint.parent / "notes")
+    assert not (checkpoint.parent / "notes").exists()
 
 
 def test_a_checkpoint_that_is_gone_is_not_opened_from_what_was_kept(checkpoint: Path, shelf: Shelf) -> None:

@@ -11,7 +11,6 @@ import torch
 from engines.grounding.checkpoints import load_sa2va
 from engines.training import grounding_recipe
 from engines.training.grounding_recipe import (
-    PICTURES,
     GroundingRun,
     first_seed,
     rate_at,
@@ -29,7 +28,7 @@ def _at(directory: Path) -> tuple[int, int, float]:
 
 def test_no_two_steps_share_a_seed() -> None:
     pictures = [
-        range(first_seed(run, step), first_seed(run, step) + PICTURES)
+        range(first_seed(run, step, 8), first_seed(run, step, 8) + 8)
         for run in (1, 2, 3)
         for step in (0, 1, 2, 10**6 - 1)
     ]
@@ -38,7 +37,7 @@ def test_no_two_steps_share_a_seed() -> None:
 
 
 def test_a_thousand_runs_stay_below_the_held_out_seeds() -> None:
-    assert first_seed(1000, 10**6) < HELD_OUT_SEED // 2
+    assert first_seed(2000, 10**6, 256) < HELD_OUT_SEED // 2
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
@@ -70,7 +69,7 @@ def test_a_resumed_run_goes_on_with_new_seeds(grounding: Path, monkeypatch: pyte
     assert later_step > step
     assert later_session > session
     assert later_spent_s > spent_s
-    assert seeds[0] == first_seed(1 + later_session, step)
+    assert seeds[0] == first_seed(1 + later_session, step, 8)
 
 
 def test_a_spent_budget_is_not_exceeded_by_resuming(grounding: Path) -> None:

@@ -62,6 +62,18 @@ async def test_a_picture_does_not_wait_for_the_next_one(ingest, peer):
     await until(lambda: ingest.seen.frames)
 
 
+async def test_a_stream_that_is_removed_while_it_answers_takes_nobody(ingest, peer, monkeypatch):
+    async def slow_answer(*arguments):
+        ingest.stop()
+        return await answer(*arguments)
+
+    answer = whip.answer
+    monkeypatch.setattr(whip, "answer", slow_answer)
+    with pytest.raises(ServiceUnavailable, match="removed"):
+        await ingest.offer(await peer.offer_to_publish())
+    assert ingest._publisher is None
+
+
 async def test_only_the_set_addresses_are_offered(ingest, peer):
     _, answer = await ingest.offer(await peer.offer_to_publish())
     candidates = [line.split()[4] for line in answer.splitlines() if line.startswith("a=candidate:")]
