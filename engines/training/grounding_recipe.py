@@ -24,7 +24,7 @@ from transformers import Sam2Model
 
 from engines.grounding.checkpoints import Sa2Va, build, image_tokens, save_sa2va
 from engines.grounding.model import SaModel
-from engines.grounding.templates import make_template
+from engines.grounding.templates import Template, make_template
 from engines.training.checkpoint import Progress, Stateful
 from engines.training.course import Course, Figures, Run, Tell
 from engines.training.device import mixed_precision, to_device, training_device
@@ -313,6 +313,11 @@ def first_seed(number: int, step: int, pictures: int) -> int:
     return (number * 10**6 + step) * pictures
 
 
+def _draw(run: GroundingRun, number: int, template: Template, step: int) -> Batch:
+    seed = first_seed(number, step, run.pictures)
+    return draw_batch(seed, run.pictures, run.questions, template, run.level)
+
+
 def _optimisers(run: GroundingRun, parts: list[_Part]) -> Optimisers:
     matrices: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
@@ -335,11 +340,7 @@ def _train(run: GroundingRun, pupil: _Pupil, optimisers: Optimisers, teach: Teac
 
     course = Course(run, parts, tell)
     number = run.number + course.progress.session
-
-    def draw(step: int) -> Batch:
-        seed = first_seed(number, step, run.pictures)
-        return draw_batch(seed, run.pictures, run.questions, pupil.grounder.template, run.level)
-
+    draw = partial(_draw, run, number, pupil.grounder.template)
     batches = feed(draw, count(course.progress.step), painters_for(device))
 
     def take_step(progress: Progress) -> Figures:

@@ -75,7 +75,7 @@ def train_memory(run: MemoryRun, tell: Tell) -> None:
     course = Course(run, {"model": tracker.model, "average": average, "optimisers": optimisers}, tell)
     # Asked for a few steps ahead, with the length that is due then.
     orders = ((step, 12 if run.share(course.progress) < 0.5 else 20) for step in count(course.progress.step))
-    clips = feed(lambda order: _draw(run, *order), orders, painters_for(device))
+    clips = feed(partial(_draw, run), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
         batch, prompts = next(clips)
@@ -95,11 +95,12 @@ def _started(run: MemoryRun) -> TrainedTracker:
     return TrainedTracker(model)
 
 
-def _draw(run: MemoryRun, step: int, length: int) -> tuple[Batch, dict[int, Tensor]]:
-    """A step's clips, and its prompts by frame: the first one's mask, sometimes a later one's too.
+def _draw(run: MemoryRun, order: tuple[int, int]) -> tuple[Batch, dict[int, Tensor]]:
+    """Clips of a step, so many frames long, and their prompts by frame: the first's, sometimes a later one's.
 
     They are true, or as coarse as a grounder's.
     """
+    step, length = order
     seed = run.number * 10**6 + step
     batch = draw_long(seed, (run.clips, run.objects, length), run.level)
     generator = torch.Generator().manual_seed(seed)

@@ -254,7 +254,7 @@ def train_tracker(run: TrackerRun, tell: Tell) -> None:
     judging = Every(run.judge_s, course.progress.spent_s)
     # Asked for a few steps ahead, with the share of the budget that is spent then.
     orders = ((step, run.share(course.progress)) for step in count(course.progress.step))
-    clips = feed(lambda order: _draw(run, *order), orders, painters_for(device))
+    clips = feed(partial(_draw, run), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
         if judging.strikes(progress.spent_s):
@@ -280,8 +280,12 @@ def rate_at(share: float, step: int) -> float:
     return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def _draw(run: TrackerRun, step: int, share: float) -> tuple[Batch, dict[int, Tensor]]:
-    """A step's clips, and its prompts by frame: true or as coarse as a grounder's, sometimes a late one."""
+def _draw(run: TrackerRun, order: tuple[int, float]) -> tuple[Batch, dict[int, Tensor]]:
+    """Clips of a step at a share 0..1 of the budget, and their prompts by frame.
+
+    Prompts are true or as coarse as a grounder's; sometimes there is a late one.
+    """
+    step, share = order
     seed = run.number * 10**6 + step
     generator = torch.Generator().manual_seed(seed)
     length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5

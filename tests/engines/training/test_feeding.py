@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import itertools
-import os
-from dataclasses import dataclass
+import math
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from engines.training.feeding import feed, painters_for
+from engines.training.grounding_recipe import fresh_grounder
+from engines.training.mixture import draw_batch
+from engines.training.world.scenes import draw_clip
+
+draw = partial(draw_clip, frames=1, size=(32, 32))
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    pixels: Tensor
-    painter: int
-
-
-def draw(seed: int) -> Picture:
-    generator = torch.Generator().manual_seed(seed)
-    return Picture(torch.rand(3, generator=generator), os.getpid())
-
-
-@pytest.mark.parametrize("painters", [0, 1, 2])
+@pytest.mark.parametrize("painters", [0, 2])
 def test_orders_without_end_are_drawn_in_their_order(painters: int) -> None:
-    pictures = list(itertools.islice(feed(draw, itertools.count(5), painters), 12))
-    assert all(
-        torch.equal(picture.pixels, draw(seed).pixels) for seed, picture in enumerate(pictures, start=5)
-    )
-    assert len({picture.painter for picture in pictures} - {os.getpid()}) == painters
+    fed = feed(draw, itertools.count(5), painters)
+    for seed, clip in enumerate(itertools.islice(fed, 12), start=5):
+        np.testing.assert_array_equal(clip.frames, draw(seed).frames)
+
+
+@pytest.mark.parametrize("painters", [0, 1])
+def test_orders_with_an_end_are_all_drawn(painters: int) -> None:
+    assert [clip.seed for clip in feed(draw, range(6), painters)] == list(range(6))
+
+
+def test_batches_of_tensors_travel_between_processes() -> None:
+    template = fresh_grounder().template
+    arguments = {"pictures": 2, "questions": 3, "template": template}
+    (fed,) = feed(partial(draw_batch, **arguments), [7], 1)
+    here = draw_batch(7, **arguments)
+    assert torch.equal(fed.pixels, here.pixels) and torch.equal(fed.packed.ids, here.packed.ids)
 
 
 def test_what_a_painter_fails_at_is_said_here() -> None:
-    def fail(order: int) -> Picture:
-        raise ValueError(f"no picture {order}")
-
-    with pytest.raises(ValueError, match="no picture 3"):
-        next(feed(fail, [3], 1))
+    with pytest.raises(ValueError, match="domain"):
+        next(feed(math.sqrt, [-3.0], 1))
 
 
 def test_a_gpu_has_painters_and_a_cpu_draws_for_itself() -> None:
