@@ -31,8 +31,8 @@ def feed(draw: Callable[[Order], Drawn], orders: Iterable[Order], painters: int)
     With painters, `draw` must be picklable, and orders are taken `AHEAD` batches per painter before they are
     needed. Painters end with the iterator.
 
-    Not torch's DataLoader: forked or not, with it a process that had used OpenVINO crashed at its next child's
-    end, five times of five (torch 2.13, OpenVINO 2026.4).
+    Not torch's DataLoader: forked or not, with it a process that had used OpenVINO crashed soon after, at its
+    next child, five times of five (torch 2.13, OpenVINO 2026.4).
     """
     if painters == 0:
         yield from map(draw, orders)
