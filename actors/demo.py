@@ -18,6 +18,7 @@ from actors.judge import Judge, Verdict
 from actors.service import Service, running_service
 from streaming import wire
 from streaming.errors import StoreUnavailable
+from streaming.events import AnswerReport
 from streaming.results import Channel, ResultReader
 from streaming.settings import Settings
 from streaming.sources.rtsp_server import ClipPublisher, RtspServer, find_go2rtc
@@ -163,7 +164,7 @@ async def _judging(service: Service, camera: Camera, judge: Judge) -> AsyncItera
 
 
 async def _judge(reader: ResultReader, camera: Camera, judge: Judge) -> None:
-    tail = reader.tail(STREAM, [Channel.FRAMES])
+    tail = reader.tail(STREAM, [Channel.FRAMES, Channel.ANSWERS])
     offset: int | None = None
     held: list[FrameResult] = []
     settled_s = time.monotonic() + 2.0
@@ -174,6 +175,9 @@ async def _judge(reader: ResultReader, camera: Camera, judge: Judge) -> None:
             await asyncio.sleep(0.1)
             continue
         for entry in entries:
+            if entry.channel is Channel.ANSWERS:
+                judge.hear(wire.decode(AnswerReport, entry.data))
+                continue
             result = wire.decode(FrameResult, entry.data)
             seen = camera.offset_of(result)
             offset = seen if offset is None or (seen is not None and seen < offset) else offset

@@ -9,6 +9,7 @@ import numpy as np
 
 from actors.demo_scene import Truth
 from engines.masks import decode_mask
+from streaming.events import AnswerReport
 from streaming.vocabulary import FrameResult, Mask, Query, QueryId
 
 
@@ -24,12 +25,12 @@ class Verdict:
     prompts_answered: int
     "Query revisions that got a mask."
     prompts: int
-    "Query revisions that asked for something that is in the clip."
+    "Query revisions asked; one for what is not there gets no mask."
     j_mean: float | None
     "Mean over frames of the Jaccard index of published and true masks, where either has a pixel."
     j_frames: int
     absent_frames: int
-    "Frames on which an answered query's object was out of sight."
+    "Frames on which what an answered query asks for was out of sight, or nowhere in the clip."
     absent_silent: float | None
     "Share of those without a published mask."
     results: int
@@ -43,7 +44,10 @@ class Judge:
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
         self._asked: dict[tuple[QueryId, int], Query] = {}
+        self._masked_s: dict[tuple[QueryId, int], float] = {}
+        "When a revision had its first mask."
         self._answered_s: dict[tuple[QueryId, int], float] = {}
+        "When it had that, or was refused: from then on it can be judged."
         self._ages_s: list[float] = []
         self._jaccards: list[float] = []
         self._absent = self._silent = self._dropped = 0
@@ -53,6 +57,11 @@ class Judge:
         """Note a revision as the service accepted it."""
         self._asked[query.query_id, query.revision] = query
 
+    def hear(self, answer: AnswerReport) -> None:
+        """Take an answer in words: a refusal is one, and promises that nothing is published."""
+        if answer.presence is None:
+            self._answered_s.setdefault((answer.query_id, answer.revision), answer.at_s)
+
     def see(self, result: FrameResult, clip_frame: int | None) -> None:
         """Take a result; `clip_frame` is the clip's picture that it is about, None if that is not known."""
         self._first_s = self._first_s or result.published_s
@@ -61,7 +70,8 @@ class Judge:
         self._dropped += result.dropped
         for track in result.tracks:
             if track.mask is not None:
-                self._answered_s.setdefault((track.query_id, track.revision), result.published_s)
+                for first_s in (self._masked_s, self._answered_s):
+                    first_s.setdefault((track.query_id, track.revision), result.published_s)
         if clip_frame is not None:
             self._compare(result, clip_frame)
 
@@ -71,7 +81,7 @@ class Judge:
         span_s = self._last_s - self._first_s
         waits_s = [
             at_s - self._asked[revision].accepted_s
-            for revision, at_s in self._answered_s.items()
+            for revision, at_s in self._masked_s.items()
             if revision in self._asked
         ]
         return Verdict(
@@ -90,10 +100,11 @@ class Judge:
         )
 
     def _compare(self, result: FrameResult, clip_frame: int) -> None:
-        """Each query by the newest revision that has had a mask: before that, nobody could publish one."""
+        """Each query by the newest revision answered by then: before that, nobody could publish it."""
         newest: dict[QueryId, int] = {}
-        for query_id, revision in self._answered_s:
-            newest[query_id] = max(revision, newest.get(query_id, 0))
+        for (query_id, revision), at_s in self._answered_s.items():
+            if at_s <= result.published_s:
+                newest[query_id] = max(revision, newest.get(query_id, 0))
         for query_id, revision in newest.items():
             query = self._asked.get((query_id, revision))
             if query is None:

@@ -6,6 +6,7 @@ import pytest
 from actors.demo_scene import Truth
 from actors.judge import Judge
 from engines.masks import encode_mask
+from streaming.events import AnswerReport
 from streaming.vocabulary import (
     Clock,
     FrameResult,
@@ -100,6 +101,31 @@ def test_an_old_revisions_mask_is_judged_by_its_own_words_until_the_new_one_has_
     judging.ask(Query(Q, S, "the white star", revision=2, accepted_s=100.0))
     judging.see(result(1, block(10), revision=1), 1)
     assert judging.verdict().j_mean == 1.0
+
+
+def refusal(revision: int, at_s: float) -> AnswerReport:
+    return AnswerReport(S, Q, revision, 0, "Sorry, I cannot see it.", None, at_s)
+
+
+def test_words_that_were_refused_promise_silence_from_then_on() -> None:
+    judging = judge()
+    judging.see(result(0, block(0)), 0)
+    judging.ask(Query(Q, S, "the white star", revision=2, accepted_s=100.0))
+    judging.hear(refusal(2, at_s=100 + 1.5 / 30))
+    judging.see(result(1, block(10), revision=1), 1)
+    assert judging.verdict().absent_frames == 0, "published before the refusal"
+    judging.see(result(2, None), 2)
+    judging.see(result(2, block(20), revision=1), 2)
+    verdict = judging.verdict()
+    assert (verdict.absent_frames, verdict.absent_silent, verdict.j_frames) == (2, 0.5, 3)
+    assert verdict.prompts_answered == 1
+
+
+def test_a_thing_that_is_there_and_was_refused_counts_as_missed() -> None:
+    judging = judge()
+    judging.hear(refusal(1, at_s=100.0))
+    judging.see(result(1, None), 1)
+    assert judging.verdict().j_mean == 0.0
 
 
 def test_nothing_seen_is_said_as_nothing() -> None:
