@@ -84,7 +84,7 @@ def evaluate(
 ) -> None:
     """Measure the models on drawn scenes that no training saw: referring by kind of words, and following.
 
-    Takes about ten minutes on two quiet cores with the defaults. The figures of engines/nano/MODEL_CARD.md
+    Takes about two minutes on two quiet cores with the defaults. The figures of engines/nano/MODEL_CARD.md
     are its output.
     """
     from actors.models import load_compiled, load_grounder
