@@ -26,7 +26,7 @@ _SOON_S = 0.1
 _SHORT_TIMEOUT_S = 0.3
 """Between looks, and for an answer, in the first moments of a silence. A call that is sent while Ray
 restarts a process takes up to 1.9 s to fail though the process is back before that; asked anew it answers at
-once. Killed worker to first result: 1.5 to 2.0 s; with two seconds' patience 2.1 to 2.8 s."""
+once: results are back about 0.7 s sooner than with two seconds' patience."""
 _HOST_TIMEOUT_S = 30.0
 "Hosting waits for sources that end; the slowest is a connect that hangs, 5 s each."
 _START_TIMEOUT_S = 180.0

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from engines.training.language.nouns import Saying
+from engines.training.language.view import View
 from engines.training.language.words import ANYTHING, NUMBERS, ORDINALS, WAYS, plural
 from engines.training.world.colours import COLOURS
 from engines.training.world.scenes import Clip
 from engines.training.world.things import KINDS, Thing
 
 Named = Callable[[Thing], bool]
+Say = Callable[[View, np.random.Generator], Iterator[Saying]]
 _KIND_OF = {name: kind for kind in KINDS for name in (kind, plural(kind))}
 _ANYTHING = {name for word in ANYTHING for name in (word, f"{word}s")}
 
@@ -153,3 +156,14 @@ class _Judge:
             track = self.clip.paths[: self.frame + 1, one] / size_px
             return rests and float(np.hypot(*np.diff(track, axis=0).T).max()) > 0.03 * self.clip.step_s
         return {"moving": not rests, "resting": rests}[meaning]
+
+
+def assert_true(say: Say, views: list[View]) -> None:
+    """What `say` is sure of on first frames is true; enough is said of what is there, and of what is not."""
+    present = absent = 0
+    for view in views:
+        for text, meaning in say(view, np.random.default_rng(0)):
+            if meaning is not None:
+                assert judged(text, view.clip, 0) == {meaning}, text
+                present, absent = present + bool(meaning), absent + (not meaning)
+    assert present > 10 and absent > 10

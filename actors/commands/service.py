@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -41,7 +40,7 @@ def demo(
     if verdict is None:
         raise KeyboardInterrupt
     if as_json:
-        print(json.dumps(asdict(verdict)), flush=True)
+        print_json(asdict(verdict))
     else:
         out.print(pairs_table(asdict(verdict)))
 

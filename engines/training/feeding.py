@@ -1,5 +1,8 @@
-"""Batches drawn ahead by processes of their own: one process draws about as fast as one core of a CPU learns,
-and a GPU learns as fast as a dozen draw."""
+"""Batches drawn ahead by processes of their own.
+
+A picture and its words take about 11 ms of a core: little beside a CPU that learns from them, not beside a
+GPU.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ costs what its frames cost.
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +28,7 @@ from engines.training.clips import SIDE_PX, Batch, coarse
 from engines.training.course import Course, Figures, Run, Tell
 from engines.training.device import mixed_precision, to_device, training_device
 from engines.training.feeding import feed, painters_for
-from engines.training.optimiser import Optimisers
+from engines.training.optimiser import Optimisers, warmed_cosine
 from engines.training.tracker_recipe import TrainedTracker, fresh_tracker
 from engines.training.world.holdout import HELD_OUT_SEED
 from engines.training.world.levels import KNOWN, Level
@@ -132,7 +131,7 @@ def draw_long(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> B
 
 def rate_at(share: float, step: int) -> float:
     """Share of the peak rate: 20 steps of warm-up, then a cosine down to 3 % of it."""
-    return min(1.0, (step + 1) / 20) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * share)))
+    return warmed_cosine(share, step, warm_steps=20, floor=0.03)
 
 
 def follow(tracker: TrainedTracker, batch: Batch, prompts: dict[int, Tensor]) -> Figures:

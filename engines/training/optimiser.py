@@ -7,6 +7,7 @@ Matrices of one shape are orthogonalised in one batch. `Optimisers` steps both t
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -100,6 +101,12 @@ def orthogonal(matrices: Tensor) -> Tensor:
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
     result: Tensor = (x.transpose(1, 2) if tall else x).float()
     return result
+
+
+def warmed_cosine(share: float, step: int, *, warm_steps: int, floor: float) -> float:
+    """Share of a peak rate: so many steps up, then a cosine over the budget's share 0..1 down to `floor`."""
+    warmth = min(1.0, (step + 1) / warm_steps)
+    return warmth * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * share)))
 
 
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

@@ -9,7 +9,6 @@ the budget spent. Seeds are `number * 10**6 + step`.
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -32,7 +31,7 @@ from engines.training.clips import SIDE_PX, Batch, coarse, draw_batch
 from engines.training.course import Course, Every, Figures, Run, Tell
 from engines.training.device import mixed_precision, to_device, training_device
 from engines.training.feeding import feed, painters_for
-from engines.training.optimiser import Muon, Optimisers, split_parameters
+from engines.training.optimiser import Muon, Optimisers, split_parameters, warmed_cosine
 
 JUDGED_CLIPS: Final = 12
 ABSENT_WEIGHT: Final = 2.0
@@ -277,7 +276,7 @@ def judge(model: Sam2VideoModel) -> FollowingScore:
 
 def rate_at(share: float, step: int) -> float:
     """Share of the peak rate: 50 steps of warm-up, then a cosine down to 2 % of it."""
-    return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+    return warmed_cosine(share, step, warm_steps=50, floor=0.02)
 
 
 def _draw(run: TrackerRun, order: tuple[int, float]) -> tuple[Batch, dict[int, Tensor]]:

@@ -1,0 +1,40 @@
+"""What every drawing of the world keeps to, whatever it shows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+
+from engines.training.world.parts import Part, Tone
+from engines.training.world.sprites import REACH
+
+Drawing = Callable[[np.random.Generator], list[Part]]
+
+
+def drawings_of(module: ModuleType) -> list[Drawing]:
+    """The drawings that a module defines."""
+    functions = inspect.getmembers(module, inspect.isfunction)
+    return [made for _, made in functions if made.__module__ == module.__name__]
+
+
+def assert_fits(draw: Drawing) -> None:
+    """It fits its square, fills enough of it, and has a body of the thing's colour."""
+    for seed in range(5):
+        parts = draw(np.random.default_rng(seed))
+        corners = np.concatenate([outline for part in parts for outline in part.outlines])
+        assert np.abs(corners).max() < REACH - 0.02
+        assert np.ptp(corners, axis=0).max() > 1.7
+        assert np.abs((corners.min(axis=0) + corners.max(axis=0)) / 2).max() < 0.3, "about the middle"
+        assert any(part.tone is Tone.BODY for part in parts)
+
+
+def assert_varies(draw: Drawing) -> None:
+    """No two of a kind are alike."""
+    one, other = (
+        np.concatenate([part.outlines[0] for part in draw(np.random.default_rng(seed))]) for seed in (1, 2)
+    )
+    assert one.shape == other.shape
+    assert np.abs(one - other).max() > 0.01
