@@ -3,6 +3,7 @@
     templates.py    Sa2VA's prompts as token ids
     packing.py      many questions behind one picture, each as if it stood alone
     model.py        InternVL + [SEG] head + SAM-2's encoder and mask decoder
+    structure.py    words written on the coarse map: mask-biased attention, FiLM
     checkpoints.py  the published layout, both ways
     grounder.py     the verb: ground(keyframe) -> answers
 

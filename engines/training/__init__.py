@@ -4,6 +4,7 @@
     language/            unambiguous words about them: expressions, questions, captions
     mixture.py           batches of questions: words varied, packed behind their picture, labels
     losses.py            see, look, point, speak, draw
+    structure_losses.py  regions near to their words, sharp outlines
     grounding_recipe.py  stages `grounding` and `decoder`: Sa2VA from scratch
     clips.py             batches of clips with the truth about some of their objects
     tracker_recipe.py    stage `tracker`: SAM-2 with its memory from scratch
