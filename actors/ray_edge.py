@@ -21,8 +21,8 @@ T = TypeVar("T")
 NAMESPACE = "saccade"
 
 _KNOCK_TIMEOUT_S = 5.0
-OBJECT_STORE_BYTES = 200 << 20
-"Holds keyframes on their way to the grounder: the queue's 32 at 1080p (6.2 MB each) just fit."
+OBJECT_STORE_BYTES = 224 << 20
+"Holds keyframes on their way to the grounder: the queue's 32 at 1080p (6.9 MB each) just fit."
 
 
 class PartDied(ServiceUnavailable):

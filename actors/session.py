@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from actors.query_book import QueryBook
+from engines.geometry import to_fit
 from engines.protocols import Tracker
 from streaming.events import AnswerReport, Event, events_between
 from streaming.keyframes import KeyframePolicy
+from streaming.lookback import Lookback
 from streaming.status import QueryStatus
 from streaming.vocabulary import (
     Answer,
@@ -33,6 +35,9 @@ T = TypeVar("T")
 
 INBOX_CAPACITY = 64
 "Answers that wait for the next frame. A stream has few queries and each has one question out at a time."
+
+EARLIER_PX = 448
+"Longest side of the pictures from before a keyframe: as much as the published models see of one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class StreamSession:
         self._ask = ask
         self._clock = clock
         self._policy = KeyframePolicy()
+        self._lookback = Lookback()
         self._book = QueryBook()
         self._desired: tuple[Query, ...] = ()
         self._followed: dict[QueryId, Query] = {}
@@ -104,6 +110,7 @@ class StreamSession:
         tracks = tuple(self._tracker.step(frame, answers))
         tracked_s = self._clock()
         self._ask_if_due(frame, tracks, tracked_s)
+        self._remember(frame)
         published_s = self._clock()
         firsts, reports = self._book.note(answers, tracks, published_s)
         events = events_between(self._previous, tracks, self._stream_id, published_s)
@@ -153,7 +160,11 @@ class StreamSession:
         due = self._policy.due(tracks, now_s)
         if due:
             self._tracker.pin(frame.index)
-            self._ask(Keyframe(frame, due, now_s))
+            self._ask(Keyframe(frame, due, now_s, self._lookback.before(frame.pts_s)))
+
+    def _remember(self, frame: Frame) -> None:
+        if self._lookback.wants(frame.pts_s):
+            self._lookback.keep(to_fit(frame.pixels, EARLIER_PX), frame.pts_s)
 
 
 def _drain(waiting: deque[T]) -> list[T]:

@@ -4,7 +4,7 @@ Theory of operation. A `Source` (see `streaming.sources`) decodes on a thread of
 `deliver(frame)`; that is normally `Latest.put`, so the newest frame waits in one place and an older
 one that nobody took is dropped and counted. The session takes from the same place, tracks, and publishes
 a `FrameResult` through `results`. `keyframes` decides, without a clock of its own, which frames are
-shown to the grounder.
+shown to the grounder, and `lookback` which pictures from before go with them.
 
 Rules. Decisions are pure and take `now_s`; threads and sockets act on them. Every buffer has a capacity: full
 means the oldest goes, counted. A foreign error becomes one of `streaming.errors` where it enters.

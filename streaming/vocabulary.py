@@ -122,6 +122,9 @@ class Keyframe:
     frame: Frame
     queries: tuple[Query, ...]
     asked_s: float
+    earlier: tuple[Pixels, ...] = ()
+    """Pictures of the stream about 0.9 s and 0.3 s before the frame, oldest first, for words about motion.
+    Each (h, w, 3) uint8 RGB, aspect kept, maybe smaller than the frame. At a beginning: the last, or none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 import ray
@@ -12,13 +13,21 @@ from actors.grounder import GrounderActor
 from actors.ray_edge import NAMESPACE, PartDied
 from actors.remote_grounder import RemoteGrounder
 from streaming.errors import ServiceUnavailable
-from streaming.vocabulary import Keyframe, Query, QueryId, StreamId
-from tests.doubles import ColourGrounder, frame_of, square_picture
+from streaming.vocabulary import Answer, Keyframe, Query, QueryId, StreamId
+from tests.doubles import BLUE, RED, ColourGrounder, frame_of, square_picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here"), pytest.mark.timeout(180)]
 KEYFRAME = Keyframe(
     frame_of(square_picture((20, 20)), 7, "s"), (Query(QueryId("q"), StreamId("s"), "the red square"),), 0.0
 )
+
+
+class RememberingGrounder(ColourGrounder):
+    """Looks at the oldest picture it is shown."""
+
+    def ground(self, keyframe: Keyframe) -> list[Answer]:
+        frame = replace(keyframe.frame, pixels=keyframe.earlier[0])
+        return super().ground(replace(keyframe, frame=frame))
 
 
 class AbsentGrounder:
@@ -34,6 +43,17 @@ async def test_a_question_is_answered_by_the_process_of_that_name() -> None:
     await actor.alive.remote()
     grounded = await RemoteGrounder("grounder-here")(KEYFRAME)
     assert [(answer.keyframe_index, len(answer.prompts)) for answer in grounded.answers] == [(7, 1)]
+    ray.kill(actor)
+
+
+async def test_pictures_from_before_cross_with_the_keyframe() -> None:
+    actor = ray.remote(GrounderActor).options(name="grounder-then", num_cpus=0).remote(RememberingGrounder)
+    await actor.alive.remote()
+    then, soon = square_picture((20, 20), RED), square_picture((20, 20), BLUE)
+    now = replace(KEYFRAME.frame, pixels=soon)
+    keyframe = replace(KEYFRAME, frame=now, earlier=(then, soon))
+    grounded = await RemoteGrounder("grounder-then")(keyframe)
+    assert [len(answer.prompts) for answer in grounded.answers] == [1], "red then, blue since"
     ray.kill(actor)
 
 

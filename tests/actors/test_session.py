@@ -1,11 +1,12 @@
 """One stream's line, with small real engines and a clock of our own."""
 
+import numpy as np
 import pytest
 
-from actors.session import StreamSession
+from actors.session import EARLIER_PX, StreamSession
 from streaming.events import EventType
 from streaming.status import QueryState
-from streaming.vocabulary import Keyframe, Query, QueryId, StreamId, TrackState
+from streaming.vocabulary import Keyframe, Pixels, Query, QueryId, StreamId, TrackState
 from tests.doubles import BLUE, RED, ColourGrounder, ColourTracker, frame_of, square_picture
 
 STREAM = StreamId("s")
@@ -56,6 +57,35 @@ def test_a_new_query_is_asked_about_the_very_next_frame_which_is_pinned() -> Non
     line.step()
     assert [keyframe.frame.index for keyframe in line.asked] == [0]
     assert line.tracker.pins == [0]
+
+
+def test_a_question_brings_pictures_from_about_0_9_and_0_3_s_before_though_nobody_asked_then() -> None:
+    line = Line()
+    for _ in range(40):
+        line.step()
+    line.want(("q", "the red square", 1))
+    line.step()
+    furthest, nearest = (_centre_x(picture) for picture in line.asked[0].earlier)
+    assert line.index == 40
+    assert 20 + 13 - 5 <= furthest <= 20 + 13 + 2, "27 frames before, frame 13"
+    assert nearest in (20 + 29, 20, 21, 22, 23), "9 frames before, frame 31: the square is back at its start"
+
+
+def test_the_first_picture_of_a_stream_has_none_before_it() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    assert line.asked[0].earlier == ()
+
+
+def test_pictures_from_before_are_small_whatever_the_camera() -> None:
+    line = Line()
+    picture = np.full((720, 1280, 3), 90, np.uint8)
+    for index in range(0, 36, 3):
+        line.session.step(frame_of(picture, index), 0)
+    line.want(("q", "the red square", 1))
+    line.session.step(frame_of(picture, 36), 0)
+    assert [one.shape for one in line.asked[0].earlier] == [(252, EARLIER_PX, 3)] * 2
 
 
 @pytest.mark.parametrize("late", [0, 1, 7])
@@ -199,3 +229,8 @@ def test_latencies_are_measured_from_capture_to_publication() -> None:
     line = Line()
     result = line.step().result
     assert result.latency_s.total == pytest.approx(result.published_s - result.captured_s)
+
+
+def _centre_x(pixels: Pixels) -> int:
+    """Of the red square."""
+    return int(np.flatnonzero((pixels[:, :, 0] > 200).any(axis=0)).mean().round())

@@ -56,6 +56,16 @@ def test_what_is_not_there_is_refused_and_counted(clip: Path, tmp_path: Path) ->
     assert summary.refused == summary.looks > 0
 
 
+def test_the_grounder_is_shown_what_was_before(clip: Path, tmp_path: Path) -> None:
+    grounder = ColourGrounder()
+    tracker = ClipTracker(["the blue square"], Engines(grounder, ColourTracker))
+    tracker.run(clip, tmp_path / "out", lambda done, total: None)
+    shown = [(keyframe.frame.pts_s, len(keyframe.earlier)) for keyframe in grounder.keyframes]
+    assert shown[0] == (0.0, 0)
+    assert all(count == 2 for pts_s, count in shown if pts_s > 1.1)
+    assert shown[-1][0] > 1.1, "or nothing was shown"
+
+
 def test_progress_is_told_after_every_frame(clip: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     tracker = ClipTracker(["the red square"], Engines(ColourGrounder(), ColourTracker))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.geometry import mask_iou, to_prompt, to_size, to_square
+from engines.geometry import mask_iou, to_fit, to_prompt, to_size, to_square
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -32,6 +32,23 @@ def test_the_square_is_near_to_opencvs_area_mean() -> None:
     noise = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8), (0, 0), 2)
     area = cv2.resize(noise, (256, 256), interpolation=cv2.INTER_AREA)
     assert np.abs(to_square(noise, 256).astype(int) - area).mean() < 1.0
+
+
+@pytest.mark.parametrize(
+    ("size", "fitted"),
+    [((360, 640), (252, 448)), ((1920, 1080), (448, 252)), ((2160, 3840), (252, 448)), ((4, 4000), (1, 448))],
+)
+def test_a_picture_made_to_fit_keeps_its_aspect_and_everything_in_its_place(
+    size: tuple[int, int], fitted: tuple[int, int]
+) -> None:
+    small = to_fit(ramp(*size), 448)
+    assert small.shape == (*fitted, 3) and small.dtype == np.uint8
+    assert np.abs(small.astype(int)[:, :, 1] - ramp(*fitted)[:, :, 1]).max() <= 3
+
+
+def test_a_picture_that_fits_is_left_alone() -> None:
+    picture = ramp(448, 336)
+    assert to_fit(picture, 448) is picture
 
 
 def test_logits_become_a_prompt_of_zeros_and_ones() -> None:
