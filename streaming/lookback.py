@@ -47,7 +47,7 @@ class Lookback:
         self._kept.append((pts_s, pixels))
 
     def before(self, pts_s: float) -> tuple[Pixels, ...]:
-        """Pictures of about `BACK_S` before `pts_s`, oldest first; the nearest or none if some are missing."""
+        """Pictures of about `BACK_S` before `pts_s`, oldest first; the nearest or none if one is missing."""
         found: list[Pixels] = []
         for back_s in BACK_S:
             picture = self._youngest(pts_s - back_s - LATE_S, pts_s - back_s + EVERY_S / 2)
