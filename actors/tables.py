@@ -10,6 +10,15 @@ from rich.table import Table
 from actors.doctor import Check, Verdict
 
 _COLOURS = {Verdict.OK: "green", Verdict.MISSING: "yellow", Verdict.BROKEN: "red"}
+_LINE_TIMES = {
+    "frame age p50": "frame_age_p50_s",
+    "frame age p95": "frame_age_p95_s",
+    "frame age when read p95": "read_age_p95_s",
+    "of it decoding p50": "decode_p50_s",
+    "of it tracking p50": "track_p50_s",
+    "prompt to mask p50": "prompt_to_mask_p50_s",
+    "prompt to mask p95": "prompt_to_mask_p95_s",
+}
 
 
 def pairs_table(pairs: Mapping[str, object]) -> Table:
@@ -77,6 +86,113 @@ def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table]:
     for part in report["parts"]:
         parts.add_row(part["engine"], part["part"], str(part["objects"]), f"{part['ms']:.2f}")
     return rows, parts
+
+
+def line_table(report: Mapping[str, Any]) -> Table:
+    """The whole line, a column for every number of objects, and who used the processor meanwhile."""
+    columns = [_line_figures(row, report["source_fps"]) for row in report["rows"]]
+    table = Table("the whole line", *(f"objects: {row['objects']}" for row in report["rows"]), box=None)
+    for name in dict.fromkeys(name for column in columns for name in column):
+        table.add_row(name, *(column.get(name, "") for column in columns))
+    return table
+
+
+def _line_figures(row: Mapping[str, Any], source_fps: int) -> dict[str, str]:
+    return {
+        "frames tracked a second": f"{row['tracked_fps']:.1f} of {source_fps}",
+        "frames dropped": f"{row['dropped']} of {row['dropped'] + row['results']}",
+        **{name: _milliseconds(row[key]) for name, key in _LINE_TIMES.items()},
+        "words that got a mask": f"{row['prompts_answered']} of {row['prompts']}",
+        "queries followed": _share(row["followed"]),
+        "tracks": f"{row['tracks']:.2f}",
+        **{f"cores: {part}": f"{cores:.2f}" for part, cores in row["cores"].items()},
+    }
+
+
+def eval_tables(report: Mapping[str, Any]) -> list[Table]:
+    """Every level of an evaluation in a row; of a single level all there is; and the real films."""
+    levels = report["levels"]
+    tables = [_levels_table(levels)]
+    if len(levels) == 1:
+        (level,) = levels
+        tables += [_phrases_table(level["referring"]), _questions_table(level["answering"])]
+        tables += [_titled(part, pairs_table(_dashed(level[part]))) for part in ("following", "describing")]
+    if report["footage"]:
+        tables.append(_films_table(report["footage"]))
+    return tables
+
+
+def _levels_table(levels: Sequence[Mapping[str, Any]]) -> Table:
+    titles = (
+        "level",
+        "words\nJ&F",
+        "absent\nrefused",
+        "present\nrefused",
+        "tracks\nJ&F",
+        "copied\nmask",
+        "found\nagain",
+        "silent\naway",
+        "asked\nright",
+        "phrase\non it",
+    )
+    table = _titled("everything", Table(*titles, box=None, padding=(0, 1, 0, 0)))
+    for level in levels:
+        words, followed = level["referring"]["unseen"], level["following"]
+        figures = (
+            words["overall"]["j_and_f"],
+            words["absent_refused"],
+            words["wrongly_refused"],
+            followed["j_and_f"],
+            followed["j_and_f_copy"],
+            followed["found_again"],
+            followed["silent"],
+            level["answering"]["overall"]["right"],
+            level["describing"]["grounded"],
+        )
+        table.add_row(level["level"], *map(_share, figures))
+    return table
+
+
+def _phrases_table(sets: Mapping[str, Mapping[str, Any]]) -> Table:
+    """J&F by kind of words, a column for every held-out set."""
+    unseen = sets["unseen"]
+    titles = ("words", "asked", "J", "F", *(f"J&F {name.replace('_', '-')}" for name in sets))
+    table = _titled("referring", Table(*titles, box=None))
+    for kind in (*unseen["by_kind"], "overall"):
+        fits = [one["overall"] if kind == "overall" else one["by_kind"].get(kind) for one in sets.values()]
+        first = fits[0]
+        found = [_share(fit["j_and_f"] if fit else None) for fit in fits]
+        table.add_row(kind, str(first["cases"]), _share(first["j"]), _share(first["f"]), *found)
+    return table
+
+
+def _questions_table(score: Mapping[str, Any]) -> Table:
+    table = _titled("answering", Table("questions", "asked", "right", "by the commonest answer", box=None))
+    for kind, right in (*score["by_kind"].items(), ("overall", score["overall"])):
+        table.add_row(kind, str(right["questions"]), _share(right["right"]), _share(right["commonest"]))
+    return table
+
+
+def _films_table(score: Mapping[str, Any]) -> Table:
+    table = _titled("footage", Table("film", "frames", "J", "copied\nmask", box=None))
+    for name, film in score["films"].items():
+        table.add_row(name, str(film["frames"]), _share(film["j"]), _share(film["j_copy"]))
+    table.add_row("mean", "", _share(score["j"]), _share(score["j_copy"]))
+    return table
+
+
+def _titled(title: str, table: Table) -> Table:
+    table.title, table.title_justify = f"\n{title}", "left"
+    return table
+
+
+def _dashed(figures: Mapping[str, object]) -> dict[str, object]:
+    return {name: "-" if value is None else value for name, value in figures.items()}
+
+
+def _share(value: float | None) -> str:
+    """A dash where there was no case."""
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""How well a mask fits: J, F and J&F as DAVIS defines them, and a streaming mean.
+"""How well a mask fits: J, F and J&F as DAVIS defines them, and means that need no list.
 
 Sources: Perazzi et al., CVPR 2016; davischallenge/davis2017-evaluation `db_eval_iou`, `db_eval_boundary`.
 """
@@ -6,7 +6,7 @@ Sources: Perazzi et al., CVPR 2016; davischallenge/davis2017-evaluation `db_eval
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -58,6 +58,34 @@ class Mean:
     def value(self) -> float:
         """NaN of nothing."""
         return self.total / self.count if self.count else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well masks fitted; means, NaN of nothing."""
+
+    cases: int
+    j: float
+    f: float
+    j_and_f: float
+
+
+@dataclass(slots=True)
+class Fits:
+    """Means of J and F."""
+
+    j: Mean = field(default_factory=Mean)
+    f: Mean = field(default_factory=Mean)
+
+    def add(self, found: Mask, true: Mask) -> None:
+        """Take in one more mask; where nothing should be, nothing fits."""
+        self.j.add(region_j(found, true))
+        self.f.add(boundary_f(found, true))
+
+    @property
+    def fit(self) -> Fit:
+        """Of all masks until now."""
+        return Fit(self.j.count, self.j.value, self.f.value, (self.j.value + self.f.value) / 2)
 
 
 def _boundary(mask: Mask) -> NDArray[np.bool_]:

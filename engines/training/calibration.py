@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.evaluation.held_out import draw_scene
 from engines.evaluation.referring import ask_everything
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.grounder import SaGrounder
@@ -24,7 +25,7 @@ def calibrated(checkpoint: Sa2Va, scenes: int) -> Sa2Va:
     present: list[float] = []
     absent: list[float] = []
     for seed in range(CALIBRATION_SEED, CALIBRATION_SEED + scenes):
-        for expression, answer in ask_everything(grounder, seed)[1]:
+        for expression, answer in ask_everything(grounder, draw_scene(seed)):
             presence = answer.prompts[0].presence if answer.prompts else 0.0
             (present if expression.targets else absent).append(presence)
     return _with_threshold(checkpoint, best_threshold(np.array(present), np.array(absent)))

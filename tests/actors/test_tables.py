@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.doctor import Check, Verdict
-from actors.tables import bench_tables, checks_table, pairs_table, queries_table, streams_table
+from actors.tables import bench_tables, checks_table, eval_tables, pairs_table, queries_table, streams_table
 
 QUERY = {
     "query_id": "q-1",
@@ -72,3 +72,44 @@ def test_a_bench_shows_every_engine_and_every_part() -> None:
     rows, parts = bench_tables({"rows": [row], "parts": [part]})
     assert "20.0" in shown(rows) and "4.50" in shown(rows)
     assert "encode" in shown(parts) and "5.25" in shown(parts)
+
+
+def evaluated(level: str) -> dict[str, object]:
+    fit = {"cases": 12, "j": 0.701, "f": 0.801, "j_and_f": 0.751}
+    words = {"overall": fit, "by_kind": {"motion": fit}, "absent_refused": 0.952, "wrongly_refused": 0.023}
+    followed = {"j_and_f": 0.851, "j_and_f_copy": 0.123, "found_again": None, "silent": 0.964, "clips": 40}
+    right = {"questions": 7, "right": 0.905, "commonest": 0.305}
+    return {
+        "level": level,
+        "referring": {"unseen": words, "look_alikes": words | {"by_kind": {}}},
+        "following": followed,
+        "answering": {"overall": right, "by_kind": {"count": right}},
+        "describing": {"captions": 3, "grounded": 0.806},
+    }
+
+
+def test_an_evaluation_of_a_level_shows_it_kind_by_kind() -> None:
+    found = eval_tables({"levels": [evaluated("world")], "footage": None})
+    first, text = shown(found[0]), "".join(map(shown, found))
+    assert all(figure in first for figure in ("world", "0.751", "0.952", "0.851", "0.905", "0.806"))
+    assert all(word in text for word in ("motion", "look-alikes", "count", "0.305", "found_again"))
+    assert "None" not in text, "where there was no case"
+
+
+def test_several_levels_are_rows_of_one_table() -> None:
+    found = eval_tables({"levels": [evaluated("plain"), evaluated("world")], "footage": None})
+    assert len(found) == 1 and found[0].row_count == 2
+
+
+def test_real_films_stand_beside_their_floor() -> None:
+    film = {"frames": 50, "j": 0.612, "j_copy": 0.512}
+    footage = {"films": {"cows": film}, "j": 0.632, "j_copy": 0.532}
+    text = shown(eval_tables({"levels": [evaluated("world")], "footage": footage})[-1])
+    assert all(figure in text for figure in ("cows", "50", "0.612", "0.512", "0.632", "0.532"))
+
+
+def test_the_table_of_levels_fits_a_narrow_terminal() -> None:
+    (table,) = eval_tables({"levels": [evaluated("movement"), evaluated("surfaces")], "footage": None})
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table)
+    assert "\u2026" not in console.export_text(), "no word is cut"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,32 @@ def test_a_stage_that_is_none_is_answered_with_those_that_are(tmp_path: Path) ->
     assert (done.returncode, done.stdout) == (2, "")
     assert "tracker, memory, grounding, decoder, all" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_level_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    done = saccade("eval", "nano", "--level", "mars", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "plain, names, kinds" in done.stderr and "all" in done.stderr
+
+
+def test_films_that_are_not_there_are_said_before_anything_is_measured(tmp_path: Path) -> None:
+    done = saccade("eval", "nano", "--davis", "none", cwd=tmp_path)
+    assert (done.returncode, is_one_line(done)) == (2, True)
+    assert "no films in none" in done.stderr
+
+
+def test_a_model_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = saccade("eval", "out/nano", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "out/nano/sa2va" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_one_line_of_json(tmp_path: Path) -> None:
+    done = saccade(
+        "eval", "nano", "--level", "plain", "--scenes", "1", "--clips", "1", "--json", cwd=tmp_path
+    )
+    found = json.loads(done.stdout)
+    (level,) = found["levels"]
+    assert (found["model"], level["level"], found["footage"]) == ("nano", "plain", None)
+    assert level.keys() >= {"referring", "following", "answering", "describing"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engines.evaluation.metrics import Mean, boundary_f, j_and_f, region_j
+from engines.evaluation.metrics import Fits, Mean, boundary_f, j_and_f, region_j
 
 
 def _box(x0: int, x1: int, size: int = 64) -> NDArray[np.bool_]:
@@ -65,3 +65,14 @@ def test_a_mean_of_nothing_is_no_number() -> None:
     mean.add(1.0)
     mean.add(0.0)
     assert mean.value == 0.5
+
+
+def test_fits_are_means_of_j_and_of_f() -> None:
+    fits = Fits()
+    assert fits.fit.cases == 0 and math.isnan(fits.fit.j_and_f)
+    fits.add(_box(8, 24), _box(8, 24))
+    fits.add(EMPTY, _box(8, 24))
+    fits.add(_box(9, 25), _box(8, 24))
+    j = (1 + region_j(_box(9, 25), _box(8, 24))) / 3
+    assert (fits.fit.cases, fits.fit.f) == (3, pytest.approx(2 / 3))
+    assert fits.fit.j == pytest.approx(j) and fits.fit.j_and_f == pytest.approx((j + 2 / 3) / 2)

@@ -2,90 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pytest
 
-from engines.evaluation.referring import SIZE, answered_mask, ask_everything, score_grounder
-from engines.protocols import Grounder
+from engines.evaluation.held_out import Scene, draw_scene, draw_scenes
+from engines.evaluation.referring import answered_mask, ask_everything, score_grounder
 from engines.training.language.expressions import expressions
-from engines.training.world.holdout import HELD_OUT_SEED
-from engines.training.world.scenes import draw_clip
-from streaming.vocabulary import Answer, Keyframe, Prompt, Query, QueryId, StreamId
+from engines.training.world.holdout import Split
+from engines.training.world.levels import LADDER
+from streaming.vocabulary import Answer, Mask, Query, QueryId, StreamId
+from tests.scripted_grounder import ScriptedGrounder, pointing, silent
 
-SEED = HELD_OUT_SEED + 5
-
-
-def _answer(query: Query, logits: np.ndarray[tuple[int, int], np.dtype[np.float32]] | None) -> Answer:
-    prompt = Prompt(query.text, np.zeros(4, dtype=np.float32), 1.0)
-    return Answer(
-        query.stream_id,
-        query.query_id,
-        query.revision,
-        keyframe_index=0,
-        text="",
-        prompts=() if logits is None else (prompt,),
-        logits=np.zeros((0, 4, 4), dtype=np.float32) if logits is None else logits[None],
-        ground_s=0.25,
-    )
+SEED = Split.UNSEEN.first_seed + 6
 
 
-class Knowing:
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return draw_scene(SEED, LADDER[-1])
+
+
+def knowing(scene: Scene) -> ScriptedGrounder:
     """Reads the answers from the scene that it is asked about."""
+    said = expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
+    truth = {one.text: one.targets for one in said}
 
-    def ground(self, keyframe: Keyframe) -> list[Answer]:
-        clip = draw_clip(SEED, frames=1, size=SIZE)
-        truth = {e.text: e.targets for e in expressions(clip, 0, np.random.default_rng((SEED, 2)))}
-        meant = [list(truth[query.text]) for query in keyframe.queries]
-        return [
-            _answer(query, clip.masks[0][indices].any(axis=0).astype(np.float32) if indices else None)
-            for query, indices in zip(keyframe.queries, meant, strict=True)
-        ]
+    def say(query: Query) -> tuple[str, Sequence[Mask]]:
+        return "", [scene.mask_of(truth[query.text])] if truth[query.text] else ()
+
+    return ScriptedGrounder(say)
 
 
-class Refusing:
-    """Sees nothing, ever."""
-
-    def ground(self, keyframe: Keyframe) -> list[Answer]:
-        return [_answer(query, None) for query in keyframe.queries]
-
-
-class Pointing:
-    """Always means the whole picture."""
-
-    def ground(self, keyframe: Keyframe) -> list[Answer]:
-        return [_answer(query, np.ones((64, 64), dtype=np.float32)) for query in keyframe.queries]
+def test_who_knows_everything_scores_one_of_every_kind(scene: Scene) -> None:
+    score = score_grounder(knowing(scene), [scene])
+    assert "motion" in score.by_kind and len(score.by_kind) > 5
+    assert {fit.j_and_f for fit in (score.overall, *score.by_kind.values())} == {1.0}
+    assert (score.wrongly_refused, score.absent_refused) == (0.0, 1.0)
+    assert (score.scenes, score.ground_s) == (1, 0.25)
 
 
-def test_who_knows_everything_scores_one() -> None:
-    knowing: Grounder = Knowing()
-    score = score_grounder(knowing, scenes=1, first_seed=SEED)
-    assert score.j == 1.0
-    assert set(score.j_by_kind.values()) == {1.0}
-    assert (score.at_half, score.wrongly_refused, score.absent_refused) == (1.0, 0.0, 1.0)
-    assert score.ground_s == 0.25
+def test_kinds_add_up(scene: Scene) -> None:
+    score = score_grounder(ScriptedGrounder(pointing), [scene])
+    there = sum(fit.cases for fit in score.by_kind.values())
+    assert there == score.overall.cases < score.phrases
+    total = sum(fit.cases * fit.j for fit in score.by_kind.values())
+    assert total / there == pytest.approx(score.overall.j)
 
 
-def test_a_refusal_of_what_is_there_counts_nothing() -> None:
-    score = score_grounder(Refusing(), scenes=3)
-    assert (score.j, score.wrongly_refused, score.absent_refused) == (0.0, 1.0, 1.0)
+def test_a_refusal_of_what_is_there_fits_nothing() -> None:
+    score = score_grounder(ScriptedGrounder(silent), draw_scenes(2))
+    assert score.scenes == 2
+    assert (score.overall.j_and_f, score.wrongly_refused, score.absent_refused) == (0.0, 1.0, 1.0)
 
 
 def test_pointing_at_everything_is_not_rewarded() -> None:
-    score = score_grounder(Pointing(), scenes=3)
-    assert 0.0 < score.j < 0.3
+    score = score_grounder(ScriptedGrounder(pointing), draw_scenes(2))
+    assert 0.0 < score.overall.j < 0.3
     assert score.absent_refused == 0.0
 
 
-def test_everything_that_can_be_said_is_asked() -> None:
-    _, answered = ask_everything(Refusing(), SEED)
-    assert {expression.kind for expression, _ in answered} >= {"both", "absent"}
+def test_everything_that_can_be_said_is_asked_at_once(scene: Scene) -> None:
+    grounder = ScriptedGrounder(silent)
+    kinds = {expression.kind for expression, _ in ask_everything(grounder, scene)}
+    assert kinds >= {"both", "motion", "absent"}
+    (keyframe,) = grounder.shown
+    assert len(keyframe.earlier) == 2
 
 
-def test_an_answer_of_two_masks_means_both() -> None:
+def test_an_answer_of_two_masks_means_both(scene: Scene) -> None:
     left = np.full((4, 4), -1.0, dtype=np.float32)
     right = left.copy()
     left[:, :1], right[:, 3:] = 1.0, 1.0
     answer = Answer(StreamId("s"), QueryId("q"), 1, 0, "", (), np.stack([left, right]))
-    both = answered_mask(answer, (8, 8))
+    both = answered_mask(answer, scene)
+    assert both.shape == scene.clip.masks.shape[2:]
     assert both[:, 0].all()
-    assert both[:, 7].all()
-    assert not both[:, 4].any()
+    assert both[:, -1].all()
+    assert not both[:, both.shape[1] // 2].any()

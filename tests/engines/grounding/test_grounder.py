@@ -144,11 +144,12 @@ bundled = pytest.mark.skipif(not (NANO_DIR / WEIGHTS_FILE).is_file(), reason="na
 @bundled
 def test_bundled_nano_meets_its_floors() -> None:
     """Far below what MODEL_CARD.md says, so that only a broken checkpoint or path fails."""
+    from engines.evaluation.held_out import draw_scenes
     from engines.evaluation.referring import score_grounder
 
     torch.set_num_threads(1)
-    score = score_grounder(load_grounder("nano"), scenes=20)
-    assert score.j_by_kind["colour"] >= 0.5
-    assert score.j_by_kind["both"] >= 0.5
+    score = score_grounder(load_grounder("nano"), draw_scenes(20))
+    assert score.by_kind["colour"].j >= 0.5
+    assert score.by_kind["both"].j >= 0.5
     assert score.absent_refused >= 0.7
     assert score.wrongly_refused <= 0.25

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engines.backends.torch_backend import TorchBackend
-from engines.evaluation.following import given_answer
+from engines.evaluation.propagation import given_answer
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import compile_tracker
 from engines.tracking.tracker import SamTracker
@@ -26,7 +26,7 @@ def test_streams_that_share_a_compiled_tracker_do_not_share_memory(weights: Trac
 
     def run(tracker: SamTracker, index: int, *, first: bool = False) -> list[object]:
         frame = Frame(StreamId("s"), index, clip.frames[index], 0.0, 0.0, Clock.ARRIVAL)
-        tracks = tracker.step(frame, [given_answer(clip, [0, 1])] if first else [])
+        tracks = tracker.step(frame, [given_answer(clip.masks[0, :2])] if first else [])
         tracker.pin(index)
         return [(track.score, track.mask) for track in tracks]
 
