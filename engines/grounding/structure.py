@@ -17,7 +17,7 @@ is also its bias in the attention.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -46,6 +46,18 @@ class Words:
     "(N, T) bool: False on padding; True at least once in every row."
     sentence: Tensor
     "(N, C) prompts."
+
+    @classmethod
+    def padded(cls, tokens: Sequence[Tensor], sentence: Tensor) -> Words:
+        """Of N things: the tokens (T, C) of each, of different numbers, and their prompts (N, C)."""
+        lengths = torch.tensor([len(one) for one in tokens], device=sentence.device)
+        together = nn.utils.rnn.pad_sequence(list(tokens), batch_first=True)
+        places = torch.arange(together.shape[1], device=sentence.device)
+        return cls(together, places < lengths[:, None], sentence)
+
+    def __getitem__(self, chosen: Tensor) -> Words:
+        """Of some of the things: a mask (N,) bool, or their numbers (M,) int64."""
+        return Words(self.tokens[chosen], self.spoken[chosen], self.sentence[chosen])
 
 
 class Refinement(nn.Module, ABC):
@@ -141,14 +153,3 @@ def draw_twice(decode: Decode, refinement: Refinement, coarse: Tensor, words: Wo
     masks, quality = decode(coarse)
     rows = torch.arange(len(masks), device=masks.device)
     return decode(refinement(coarse, words, masks[rows, quality.argmax(dim=1)]))
-
-
-def stretches(states: Tensor, rows: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut N stretches, each from its start up to, not including, its end, from rows of states (B, S, D).
-
-    `rows`, `starts`, `ends` are (N,) int64. Returns (N, T, D) and which of them are no padding, (N, T) bool;
-    T is the longest one's length.
-    """
-    places = starts[:, None] + torch.arange(int((ends - starts).max()), device=states.device)
-    inside = places < ends[:, None]
-    return states[rows[:, None], places.clamp(max=states.shape[1] - 1)], inside

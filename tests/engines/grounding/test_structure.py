@@ -14,7 +14,6 @@ from engines.grounding.structure import (
     Words,
     draw_twice,
     make_refinement,
-    stretches,
 )
 
 WIDTH = 32
@@ -128,6 +127,19 @@ def test_making_one_leaves_chance_as_it_was(kind: RefinementKind) -> None:
     torch.manual_seed(1)
     make_refinement(kind, WIDTH)
     assert torch.equal(torch.randn(3), without)
+
+
+def test_expressions_of_different_lengths_are_padded() -> None:
+    short, long, sentence = torch.randn(2, WIDTH), torch.randn(5, WIDTH), torch.randn(2, WIDTH)
+    said = Words.padded([short, long], sentence)
+    assert said.tokens.shape == (2, 5, WIDTH)
+    assert torch.equal(said.tokens[0, said.spoken[0]], short)
+    assert torch.equal(said.tokens[1, said.spoken[1]], long)
+    assert torch.equal(said.sentence, sentence)
+    second = said[torch.tensor([1])]
+    assert torch.equal(second.tokens[0], long)
+    assert second.spoken.all()
+    assert torch.equal(second.sentence, sentence[1:])
 
 
 # --- mask-biased attention ------------------------------------------------------------------------
@@ -271,13 +283,3 @@ def test_drawing_twice_with_a_fresh_refinement_is_drawing_once(kind: RefinementK
     f = features()
     twice = draw_twice(decode, make_refinement(kind, WIDTH), f, words())
     assert all(torch.equal(a, b) for a, b in zip(twice, decode(f), strict=True))
-
-
-def test_stretches_are_cut_from_their_rows_and_padded() -> None:
-    states = torch.arange(2 * 6).view(2, 6, 1)
-    cut, inside = stretches(states, torch.tensor([0, 1, 1]), torch.tensor([1, 0, 5]), torch.tensor([4, 2, 6]))
-    assert [row[real].flatten().tolist() for row, real in zip(cut, inside, strict=True)] == [
-        [1, 2, 3],
-        [6, 7],
-        [11],
-    ]
