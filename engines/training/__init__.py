@@ -11,6 +11,7 @@
     memory_recipe.py     stage `memory`: the tracker on long clips, so that it does not drift
     calibration.py       when a thing is there
     recipe.py            all stages in order, within a budget of time
+    ablation.py          stage `decoder` with and without the structure-aware terms
 
     course.py            what the stages share: steps until the time is spent; told, logged, saved, exported
     checkpoint.py        last.pt: what learns, what teaches it, how far they are
