@@ -49,7 +49,9 @@ class Words:
 
     @classmethod
     def padded(cls, tokens: Sequence[Tensor], sentence: Tensor) -> Words:
-        """Of N things: the tokens (T, C) of each, of different numbers, and their prompts (N, C)."""
+        """Of N things, or none: the tokens (T, C) of each, of different numbers, and their prompts (N, C)."""
+        if not tokens:
+            return cls(sentence[:, None], sentence.new_zeros(0, 1, dtype=torch.bool), sentence)
         lengths = torch.tensor([len(one) for one in tokens], device=sentence.device)
         together = nn.utils.rnn.pad_sequence(list(tokens), batch_first=True)
         places = torch.arange(together.shape[1], device=sentence.device)

@@ -142,6 +142,11 @@ def test_expressions_of_different_lengths_are_padded() -> None:
     assert torch.equal(second.sentence, sentence[1:])
 
 
+def test_nothing_may_be_said_of_nothing() -> None:
+    said = Words.padded([], torch.zeros(0, WIDTH))
+    assert (said.tokens.shape, said.spoken.shape) == ((0, 1, WIDTH), (0, 1))
+
+
 # --- mask-biased attention ------------------------------------------------------------------------
 
 
