@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ Meaning = Seen | None
 Saying = tuple[str, Meaning]
 
 
-@dataclass(frozen=True, slots=True)
-class Noun:
+class Noun(NamedTuple):
     """What is said of a thing's kind and colour."""
 
     kind: str | None = None
@@ -55,9 +54,7 @@ def colour_of(kind: str | None, colour: str) -> str:
 
 def meant(view: View, noun: Noun) -> Meaning:
     """All that fit, if none that is hardly seen does."""
-    if any(noun.fits(view.things[index]) for index in view.doubtful):
-        return None
-    return tuple(index for index in view.seen if noun.fits(view.things[index]))
+    return view.called(noun.kind, noun.colour)
 
 
 def single(meaning: Meaning) -> Meaning:
@@ -92,12 +89,7 @@ def sayable(view: View, noun: Noun) -> bool:
 
 def nouns_there(view: View, rng: np.random.Generator) -> Iterator[Noun]:
     """Names of what is seen, in random order, the bare one too; each once."""
-    there = [view.things[index] for index in view.seen]
-    nouns = [Noun()]
-    nouns += [Noun(thing.kind) for thing in there] + [Noun(None, thing.colour) for thing in there]
-    nouns += [Noun(thing.kind, thing.colour) for thing in there]
-    unique = [noun for noun in dict.fromkeys(nouns) if sayable(view, noun)]
-    yield from (unique[index] for index in rng.permutation(len(unique)))
+    yield from (Noun(*view.names[index]) for index in rng.permutation(len(view.names)).tolist())
 
 
 def unique_names(view: View, rng: np.random.Generator) -> Iterator[tuple[Noun, int]]:

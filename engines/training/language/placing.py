@@ -59,7 +59,7 @@ def ordinal(view: View, rng: np.random.Generator) -> Iterator[Saying]:
 
 def _leads(view: View, axis: int, sign: int) -> Callable[[int, int], bool]:
     def leads(one: int, other: int) -> bool:
-        return bool(sign * (view.centres[other, axis] - view.centres[one, axis]) >= PLACE_GAP)
+        return sign * view.ahead(other, one, axis) >= PLACE_GAP
 
     return leads
 

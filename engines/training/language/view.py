@@ -45,6 +45,8 @@ FASTER: Final = 1.5
 
 Seen = tuple[int, ...]
 "Indices of things, ascending."
+Name = tuple[str | None, str | None]
+"Kind and colour."
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ class View:
 
     @cached_property
     def _area(self) -> NDArray[np.intp]:
-        return np.asarray(self.clip.masks[self.frame].sum(axis=(1, 2)))
+        return np.array([np.count_nonzero(mask) for mask in self.clip.masks[self.frame]])
 
     @cached_property
     def seen(self) -> Seen:
@@ -82,7 +84,42 @@ class View:
 
     def may_name(self, thing: Thing) -> bool:
         """Whether words about such a thing may be said in this clip: training never hears of some."""
-        return split_of(self.clip.seed) is Split.COMBINATIONS or not is_held_out(thing)
+        return self._names_all or not is_held_out(thing)
+
+    @cached_property
+    def _names_all(self) -> bool:
+        return split_of(self.clip.seed) is Split.COMBINATIONS
+
+    @cached_property
+    def names(self) -> tuple[Name, ...]:
+        """Of what is seen: of nothing in particular, by kind, by colour, by both; each once, if it may be
+        said."""
+        there = [self.things[index] for index in self.seen]
+        names: list[Name] = [(None, None), *((thing.kind, None) for thing in there)]
+        names += [(None, thing.colour) for thing in there]
+        names += [thing for thing in there if self.may_name(thing)]
+        return tuple(dict.fromkeys(names))
+
+    def called(self, kind: str | None, colour: str | None) -> Seen | None:
+        """Things of that kind and colour, None standing for any; None if one of them is hardly seen."""
+        name = kind, colour
+        if name not in self._called:
+            self._called[name] = None if self._of(name, self.doubtful) else self._of(name, self.seen)
+        return self._called[name]
+
+    @cached_property
+    def _called(self) -> dict[Name, Seen | None]:
+        """What has been asked for: the same few names are, again and again."""
+        return {}
+
+    def _of(self, name: Name, among: Seen) -> Seen:
+        kind, colour = name
+        things = self.things
+        return tuple(
+            index
+            for index in among
+            if kind in (None, things[index].kind) and colour in (None, things[index].colour)
+        )
 
     @cached_property
     def centres(self) -> NDArray[np.float64]:
@@ -96,23 +133,33 @@ class View:
 
     def larger(self, one: int, other: int) -> bool | None:
         """By area and by extent; None where they disagree or are nearly alike."""
-        ratios = [self._length(one, box=box) / self._length(other, box=box) for box in (False, True)]
+        ratios = [mine / yours for mine, yours in zip(self._lengths[one], self._lengths[other], strict=True)]
         if min(ratios) >= SIZE_RATIO:
             return True
         return False if max(ratios) <= 1 / SIZE_RATIO else None
 
-    def _length(self, index: int, *, box: bool) -> float:
-        x0, y0, x1, y1 = self.clip.boxes[self.frame, index]
-        area = (x1 - x0) * (y1 - y0) if box else self.clip.whole_px[self.frame, index]
-        return math.sqrt(float(area))
+    @cached_property
+    def _lengths(self) -> list[list[float]]:
+        """Of every thing by its area and by its box."""
+        x0, y0, x1, y1 = self.clip.boxes[self.frame].T
+        areas = np.stack([self.clip.whole_px[self.frame], (x1 - x0) * (y1 - y0)], axis=1)
+        return [[float(length) for length in lengths] for lengths in np.sqrt(areas)]
 
     def beside(self, one: int, other: int, axis: int) -> bool | None:
         """Whether the first lies clearly before the other along x (axis 0) or y (axis 1)."""
-        ahead = self.centres[other, axis] - self.centres[one, axis]
-        aside = abs(self.centres[other, 1 - axis] - self.centres[one, 1 - axis])
+        ahead = self.ahead(other, one, axis)
+        aside = abs(self.ahead(other, one, 1 - axis))
         if ahead >= max(BESIDE_GAP, 0.5 * aside):
             return True
         return False if ahead <= -NOT_BESIDE else None
+
+    def ahead(self, one: int, other: int, axis: int) -> float:
+        """How much further along x (axis 0) or y (axis 1) the first lies, as a fraction of the picture."""
+        return self._places[one][axis] - self._places[other][axis]
+
+    @cached_property
+    def _places(self) -> list[tuple[float, float]]:
+        return [(float(x), float(y)) for x, y in self.centres]
 
     def behind(self, one: int, other: int) -> bool | None:
         """Whether the other hides a good part of the first."""
@@ -125,8 +172,12 @@ class View:
         """Whether the boxes around the whole shapes meet, and the first is not simply in front."""
         if self.clip.covered_px[self.frame, other, one] > 0:
             return False
-        a, b = self.clip.boxes[self.frame, one], self.clip.boxes[self.frame, other]
-        return bool((a[:2] < b[2:]).all() and (b[:2] < a[2:]).all())
+        a, b = self._boxes[one], self._boxes[other]
+        return a[0] < b[2] and a[1] < b[3] and b[0] < a[2] and b[1] < a[3]
+
+    @cached_property
+    def _boxes(self) -> list[list[float]]:
+        return [[float(side) for side in box] for box in self.clip.boxes[self.frame]]
 
     # --- movement: pictures per second, once as things go in the world and once as they go in the picture
 

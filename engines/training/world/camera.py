@@ -8,6 +8,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from engines.training.world.noise import grain
@@ -64,20 +65,20 @@ class Camera:
 
     def develop(self, picture: Picture, moment: float, rng: np.random.Generator) -> Picture:
         """What the sensor and the codec leave of a clean picture."""
+        seen: MatLike = picture
         gain = self.gain * (1 + self.flicker * math.sin(2.1 * self.rate * moment))
         if gain != 1 or self.lift:
-            picture = cv2.convertScaleAbs(picture, alpha=gain, beta=max(self.lift, -10.0)).astype(np.uint8)
+            seen = cv2.convertScaleAbs(seen, alpha=gain, beta=max(self.lift, -10.0))
         if self.shrink < 1:
-            picture = _shrunk(picture, self.shrink)
+            seen = _shrunk(seen, self.shrink)
         if self.blur:
-            picture = cv2.GaussianBlur(picture, (5, 5), self.blur).astype(np.uint8)
+            seen = cv2.GaussianBlur(seen, (5, 5), self.blur)
         if self.noise:
-            noise = grain(rng, (picture.shape[0], picture.shape[1])) * np.int16(self.noise) // np.int16(4)
-            picture = cv2.add(picture, noise, dtype=cv2.CV_8U).astype(np.uint8)
+            noise = grain(rng, (picture.shape[0], picture.shape[1]))
+            seen = cv2.addWeighted(seen, 1, noise, self.noise / 4, -128 * self.noise / 4)
         if self.jpeg:
-            _, coded = cv2.imencode(".jpg", picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, self.jpeg))
-            picture = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
-        return picture
+            seen = _compressed(seen, self.jpeg)
+        return np.asarray(seen, dtype=np.uint8)
 
 
 CLEAN: Final = Camera()
@@ -106,6 +107,12 @@ def draw_camera(spoilage: tuple[str, ...], rng: np.random.Generator) -> Camera:
     )
 
 
-def _shrunk(picture: Picture, share: float) -> Picture:
-    small = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+def _shrunk(picture: MatLike, share: float) -> MatLike:
+    small = cv2.resize(picture, None, fx=share, fy=share)
+    return cv2.resize(small, picture.shape[1::-1])
+
+
+def _compressed(picture: MatLike, quality: int) -> Picture:
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, coded = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)

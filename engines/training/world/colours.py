@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,17 +49,17 @@ def sample(colour: str, spread: float, rng: np.random.Generator) -> Rgb:
     region, reach = REGIONS[colour], spread * rng.uniform(-1, 1, size=3)
     middle = np.array([region.hue[0], region.saturation[0], region.value[0]])
     half = np.array([region.hue[1], region.saturation[1], region.value[1]])
-    return rgb_of(*(middle + reach * half))
+    return rgb_of(*(middle + reach * half).tolist())
 
 
 def rgb_of(hue: float, saturation: float, value: float) -> Rgb:
     """A colour by hue in degrees, saturation and value 0..1."""
-    pixel = np.array([[[hue % 360, np.clip(saturation, 0, 1), np.clip(value, 0, 1)]]], dtype=np.float32)
-    red, green, blue = 255 * cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
-    return float(red), float(green), float(blue)
+    saturation, value = min(max(saturation, 0.0), 1.0), min(max(value, 0.0), 1.0)
+    red, green, blue = colorsys.hsv_to_rgb(hue % 360 / 360, saturation, value)
+    return 255 * red, 255 * green, 255 * blue
 
 
-def lab(rgb: NDArray[np.float64] | list[Rgb]) -> NDArray[np.float32]:
+def lab(rgb: NDArray[np.float64] | Sequence[Rgb | NDArray[np.float32]]) -> NDArray[np.float32]:
     """(K, 3) colours 0..255 in CIE L*a*b*, where distance is about what an eye sees."""
     pixels = np.asarray(rgb, dtype=np.float32)[None] / 255
     found: NDArray[np.float32] = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[0]
@@ -73,6 +75,13 @@ def scaled(rgb: Rgb, factor: float) -> Rgb:
     """The same colour, darker or brighter."""
     red, green, blue = (min(factor * channel, 255.0) for channel in rgb)
     return red, green, blue
+
+
+def between(low: Rgb, high: Rgb, share: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3): `low` where the share (H, W) is 0, `high` where it is 1, and so on beyond as far as there
+    is light."""
+    channels = [cv2.convertScaleAbs(share, alpha=b - a, beta=a) for a, b in zip(low, high, strict=True)]
+    return np.asarray(cv2.merge(channels), dtype=np.uint8)
 
 
 def blended(rgb: Rgb, other: Rgb, share: float) -> Rgb:

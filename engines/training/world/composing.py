@@ -80,9 +80,9 @@ class _Look:
         rng = np.random.default_rng(self.seed)
         parts = DRAWN[self.thing.kind].draw(rng)
         sprite = draw_sprite(parts, self.rgb, TEXTURES[self.texture](self.rgb, side, rng), rng)
-        shade = from_side(side, self.edges)
+        shade = from_side(self.edges)
         if self.relief:
-            shade *= relief(sprite.cover, self.light, self.relief)
+            shade = shade * relief(sprite.cover, self.light, self.relief)
         return lit(sprite, shade)
 
 
@@ -122,10 +122,9 @@ def _free_place(
 ) -> tuple[float, float]:
     """A place inside the picture, the loneliest of a few tries."""
     margin = 0.45 * size
-    tries = rng.uniform((margin, margin), (aspect - margin, 1 - margin), size=(6, 2))
-    loneliness = [min((math.dist(place, other) for other in taken), default=0.0) for place in tries]
-    best = tries[int(np.argmax(loneliness))]
-    return float(best[0]), float(best[1])
+    wide, tall = aspect - 2 * margin, 1 - 2 * margin
+    tries = [(margin + wide * x, margin + tall * y) for x, y in rng.random((6, 2)).tolist()]
+    return max(tries, key=lambda place: min((math.dist(place, other) for other in taken), default=0.0))
 
 
 def _prop(ground: NDArray[np.uint8], frame: _Frame, rng: np.random.Generator) -> Actor:

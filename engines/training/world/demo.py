@@ -52,7 +52,7 @@ def _stage(size: tuple[int, int]) -> Stage:
         rgb = rgbs[thing]
         side = round(diameter * size[0] * REACH)
         sprite = draw_sprite(DRAWN[thing.kind].draw(rng), rgb, plain(rgb, side, rng), rng)
-        sprite = lit(sprite, from_side(side, (1.06, 0.88)))
+        sprite = lit(sprite, from_side((1.06, 0.88)))
         motion = Motion(
             start=(start[0] * aspect, start[1]),
             velocity=velocity,

@@ -12,17 +12,18 @@ from typing import Final
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from engines.training.world.colours import Rgb, lab, rgb_of
+from engines.training.world.colours import Rgb, between, lab, rgb_of
 from engines.training.world.noise import field, grain
 
 Size = tuple[int, int]
 "Height and width in pixels."
 Tones = NDArray[np.float32]
 "(2, 3) RGB: the ground lies between them."
-Canvas = NDArray[np.float32]
-"(H, W, 3) RGB, 0..255, not yet cut off at the ends."
+Canvas = NDArray[np.uint8]
+"(H, W, 3) RGB."
 Span = tuple[float, float]
 
 CLEAR_OF: Final = 27.0
@@ -54,15 +55,15 @@ def draw_ground(
         if gap >= CLEAR_OF:
             break
     assert best is not None
-    canvas = GROUNDS[best_kind].paint(best, size, rng)
-    return np.clip(canvas, 4, 250).astype(np.uint8)
+    return GROUNDS[best_kind].paint(best, size, rng)
 
 
 def clearance(tones: NDArray[np.float32], things: Sequence[Rgb]) -> float:
     """Least L*a*b* distance of any thing's colour (0..255) from any tone and their middle."""
-    shades = lab(np.concatenate([tones, tones.mean(axis=0, keepdims=True)]).astype(np.float64))
-    others = lab(list(things))
-    return float(np.linalg.norm(shades[:, None] - others[None], axis=2).min())
+    first, second = tones
+    shades = lab([first, second, (first + second) / 2, *things])
+    gaps = shades[:3, None] - shades[None, 3:]
+    return math.sqrt(float((gaps * gaps).sum(axis=2).min()))
 
 
 def _tones(ground: Ground, rng: np.random.Generator) -> Tones:
@@ -87,10 +88,10 @@ def _dull(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     cells = int(rng.choice((2, 3, 6, 12)))
     blotches = rng.uniform(-1, 1, size=(cells, cells)).astype(np.float32)
     wide = cv2.resize(blotches, (width, height), interpolation=cv2.INTER_CUBIC)
-    small = grain(rng, (max(height // 2, 1), max(width // 2, 1)))[..., 0].astype(np.float32)
+    small = grain(rng, (max(height // 2, 1), max(width // 2, 1)))[..., 0].astype(np.float32) - 128
     fine = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
-    texture = rng.uniform(0, 22) * wide + rng.uniform(0, 0.5) * fine
-    return np.asarray(tones[0] + texture[..., None], dtype=np.float32)
+    texture = cv2.addWeighted(wide, rng.uniform(0, 22), fine, rng.uniform(0, 0.5), 0)
+    return _within([cv2.convertScaleAbs(texture, beta=tone) for tone in tones[0].tolist()])
 
 
 def _flat(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
@@ -120,15 +121,21 @@ def _bricks(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
 def _masonry(tones: Tones, size: Size, rng: np.random.Generator, *, shape: float, shifted: bool) -> Canvas:
     y, x = _axes(size)
     rows = float(rng.uniform(2.5, 5.0)) if shape == 1.0 else float(rng.uniform(4.5, 8.0))
-    down = (y + 2) * rows
+    down = (y[:, 0] + 2) * rows
     row = np.floor(down).astype(np.intp)
-    across = (x + 2) * rows / shape + (0.5 * (row % 2) if shifted else 0.0)
+    courses = np.arange(row[0], row[-1] + 1)[:, None]
+    across = (x + 2) * (rows / shape) + (0.5 if shifted else 0.0) * (courses % 2)
     column = np.floor(across).astype(np.intp)
+    shades = rng.uniform(0.0, 0.75, size=(64, 64)).astype(np.float32)[courses % 64, column % 64]
     joint = 0.04 if shape == 1.0 else 0.09
-    lines = (down - row < joint) | (across - column < joint / shape)
-    share = rng.uniform(0.0, 0.75, size=(64, 64)).astype(np.float32)[row % 64, column % 64]
-    share = np.where(lines, np.float32(1.0), share + 0.08 * field(rng, size, 0.7))
+    shades[across - column < joint / shape] = _JOINT
+    share = shades[row - row[0]] + 0.08 * field(rng, size, 0.7)
+    share[down - row < joint] = _JOINT
     return _between(tones, share)
+
+
+_JOINT: Final = 2.0
+"Share of the second tone, so much more than the whole that no grain shows on it."
 
 
 def _grass(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
@@ -145,7 +152,8 @@ def _wood(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     plank = np.floor(across).astype(np.intp)
     share = rng.uniform(0.15, 0.7, size=64).astype(np.float32)[plank % 64]
     share = share + 0.2 * field(rng, size, 0.8, stretch=9.0)
-    return _between(tones, np.where(across - plank < 0.03, np.float32(1.0), share))
+    share[:, (across - plank < 0.03)[0]] = 1.0
+    return _between(tones, share)
 
 
 def _landscape(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
@@ -153,46 +161,59 @@ def _landscape(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     y, _ = _axes(size)
     land = rgb_of(float(rng.uniform(30, 110)), float(rng.uniform(0.12, 0.35)), float(rng.uniform(0.35, 0.6)))
     ridge = rng.uniform(-0.3, 0.4) + 0.06 * field(rng, size, 0.12)[:1]
-    sky = _between(tones, 0.5 + 0.35 * y + 0.2 * field(rng, size, 0.4, stretch=0.5))
-    far = np.maximum(y - ridge, 0.0)
-    light = 1 + 0.13 * field(rng, size, 0.7, stretch=0.5) - 0.12 * far
+    clouds = 0.2 * field(rng, size, 0.4, stretch=0.5)
+    sky = _between(tones, clouds + (0.5 + 0.35 * y))
+    below = y - ridge
+    light = cv2.addWeighted(field(rng, size, 0.7, stretch=0.5), 0.13, np.maximum(below, 0.0), -0.12, 1)
     # The sky's tones alone were checked against the things: the land is drawn nearer to them.
-    soil = [0.6 * land[c] * light + 0.4 * float(tones[:, c].mean()) for c in range(3)]
-    cv2.copyTo(cv2.merge(soil), (y > ridge).astype(np.uint8), sky)
+    haze = [0.4 * float(tone) for tone in tones.mean(axis=0)]
+    soil = [
+        cv2.convertScaleAbs(light, alpha=0.6 * tone, beta=air) for tone, air in zip(land, haze, strict=True)
+    ]
+    cv2.copyTo(cv2.merge(soil), (below > 0).astype(np.uint8), sky)
     return sky
 
 
 def _photo(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     """Amplitudes as in nature: much light and dark, a little colour, a soft focus, a vignette."""
     light = field(rng, size, float(rng.uniform(0.15, 0.5)))
-    canvas = _between(tones, 0.5 + 0.33 * light)
-    canvas += (9.0 * field(rng, size, 0.15))[..., None] * np.array([1.0, 0.1, -1.0], dtype=np.float32)
-    canvas += (5.0 * field(rng, size, 0.3))[..., None] * np.array([-0.6, 1.0, -0.6], dtype=np.float32)
+    share = np.clip(0.5 + 0.33 * light, 0, 1)
+    warm, lush = field(rng, size, 0.15), field(rng, size, 0.3)
     y, x = _axes(size)
-    return canvas * (1.02 - 0.09 * (x**2 + y**2))[..., None]
+    vignette = 1.02 - 0.09 * (x * x + y * y)
+    channels = []
+    for low, high, by_warm, by_lush in zip(*tones.tolist(), (9.0, 0.9, -9.0), (-3.0, 5.0, -3.0), strict=True):
+        tint = cv2.addWeighted(warm, by_warm, lush, by_lush, low)
+        channels.append(cv2.convertScaleAbs(cv2.scaleAdd(share, high - low, tint) * vignette))
+    return _within(channels)
 
 
 def _clutter(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     """Scraps without a name, in the ground's own tones, over a soft ground."""
-    canvas = np.ascontiguousarray(_fractal(tones, size, rng))
+    canvas = _fractal(tones, size, rng)
     height, width = size
+    first, second = tones
     for _ in range(int(rng.integers(8, 26))):
-        middle = rng.uniform((0, 0), (width, height))
+        middle = rng.random(2) * (width, height)
         corners = int(rng.integers(3, 8))
         angle = np.sort(rng.uniform(0, 2 * math.pi, size=corners))
-        radius = rng.uniform(0.02, 0.09) * height * rng.uniform(0.4, 1.0, size=(corners, 1))
-        outline = middle + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        tone = tones[0] + rng.uniform(-0.1, 1.1) * (tones[1] - tones[0]) + rng.uniform(-10, 10)
-        fixed = np.round(outline * 16).astype(np.int32)
-        cv2.fillPoly(canvas, [fixed], [float(c) for c in tone], lineType=cv2.LINE_AA, shift=4)
+        radius = rng.uniform(0.02, 0.09) * height * rng.uniform(0.4, 1.0, size=corners)
+        outline = np.array([radius * np.cos(angle), radius * np.sin(angle)]).T + middle
+        tone = first + rng.uniform(-0.1, 1.1) * (second - first) + rng.uniform(-10, 10)
+        fixed = (outline * 16).round().astype(np.int32)
+        cv2.fillPoly(canvas, [fixed], tone.tolist(), lineType=cv2.LINE_AA, shift=4)
     return canvas
 
 
 def _between(tones: Tones, share: NDArray[np.float32]) -> Canvas:
     """Each pixel a mixture of both tones; a share outside 0..1 stays at the tone."""
-    share = np.clip(share, 0, 1, dtype=np.float32)
-    channels = [float(low) + share * float(high - low) for low, high in tones.T]
-    return np.asarray(cv2.merge(channels), dtype=np.float32)
+    low, high = tones.tolist()
+    return between(low, high, np.clip(share, 0, 1, dtype=np.float32))
+
+
+def _within(channels: list[MatLike]) -> Canvas:
+    """The channels together, neither quite dark nor quite bright."""
+    return np.clip(np.asarray(cv2.merge(channels), dtype=np.uint8), 4, 250)
 
 
 def _axes(size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from enum import Enum
+from functools import cache
 from typing import Final
 
 from engines.training.world.things import Thing
@@ -39,6 +40,7 @@ def split_of(seed: int) -> Split:
     return Split(seed // HELD_OUT_SEED)
 
 
+@cache
 def is_held_out(thing: Thing) -> bool:
     """Whether training shows and names no such thing: about one combination in ten, forever the same."""
     return zlib.crc32(f"{_SALT} {thing.colour} {thing.kind}".encode()) % 10 == 0

@@ -56,34 +56,31 @@ def ellipse(centre: Point, radii: Point, turn: float = 0.0) -> Outline:
     """An ellipse, turned clockwise by `turn` radians."""
     cos, sin = math.cos(turn), math.sin(turn)
     axes = np.array([[cos * radii[0], sin * radii[0]], [-sin * radii[1], cos * radii[1]]])
-    return np.asarray(_ROUND @ axes + centre)
+    return np.asarray(_ROUND @ axes + np.array(centre))
 
 
 def disc(centre: Point, radius: float) -> Outline:
     """A circle."""
-    return ellipse(centre, (radius, radius))
+    return np.asarray(radius * _ROUND + np.array(centre))
 
 
 def slab(low: Point, high: Point, corner: float = 0.0) -> Outline:
     """An upright rectangle between two corners, rounded by radius `corner`."""
     if corner <= 0:
         return polygon(low, (high[0], low[1]), high, (low[0], high[1]))
-    quarter = np.linspace(0, math.pi / 2, 7)
-    around = [
-        (high[0] - corner, high[1] - corner, 0.0),
-        (low[0] + corner, high[1] - corner, math.pi / 2),
-        (low[0] + corner, low[1] + corner, math.pi),
-        (high[0] - corner, low[1] + corner, 1.5 * math.pi),
-    ]
-    arcs = [
-        np.stack([x + corner * np.cos(quarter + turn), y + corner * np.sin(quarter + turn)], axis=1)
-        for x, y, turn in around
-    ]
-    return np.concatenate(arcs)
+    x0, y0, x1, y1 = low[0] + corner, low[1] + corner, high[0] - corner, high[1] - corner
+    centres = np.array([[(x1, y1)], [(x0, y1)], [(x0, y0)], [(x1, y0)]])
+    return np.asarray((centres + corner * _QUARTERS).reshape(-1, 2))
 
 
-_TURN = np.linspace(0, 2 * math.pi, 40, endpoint=False)
-_ROUND = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+def _on_circle(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 2): points on the unit circle."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+
+_ROUND = _on_circle(np.linspace(0, 2 * math.pi, 40, endpoint=False))
+_QUARTERS = _on_circle(np.linspace(0, math.pi / 2, 7) + np.arange(4)[:, None] * math.pi / 2)
+"(4, 7, 2): round the lower right corner, then clockwise."
 
 
 def limb(start: Point, end: Point, thick: float, thin: float | None = None) -> Outline:
@@ -96,16 +93,15 @@ def limb(start: Point, end: Point, thick: float, thin: float | None = None) -> O
 def band(centre: Point, radii: Point, angles: Point) -> Outline:
     """Part of a ring between an inner and an outer radius, from one angle to another (radians, clockwise
     from the right)."""
-    sweep = np.linspace(*angles, 28)
-    spoke = np.stack([np.cos(sweep), np.sin(sweep)], axis=1)
-    return np.asarray(np.concatenate([radii[1] * spoke, radii[0] * spoke[::-1]]) + centre)
+    spoke = _on_circle(np.linspace(*angles, 28))
+    return np.asarray(np.concatenate([radii[1] * spoke, radii[0] * spoke[::-1]]) + np.array(centre))
 
 
 def smooth(*corners: Point) -> Outline:
     """A round outline near the corners: two rounds of corner cutting (Chaikin 1974)."""
     outline = polygon(*corners)
     for _ in range(2):
-        after = np.roll(outline, -1, axis=0)
-        outline = np.stack([0.75 * outline + 0.25 * after, 0.25 * outline + 0.75 * after], axis=1)
-        outline = outline.reshape(-1, 2)
+        after = np.concatenate([outline[1:], outline[:1]])
+        cut = np.stack([0.75 * outline + 0.25 * after, 0.25 * outline + 0.75 * after], axis=1)
+        outline = cut.reshape(-1, 2)
     return outline

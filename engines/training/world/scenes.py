@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engines.training.world.composing import compose
 from engines.training.world.levels import KNOWN, Level
-from engines.training.world.stage import shoot
+from engines.training.world.stage import owned, shoot
 from engines.training.world.things import Thing
 
 SAMPLE_FPS: Final = 30.0
@@ -46,6 +46,12 @@ class Clip:
     seed: int
     level: Level
 
+    def at(self, indices: Sequence[int]) -> Clip:
+        """Some of the pictures; `step_s` remains that of all."""
+        kept = list(indices)
+        per_picture = ("frames", "masks", "whole_px", "covered_px", "centres", "boxes", "paths")
+        return replace(self, **{name: getattr(self, name)[kept] for name in per_picture})
+
     def only(self, indices: Sequence[int]) -> Clip:
         """The same pictures, the truth about some things alone."""
         kept = list(indices)
@@ -72,18 +78,19 @@ def draw_clip(
     """
     rng = np.random.default_rng(seed)
     stage = compose(seed, level, size, rng)
+    things = tuple(actor.thing for actor in stage.actors if actor.thing is not None)
     moments = [index * stride / SAMPLE_FPS for index in range(frames)]
     stills = [shoot(stage, moment) for moment in moments]
     developed = [stage.camera.develop(s.picture, m, rng) for s, m in zip(stills, moments, strict=True)]
     return Clip(
         frames=np.stack(developed),
-        masks=np.stack([still.masks for still in stills]),
+        masks=owned(np.stack([still.owners for still in stills]), stills[0].named),
         whole_px=np.stack([still.whole_px for still in stills]),
         covered_px=np.stack([still.covered_px for still in stills]),
         centres=np.stack([still.centres for still in stills]),
         boxes=np.stack([still.boxes for still in stills]),
         paths=np.stack([still.paths for still in stills]),
-        things=tuple(actor.thing for actor in stage.actors if actor.thing is not None),
+        things=things,
         step_s=stride / SAMPLE_FPS,
         seed=seed,
         level=level,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,8 +17,10 @@ from engines.training.world.textures import Paint
 REACH: Final = 1.3
 "Half the side of a sprite in unit space."
 Shade = NDArray[np.float32]
-"(S, S) by how much brighter each pixel of a sprite is."
+"(K, K) how bright a sprite is in each of K x K cells, 0..2; 1 leaves it as it is."
 _SUBPIXEL_BITS: Final = 4
+SHADE_SIDE: Final = 40
+"Cells along a sprite that light is worked out for: it is soft, and most of the cost is in the pixels."
 _SKINS: Final[tuple[Rgb, ...]] = ((241, 206, 178), (214, 164, 122), (150, 102, 68), (96, 64, 46))
 
 
@@ -25,58 +28,82 @@ _SKINS: Final[tuple[Rgb, ...]] = ((241, 206, 178), (214, 164, 122), (150, 102, 6
 class Sprite:
     """One drawing of one thing; S pixels span [-REACH, REACH]."""
 
-    paint: NDArray[np.uint8]
-    "(S, S, 3) RGB, painted beyond the silhouette too."
-    cover: NDArray[np.uint8]
-    "(S, S) how much of each pixel the silhouette covers, 0..255."
+    pixels: NDArray[np.uint8]
+    "(S, S, 4) RGB, painted beyond the silhouette too, and how much the silhouette covers, all 0..255."
     hull: NDArray[np.float64]
     "(P, 2) convex hull of the silhouette in unit space."
     area: float
     "Of the silhouette, in unit space."
 
+    @property
+    def paint(self) -> NDArray[np.uint8]:
+        """(S, S, 3) RGB."""
+        return self.pixels[..., :3]
+
+    @property
+    def cover(self) -> NDArray[np.uint8]:
+        """(S, S) how much of each pixel the silhouette covers, 0..255."""
+        return self.pixels[..., 3]
+
 
 def draw_sprite(parts: list[Part], rgb: Rgb, paint: Paint, rng: np.random.Generator) -> Sprite:
     """The parts over each other; `paint` (S, S, 3) is the named colour's surface, `rgb` its plain tone."""
     side = paint.shape[0]
-    surface = np.clip(paint, 0, 255).astype(np.uint8)
+    surface = paint.copy()
     cover = np.zeros((side, side), dtype=np.uint8)
     tones = _tones(rgb, rng)
-    for part in parts:
-        fixed = [_to_pixels(outline, side) for outline in part.outlines]
+    for part, fixed in zip(parts, _to_pixels(parts, side), strict=True):
         cv2.fillPoly(cover, fixed, 255, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
         if part.tone is not Tone.BODY:
             cv2.fillPoly(surface, fixed, tones[part.tone], lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
     corners = np.concatenate([part.outlines[0] for part in parts]).astype(np.float32)
     unit_px = side / (2 * REACH)
-    area = float(cover.sum(dtype=np.int64)) / 255 / unit_px**2
-    return Sprite(surface, cover, cv2.convexHull(corners)[:, 0].astype(np.float64), area)
+    area = cv2.sumElems(cover)[0] / 255 / unit_px**2
+    return Sprite(_together(surface, cover), cv2.convexHull(corners)[:, 0].astype(np.float64), area)
 
 
 def lit(sprite: Sprite, shade: Shade) -> Sprite:
     """The same under that light."""
-    paint = cv2.multiply(sprite.paint, cv2.merge([shade] * 3), dtype=cv2.CV_8U)
-    return replace(sprite, paint=np.asarray(paint, dtype=np.uint8))
+    full = cv2.resize(cv2.convertScaleAbs(shade, alpha=128), sprite.pixels.shape[:2])
+    factors = cv2.merge([full, full, full, np.full_like(full, 128)])
+    bright = cv2.multiply(sprite.pixels, factors, scale=1 / 128)
+    return replace(sprite, pixels=np.asarray(bright, dtype=np.uint8))
 
 
-def from_side(side: int, edges: tuple[float, float]) -> Shade:
-    """Light of brightness `edges` at the left and the right end of a sprite of `side` pixels."""
-    return np.tile(np.linspace(*edges, side, dtype=np.float32), (side, 1))
+def from_side(edges: tuple[float, float]) -> Shade:
+    """Light of brightness `edges` at the left and the right end of a sprite."""
+    left, right = edges
+    return np.asarray(left + (right - left) * _ACROSS)
 
 
 def relief(cover: NDArray[np.uint8], light: tuple[float, float], depth: float) -> Shade:
     """Light on a rounded body: brighter towards the light (x, y), darker away from it, by up to `depth`."""
-    side = cover.shape[0]
-    reach, step = (side // 8, side // 8), side // 12
-    soft = cv2.blur(cv2.blur(cover, reach), reach)
+    reach, step = (SHADE_SIDE // 8, SHADE_SIDE // 8), SHADE_SIDE / 12
+    small = cv2.resize(cover, (SHADE_SIDE, SHADE_SIDE)).astype(np.float32)
+    soft = cv2.blur(cv2.blur(small, reach), reach)
     # The silhouette against itself a step further from the light: its slope, without a derivative's noise.
     shift = np.array([[1, 0, -step * light[0]], [0, 1, -step * light[1]]])
-    slope = cv2.subtract(cv2.warpAffine(soft, shift, (side, side)), soft, dtype=cv2.CV_32F)
-    return np.asarray(1 - depth / 160 * slope, dtype=np.float32)
+    further = cv2.warpAffine(soft, shift, soft.shape)
+    return np.asarray(cv2.addWeighted(soft, depth / 160, further, -depth / 160, 1), dtype=np.float32)
 
 
-def _to_pixels(outline: NDArray[np.float64], side: int) -> NDArray[np.int32]:
-    pixels = (outline / REACH + 1) * (side / 2) - 0.5
-    return np.round(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+_ACROSS: Final = np.tile(np.linspace(0, 1, SHADE_SIDE, dtype=np.float32), (SHADE_SIDE, 1))
+
+
+def _together(paint: NDArray[np.uint8], cover: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(S, S, 4)"""
+    pixels = cv2.cvtColor(paint, cv2.COLOR_RGB2RGBA)
+    return np.asarray(cv2.insertChannel(cover, pixels, 3), dtype=np.uint8)
+
+
+def _to_pixels(parts: list[Part], side: int) -> list[list[NDArray[np.int32]]]:
+    """Every part's outlines in parts of a pixel; all at once, for most of the cost is in the calls."""
+    outlines = [outline for part in parts for outline in part.outlines]
+    pixels = (np.concatenate(outlines) / REACH + 1) * (side / 2) - 0.5
+    fixed = np.round(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    ends = itertools.accumulate(len(outline) for outline in outlines)
+    cut = iter([fixed[end - len(outline) : end] for outline, end in zip(outlines, ends, strict=True)])
+    return [[next(cut) for _ in part.outlines] for part in parts]
 
 
 def _tones(rgb: Rgb, rng: np.random.Generator) -> dict[Tone, Rgb]:

@@ -55,8 +55,10 @@ class Still:
     """A clean picture and the truth about its N named things."""
 
     picture: Picture
-    masks: NDArray[np.bool_]
-    "(N, H, W) the visible part."
+    owners: NDArray[np.uint8]
+    "(H, W) whose pixel it is: 1 + index of the actor, 0 the ground's."
+    named: tuple[int, ...]
+    "Indices of the actors that are the N things."
     whole_px: NDArray[np.float32]
     "(N,) area of the whole shape."
     covered_px: NDArray[np.float32]
@@ -68,23 +70,31 @@ class Still:
     paths: NDArray[np.float32]
     "(N, 2) the centres as they would be, had the camera not moved."
 
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """(N, H, W) the visible part of each thing."""
+        return owned(self.owners, self.named)
+
+
+def owned(owners: NDArray[np.uint8], named: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(..., N, H, W): which of the pixels (..., H, W) are whose."""
+    numbers = np.array([1 + index for index in named], dtype=np.uint8)
+    return np.asarray(owners[..., None, :, :] == numbers[:, None, None])
+
 
 def shoot(stage: Stage, moment: float) -> Still:
     """The stage `moment` seconds from its beginning."""
-    picture = _ground(stage, moment)
-    still = _blank(picture, sum(actor.thing is not None for actor in stage.actors))
-    index = 0
-    for actor in stage.actors:
+    named = tuple(index for index, actor in enumerate(stage.actors) if actor.thing is not None)
+    still = _blank(_ground(stage, moment), named)
+    for index, actor in enumerate(stage.actors):
         placed = _placed(actor, stage, moment)
-        box, solid = _paint(placed, picture, stage.shadows)
-        x0, y0, x1, y1 = box
-        before = still.masks[:index, y0:y1, x0:x1]
-        if actor.thing is not None:
-            still.covered_px[:index, index] = (before & solid).sum(axis=(1, 2))
-            still.masks[index, y0:y1, x0:x1] = solid
-            _measure(still, index, placed)
-            index += 1
-        before &= ~solid
+        box = _clip_box(placed, still.owners.shape)
+        taken = np.zeros(index + 1, dtype=np.float32)
+        if box[0] < box[2] and box[1] < box[3]:
+            cover = _paint(placed, box, still.picture, stage.shadows)
+            taken = _own(still.owners, box, cover, index)
+        if index in named:
+            _measure(still, named.index(index), placed, taken)
     return still
 
 
@@ -95,37 +105,50 @@ class _Placed:
     actor: Actor
     place: Affine
     "From unit space to pixels."
-    hull: NDArray[np.float64]
-    "(P, 2) around its silhouette, pixels."
+    bounds: tuple[float, float, float, float]
+    "x0, y0, x1, y1 around its silhouette, pixels."
     path: tuple[float, float]
     "Its centre, had the camera not moved, pixels."
     smear: tuple[float, float]
     "How far it goes while the shutter is open, pixels."
 
 
-def _blank(picture: Picture, count: int) -> Still:
+def _blank(picture: Picture, named: tuple[int, ...]) -> Still:
     def zeros(*shape: int) -> NDArray[np.float32]:
         return np.zeros(shape, dtype=np.float32)
 
-    masks = np.zeros((count, *picture.shape[:2]), dtype=np.bool_)
-    return Still(
-        picture, masks, zeros(count), zeros(count, count), zeros(count, 2), zeros(count, 4), zeros(count, 2)
-    )
+    owners, count = np.zeros(picture.shape[:2], dtype=np.uint8), len(named)
+    truth = zeros(count), zeros(count, count), zeros(count, 2), zeros(count, 4), zeros(count, 2)
+    return Still(picture, owners, named, *truth)
 
 
-def _measure(still: Still, index: int, placed: _Placed) -> None:
-    low, high = placed.hull.min(axis=0), placed.hull.max(axis=0)
-    still.whole_px[index] = placed.actor.sprite.area * abs(float(np.linalg.det(placed.place[:, :2])))
-    still.boxes[index] = (*low, *high)
-    still.centres[index] = (low + high) / 2
+def _measure(still: Still, index: int, placed: _Placed, taken: NDArray[np.float32]) -> None:
+    """Write down the thing of that index, which took so many pixels from each owner so far."""
+    (a, b, _), (c, d, _) = placed.place.tolist()
+    x0, y0, x1, y1 = placed.bounds
+    still.whole_px[index] = placed.actor.sprite.area * abs(a * d - b * c)
+    still.boxes[index] = placed.bounds
+    still.centres[index] = ((x0 + x1) / 2, (y0 + y1) / 2)
     still.paths[index] = placed.path
+    still.covered_px[:index, index] = [taken[1 + other] for other in still.named[:index]]
+
+
+def _own(owners: NDArray[np.uint8], box: Box, cover: NDArray[np.uint8], index: int) -> NDArray[np.float32]:
+    """Give what is mostly covered to the actor of that index, the foremost so far; returns from which owner
+    it took how many pixels, (1 + index,)."""
+    x0, y0, x1, y1 = box
+    region = owners[y0:y1, x0:x1]
+    _, mine = cv2.threshold(cover, 127, 1 + index, cv2.THRESH_BINARY)
+    taken = cv2.calcHist([region], [0], mine, [1 + index], [0, 1 + index])
+    cv2.max(region, mine, dst=region)
+    return np.asarray(taken[:, 0], dtype=np.float32)
 
 
 def _ground(stage: Stage, moment: float) -> Picture:
-    if not stage.camera.moves:
+    near, x, y = stage.camera.view(moment)
+    if (near, x, y) == (1.0, 0.0, 0.0):
         return stage.ground.copy()
     height, width = stage.ground.shape[:2]
-    near, x, y = stage.camera.view(moment)
     move = np.array(
         [
             [near, 0, (1 - near) * width / 2 - x * width / stage.aspect],
@@ -138,13 +161,17 @@ def _ground(stage: Stage, moment: float) -> Picture:
 
 def _placed(actor: Actor, stage: Stage, moment: float) -> _Placed:
     height, width = stage.ground.shape[:2]
-    scale = np.array([width / stage.aspect, height])
-    pose, then = actor.motion.at(moment), actor.motion.at(moment + EXPOSURE_S)
-    place = _affine(actor, pose, stage, moment) * scale[:, None]
+    across, down = width / stage.aspect, float(height)
+    pose = actor.motion.at(moment)
+    place = np.array([[across], [down]]) * _affine(actor, pose, stage, moment)
     hull = actor.sprite.hull @ place[:, :2].T + place[:, 2]
-    going = stage.camera.shutter * np.array([then.x - pose.x, then.y - pose.y]) * scale
-    path = np.array([pose.x, pose.y]) * scale
-    return _Placed(actor, place, hull, (path[0], path[1]), (going[0], going[1]))
+    bounds = (*hull.min(axis=0).tolist(), *hull.max(axis=0).tolist())
+    smear = (0.0, 0.0)
+    if stage.camera.shutter:
+        then = actor.motion.at(moment + EXPOSURE_S)
+        open_for = stage.camera.shutter
+        smear = (open_for * across * (then.x - pose.x), open_for * down * (then.y - pose.y))
+    return _Placed(actor, place, bounds, (across * pose.x, down * pose.y), smear)
 
 
 def _affine(actor: Actor, pose: Pose, stage: Stage, moment: float) -> Affine:
@@ -159,69 +186,64 @@ def _affine(actor: Actor, pose: Pose, stage: Stage, moment: float) -> Affine:
     return np.array([[cos * wide, -sin * tall, x], [sin * wide, cos * tall, y]])
 
 
-def _paint(placed: _Placed, picture: Picture, shadows: float) -> tuple[Box, NDArray[np.bool_]]:
-    """Paint the actor; returns the box it fell into, empty out of the picture, and its pixels there."""
-    sprite = placed.actor.sprite
-    drop = 0.1 * placed.actor.size * picture.shape[0] if shadows else 0.0
-    margin = 2 + math.ceil(max(math.hypot(*placed.smear) / 2, drop))
-    box = _clip_box(placed.hull, picture.shape[:2], margin)
+def _paint(placed: _Placed, box: Box, picture: Picture, shadows: float) -> NDArray[np.uint8]:
+    """Paint the actor where it falls into the box, which is not empty; returns how much of each pixel it
+    covers there, 0..255, as if it stood still."""
     x0, y0, x1, y1 = box
-    size = (x1 - x0, y1 - y0)
-    if not all(size):
-        return box, np.zeros(size[::-1], dtype=np.bool_)
-    unit_px = sprite.cover.shape[0] / (2 * REACH)
+    sprite = placed.actor.sprite
+    unit_px = sprite.pixels.shape[0] / (2 * REACH)
     window = placed.place.copy()
     # A sprite's pixel p lies at (p + 0.5) / unit_px - REACH; a picture's pixel q is centred on q + 0.5.
-    window[:, 2] += window[:, :2] @ np.full(2, 0.5 / unit_px - REACH) - 0.5 - (x0, y0)
+    window[:, 2] += window[:, :2].sum(axis=1) * (0.5 / unit_px - REACH) - (0.5 + x0, 0.5 + y0)
     window[:, :2] /= unit_px
-    cover = np.asarray(cv2.warpAffine(sprite.cover, window, size), dtype=np.uint8)
-    paint = cv2.warpAffine(sprite.paint, window, size, borderMode=cv2.BORDER_REPLICATE)
-    region = picture[y0:y1, x0:x1]
+    seen = cv2.warpAffine(sprite.pixels, window, (x1 - x0, y1 - y0), borderMode=cv2.BORDER_REPLICATE)
+    cover = np.asarray(cv2.extractChannel(seen, 3), dtype=np.uint8)
     if shadows:
-        _shade(region, cover, drop, shadows)
-    _blend(region, np.asarray(paint, dtype=np.uint8), _smeared(cover, placed.smear))
-    return box, np.asarray(cover > 127, dtype=np.bool_)
+        _shade(picture, box, cover, drop=0.1 * placed.actor.size * picture.shape[0], darkness=shadows)
+    paint = np.asarray(cv2.cvtColor(seen, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
+    _blend(picture[y0:y1, x0:x1], paint, _smeared(cover, placed.smear))
+    return cover
 
 
 def _blend(region: Picture, paint: Picture, cover: NDArray[np.uint8]) -> None:
     weight = cv2.merge([cover] * 3)
-    mixed = cv2.add(
-        cv2.multiply(paint, weight, scale=1 / 255),
-        cv2.multiply(region, cv2.bitwise_not(weight), scale=1 / 255),
-    )
-    region[:] = mixed
+    mine = cv2.multiply(paint, weight, scale=1 / 255)
+    theirs = cv2.multiply(region, cv2.bitwise_not(weight), scale=1 / 255)
+    cv2.add(mine, theirs, dst=region)
 
 
-def _shade(region: Picture, cover: NDArray[np.uint8], drop: float, darkness: float) -> None:
-    """A soft shadow below and to the right."""
-    soft = max(int(drop) | 1, 3)
-    shift = np.array([[1, 0, 0.4 * drop], [0, 1, 0.7 * drop]])
-    shadow = cv2.blur(cv2.warpAffine(cover, shift, cover.shape[::-1]), (soft, soft))
-    left = cv2.convertScaleAbs(shadow, alpha=-darkness, beta=0)
-    region[:] = cv2.multiply(region, cv2.merge([cv2.bitwise_not(left)] * 3), scale=1 / 255)
+def _shade(picture: Picture, box: Box, cover: NDArray[np.uint8], *, drop: float, darkness: float) -> None:
+    """A soft shadow below and to the right of what covers the box."""
+    reach = max(int(drop) // 2, 1)
+    around = cv2.copyMakeBorder(cover, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
+    soft = cv2.blur(around, (2 * reach + 1, 2 * reach + 1))
+    left = cv2.bitwise_not(cv2.convertScaleAbs(soft, alpha=darkness))
+    x0, y0 = box[0] - reach + round(0.4 * drop), box[1] - reach + round(0.7 * drop)
+    x, y = max(x0, 0), max(y0, 0)
+    region = picture[y : y0 + left.shape[0], x : x0 + left.shape[1]]
+    if region.size:
+        left = left[y - y0 : y - y0 + region.shape[0], x - x0 : x - x0 + region.shape[1]]
+        cv2.multiply(region, cv2.merge([left] * 3), dst=region, scale=1 / 255)
 
 
 def _smeared(cover: NDArray[np.uint8], smear: tuple[float, float]) -> NDArray[np.uint8]:
-    length = math.hypot(*smear)
-    if length < 2:
+    if math.hypot(*smear) < 2:
         return cover
-    side = 2 * math.ceil(length / 2) + 1
-    kernel = np.zeros((side, side), dtype=np.float32)
-    middle = np.array([side // 2, side // 2])
-    start, end = (middle + sign * np.array(smear) / 2 for sign in (-1, 1))
-    cv2.line(kernel, _point(start), _point(end), 1.0, lineType=cv2.LINE_AA)
-    return np.asarray(
-        cv2.filter2D(cover, -1, kernel / kernel.sum(), borderType=cv2.BORDER_CONSTANT), dtype=np.uint8
+    # No wider than it has to be: OpenCV goes through frequencies from 130 weights on, at ten times the cost.
+    reach = [math.ceil(abs(way) / 2) for way in smear]
+    kernel = np.zeros((2 * reach[1] + 1, 2 * reach[0] + 1), dtype=np.float32)
+    start, end = (
+        [round(middle + sign * way / 2) for middle, way in zip(reach, smear, strict=True)] for sign in (-1, 1)
     )
+    cv2.line(kernel, start, end, 1.0, lineType=cv2.LINE_AA)
+    blurred = cv2.filter2D(cover, -1, kernel / kernel.sum(), borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(blurred, dtype=np.uint8)
 
 
-def _point(place: NDArray[np.float64]) -> tuple[int, int]:
-    return round(float(place[0])), round(float(place[1]))
-
-
-def _clip_box(hull: NDArray[np.float64], size: Sequence[int], margin: int) -> Box:
+def _clip_box(placed: _Placed, size: Sequence[int]) -> Box:
     """Around the hull and a margin, within the picture; empty where they do not meet."""
-    low, high = np.floor(hull.min(axis=0)) - margin, np.ceil(hull.max(axis=0)) + margin
-    x0, y0 = min(max(int(low[0]), 0), size[1]), min(max(int(low[1]), 0), size[0])
-    x1, y1 = max(min(int(high[0]), size[1]), x0), max(min(int(high[1]), size[0]), y0)
-    return (x0, y0, x1, y1)
+    margin = 2 + math.ceil(math.hypot(*placed.smear) / 2)
+    left, top, right, bottom = placed.bounds
+    x0, x1 = math.floor(left) - margin, math.ceil(right) + margin
+    y0, y1 = math.floor(top) - margin, math.ceil(bottom) + margin
+    return max(x0, 0), max(y0, 0), min(x1, size[1]), min(y1, size[0])

@@ -4,47 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.training.world.colours import Rgb, blended, luma, scaled
+from engines.training.world.colours import Rgb, between, blended, luma, scaled
 from engines.training.world.noise import field
 
-Paint = NDArray[np.float32]
-"(S, S, 3) RGB, 0..255."
+Paint = NDArray[np.uint8]
+"(S, S, 3) RGB."
 
 
 def plain(rgb: Rgb, side: int, _: np.random.Generator) -> Paint:
     """One colour."""
-    return np.broadcast_to(np.asarray(rgb, dtype=np.float32), (side, side, 3)).copy()
+    return between(rgb, rgb, np.zeros((side, side), dtype=np.uint8))
 
 
 def gradient(rgb: Rgb, side: int, rng: np.random.Generator) -> Paint:
     """From darker to brighter in some direction."""
-    along = _ramp(side, rng.uniform(0, 2 * math.pi))
-    return (1.0 + 0.16 * along)[..., None] * np.asarray(rgb, dtype=np.float32)
+    return between(rgb, _brighter(rgb, 0.16), _ramp(side, rng.uniform(0, 2 * math.pi)))
 
 
 def mottled(rgb: Rgb, side: int, rng: np.random.Generator) -> Paint:
     """Cloudy, as stone or fur."""
     noise = np.clip(field(rng, (side, side), float(rng.uniform(0.1, 0.4))), -1.5, 1.5)
-    return (1.0 + float(rng.uniform(0.06, 0.13)) * noise)[..., None] * np.asarray(rgb, dtype=np.float32)
+    return between(rgb, _brighter(rgb, rng.uniform(0.06, 0.13)), noise)
 
 
 def stripes(rgb: Rgb, side: int, rng: np.random.Generator) -> Paint:
     """Thin bands of another tone."""
     wave = _ramp(side, rng.uniform(0, math.pi)) * rng.uniform(1.6, 3.5) + rng.uniform()
-    return _two_toned(rgb, wave % 1.0 < rng.uniform(0.2, 0.3), rng)
+    return _two_toned(rgb, _beyond_whole(wave) < rng.uniform(0.2, 0.3), rng)
 
 
 def dots(rgb: Rgb, side: int, rng: np.random.Generator) -> Paint:
     """Spots of another tone in a grid."""
     turn, pitch = rng.uniform(0, math.pi / 2), rng.uniform(2.0, 3.5)
-    a = (_ramp(side, turn) * pitch + rng.uniform()) % 1.0 - 0.5
-    b = (_ramp(side, turn + math.pi / 2) * pitch + rng.uniform()) % 1.0 - 0.5
-    return _two_toned(rgb, a**2 + b**2 < rng.uniform(0.05, 0.08), rng)
+    a = _beyond_whole(_ramp(side, turn) * pitch + rng.uniform()) - 0.5
+    b = _beyond_whole(_ramp(side, turn + math.pi / 2) * pitch + rng.uniform()) - 0.5
+    return _two_toned(rgb, a * a + b * b < rng.uniform(0.05, 0.08), rng)
 
 
 def checks(rgb: Rgb, side: int, rng: np.random.Generator) -> Paint:
@@ -52,7 +52,7 @@ def checks(rgb: Rgb, side: int, rng: np.random.Generator) -> Paint:
     turn, pitch = rng.uniform(0, math.pi / 2), rng.uniform(1.0, 2.2)
     a = np.floor(_ramp(side, turn) * pitch + rng.uniform())
     b = np.floor(_ramp(side, turn + math.pi / 2) * pitch + rng.uniform())
-    odd = (a + b) % 2 > 0
+    odd = _beyond_whole((a + b) * 0.5) > 0
     return _mixed(rgb, scaled(rgb, 0.8) if luma(rgb) > 60 else blended(rgb, (90.0, 90.0, 90.0), 0.25), odd)
 
 
@@ -66,10 +66,26 @@ TEXTURES: Final[dict[str, Callable[[Rgb, int, np.random.Generator], Paint]]] = {
 }
 
 
+def _brighter(rgb: Rgb, share: float) -> Rgb:
+    """By that share, even beyond what can be shown: `between` goes there and no further than light does."""
+    red, green, blue = ((1 + share) * channel for channel in rgb)
+    return red, green, blue
+
+
 def _ramp(side: int, turn: float) -> NDArray[np.float32]:
     """(S, S): distance along a direction, about -1..1."""
-    axis = np.linspace(-1, 1, side, dtype=np.float32)
+    axis = _axis(side)
     return (axis * math.cos(turn))[None] + (axis * math.sin(turn))[:, None]
+
+
+@lru_cache(maxsize=512)
+def _axis(side: int) -> NDArray[np.float32]:
+    return np.linspace(-1, 1, side, dtype=np.float32)
+
+
+def _beyond_whole(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is left above the next lower whole number: a tenth of what `% 1` costs."""
+    return np.asarray(values - np.floor(values))
 
 
 def _two_toned(rgb: Rgb, second: NDArray[np.bool_], rng: np.random.Generator) -> Paint:
@@ -84,5 +100,4 @@ def _two_toned(rgb: Rgb, second: NDArray[np.bool_], rng: np.random.Generator) ->
 
 
 def _mixed(rgb: Rgb, other: Rgb, where: NDArray[np.bool_]) -> Paint:
-    tones = np.array([rgb, other], dtype=np.float32)
-    return tones[where.astype(np.intp)]
+    return between(rgb, other, where.view(np.uint8))

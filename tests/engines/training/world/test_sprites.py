@@ -60,7 +60,7 @@ def test_paint_goes_on_beyond_the_silhouette() -> None:
 
 def test_light_falls_from_a_side() -> None:
     drawn = sprite(fill(slab((-REACH, -REACH), (REACH, REACH))))
-    bright = lit(drawn, from_side(SIDE, (0.5, 1.0))).paint[SIDE // 2, :, 0].astype(float)
+    bright = lit(drawn, from_side((0.5, 1.0))).paint[SIDE // 2, :, 0].astype(float)
     assert bright[0] == pytest.approx(100, abs=1) and bright[-1] == pytest.approx(200, abs=1)
     assert (np.diff(bright) >= 0).all()
 
@@ -68,7 +68,8 @@ def test_light_falls_from_a_side() -> None:
 def test_a_body_is_brighter_towards_the_light() -> None:
     drawn = sprite(fill(disc((0, 0), 0.9)))
     shade = relief(drawn.cover, (0.0, -1.0), 0.6)
-    top, middle, bottom = (float(shade[round(SIDE * at), SIDE // 2]) for at in (0.22, 0.5, 0.78))
+    side = len(shade)
+    top, middle, bottom = (float(shade[round(side * at), side // 2]) for at in (0.22, 0.5, 0.78))
     assert top > 1.02 and bottom < 0.98
     assert middle == pytest.approx(1.0, abs=0.02)
     assert float(shade.min()) >= 0.4 and float(shade.max()) <= 1.6
