@@ -49,6 +49,9 @@ def start_ray(address: str | None) -> None:
         # A token of this process's own, in memory: else Ray keeps one in the home folder, for all to read,
         # and does not start where that cannot be written.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # Ray's workers give way to all other programs (15 nicer, ray-project/ray#24928). Ours would wait with
+        # frames in hand, so they are as nice as we are.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(
             address="local",
             namespace=NAMESPACE,

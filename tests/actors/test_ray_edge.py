@@ -27,6 +27,11 @@ async def test_an_answer_comes_back_as_it_is(part: Any) -> None:
     assert await call(part.pid.remote(), 60) != os.getpid()
 
 
+async def test_a_part_gives_way_to_other_programs_no_more_than_we_do(part: Any) -> None:
+    pid = await call(part.pid.remote(), 60)
+    assert os.getpriority(os.PRIO_PROCESS, pid) == os.nice(0)
+
+
 async def test_an_error_of_ours_is_itself_on_the_other_side(part: Any) -> None:
     with pytest.raises(NotFound) as caught:
         await call(part.not_found.remote(), 60)
