@@ -3,7 +3,7 @@
 #   make demo [ARGS="--duration 30 --no-browser --json"]   the bundled clip as a live camera, words in, masks out
 #   make test [ARGS="-k rtsp"]                             ruff, mypy --strict, pytest
 #   make lint                                              ruff and mypy alone
-#   make bench [ARGS="--objects 1,3"]                      our tracker against transformers' own video session
+#   make bench [ARGS="--objects 1,3"]                      the whole line, then our tracker against transformers' own
 #   make clean                                             remove the venv and the downloaded servers
 #
 # PIP_ARGS goes to pip. On the public index, torch comes with CUDA; for the smaller CPU build:
@@ -33,8 +33,9 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY)
-	@$(BIN)/saccade bench $(ARGS)
+bench: $(READY) rtsp-server
+	@$(BIN)/saccade bench line $(ARGS)
+	@$(BIN)/saccade bench tracker $(ARGS)
 
 clean:
 	rm -rf $(VENV) .tools

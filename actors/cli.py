@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from actors.commands import models, service, streams
+from actors.commands import bench, models, service, streams
 from actors.commands.terminal import FAILURE_EXIT, USAGE_EXIT, err
 from streaming.errors import SaccadeError, UsageError
 
@@ -28,11 +28,11 @@ app.command()(service.demo)
 app.command()(service.up)
 app.command()(streams.watch)
 app.command()(models.track)
-app.command()(models.bench)
 app.command("eval")(models.evaluate)
 app.command()(service.doctor)
 app.add_typer(streams.stream_app, name="stream")
 app.add_typer(streams.query_app, name="query")
+app.add_typer(bench.bench_app, name="bench")
 app.add_typer(models.train_app, name="train")
 
 

@@ -6,8 +6,8 @@ import asyncio
 import tempfile
 import time
 import webbrowser
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,12 @@ from rich.console import Console
 
 from actors.demo_scene import CLIP, load_truth
 from actors.judge import Judge, Verdict
+from actors.measuring.on_air import Camera, on_air
+from actors.measuring.watching import reading
 from actors.service import Service, running_service
-from streaming import wire
-from streaming.errors import StoreUnavailable
 from streaming.events import AnswerReport
-from streaming.results import Channel, ResultReader
 from streaming.settings import Settings
-from streaming.sources.rtsp_server import ClipPublisher, RtspServer, find_go2rtc
+from streaming.sources.rtsp_server import find_go2rtc
 from streaming.vocabulary import FrameResult, QueryKind, StreamId, StreamSpec
 
 STREAM = StreamId("demo")
@@ -36,6 +35,9 @@ TOUR = (
 )
 "What a timed demo asks for, one after the other; there is no white star."
 
+SETTLING_S = 2.0
+"Of the first results, the least late picture tells where the clip was."
+
 STEP_S = 4.0
 "Time for each: an answer takes a fraction of a second, the rest is for tracking."
 
@@ -47,33 +49,6 @@ class DemoOptions:
     query: str
     duration_s: float | None
     browser: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Camera:
-    """The clip as a live source, and which picture of it is on at a moment."""
-
-    url: str
-    fps: float
-    publisher: ClipPublisher | None
-    "None where the file itself is the source: then the frame index is the picture."
-
-    def clip_frame(self, result: FrameResult, offset: int | None) -> int:
-        """Picture of the clip, counted through all its rounds."""
-        if self.publisher is None or offset is None:
-            return result.frame_index
-        return round(result.pts_s * self.fps) + offset
-
-    def offset_of(self, result: FrameResult) -> int | None:
-        """Picture on at capture, less the picture by the stream's own time line.
-
-        A picture arrives after it was published, within a frame period at best: the smallest difference seen
-        is the true one.
-        """
-        if self.publisher is None or self.publisher.first_frame_s is None:
-            return None
-        on_air = int((result.captured_s - self.publisher.first_frame_s) * self.fps)
-        return on_air - round(result.pts_s * self.fps)
 
 
 async def run_demo(settings: Settings, options: DemoOptions, console: Console) -> Verdict:
@@ -96,7 +71,8 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console) -
         console.print("Starting Redis, Ray, the models and the gateway ...")
         with suppress(asyncio.CancelledError):
             running = running_service(demo_settings, Path(folder))
-            async with running as service, _judging(service, camera, judge):
+            docket = _Docket(camera, judge)
+            async with running as service, reading(service.redis_url, STREAM, docket.take):
                 await _show(service, camera, options, console)
                 await _follow(service, options, judge, console)
     return judge.verdict()
@@ -109,14 +85,9 @@ def _camera(fps: float, console: Console) -> Iterator[Camera]:
         console.print("No RTSP server is installed (see `make rtsp-server`): the clip is played directly.")
         yield Camera(str(CLIP), fps, None)
         return
-    publisher = ClipPublisher(CLIP)
-    publisher.start()
-    try:
-        with RtspServer(binary, publisher.port) as server:
-            console.print(f"The clip is on air at {server.url}, in real time, for ever.")
-            yield Camera(server.url, fps, publisher)
-    finally:
-        publisher.stop()
+    with on_air(CLIP, fps, binary) as camera:
+        console.print(f"The clip is on air at {camera.url}, in real time, for ever.")
+        yield camera
 
 
 async def _show(service: Service, camera: Camera, options: DemoOptions, console: Console) -> None:
@@ -148,42 +119,27 @@ async def _ask(service: Service, options: DemoOptions, judge: Judge, console: Co
         console.print(f"Now “{text}”.")
 
 
-@asynccontextmanager
-async def _judging(service: Service, camera: Camera, judge: Judge) -> AsyncIterator[None]:
-    """Read back every result from Redis while the demo runs, as any other consumer would."""
-    reader = ResultReader(service.redis_url)
-    task = asyncio.create_task(_judge(reader, camera, judge))
-    try:
-        yield
-        await asyncio.sleep(0.2)
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await reader.close()
+class _Docket:
+    """Where results wait until it is sure which picture of the clip each is about, before they are judged."""
 
+    def __init__(self, camera: Camera, judge: Judge) -> None:
+        self._camera = camera
+        self._judge = judge
+        self._offset: int | None = None
+        self._held: list[FrameResult] = []
+        self._settled_s: float | None = None
 
-async def _judge(reader: ResultReader, camera: Camera, judge: Judge) -> None:
-    tail = reader.tail(STREAM, [Channel.FRAMES, Channel.ANSWERS])
-    offset: int | None = None
-    held: list[FrameResult] = []
-    settled_s = time.monotonic() + 2.0
-    while True:
-        try:
-            entries = await tail.read()
-        except StoreUnavailable:
-            await asyncio.sleep(0.1)
-            continue
-        for entry in entries:
-            if entry.channel is Channel.ANSWERS:
-                judge.hear(wire.decode(AnswerReport, entry.data))
-                continue
-            result = wire.decode(FrameResult, entry.data)
-            seen = camera.offset_of(result)
-            offset = seen if offset is None or (seen is not None and seen < offset) else offset
-            held.append(result)
-        # The first results wait until the offset has had time to settle.
-        if time.monotonic() >= settled_s:
-            for result in held:
-                judge.see(result, camera.clip_frame(result, offset))
-            held.clear()
+    def take(self, said: FrameResult | AnswerReport) -> None:
+        """For `reading`."""
+        if isinstance(said, AnswerReport):
+            self._judge.hear(said)
+            return
+        seen = self._camera.offset_of(said)
+        if self._offset is None or (seen is not None and seen < self._offset):
+            self._offset = seen
+        self._held.append(said)
+        self._settled_s = self._settled_s or time.monotonic() + SETTLING_S
+        if time.monotonic() >= self._settled_s:
+            for result in self._held:
+                self._judge.see(result, self._camera.clip_frame(result, self._offset))
+            self._held.clear()

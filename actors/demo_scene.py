@@ -48,29 +48,29 @@ class Truth:
         return [index for index, thing in enumerate(self.things) if said and said <= set(thing.split())]
 
 
-def load_truth() -> Truth:
-    """The truth about the bundled clip. Raises NotFound if it is not installed."""
-    if not TRUTH.is_file() or not CLIP.is_file():
+def load_truth(truth: Path = TRUTH) -> Truth:
+    """The truth about the bundled clip, or one that `render` wrote. Raises NotFound if it is not there."""
+    if not truth.is_file():
         raise NotFound("The bundled clip is missing.", remedy="Install Saccade again.")
-    with gzip.open(TRUTH, "rt") as file:
+    with gzip.open(truth, "rt") as file:
         stored = json.load(file)
     size = (int(stored["size"][0]), int(stored["size"][1]))
     masks = tuple(tuple(MaskRle(size, counts) for counts in frame) for frame in stored["masks"])
     return Truth(float(stored["fps"]), tuple(stored["things"]), masks)
 
 
-def render(clip: Path = CLIP, truth: Path = TRUTH) -> None:
+def render(clip: Path = CLIP, truth: Path = TRUTH, fps: int = FPS) -> None:
     """Draw the scene again, clip and truth: `python -m actors.demo_scene`. Takes a few seconds."""
     from engines.training.world.demo import demo_things, draw_demo
     from streaming.video_writer import VideoWriter
 
     masks: list[list[str]] = []
-    with VideoWriter(clip, fps=FPS, crf=26) as writer:
-        for index, still in enumerate(draw_demo(SECONDS, FPS, SIZE)):
-            writer.write(still.picture, index / FPS)
+    with VideoWriter(clip, fps=fps, crf=26) as writer:
+        for index, still in enumerate(draw_demo(SECONDS, fps, SIZE)):
+            writer.write(still.picture, index / fps)
             masks.append([encode_mask(mask).counts for mask in still.masks])
     things = [f"{thing.colour} {thing.kind}" for thing in demo_things()]
-    stored = {"fps": FPS, "size": SIZE, "things": things, "masks": masks}
+    stored = {"fps": fps, "size": SIZE, "things": things, "masks": masks}
     truth.parent.mkdir(parents=True, exist_ok=True)
     # No name and no time in the archive: the same scene gives the same bytes.
     with truth.open("wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as file:

@@ -2,7 +2,8 @@
 
     service.py    the service on this machine: demo, up, doctor
     streams.py    a running service, over HTTP: stream, query, watch
-    models.py     the models themselves, without a service: track, bench, eval, train
+    models.py     the models themselves, without a service: track, eval, train
+    bench.py      how fast this machine is: bench line, bench tracker
     terminal.py   what they share: consoles, exit codes, options
 
 Rules

@@ -1,4 +1,4 @@
-"""The models on this machine, without a service: run them on a file, time, measure and train them."""
+"""The models on this machine, without a service: run them on a file, measure and train them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
-from actors.tables import bench_tables, eval_tables, pairs_table
+from actors.tables import eval_tables, pairs_table
 from streaming.errors import NotFound
 from streaming.settings import Settings, load_settings
 
@@ -62,25 +62,6 @@ def track(
             err.print("Stopped; what was tracked so far is kept.")
     summary = tracker.summary(out_dir)
     print_json(asdict(summary)) if as_json else out.print(pairs_table(asdict(summary)))
-
-
-def bench(
-    objects: Annotated[str, typer.Option(help="Numbers of objects, e.g. 1,3.")] = "1,3",
-    frames: Annotated[int, typer.Option(help="Frames to time, after a warm-up.", min=10)] = 100,
-    threads: Annotated[int, typer.Option(help="CPU threads on both sides.", min=1)] = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Time our tracker against transformers' own video session: same weights, frames, threads, one run.
-
-    Run it on a quiet machine. Prints ms per frame and part, frames per second, the ratio, and how much the
-    masks agree.
-    """
-    from engines.evaluation.bench import bench_tracker
-
-    counts = _counts(objects)
-    with err.status("Timing both, in alternating order ..."):
-        report = bench_tracker(counts, frames=frames, threads=threads)
-    print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
 
 
 def evaluate(
@@ -196,16 +177,6 @@ def train_nano_command(
     stages = [str(stage) for stage in report.stages]
     found = {"stages": stages, "took_s": report.took_s, "export": str(report.export)}
     print_json(found) if as_json else out.print(pairs_table(found))
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    try:
-        counts = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        counts = ()
-    if not counts or min(counts) < 1:
-        raise typer.BadParameter("Write numbers of objects with commas between, e.g. 1,3.")
-    return counts
 
 
 def _progress() -> Progress:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.command_line import is_one_line, saccade
 
-COMMANDS = ["demo", "up", "watch", "track", "bench", "eval", "doctor", "stream", "query", "train"]
+COMMANDS = ["demo", "up", "watch", "track", "eval", "doctor", "stream", "query", "bench", "train"]
 
 
 def test_help_names_every_command_in_the_order_of_a_first_day(tmp_path: Path) -> None:

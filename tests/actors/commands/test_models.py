@@ -25,13 +25,6 @@ def test_a_clip_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert "none.mp4" in done.stderr
 
 
-@pytest.mark.parametrize("objects", ["many", "0", "1,,3", ""])
-def test_a_bench_of_no_number_of_objects_is_refused(objects: str, tmp_path: Path) -> None:
-    done = saccade("bench", "--objects", objects, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "numbers of objects" in done.stderr
-
-
 def test_a_stage_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
     done = saccade("train", "nano", "--stage", "poetry", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
