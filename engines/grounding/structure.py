@@ -31,6 +31,8 @@ KEEP: Final = 6
 """Tokens that are heard: the content words of a relation ("small red cup … large blue box"). The draft names
 no number, its code keeps 2."""
 GATE_TEMPERATURE: Final = 1.0
+SILENT: Final = -1e4
+"Score of padding: nothing is left of it beside a token, and where nothing is said nothing becomes NaN."
 
 Decode = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Draws N prompts, each on its own coarse map (N, C, h, w): logits (N, 3, H, W) and predicted IoU (N, 3)."""
@@ -43,7 +45,7 @@ class Words:
     tokens: Tensor
     "(N, T, C) tokens of the expressions."
     spoken: Tensor
-    "(N, T) bool: False on padding; True at least once in every row."
+    "(N, T) bool: False on padding."
     sentence: Tensor
     "(N, C) prompts."
 
@@ -60,6 +62,15 @@ class Words:
     def __getitem__(self, chosen: Tensor) -> Words:
         """Of some of the things: a mask (N,) bool, or their numbers (M,) int64."""
         return Words(self.tokens[chosen], self.spoken[chosen], self.sentence[chosen])
+
+    def placed(self, places: Tensor, count: int) -> Words:
+        """The things at their places (N,) int64 among so many; at the others nothing is said."""
+        return Words(
+            *(
+                part.new_zeros(count, *part.shape[1:]).index_copy(0, places, part)
+                for part in (self.tokens, self.spoken, self.sentence)
+            )
+        )
 
 
 class Refinement(nn.Module, ABC):
@@ -110,9 +121,9 @@ class MaskBiasedAttention(Refinement):
         return answer
 
     def route(self, words: Words) -> tuple[Tensor, Tensor]:
-        """The most important tokens (N, K, C), and their scores (N, K), minus infinity on padding."""
+        """The most important tokens (N, K, C), and their scores (N, K), `SILENT` on padding."""
         scores: Tensor = self.router(words.tokens).squeeze(-1)
-        scores = scores.masked_fill(~words.spoken, -torch.inf)
+        scores = scores.masked_fill(~words.spoken, SILENT)
         best = scores.topk(min(self._keep, scores.shape[1]), dim=1)
         kept = words.tokens.gather(1, best.indices[..., None].expand(-1, -1, words.tokens.shape[-1]))
         return kept, best.values

@@ -147,6 +147,26 @@ def test_nothing_may_be_said_of_nothing() -> None:
     assert (said.tokens.shape, said.spoken.shape) == ((0, 1, WIDTH), (0, 1))
 
 
+def test_things_are_placed_among_others_of_which_nothing_is_said() -> None:
+    said = words(tokens=3)
+    placed = said.placed(torch.tensor([3, 0]), 4)
+    assert torch.equal(placed[torch.tensor([3, 0])].tokens, said.tokens)
+    assert torch.equal(placed.sentence[[3, 0]], said.sentence)
+    assert placed.spoken.any(dim=1).tolist() == [True, False, False, True]
+    none = Words.padded([], torch.zeros(0, WIDTH)).placed(torch.zeros(0, dtype=torch.int64), 4)
+    assert not none.spoken.any()
+
+
+@pytest.mark.parametrize("kind", RefinementKind)
+def test_where_nothing_is_said_nothing_becomes_nan(kind: RefinementKind) -> None:
+    refinement, f = learnt(kind), features(things=3)
+    said = words(tokens=3).placed(torch.tensor([0, 2]), 3)
+    refined = refinement(f, said, everywhere(things=3))
+    refined[[0, 2]].square().sum().backward()
+    assert refined.isfinite().all()
+    assert all(w.grad.isfinite().all() for w in refinement.parameters() if w.grad is not None)
+
+
 # --- mask-biased attention ------------------------------------------------------------------------
 
 
