@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Final
@@ -162,9 +161,16 @@ def measure(checkpoint: Sa2Va, ablation: Ablation) -> Fit:
     return score_grounder(grounder, draw_scenes(ablation.scenes, ablation.level)).overall
 
 
-def step_clock() -> Callable[[], float]:
+class StepClock:
     """A clock whose time is steps, for a `Course`, which asks once at the start and once after each step."""
-    return count().__next__
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def __call__(self) -> float:
+        """Steps since the start."""
+        self._asked += 1
+        return float(self._asked - 1)
 
 
 class _Kept:

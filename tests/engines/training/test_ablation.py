@@ -16,10 +16,10 @@ from engines.training.ablation import (
     ARMS,
     Ablation,
     Cell,
+    StepClock,
     Trial,
     measure,
     run_ablation,
-    step_clock,
     summarise,
 )
 from engines.training.course import Course, Run
@@ -171,7 +171,7 @@ def test_words_about_what_is_there_are_measured_whether_the_model_holds_them_tru
 
 def test_a_course_by_the_step_clock_takes_as_many_steps_as_it_was_given(tmp_path: Path) -> None:
     def steps(budget: int) -> int:
-        course = Course(Run(tmp_path, budget_s=float(budget)), {}, lambda _: None, step_clock())
+        course = Course(Run(tmp_path, budget_s=float(budget)), {}, lambda _: None, StepClock())
         course.run(lambda _: {}, lambda _: None)
         return course.progress.step
 
