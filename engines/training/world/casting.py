@@ -8,7 +8,7 @@ import numpy as np
 
 from engines.training.world.holdout import Split, is_held_out
 from engines.training.world.levels import Level
-from engines.training.world.things import Thing
+from engines.training.world.things import NAMELESS, Thing
 
 
 def cast(level: Level, split: Split, rng: np.random.Generator) -> list[Thing]:
@@ -18,7 +18,9 @@ def cast(level: Level, split: Split, rng: np.random.Generator) -> list[Thing]:
     things: list[Thing] = []
     if split is Split.COMBINATIONS:
         _add(things, held_out, (count + 1) // 2, level.kinship, rng)
-    _add(things, known, count - len(things), level.kinship, rng)
+    strange = int(rng.binomial(count, level.strange)) if level.strange else 0
+    _add(things, known, count - strange - len(things), level.kinship, rng)
+    things += [NAMELESS] * strange
     if split is Split.LOOK_ALIKES:
         different = things[: max(count - int(rng.integers(1, 3)), 1)]
         things = different + [different[0]] * max(count - len(different), 1)

@@ -13,18 +13,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.training.world.bending import draw_bend
 from engines.training.world.camera import draw_camera
 from engines.training.world.casting import cast
 from engines.training.world.colours import Rgb, blended, luma, sample, scaled
 from engines.training.world.grounds import draw_ground
 from engines.training.world.holdout import split_of
 from engines.training.world.levels import Level
-from engines.training.world.motion import draw_motion
+from engines.training.world.motion import Motion, draw_motion
 from engines.training.world.parts import Part, fill, slab, smooth
 from engines.training.world.sprites import REACH, Sprite, draw_sprite, from_side, lit, relief
 from engines.training.world.stage import Actor, Stage
+from engines.training.world.strangers import draw_stranger
 from engines.training.world.textures import TEXTURES
-from engines.training.world.things import DRAWN, Thing
+from engines.training.world.things import ANY_WAY, DRAWN, NAMELESS, Thing
 
 _SPRITE_SIDE: Final = (40, 420)
 "Least and most pixels along a sprite."
@@ -34,32 +36,45 @@ def compose(seed: int, level: Level, size: tuple[int, int], rng: np.random.Gener
     """Everything about a scene but the moment; `size` is (height, width) in pixels."""
     height, width = size
     aspect = float(rng.choice((1.0, 4 / 3, 16 / 9))) if height == width else width / height
-    frame = _Frame(aspect, height)
     things = cast(level, split_of(seed), rng)
-    looks = {thing: _draw_look(thing, level, rng) for thing in things}
+    looks = {thing: _draw_look(thing, level, rng) for thing in things if thing != NAMELESS}
     ground = draw_ground(level.grounds, [look.rgb for look in looks.values()], size, rng)
+    room = _Room(level, ground, aspect)
     places: list[tuple[float, float]] = []
     actors = []
     for thing in things:
         diameter = _diameter(level, len(things), rng)
         places.append(_free_place(rng, aspect, diameter, places))
-        actors.append(_actor(looks[thing], diameter, places[-1], frame, rng))
+        if thing == NAMELESS:
+            actors.append(_stranger(diameter, places[-1], room, rng))
+        else:
+            actors.append(_actor(looks[thing], diameter, places[-1], room, rng))
     for _ in range(int(rng.integers(level.props + 1))):
-        actors.insert(int(rng.integers(1, len(actors) + 1)), _prop(ground, frame, rng))
+        actors.insert(int(rng.integers(1, len(actors) + 1)), _prop(room, rng))
     camera = draw_camera(level.spoilage, rng)
     return Stage(tuple(actors), ground, aspect, camera, level.shadows * float(rng.uniform()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """What the picture shows, and with how many rows."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Room:
+    """Where things are put."""
 
+    level: Level
+    ground: NDArray[np.uint8]
     aspect: float
-    height_px: int
+    "Width over height of what the picture shows."
 
     def side(self, diameter: float) -> int:
         """Pixels along the sprite of something of that diameter (picture heights)."""
-        return int(np.clip(math.ceil(diameter * self.height_px * REACH), *_SPRITE_SIDE))
+        return int(np.clip(math.ceil(diameter * self.ground.shape[0] * REACH), *_SPRITE_SIDE))
+
+    def motion(
+        self, start: tuple[float, float], size: float, tilt: float, rng: np.random.Generator
+    ) -> Motion:
+        """One of the level's motions, for something of that size that may tilt so far."""
+        manner = self.level.motions[int(rng.integers(len(self.level.motions)))]
+        most = min(tilt, self.level.tilt)
+        return draw_motion(manner, rng, start=start, size=size, aspect=self.aspect, tilt=most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +115,24 @@ def _draw_look(thing: Thing, level: Level, rng: np.random.Generator) -> _Look:
 
 
 def _actor(
-    look: _Look, diameter: float, place: tuple[float, float], frame: _Frame, rng: np.random.Generator
+    look: _Look, diameter: float, place: tuple[float, float], room: _Room, rng: np.random.Generator
 ) -> Actor:
-    level, kind = look.level, DRAWN[look.thing.kind]
-    manner = level.motions[int(rng.integers(len(level.motions)))]
-    tilt = min(kind.tilt, level.tilt)
-    motion = draw_motion(manner, rng, start=place, size=diameter, aspect=frame.aspect, tilt=tilt)
-    stretch = (float(rng.uniform(0.9, 1.1)), float(rng.uniform(0.9, 1.1))) if level.relief else (1.0, 1.0)
-    sprite = look.sprite(frame.side(diameter * math.sqrt(motion.greatest_scale)))
+    kind = DRAWN[look.thing.kind]
+    motion = room.motion(place, diameter, kind.tilt, rng)
+    stretch = (1.0, 1.0)
+    if room.level.relief:
+        stretch = (float(rng.uniform(0.9, 1.1)), float(rng.uniform(0.9, 1.1)))
+    sprite = look.sprite(room.side(diameter * math.sqrt(motion.greatest_scale)))
     return Actor(look.thing, sprite, motion, diameter, stretch, kind.faces)
+
+
+def _stranger(diameter: float, place: tuple[float, float], room: _Room, rng: np.random.Generator) -> Actor:
+    motion = room.motion(place, diameter, ANY_WAY, rng)
+    sprite = draw_stranger(room.ground, room.side(diameter * math.sqrt(motion.greatest_scale)), rng)
+    shade = from_side((float(rng.uniform(0.7, 1.15)), float(rng.uniform(0.7, 1.15))))
+    depth, light = room.level.relief * float(rng.uniform()), (float(rng.uniform(-1, 1)), -1.0)
+    sprite = lit(sprite, shade * relief(sprite.cover, light, depth))
+    return Actor(NAMELESS, sprite, motion, diameter, bend=draw_bend(rng))
 
 
 def _diameter(level: Level, count: int, rng: np.random.Generator) -> float:
@@ -127,16 +151,16 @@ def _free_place(
     return max(tries, key=lambda place: min((math.dist(place, other) for other in taken), default=0.0))
 
 
-def _prop(ground: NDArray[np.uint8], frame: _Frame, rng: np.random.Generator) -> Actor:
+def _prop(room: _Room, rng: np.random.Generator) -> Actor:
     """A board or a bush in the ground's own colour, standing anywhere."""
     size = float(rng.uniform(0.25, 0.6))
-    step = max(frame.height_px // 16, 1)
-    red, green, blue = (float(tone) for tone in ground[::step, ::step].reshape(-1, 3).mean(axis=0))
+    step = max(room.ground.shape[0] // 16, 1)
+    red, green, blue = (float(tone) for tone in room.ground[::step, ::step].reshape(-1, 3).mean(axis=0))
     rgb = _nameless(scaled((red, green, blue), float(rng.choice((0.6, 0.7, 1.3)))))
     parts = _board(rng) if rng.random() < 0.6 else _bush(rng)
-    sprite = draw_sprite(parts, rgb, TEXTURES["mottled"](rgb, frame.side(size), rng), rng)
-    start = (float(rng.uniform(0, frame.aspect)), float(rng.uniform(0.2, 1.0)))
-    motion = draw_motion("still", rng, start=start, size=size, aspect=frame.aspect, tilt=0.1)
+    sprite = draw_sprite(parts, rgb, TEXTURES["mottled"](rgb, room.side(size), rng), rng)
+    start = (float(rng.uniform(0, room.aspect)), float(rng.uniform(0.2, 1.0)))
+    motion = draw_motion("still", rng, start=start, size=size, aspect=room.aspect, tilt=0.1)
     return Actor(None, sprite, motion, size)
 
 

@@ -59,7 +59,10 @@ def draw_ground(
 
 
 def clearance(tones: NDArray[np.float32], things: Sequence[Rgb]) -> float:
-    """Least L*a*b* distance of any thing's colour (0..255) from any tone and their middle."""
+    """Least L*a*b* distance of any thing's colour (0..255) from any tone and their middle; infinite where
+    there is none."""
+    if not things:
+        return math.inf
     first, second = tones
     shades = lab([first, second, (first + second) / 2, *things])
     gaps = shades[:3, None] - shades[None, 3:]
@@ -195,14 +198,54 @@ def _clutter(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
     first, second = tones
     for _ in range(int(rng.integers(8, 26))):
         middle = rng.random(2) * (width, height)
-        corners = int(rng.integers(3, 8))
-        angle = np.sort(rng.uniform(0, 2 * math.pi, size=corners))
-        radius = rng.uniform(0.02, 0.09) * height * rng.uniform(0.4, 1.0, size=corners)
-        outline = np.array([radius * np.cos(angle), radius * np.sin(angle)]).T + middle
+        scrap = _scrap(middle, int(rng.integers(3, 8)), (0.02 * height, 0.09 * height), rng)
         tone = first + rng.uniform(-0.1, 1.1) * (second - first) + rng.uniform(-10, 10)
-        fixed = (outline * 16).round().astype(np.int32)
-        cv2.fillPoly(canvas, [fixed], tone.tolist(), lineType=cv2.LINE_AA, shift=4)
+        cv2.fillPoly(canvas, [scrap], tone.tolist(), lineType=cv2.LINE_AA, shift=4)
     return canvas
+
+
+def _leaves(tones: Tones, size: Size, rng: np.random.Generator) -> Canvas:
+    """What lies over each other in all sizes, as in pictures of anything: dead leaves (Lee, Mumford and
+    Huang 2001), the largest of them grown over, under an uneven light."""
+    canvas = GROUNDS["photo"].paint(tones, size, rng)
+    large = rng.uniform(0.3, 0.7, size=int(rng.integers(3, 7)))
+    # The others fall off with the cube of their radius, which makes pictures look the same at every scale.
+    small = 0.04 / np.sqrt(1 - rng.random(int(rng.integers(8, 45))) * (1 - (0.04 / 0.3) ** 2))
+    for rank, radius in enumerate((*large, *small)):
+        middle, reach = rng.random(2) * size[::-1], float(radius * size[0])
+        leaf = _scrap(middle, int(rng.integers(4, 9)), (reach, reach), rng)
+        tone = np.clip(tones[rank % 2] * rng.uniform(0.5, 1.5) + rng.uniform(-25, 25, size=3), 8, 245)
+        if rank < len(large):
+            _grow_over(canvas, leaf, tone, rng)
+        else:
+            cv2.fillPoly(canvas, [leaf], tone.tolist(), lineType=cv2.LINE_AA, shift=4)
+    light = cv2.convertScaleAbs(field(rng, size, rng.uniform(0.2, 0.9)), alpha=rng.uniform(3, 18), beta=100)
+    shone = cv2.multiply(canvas, cv2.merge([light] * 3), scale=1 / 100)
+    return np.asarray(cv2.GaussianBlur(shone, (3, 3), rng.uniform(0.3, 0.9)), dtype=np.uint8)
+
+
+def _grow_over(
+    canvas: Canvas, leaf: NDArray[np.int32], tone: NDArray[np.float64], rng: np.random.Generator
+) -> None:
+    growths = (_gradient, _gradient, _fractal, _grass, _wood, _bricks)
+    size = canvas.shape[0], canvas.shape[1]
+    tones = np.array([tone, rng.uniform(0.6, 1.0) * tone], dtype=np.float32)
+    where = cv2.fillPoly(np.zeros(size, dtype=np.uint8), [leaf], 1, shift=4)
+    cv2.copyTo(growths[int(rng.integers(len(growths)))](tones, size, rng), where, canvas)
+
+
+def _scrap(
+    middle: NDArray[np.float64], corners: int, radii: Span, rng: np.random.Generator
+) -> NDArray[np.int32]:
+    """(2 corners, 2) a ragged outline, in sixteenths of a pixel. Its sides bulge and are dented by turns:
+    with straight ones it could be taken for a triangle or a square, with dents alone for a star."""
+    angle = np.sort(rng.uniform(0, 2 * math.pi, size=corners))
+    reach = rng.uniform(*radii) * rng.uniform(0.4, 1.0, size=corners)
+    tips = np.array([reach * np.cos(angle), reach * np.sin(angle)]).T
+    bend = np.where(np.arange(corners) % 2, 0.62, 0.38)[:, None]
+    sides = bend * (tips + np.concatenate([tips[1:], tips[:1]]))
+    outline = np.stack([tips, sides], axis=1).reshape(-1, 2) + middle
+    return np.asarray((outline * 16).round().astype(np.int32))
 
 
 def _between(tones: Tones, share: NDArray[np.float32]) -> Canvas:
@@ -235,5 +278,6 @@ GROUNDS: Final[dict[str, Ground]] = {
     "landscape": Ground((195.0, 218.0), (0.12, 0.4), (0.6, 0.85), 0.15, _landscape),
     "photo": Ground(_ANY, (0.05, 0.4), (0.2, 0.7), 0.3, _photo),
     "clutter": Ground(_ANY, (0.03, 0.3), (0.2, 0.75), 0.2, _clutter),
+    "leaves": Ground(_ANY, (0.03, 0.4), (0.3, 0.8), 0.3, _leaves),
 }
 "By name."

@@ -41,6 +41,8 @@ class Level:
     "Kinds of expression."
     wordings: int
     "Of each way to say a thing, so many of the first are used."
+    strange: float = 0.0
+    "Share of things that nobody has a name for."
 
 
 _PLAIN: Final = Level(
@@ -123,5 +125,18 @@ _WORLD: Final = replace(
 
 LADDER: Final = (_PLAIN, _NAMES, _KINDS, _SURFACES, _MOVEMENT, _WORLD)
 "From the narrowest to the whole world; a model is measured on each before it is shown the next."
+STRANGERS: Final = replace(
+    _WORLD,
+    name="strangers",
+    grounds=("leaves",) * 5
+    + ("photo", "photo", "landscape", "clutter", "fractal", "grass", "wood", "bricks", "tiles"),
+    things=(1, 5),
+    sizes=(0.25, 0.95),
+    motions=("still", "drift", "leave", "curve", "curve", "halt", "approach"),
+    phrases=(),
+    strange=0.85,
+)
+"""Beside the ladder, for what only follows: soft bodies of any shape under any surface before a jumble, which
+is nearer to footage than anything that could be named."""
 KNOWN: Final = LADDER[0]
 "What the bundled weights have learnt."

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.training.world.bending import STIFF, Bend, bent
 from engines.training.world.camera import Affine, Camera, Picture
 from engines.training.world.motion import Motion, Pose
 from engines.training.world.sprites import REACH, Sprite
@@ -36,6 +37,7 @@ class Actor:
     "Across and down, of its own shape."
     turns: bool = False
     "Whether it is mirrored while it goes left."
+    bend: Bend = STIFF
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +105,8 @@ class _Placed:
     """An actor where the picture has it."""
 
     actor: Actor
+    sprite: Sprite
+    "As it is bent at this moment."
     place: Affine
     "From unit space to pixels."
     bounds: tuple[float, float, float, float]
@@ -126,7 +130,7 @@ def _measure(still: Still, index: int, placed: _Placed, taken: NDArray[np.float3
     """Write down the thing of that index, which took so many pixels from each owner so far."""
     (a, b, _), (c, d, _) = placed.place.tolist()
     x0, y0, x1, y1 = placed.bounds
-    still.whole_px[index] = placed.actor.sprite.area * abs(a * d - b * c)
+    still.whole_px[index] = placed.sprite.area * abs(a * d - b * c)
     still.boxes[index] = placed.bounds
     still.centres[index] = ((x0 + x1) / 2, (y0 + y1) / 2)
     still.paths[index] = placed.path
@@ -164,14 +168,15 @@ def _placed(actor: Actor, stage: Stage, moment: float) -> _Placed:
     across, down = width / stage.aspect, float(height)
     pose = actor.motion.at(moment)
     place = np.array([[across], [down]]) * _affine(actor, pose, stage, moment)
-    hull = actor.sprite.hull @ place[:, :2].T + place[:, 2]
+    sprite = bent(actor.sprite, actor.bend, moment)
+    hull = sprite.hull @ place[:, :2].T + place[:, 2]
     bounds = (*hull.min(axis=0).tolist(), *hull.max(axis=0).tolist())
     smear = (0.0, 0.0)
     if stage.camera.shutter:
         then = actor.motion.at(moment + EXPOSURE_S)
         open_for = stage.camera.shutter
         smear = (open_for * across * (then.x - pose.x), open_for * down * (then.y - pose.y))
-    return _Placed(actor, place, bounds, (across * pose.x, down * pose.y), smear)
+    return _Placed(actor, sprite, place, bounds, (across * pose.x, down * pose.y), smear)
 
 
 def _affine(actor: Actor, pose: Pose, stage: Stage, moment: float) -> Affine:
@@ -190,7 +195,7 @@ def _paint(placed: _Placed, box: Box, picture: Picture, shadows: float) -> NDArr
     """Paint the actor where it falls into the box, which is not empty; returns how much of each pixel it
     covers there, 0..255, as if it stood still."""
     x0, y0, x1, y1 = box
-    sprite = placed.actor.sprite
+    sprite = placed.sprite
     unit_px = sprite.pixels.shape[0] / (2 * REACH)
     window = placed.place.copy()
     # A sprite's pixel p lies at (p + 0.5) / unit_px - REACH; a picture's pixel q is centred on q + 0.5.

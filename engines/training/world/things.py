@@ -24,6 +24,10 @@ class Thing(NamedTuple):
     colour: str
 
 
+NAMELESS: Final = Thing("thing", "any")
+"What nobody has a name for (`strangers`): to be followed, not to be spoken of."
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How things of one name are drawn."""

@@ -10,8 +10,8 @@ import pytest
 
 from engines.training.world.casting import cast
 from engines.training.world.holdout import Split, is_held_out
-from engines.training.world.levels import KNOWN, LADDER, Level
-from engines.training.world.things import Thing
+from engines.training.world.levels import KNOWN, LADDER, STRANGERS, Level
+from engines.training.world.things import NAMELESS, Thing
 
 WORLD = LADDER[-1]
 
@@ -49,6 +49,12 @@ def test_as_many_play_as_the_level_has() -> None:
     sizes = Counter(len(things) for things in casts(Split.TRAINING, count=400))
     assert set(sizes) == set(range(1, 9))
     assert min(sizes.values()) > 20
+
+
+def test_strangers_play_where_the_level_has_them() -> None:
+    things = [thing for cast_ in casts(Split.TRAINING, STRANGERS) for thing in cast_]
+    assert things.count(NAMELESS) / len(things) == pytest.approx(STRANGERS.strange, abs=0.05)
+    assert not any(NAMELESS in cast_ for cast_ in casts(Split.TRAINING))
 
 
 def test_kin_play_together_where_the_level_wants_it() -> None:

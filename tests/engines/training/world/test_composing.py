@@ -7,9 +7,9 @@ import pytest
 
 from engines.training.world.composing import compose
 from engines.training.world.holdout import Split
-from engines.training.world.levels import KNOWN, LADDER, Level
+from engines.training.world.levels import KNOWN, LADDER, STRANGERS, Level
 from engines.training.world.stage import Stage
-from engines.training.world.things import DRAWN
+from engines.training.world.things import DRAWN, NAMELESS
 
 
 def stages(level: Level, split: Split = Split.TRAINING, count: int = 25) -> list[Stage]:
@@ -47,6 +47,13 @@ def test_what_has_no_name_has_no_colour_either() -> None:
     for prop in props:
         tone = np.median(prop.sprite.paint.reshape(-1, 3), axis=0)
         assert np.ptp(tone) < 45 and 50 < tone.mean() < 195
+
+
+def test_only_strangers_bend() -> None:
+    actors = [actor for stage in stages(STRANGERS) for actor in stage.actors]
+    for actor in actors:
+        assert bool(actor.bend.waves) == (actor.thing == NAMELESS)
+    assert sum(actor.thing == NAMELESS for actor in actors) > 20
 
 
 def test_look_alikes_look_alike() -> None:

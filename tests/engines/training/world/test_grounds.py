@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from engines.training.world.colours import COLOURS, Rgb, lab, sample
 from engines.training.world.grounds import CLEAR_OF, GROUNDS, clearance, draw_ground
+from engines.training.world.levels import LADDER
 
 SIZE = (96, 128)
 
@@ -23,7 +26,7 @@ def test_a_ground_fills_the_picture(kind: str, size: tuple[int, int]) -> None:
     assert ground.shape == (*size, 3) and ground.dtype == np.uint8
 
 
-@pytest.mark.parametrize("kind", GROUNDS)
+@pytest.mark.parametrize("kind", sorted({kind for level in LADDER for kind in level.grounds}))
 def test_most_of_a_ground_is_clear_of_the_things(kind: str) -> None:
     """Seen at half a thing's size: grain and joints do not hide it."""
     for seed in range(4):
@@ -32,6 +35,20 @@ def test_most_of_a_ground_is_clear_of_the_things(kind: str) -> None:
         cells = ground.reshape(12, 8, 16, 8, 3).mean(axis=(1, 3)).reshape(-1, 3)
         gaps = np.linalg.norm(lab(cells)[:, None] - lab(colours)[None], axis=2).min(axis=1)
         assert np.mean(gaps > 15) > 0.9, (seed, gaps)
+
+
+def test_where_nothing_has_a_name_any_tones_will_do() -> None:
+    assert clearance(np.zeros((2, 3), dtype=np.float32), []) == np.inf
+    assert draw_ground(["leaves"], [], SIZE, np.random.default_rng(0)).shape == (*SIZE, 3)
+
+
+def test_leaves_are_of_all_sizes() -> None:
+    """As in photographs, neighbours are mostly alike at every scale and mostly different far apart."""
+    grounds = [draw_ground(["leaves"], [], (128, 128), np.random.default_rng(seed)) for seed in range(12)]
+    light = np.stack([ground.mean(axis=2) for ground in grounds])
+    steps = [np.abs(light[:, :, apart:] - light[:, :, :-apart]).mean() for apart in (1, 4, 16, 48)]
+    assert all(near < far for near, far in itertools.pairwise(steps))
+    assert steps[0] < 0.35 * steps[-1]
 
 
 def test_all_colours_together_still_find_a_ground() -> None:

@@ -11,20 +11,20 @@ from engines.training.language.expressions import KINDS_OF_PHRASE
 from engines.training.world.camera import SPOILAGE
 from engines.training.world.colours import COLOURS
 from engines.training.world.grounds import GROUNDS
-from engines.training.world.levels import KNOWN, LADDER, Level
+from engines.training.world.levels import KNOWN, LADDER, STRANGERS, Level
 from engines.training.world.motion import MOTIONS
 from engines.training.world.textures import TEXTURES
 from engines.training.world.things import KINDS
 
 
-@pytest.mark.parametrize("level", LADDER, ids=lambda level: level.name)
+@pytest.mark.parametrize("level", [*LADDER, STRANGERS], ids=lambda level: level.name)
 def test_a_level_names_only_what_there_is(level: Level) -> None:
     assert set(level.kinds) <= set(KINDS) and set(level.colours) <= set(COLOURS)
     assert set(level.textures) <= set(TEXTURES) and set(level.grounds) <= set(GROUNDS)
     assert set(level.motions) <= set(MOTIONS) and set(level.spoilage) <= set(SPOILAGE)
     assert set(level.phrases) <= set(KINDS_OF_PHRASE)
     assert 1 <= level.things[0] <= level.things[1] <= 8
-    assert 0 < level.sizes[0] < level.sizes[1] <= 0.5
+    assert 0 < level.sizes[0] < level.sizes[1] <= (1.0 if level.strange else 0.5)
 
 
 @pytest.mark.parametrize(("lower", "higher"), [*itertools.pairwise(LADDER)], ids=lambda level: level.name)
@@ -49,6 +49,11 @@ def test_it_ends_with_the_whole_world() -> None:
 def test_names_are_different_and_the_known_one_is_the_narrowest() -> None:
     assert len({level.name for level in LADDER}) == len(LADDER)
     assert KNOWN is LADDER[0]
+
+
+def test_what_has_no_name_stays_beside_the_ladder_and_nothing_is_said_of_it() -> None:
+    assert not any(level.strange for level in LADDER)
+    assert STRANGERS not in LADDER and STRANGERS.strange > 0.5 and STRANGERS.phrases == ()
 
 
 def test_levels_are_plain_values() -> None:

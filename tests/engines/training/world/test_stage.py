@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engines.training.world.bending import Bend, Wave
 from engines.training.world.camera import CLEAN, Camera
 from engines.training.world.motion import Motion, draw_motion
 from engines.training.world.parts import disc, fill, slab
@@ -100,6 +101,21 @@ def test_the_mirrored_look_the_other_way() -> None:
         mask = shoot(stage(Actor(Thing("key", "red"), sprite, going, 0.8, turns=turns)), 0.0).masks[0]
         left, right = mask[:, :80].sum(), mask[:, 80:].sum()
         assert (left > right) == (heavy == "left")
+
+
+def test_what_bends_is_measured_as_it_is_seen() -> None:
+    flag = Bend((Wave(vector=(2.0, 0.0), sway=(0.0, 0.15), rate=5.0, phase=0.0),))
+    waving = stage(replace(actor(0.8, 0.5, size=0.6), bend=flag))
+    areas = []
+    for moment in (0.0, 0.3, 0.6):
+        still = shoot(waving, moment)
+        rows, columns = np.nonzero(still.masks[0])
+        x0, y0, x1, y1 = still.boxes[0]
+        np.testing.assert_allclose((x0, x1), (columns.min() + 0.5, columns.max() + 0.5), atol=2)
+        np.testing.assert_allclose((y0, y1), (rows.min() + 0.5, rows.max() + 0.5), atol=2)
+        assert still.whole_px[0] == pytest.approx(still.masks[0].sum(), rel=0.05)
+        areas.append(still.masks[0])
+    assert not np.array_equal(areas[0], areas[1])
 
 
 def test_shutter_smears_the_paint_and_not_the_truth() -> None:
