@@ -110,7 +110,7 @@ def _line_figures(row: Mapping[str, Any], source_fps: int) -> dict[str, str]:
 
 
 def eval_tables(report: Mapping[str, Any]) -> list[Table]:
-    """Every level of an evaluation in a row; of a single level all there is; and the real films."""
+    """Every level of an evaluation in a row; of a single level all there is; real films; live streams."""
     levels = report["levels"]
     tables = [_levels_table(levels)]
     if len(levels) == 1:
@@ -119,6 +119,8 @@ def eval_tables(report: Mapping[str, Any]) -> list[Table]:
         tables += [_titled(part, pairs_table(_dashed(level[part]))) for part in ("following", "describing")]
     if report["footage"]:
         tables.append(_films_table(report["footage"]))
+    if report["live"]:
+        tables.append(_titled("live", pairs_table(_dashed(_live_figures(report["live"])))))
     return tables
 
 
@@ -179,6 +181,15 @@ def _films_table(score: Mapping[str, Any]) -> Table:
         table.add_row(name, str(film["frames"]), _share(film["j"]), _share(film["j_copy"]))
     table.add_row("mean", "", _share(score["j"]), _share(score["j_copy"]))
     return table
+
+
+def _live_figures(score: Mapping[str, Any]) -> dict[str, object]:
+    """J&F overall and by kind of words, then the rest; or the reason why there is none."""
+    if "left_out" in score:
+        return dict(score)
+    fits = {"overall": score["overall"], **score["by_kind"]}
+    found: dict[str, object] = {f"J&F {kind}": fit["j_and_f"] for kind, fit in fits.items()}
+    return found | {name: value for name, value in score.items() if name not in ("overall", "by_kind")}
 
 
 def _titled(title: str, table: Table) -> Table:

@@ -20,7 +20,7 @@ from rich.progress import (
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
 from actors.tables import eval_tables, pairs_table
-from streaming.errors import NotFound
+from streaming.errors import NotFound, ServiceUnavailable
 from streaming.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ def evaluate(
     davis: Annotated[
         Path | None, typer.Option(help="Folder of real films, <name>/frames/*.jpg and <name>/masks/*.png.")
     ] = None,
+    live: Annotated[
+        int, typer.Option(help="Held-out clips to play as live cameras and ask words of; 0 for none.", min=0)
+    ] = 8,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -87,11 +90,14 @@ def evaluate(
     Words that point, by kind, on unseen scenes, on held-out combinations
     of colour and kind, and among look-alikes; things followed from a first
     mask through clips in which they hide and return; questions; captions,
-    whose phrases have to lie on what they name; with --davis real films.
+    whose phrases have to lie on what they name; words on live RTSP streams,
+    whose masks have to fit the picture that is on when they are published
+    (needs go2rtc); with --davis real films.
 
     J&F is that of DAVIS: how well a mask covers (J) and how well its edge
-    fits (F), 1 at best. The same command gives the same figures. Some
-    minutes on two quiet cores; with --level all, that for each level.
+    fits (F), 1 at best. The same command gives the same figures, but for
+    live streams, which are as good as the machine is quiet. Some minutes on
+    two quiet cores; with --level all, that for each level, live the last.
 
         saccade eval nano --json
         saccade eval nano --level plain --scenes 20 --clips 4
@@ -103,8 +109,9 @@ def evaluate(
 
     films = find_films(davis) if davis else []
     with err.status("Loading the models ..."):
-        measured = _model(model, load_settings(config))
-    found: dict[str, Any] = {"model": model or "settings", "levels": [], "footage": None}
+        settings = _named(model, load_settings(config))
+        measured = _model(settings)
+    found: dict[str, Any] = {"model": model or "settings", "levels": [], "footage": None, "live": None}
     with _progress() as progress:
 
         def watch(items: Iterable[T], part: str, total: int) -> Iterable[T]:
@@ -114,6 +121,8 @@ def evaluate(
             found["levels"].append(plain(score_level(measured, one, Sizes(scenes, clips), watch)))
         if films:
             found["footage"] = plain(score_footage(measured.tracker, watch(films, "films", len(films))))
+        if live:
+            found["live"] = _live(settings, levels[-1], live, progress)
     print_json(found) if as_json else out.print(*eval_tables(found))
 
 
@@ -126,17 +135,42 @@ def _levels(name: str) -> tuple[Level, ...]:
     return levels[name]
 
 
-def _model(name: str, settings: Settings) -> Model:
-    """What the settings name, or the two models of a name or a folder."""
+def _named(name: str, settings: Settings) -> Settings:
+    """With the two models of a name or a folder; without one, those that the settings name."""
+    if name == "nano":
+        return settings.model_copy(update={"model": name, "tracker": name})
+    if name:
+        folder = Path(name).absolute()  # other processes read it too
+        parts = {"model": str(folder / "sa2va"), "tracker": str(folder / "tracker")}
+        return settings.model_copy(update=parts)
+    return settings
+
+
+def _model(settings: Settings) -> Model:
     from actors.models import load_compiled, load_grounder
     from engines.evaluation.report import Model
 
-    if name == "nano":
-        settings = settings.model_copy(update={"model": name, "tracker": name})
-    elif name:
-        parts = {"model": str(Path(name) / "sa2va"), "tracker": str(Path(name) / "tracker")}
-        settings = settings.model_copy(update=parts)
     return Model(load_grounder(settings), load_compiled(settings))
+
+
+def _live(settings: Settings, level: Level, clips: int, progress: Progress) -> dict[str, Any]:
+    """Words on live streams, or why they were left out."""
+    from actors.measuring.live import LiveOptions, score_live
+    from actors.measuring.on_air import require_go2rtc
+    from actors.stopping import run_stoppable
+    from engines.evaluation.report import plain
+
+    try:
+        require_go2rtc()
+    except ServiceUnavailable as exc:
+        return {"left_out": str(exc)}
+    bar = progress.add_task(f"{level.name}: live clips", total=clips)
+    quiet = settings.model_copy(update={"log_level": "warning"})
+    log_to_stderr(quiet)
+    score = run_stoppable(score_live(quiet, LiveOptions(level, clips), lambda: progress.advance(bar)))
+    if score is None:
+        raise KeyboardInterrupt
+    return plain(score)
 
 
 @train_app.command("nano")

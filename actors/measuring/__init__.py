@@ -7,6 +7,9 @@
     flow.py         frames a second, frame ages, drops
     processor.py    which process used how much of the machine
     line.py         `saccade bench line`: the speed of the whole line
+    drawn.py        clips with words that mean the same for a while, for `live.py`
+    live.py         `saccade eval`: words on live streams
+    live_score.py   how they are judged
 
 Rules. The service is the real one (`actors.service`): Ray, gateway, Redis, RTSP; nothing is measured from
 inside it. Judging that costs time waits until the service has stopped.

@@ -6,7 +6,15 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.doctor import Check, Verdict
-from actors.tables import bench_tables, checks_table, eval_tables, pairs_table, queries_table, streams_table
+from actors.tables import (
+    bench_tables,
+    checks_table,
+    eval_tables,
+    line_table,
+    pairs_table,
+    queries_table,
+    streams_table,
+)
 
 QUERY = {
     "query_id": "q-1",
@@ -89,7 +97,7 @@ def evaluated(level: str) -> dict[str, object]:
 
 
 def test_an_evaluation_of_a_level_shows_it_kind_by_kind() -> None:
-    found = eval_tables({"levels": [evaluated("world")], "footage": None})
+    found = eval_tables({"levels": [evaluated("world")], "footage": None, "live": None})
     first, text = shown(found[0]), "".join(map(shown, found))
     assert all(figure in first for figure in ("world", "0.751", "0.952", "0.851", "0.905", "0.806"))
     assert all(word in text for word in ("motion", "look-alikes", "count", "0.305", "found_again"))
@@ -97,19 +105,59 @@ def test_an_evaluation_of_a_level_shows_it_kind_by_kind() -> None:
 
 
 def test_several_levels_are_rows_of_one_table() -> None:
-    found = eval_tables({"levels": [evaluated("plain"), evaluated("world")], "footage": None})
+    found = eval_tables({"levels": [evaluated("plain"), evaluated("world")], "footage": None, "live": None})
     assert len(found) == 1 and found[0].row_count == 2
 
 
 def test_real_films_stand_beside_their_floor() -> None:
     film = {"frames": 50, "j": 0.612, "j_copy": 0.512}
     footage = {"films": {"cows": film}, "j": 0.632, "j_copy": 0.532}
-    text = shown(eval_tables({"levels": [evaluated("world")], "footage": footage})[-1])
+    text = shown(eval_tables({"levels": [evaluated("world")], "footage": footage, "live": None})[-1])
     assert all(figure in text for figure in ("cows", "50", "0.612", "0.512", "0.632", "0.532"))
 
 
+def test_live_streams_are_shown_by_kind_of_words_or_why_they_were_left_out() -> None:
+    fit = {"cases": 70, "j": 0.78, "f": 0.8, "j_and_f": 0.791}
+    live = {"words": 9, "overall": fit, "by_kind": {"relation": fit}, "unmasked": 0.111, "silent": None}
+    text = shown(eval_tables({"levels": [evaluated("world")], "footage": None, "live": live})[-1])
+    assert all(figure in text for figure in ("overall", "relation", "0.791", "0.111", "9"))
+    assert "None" not in text
+    left_out = {"left_out": "No RTSP server is installed here."}
+    text = shown(eval_tables({"levels": [evaluated("world")], "footage": None, "live": left_out})[-1])
+    assert "No RTSP server" in text
+
+
+def test_a_bench_of_the_line_shows_every_number_of_objects_and_who_used_the_processor() -> None:
+    row = {
+        "objects": 1,
+        "followed": 0.998,
+        "tracks": 1.01,
+        "tracked_fps": 59.9,
+        "frame_age_p50_s": 0.034,
+        "frame_age_p95_s": 0.051,
+        "read_age_p95_s": 0.053,
+        "dropped": 3,
+        "results": 1197,
+        "decode_p50_s": 0.0012,
+        "track_p50_s": 0.014,
+        "prompt_to_mask_p50_s": 0.21,
+        "prompt_to_mask_p95_s": None,
+        "prompts": 13,
+        "prompts_answered": 12,
+        "cores": {"worker": 0.91, "other programs": 0.02},
+    }
+    crowded = row | {"objects": 3, "cores": {"worker": 0.97, "grounder": 0.1, "other programs": 0.03}}
+    text = shown(line_table({"source_fps": 60, "rows": [row, crowded]}))
+    figures = ("59.9 of 60", "3 of 1200", "51 ms", "14 ms", "12 of 13", "0.998", "0.91", "0.97", "0.10")
+    assert all(figure in text for figure in figures)
+    assert "objects: 1" in text and "objects: 3" in text
+    assert "None" not in text
+
+
 def test_the_table_of_levels_fits_a_narrow_terminal() -> None:
-    (table,) = eval_tables({"levels": [evaluated("movement"), evaluated("surfaces")], "footage": None})
+    (table,) = eval_tables(
+        {"levels": [evaluated("movement"), evaluated("surfaces")], "footage": None, "live": None}
+    )
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(table)
     assert "\u2026" not in console.export_text(), "no word is cut"

@@ -6,8 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
+from actors.commands import models
+from engines.training.world.levels import KNOWN
+from streaming.settings import Settings
 from tests.command_line import is_one_line, saccade
+from tests.up import CACHE
 
 
 @pytest.mark.parametrize(("words", "said"), [("", "empty"), ("x" * 10_000, "10000 characters")])
@@ -52,10 +57,20 @@ def test_a_model_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_evaluation_is_one_line_of_json(tmp_path: Path) -> None:
-    done = saccade(
-        "eval", "nano", "--level", "plain", "--scenes", "1", "--clips", "1", "--json", cwd=tmp_path
-    )
+    sizes = ("--scenes", "1", "--clips", "1", "--live", "0")
+    cache = {"SACCADE_CACHE_DIR": str(CACHE)}
+    done = saccade("eval", "nano", "--level", "plain", *sizes, "--json", cwd=tmp_path, **cache)
     found = json.loads(done.stdout)
     (level,) = found["levels"]
     assert (found["model"], level["level"], found["footage"]) == ("nano", "plain", None)
     assert level.keys() >= {"referring", "following", "answering", "describing"}
+    assert found["live"] is None, "left out as asked"
+
+
+def test_live_streams_without_a_server_are_left_out_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = models._live(Settings(), KNOWN, 1, Progress())
+    assert list(found) == ["left_out"] and "make rtsp-server" in found["left_out"]
