@@ -10,8 +10,9 @@ A folder holds `config.json`, `tokenizer.json` and `model.safetensors` (or a sha
     grounding_encoder.sam2_model.*     SAM-2 (facebookresearch/sam2 names)
 
 The grounder decodes without memory, so SAM-2's memory tensors are read past, and nano does not ship them.
-Three keys of nano's `config.json` are ours: `sam2_config` (published checkpoints all use Hiera-L 2.0),
-`vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`.
+Four keys of nano's `config.json` are ours: `sam2_config` (published checkpoints all use Hiera-L 2.0),
+`vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`, and `structure`, a
+`RefinementKind` whose tensors are `structure.*`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from torch import Tensor
 from transformers import InternVLConfig, Sam2Config
 
 from engines.grounding.model import SaModel
+from engines.grounding.structure import RefinementKind
 from engines.grounding.templates import Template, make_template
 from engines.tracking.checkpoints import official_name, to_official
 from streaming.errors import CheckpointError, NotFound
@@ -163,9 +165,12 @@ def build(config: Mapping[str, Any], image_id: int) -> SaModel:
     """An untrained model of the shape that a published `config.json` describes."""
     _check_architecture(config)
     widths = tuple(config["vision_config"].get("stem_widths", ()))
-    return SaModel(
+    model = SaModel(
         _mllm_config(config, image_id), Sam2Config(**config.get("sam2_config", HIERA_LARGE)), widths
     )
+    if "structure" in config:
+        model.refine_by(_refinement(config["structure"]))
+    return model
 
 
 def image_tokens(config: Mapping[str, Any]) -> int:
@@ -182,6 +187,15 @@ def _check_architecture(config: Mapping[str, Any]) -> None:
             f"A checkpoint of {architecture} with language model {language} is not read here.",
             remedy="Use a Sa2VA of the InternVL family with a Qwen2.5 language model.",
         )
+
+
+def _refinement(name: str) -> RefinementKind:
+    try:
+        return RefinementKind(name)
+    except ValueError as exc:
+        raise CheckpointError(
+            f"config.json asks for the refinement {name!r}.", remedy=f"Known: {', '.join(RefinementKind)}."
+        ) from exc
 
 
 def _mllm_config(config: Mapping[str, Any], image_id: int) -> InternVLConfig:

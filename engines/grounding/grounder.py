@@ -23,6 +23,7 @@ from engines.geometry import to_square
 from engines.grounding.checkpoints import Sa2Va, load_sa2va
 from engines.grounding.model import Look, best_mask, normalise
 from engines.grounding.packing import pack
+from engines.grounding.structure import Words
 from streaming.vocabulary import Answer, Keyframe, Logits, Pixels, Prompt, Query, QueryKind
 
 MAX_PACKED = 16
@@ -91,34 +92,46 @@ class SaGrounder:
             for start in range(0, len(queries), MAX_PACKED)
         ]
         presence = torch.cat([part[0] for part in read])
-        prompts = torch.cat([part[1] for part in read])
-        logits = self._draw(pixels, prompts, presence >= self._threshold)
+        words = Words.padded(
+            [
+                tokens[spoken]
+                for _, said in read
+                for tokens, spoken in zip(said.tokens, said.spoken, strict=True)
+            ],
+            torch.cat([said.sentence for _, said in read]),
+        )
+        prompts = words.sentence
+        logits = self._draw(pixels, words, presence >= self._threshold)
         return [
             _Found(float(p), prompt.numpy(), mask)
             for p, prompt, mask in zip(presence, prompts, logits.numpy(), strict=True)
         ]
 
-    def _read(self, look: Look, phrases: list[str]) -> tuple[Tensor, Tensor]:
-        """Presence (K,) and prompt embeddings (K, E) of phrases about one look."""
+    def _read(self, look: Look, phrases: list[str]) -> tuple[Tensor, Words]:
+        """Presence (K,) of what phrases about one look mean, and the words as they were understood."""
         template = self._template
         questions = [template.question(phrase) for phrase in phrases]
-        packed = pack(template.prefix, [[[*question, *template.answer] for question in questions]])
-        hidden = self._model.read(look.tokens, packed).hidden[0]
-        starts = torch.tensor([packed.place(k, len(question)) for k, question in enumerate(questions)])
+        packed = pack(template.prefix(), [[[*question, *template.answer] for question in questions]])
+        reading = self._model.read(look.tokens, packed)
+        hidden = reading.hidden[0]
+        answers = zip(packed.starts[0], questions, strict=True)
+        starts = torch.tensor([start + len(question) for start, question in answers])
         told = torch.arange(template.seg_offset + 1)
         # A token is predicted from the place before its own.
         chances = self._model.log_probabilities(hidden[starts[:, None] + told - 1])
         given = torch.tensor(template.answer)[told]
         presence = chances[:, told, given].sum(dim=1).exp()
-        return presence, self._model.embeddings(hidden[starts + template.seg_offset])
+        begins, rows = torch.tensor(packed.starts[0]), torch.zeros(len(phrases), dtype=torch.int64)
+        return presence, self._model.words(reading.hidden, rows, begins, starts + template.seg_offset)
 
-    def _draw(self, pixels: Pixels, prompts: Tensor, wanted: Tensor) -> Tensor:
+    def _draw(self, pixels: Pixels, words: Words, wanted: Tensor) -> Tensor:
         """(K, h, w) logits; those not wanted are not drawn and stay negative."""
         side = self._draw_px // 4
-        logits = torch.full((len(prompts), side, side), -1.0)
+        logits = torch.full((len(wanted), side, side), -1.0)
         if wanted.any():
             maps = self._model.maps(_resized(pixels, self._draw_px))
-            logits[wanted] = best_mask(*self._model.segment(maps, prompts[None, wanted]))[0].float()
+            drawn = self._model.segment(maps, words.sentence[None, wanted], words[wanted])
+            logits[wanted] = best_mask(*drawn)[0].float()
         return logits
 
 

@@ -8,6 +8,7 @@ Three parts, all transformers' own modules: `mllm` (InternVL), `text_hidden_fcs`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from transformers import InternVLConfig, InternVLForConditionalGeneration, Sam2Config, Sam2Model
 
 from engines.grounding.packing import Packed
+from engines.grounding.structure import Refinement, RefinementKind, Words, draw_twice, make_refinement
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -46,6 +48,8 @@ class Reading:
     "(B, S, D), after the final norm."
     attentions: tuple[Tensor, ...]
     "Per layer (B, heads, S, S); empty unless asked for."
+    states: tuple[Tensor, ...]
+    "What goes into each layer, (B, S, D); empty unless asked for."
 
 
 class PatchStem(nn.Module):
@@ -111,16 +115,21 @@ class SaModel(nn.Module):
         self.text_hidden_fcs = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, prompt_width), nn.Dropout(0.0)
         )
+        self.structure: Refinement | None = None
+
+    def refine_by(self, kind: RefinementKind) -> None:
+        """Draw twice from now on, by an untrained refinement, which changes nothing yet."""
+        self.structure = make_refinement(kind, self.segmenter.hidden_dim).to(self.mllm.device)
 
     def look(self, pixels: Tensor) -> Look:
         """(B, 3, H, W) float, ImageNet-normalised, at the vision tower's size."""
         seen = self.mllm.model.get_image_features(pixels, return_dict=True)
         return Look(patches=seen.last_hidden_state[:, 1:], tokens=seen.pooler_output)
 
-    def read(self, tokens: Tensor, packed: Packed, *, attentions: bool = False) -> Reading:
-        """One prefill over image tokens (B, T, D) and the questions packed behind them.
+    def read(self, tokens: Tensor, packed: Packed, *, inside: bool = False) -> Reading:
+        """One prefill over image tokens (B, T, D), of all pictures of the prefix, and what is packed behind.
 
-        `attentions` needs the language model's attention implementation to be "eager".
+        To see `inside`, the language model's attention implementation has to be "eager".
         """
         language = self.mllm.model.language_model
         embedded = language.embed_tokens(packed.ids)
@@ -131,9 +140,11 @@ class SaModel(nn.Module):
             attention_mask={"full_attention": packed.bias.to(embedded.dtype)},
             position_ids=packed.positions,
             use_cache=False,
-            output_attentions=attentions,
+            output_attentions=inside,
+            output_hidden_states=inside,
         )
-        return Reading(out.last_hidden_state, tuple(out.attentions or ()))
+        states = tuple(out.hidden_states or ())[:-1]
+        return Reading(out.last_hidden_state, tuple(out.attentions or ()), states)
 
     def log_probabilities(self, hidden: Tensor) -> Tensor:
         """(…, D) → (…, vocabulary) log-probabilities of the next token, float32."""
@@ -145,32 +156,53 @@ class SaModel(nn.Module):
         prompts: Tensor = self.text_hidden_fcs(hidden)
         return prompts
 
+    def words(self, hidden: Tensor, rows: Tensor, begins: Tensor, segs: Tensor) -> Words:
+        """What was said of N things: in rows of hidden states (B, S, D), from `begins` up to their `[SEG]`s,
+        each (N,) int64."""
+        heard = self.embeddings(hidden)
+        ends = zip(rows.tolist(), begins.tolist(), segs.tolist(), strict=True)
+        return Words.padded([heard[row, begin:end] for row, begin, end in ends], heard[rows, segs])
+
     def maps(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) normalised → SAM-2's feature maps, strides 4, 8 and 16: each (B, E, h, w)."""
         return tuple(self.segmenter.vision_encoder(pixels, return_dict=True).fpn_hidden_states)
 
-    def segment(self, maps: tuple[Tensor, ...], prompts: Tensor) -> tuple[Tensor, Tensor]:
+    def segment(
+        self, maps: tuple[Tensor, ...], prompts: Tensor, words: Words | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw prompt embeddings (B, K, E) on feature maps: (B, K, 3, h, w) logits, (B, K, 3) predicted
-        IoU.
+        IoU. `words`, of all B * K, are needed where there is a refinement.
 
         Memory-less, as Sa2VA's decoder was tuned: stride-16 features + no_memory_embedding, and the
         sparse tokens [not a point, not a point, prompt].
         """
         sam = self.segmenter
         batch, count, _ = prompts.shape
-        decoder = sam.mask_decoder
-        coarse = maps[2] + sam.no_memory_embedding.view(1, -1, 1, 1)
-        blank = sam.prompt_encoder.not_a_point_embed.weight.expand(batch, count, 2, -1)
-        positions = sam.get_image_wide_positional_embeddings()
-        masks, quality, *_ = decoder(
+        fine = [sam.mask_decoder.conv_s0(maps[0]), sam.mask_decoder.conv_s1(maps[1])]
+        decode = partial(
+            self._decode, [one.repeat_interleave(count, dim=0) for one in fine], prompts.flatten(0, 1)
+        )
+        coarse = (maps[2] + sam.no_memory_embedding.view(1, -1, 1, 1)).repeat_interleave(count, dim=0)
+        if self.structure is None:
+            masks, quality = decode(coarse)
+        else:
+            assert words is not None
+            masks, quality = draw_twice(decode, self.structure, coarse, words)
+        return masks.view(batch, count, *masks.shape[1:]), quality.view(batch, count, -1)
+
+    def _decode(self, fine: list[Tensor], prompts: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Each of N prompts on maps of its own."""
+        sam, count = self.segmenter, len(prompts)
+        blank = sam.prompt_encoder.not_a_point_embed.weight.expand(count, 2, -1)
+        masks, quality, *_ = sam.mask_decoder(
             image_embeddings=coarse,
-            image_positional_embeddings=positions.expand(batch, -1, -1, -1),
-            sparse_prompt_embeddings=torch.cat([blank, prompts[:, :, None]], dim=2),
+            image_positional_embeddings=sam.get_image_wide_positional_embeddings().expand(count, -1, -1, -1),
+            sparse_prompt_embeddings=torch.cat([blank, prompts[:, None]], dim=1)[:, None],
             dense_prompt_embeddings=sam.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1),
             multimask_output=True,
-            high_resolution_features=[decoder.conv_s0(maps[0]), decoder.conv_s1(maps[1])],
+            high_resolution_features=fine,
         )
-        return masks, quality
+        return masks[:, 0], quality[:, 0]
 
 
 def best_mask(masks: Tensor, quality: Tensor) -> Tensor:

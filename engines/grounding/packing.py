@@ -7,8 +7,10 @@ hidden states it would have alone.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -16,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """A batch of pictures with K blocks each, blocks padded to one length L; S = P + K * L."""
+    """A batch of B pictures, each with the same prefix and blocks of its own behind it; S tokens at most."""
 
     ids: Tensor
     "(B, S) int64."
@@ -24,47 +26,52 @@ class Packed:
     "(B, S) int64."
     bias: Tensor
     "(B, 1, S, S) float32, 0 where row may see column, else the lowest float."
-    prefix: int
-    "P, tokens of the prefix."
-    block: int
-    "L, tokens of a padded block."
-
-    def place(self, block: int, offset: int) -> int:
-        """Index along S of a token of a block."""
-        return self.prefix + block * self.block + offset
+    starts: tuple[tuple[int, ...], ...]
+    "Index along S of the first token of every block of every picture."
 
 
 def pack(prefix: Sequence[int], pictures: Sequence[Sequence[Sequence[int]]]) -> Packed:
-    """Pack `pictures[b][k]`, the ids of block k of picture b; every picture has the same number of
-    blocks."""
-    count, width = len(pictures[0]), max(len(block) for blocks in pictures for block in blocks)
-    size = len(prefix) + count * width
-    ids = torch.zeros(len(pictures), size, dtype=torch.int64)
-    real = torch.zeros(len(pictures), size, dtype=torch.bool)
-    ids[:, : len(prefix)] = torch.tensor(list(prefix))
-    real[:, : len(prefix)] = True
-    for row, blocks in enumerate(pictures):
-        for index, block in enumerate(blocks):
-            start = len(prefix) + index * width
-            ids[row, start : start + len(block)] = torch.tensor(list(block))
-            real[row, start : start + len(block)] = True
-    positions = torch.cat([torch.arange(len(prefix)), (torch.arange(width) + len(prefix)).repeat(count)])
-    owner = torch.cat([torch.zeros(len(prefix)), torch.arange(1, count + 1).repeat_interleave(width)])
-    return Packed(
-        ids=ids,
-        positions=positions.expand(len(pictures), -1),
-        bias=_bias(owner, real),
-        prefix=len(prefix),
-        block=width,
+    """Pack `pictures[b][k]`, the ids of block k of picture b."""
+    rows = [_row(len(prefix), blocks) for blocks in pictures]
+    size = len(prefix) + max(sum(map(len, blocks)) for blocks in pictures)
+    ids = torch.zeros(len(rows), size, dtype=torch.int64)
+    positions = torch.zeros(len(rows), size, dtype=torch.int64)
+    owner = torch.full((len(rows), size), _PADDING)
+    for index, (blocks, row) in enumerate(zip(pictures, rows, strict=True)):
+        written = [*prefix, *(token for block in blocks for token in block)]
+        ids[index, : len(written)] = torch.tensor(written)
+        positions[index, : len(written)] = torch.tensor(row.positions)
+        owner[index, : len(written)] = torch.tensor(row.owner)
+    return Packed(ids, positions, _bias(owner), tuple(row.starts for row in rows))
+
+
+_PADDING: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    positions: list[int]
+    owner: list[int]
+    "0 for the prefix, else the block's number from 1."
+    starts: tuple[int, ...]
+
+
+def _row(prefix: int, blocks: Sequence[Sequence[int]]) -> _Row:
+    lengths = [len(block) for block in blocks]
+    starts = list(itertools.accumulate(lengths, initial=prefix))[:-1]
+    return _Row(
+        positions=[*range(prefix), *(prefix + k for length in lengths for k in range(length))],
+        owner=[0] * prefix + [k for k, length in enumerate(lengths, start=1) for _ in range(length)],
+        starts=tuple(starts),
     )
 
 
-def _bias(owner: Tensor, real: Tensor) -> Tensor:
-    """`owner` (S,) is 0 for the prefix, else the block's number; `real` (B, S) is False on padding."""
-    index = torch.arange(len(owner))
+def _bias(owner: Tensor) -> Tensor:
+    """From each token's owner (B, S) to who may see whom."""
+    index = torch.arange(owner.shape[1])
     causal = index[None, :] <= index[:, None]
-    related = (owner[None, :] == 0) | (owner[None, :] == owner[:, None])
+    related = (owner[:, None, :] == 0) | (owner[:, None, :] == owner[:, :, None])
     # Padding sees itself: a row without any column would be NaN.
-    seen = causal & related & (real[:, None, :] | torch.eye(len(owner), dtype=torch.bool))
+    seen = causal & related
     bias = torch.zeros(seen.shape, dtype=torch.float32)
     return bias.masked_fill_(~seen, torch.finfo(torch.float32).min)[:, None]

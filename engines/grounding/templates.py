@@ -1,9 +1,12 @@
 """The words around a person's words: Sa2VA's prompts as token ids.
 
-A question is `<|im_start|>user\\n<img>…</img>\\nPlease segment {phrase} in this
+A referring question is `<|im_start|>user\\n<img>…</img>\\nPlease segment {phrase} in this
 image.<|im_end|>\\n<|im_start|>assistant\\n` (bytedance/Sa2VA, template `qwen_chat`, no system prompt).
 Its answer is never generated but given, "Sure, [SEG].": what counts is how likely the model holds it,
-and its hidden state at `[SEG]`.
+and its hidden state at `[SEG]`. Other questions are put as they are, and descriptions asked for in GLaMM's
+words (Rasheed et al., CVPR 2024); their answers are generated.
+
+Several pictures, as of a film, stand each between `<img>` and `</img>` on a line of its own, oldest first.
 
 A person's words are only ever text: special tokens spelt in them are not obeyed.
 """
@@ -22,16 +25,23 @@ END = "<|im_end|>"
 SPECIAL = ("<img>", IMAGE, "</img>", SEG, "<p>", "</p>", "<vp>", "</vp>", "<|im_start|>", END)
 ANSWER = f"Sure, {SEG}.{END}"
 REFUSAL = f"Sorry, I cannot see it.{END}"
+DESCRIBE = (
+    "Could you please give me a detailed description of the image? "
+    "Please respond with interleaved segmentation masks for the corresponding parts of the answer."
+)
 MAX_PHRASE_TOKENS = 48
 "Longer phrases are cut: no referring expression of the public sets is longer, and a prefill grows with it."
+
+MAX_QUESTION_TOKENS = 128
+"The same of any other question."
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """Turns phrases into ids for one tokenizer and one number of image tokens."""
 
-    prefix: tuple[int, ...]
-    "Ids of everything before the question, the image tokens included; the same for every question."
+    picture: tuple[int, ...]
+    "Ids of one picture: a place for each of its image tokens, and the marks around them."
     answer: tuple[int, ...]
     "Ids of `ANSWER`."
     refusal: tuple[int, ...]
@@ -39,10 +49,26 @@ class Template:
     image_id: int
     tokenizer: Tokenizer
 
+    def prefix(self, pictures: int = 1) -> list[int]:
+        """Ids of everything before the question; the same for every question about these pictures."""
+        line = self._marked("\n")
+        shown = [token for _ in range(pictures) for token in (*self.picture, *line)]
+        return [*self._marked("<|im_start|>user\n"), *shown]
+
     def question(self, phrase: str) -> list[int]:
-        """Ids of the question about a phrase, up to where the answer begins."""
-        asked = self._spoken(f"Please segment {self._cut(_one_line(phrase))} in this image.")
-        return [*asked, *self._marked(f"{END}\n<|im_start|>assistant\n")]
+        """Ids of the question where a phrase's thing is, up to where the answer begins."""
+        return self.asked(f"Please segment {self._cut(_one_line(phrase), MAX_PHRASE_TOKENS)} in this image.")
+
+    def asked(self, text: str) -> list[int]:
+        """Ids of any question, up to where the answer begins."""
+        return [
+            *self._spoken(self._cut(_one_line(text), MAX_QUESTION_TOKENS)),
+            *self._marked(f"{END}\n<|im_start|>assistant\n"),
+        ]
+
+    def answered(self, text: str) -> list[int]:
+        """Ids of an answer and its end. Its tokens are obeyed: only for words that are our own."""
+        return self._marked(text + END)
 
     @property
     def seg_offset(self) -> int:
@@ -54,11 +80,9 @@ class Template:
         unknown = self.tokenizer.token_to_id("<unk>")
         return unknown is None or unknown not in self._spoken(_one_line(phrase))
 
-    def _cut(self, phrase: str) -> str:
-        encoded = self._encode_plain(phrase)
-        if len(encoded.ids) <= MAX_PHRASE_TOKENS:
-            return phrase
-        return phrase[: encoded.offsets[MAX_PHRASE_TOKENS - 1][1]]
+    def _cut(self, text: str, most: int) -> str:
+        encoded = self._encode_plain(text)
+        return text if len(encoded.ids) <= most else text[: encoded.offsets[most - 1][1]]
 
     def _spoken(self, text: str) -> list[int]:
         return list(self._encode_plain(text).ids)
@@ -80,9 +104,8 @@ def make_template(tokenizer: Tokenizer, image_tokens: int) -> Template:
         raise CheckpointError(
             f"The tokenizer has no {', '.join(missing)}.", remedy="Use the tokenizer of a Sa2VA checkpoint."
         )
-    picture = "<img>" + IMAGE * image_tokens + "</img>"
     return Template(
-        prefix=tuple(_marked(tokenizer, f"<|im_start|>user\n{picture}\n")),
+        picture=tuple(_marked(tokenizer, "<img>" + IMAGE * image_tokens + "</img>")),
         answer=tuple(_marked(tokenizer, ANSWER)),
         refusal=tuple(_marked(tokenizer, REFUSAL)),
         seg_id=seg_id,

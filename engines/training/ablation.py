@@ -9,6 +9,7 @@ measured; called again, the ablation goes on with those that are missing.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,14 +18,19 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Final
 
+import torch
+
 from engines.evaluation.held_out import draw_scenes
 from engines.evaluation.metrics import Fit
 from engines.evaluation.referring import score_grounder
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.grounder import SaGrounder
 from engines.grounding.structure import RefinementKind
+from engines.training.course import Tell
+from engines.training.grounding_recipe import GroundingRun, train_decoder
+from engines.training.ladder import Ladder
 from engines.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, Structure
-from engines.training.world.levels import KNOWN, Level
+from engines.training.world.levels import KNOWN, LADDER, Level
 from streaming.errors import Conflict
 
 _ALIGNED: Final = Structure(CONTRAST_WEIGHT, BOUNDARY_WEIGHT)
@@ -35,6 +41,8 @@ ARMS: Final = {
     "FiLM in its place": replace(_ALIGNED, refinement=RefinementKind.FILM),
 }
 "Each is compared with the first."
+FIRST_NUMBER: Final = 2001
+"Of the first seed's runs; far from those of the stages."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Ablation:
     scenes: int = 100
     "Held-out, the same for every trial."
     level: Level = KNOWN
+    "The reader's."
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +168,27 @@ def measure(checkpoint: Sa2Va, ablation: Ablation) -> Fit:
     """
     grounder = SaGrounder(replace(checkpoint, config={**checkpoint.config, "presence_threshold": 0.0}))
     return score_grounder(grounder, draw_scenes(ablation.scenes, ablation.level)).overall
+
+
+def level_of(reader: Path) -> Level:
+    """The level that a reader has reached."""
+    ladder = Ladder(LADDER, math.inf)
+    ladder.load_state_dict(torch.load(reader, weights_only=True, map_location="cpu")["ladder"])
+    return ladder.level
+
+
+def train_trial(ablation: Ablation, trial: Trial, tell: Tell) -> Fit:
+    """One trial of stage `decoder`; its level stays that of its reader."""
+    run = GroundingRun(
+        trial.directory,
+        budget_s=float(ablation.steps),
+        gate=math.inf,
+        judge_s=math.inf,
+        number=FIRST_NUMBER + trial.seed,
+        structure=trial.structure,
+        clock=StepClock(),
+    )
+    return measure(train_decoder(run, ablation.reader, ablation.tracker, tell), ablation)
 
 
 class StepClock:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from engines.training.nano import SIDE_PX
 from engines.training.world.holdout import HELD_OUT_SEED
 from engines.training.world.levels import KNOWN, Level
 from engines.training.world.scenes import draw_clip
 
-SIDE_PX: Final = 256
 _STRIDES: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0)
 """Frames of 1/30 s from one sample to the next: the far ones can only be followed by looks."""
 _HIDDEN: Final = 0.3

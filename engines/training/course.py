@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.training.checkpoint import Checkpoint, Progress, Stateful
-from engines.training.world.levels import KNOWN, Level
+from engines.training.world.levels import LADDER, Level
 
 Figures = dict[str, float]
 Tell = Callable[[Figures], None]
@@ -33,8 +33,10 @@ class Run:
     "Time to train, earlier sessions of the run included."
     export: Path | None = None
     "Where the newest weights go in the published layout; None: nowhere."
-    level: Level = KNOWN
-    "Of the world it draws."
+    levels: tuple[Level, ...] = LADDER
+    "Of the world it draws, one after the other, each when the one before is mastered."
+    gate: float = 0.75
+    "The held-out score that opens the next level."
     number: int = 1
     "The first weights and everything drawn follow from it."
     tell_steps: int = 20

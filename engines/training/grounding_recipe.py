@@ -1,8 +1,9 @@
 """How nano's grounder is trained from scratch on drawn pictures.
 
-Two stages. `grounding`: the language model learns to see, look, point and speak; SAM-2 is not there yet.
-`decoder`: SAM-2 joins, from scratch, and learns to draw what `[SEG]` points at, the language model following
-at a lower rate. The learning rate follows the share of the budget spent.
+Three stages. `vision`: its eyes learn to name what they see. `grounding`: the language model learns to look,
+point and speak; SAM-2 is not there yet.
+`decoder`: SAM-2 joins, as stage `tracker` has taught it, and learns to draw what `[SEG]` points at, the
+language model following at a lower rate. The learning rate follows the share of the budget spent.
 
 Seeds are `(number * 10**6 + step) * pictures + i`: a session that resumes counts its number up, so that it
 draws no picture again; runs whose numbers are far apart share none.
@@ -10,9 +11,9 @@ draws no picture again; runs whose numbers are far apart share none.
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -20,35 +21,42 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from transformers import Sam2Model
 
-from engines.grounding.checkpoints import Sa2Va, build, image_tokens, save_sa2va
+from engines.grounding.checkpoints import Sa2Va, save_sa2va
 from engines.grounding.model import SaModel
-from engines.grounding.templates import Template, make_template
+from engines.grounding.structure import Words
+from engines.grounding.templates import Template
+from engines.training.batches import Batch, Pictures, draw_batch, draw_pictures
 from engines.training.checkpoint import Progress, Stateful
-from engines.training.course import Course, Figures, Run, Tell
+from engines.training.course import Course, Every, Figures, Run, Tally, Tell
 from engines.training.device import mixed_precision, to_device, training_device
 from engines.training.feeding import feed, painters_for
-from engines.training.losses import Helpers, Lesson, drawing_lesson, placing_loss, reading_lesson
-from engines.training.mixture import Batch, draw_batch, nano_tokenizer
+from engines.training.ladder import Ladder
+from engines.training.losses import (
+    Helpers,
+    Lesson,
+    drawing_lesson,
+    placing_loss,
+    reading_lesson,
+    seeing_lesson,
+)
+from engines.training.mixture import shows_window
 from engines.training.optimiser import Muon, Optimisers, split_parameters
+from engines.training.pupil import Pupil, fresh_pupil, inherit, refined
+from engines.training.structure_losses import Structure, structure_loss, warmth
+from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.levels import Level
 
-SIDE_PX: Final = 256
-STEM_WIDTHS: Final = (32, 64, 128)
 READER_SCALE: Final = 0.4
 "Learning rate of what stage `grounding` taught, while stage `decoder` runs."
 BRIDGE_SCALE: Final = 0.5
 "Learning rate of what leads from the language model to SAM-2; at twice that, or by Muon, its ReLUs die."
 DRAWER_SCALE: Final = 0.25
 "Learning rate of SAM-2."
-PROMPT_GAIN: Final = 8.0
-"""A prompt quieter than the mask decoder's own tokens is overheard: J after 90 steps on frozen features was
-0.14 with a gain of 1, 0.44 with 3 (one run each)."""
 READ_EVERY: Final = 3
 "Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap."
 
-Teach = Callable[[Batch, int], Lesson]
-"""From a batch and the number of the step to its loss."""
+JUDGED_BATCHES: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +65,29 @@ class GroundingRun(Run):
 
     pictures: int = 8
     "Of a step."
-    questions: int = 6
-    "About each picture."
+    expressions: int = 9
+    "About each picture, beside questions."
+    judge_s: float = 240.0
+    "Time between two measurements on held-out scenes."
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
     tell_steps: int = 50
+    structure: Structure = field(default_factory=Structure)
+    "Of stage `decoder`."
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Subject:
+    """What a stage teaches."""
+
+    draw: Callable[[int, int, Level], Any]
+    "From a first seed, the number of a step and a level to a batch."
+    teach: Callable[[Any, Progress], Lesson]
+    "From a batch and how far the run is to its loss."
+    judged_by: str
+    """The rate that opens gates: `kind`, of patches named rightly; `hit`, how often a prompt is most like a
+    patch of the very thing that is meant."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,133 +100,93 @@ class _Part:
     "Its matrices by Muon; else everything by AdamW."
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pupil:
-    """A grounder with the heads that only training has."""
+def train_vision(run: GroundingRun, tell: Tell) -> Sa2Va:
+    """Stage `vision`: to name what is seen. Returns the grounder, on the CPU."""
+    pupil = fresh_pupil(run.number)
+    tower = pupil.model.mllm.model.vision_tower
+    parts = [_Part(nn.ModuleList([tower, pupil.helpers.patches]), 1.0, True)]
 
-    grounder: Sa2Va
-    helpers: Helpers
+    def teach(pictures: Pictures, _: Progress) -> Lesson:
+        return seeing_lesson(pupil.model, pupil.helpers, pictures)
 
-    @property
-    def model(self) -> SaModel:
-        """What is exported."""
-        return self.grounder.model
+    subject = _Subject(partial(_pictures_of, run), teach, judged_by="kind")
+    return _train(run, pupil, _optimisers(run, parts), subject, tell)
 
 
-def train_grounding(run: GroundingRun, tell: Tell) -> Sa2Va:
-    """Stage `grounding`: everything but the drawing. Returns the grounder, on the CPU."""
-    pupil = _fresh_pupil(run)
+def train_grounding(run: GroundingRun, vision: Path, tell: Tell) -> Sa2Va:
+    """Stage `grounding`, from stage `vision`'s last.pt: everything but the drawing. Returns likewise."""
+    pupil = fresh_pupil(run.number)
     model, helpers = pupil.model, pupil.helpers
+    _take_over(pupil, vision)
     parts = [
         _Part(_bridge(model, helpers), BRIDGE_SCALE, False),
         _Part(_reader(model, helpers), 1.0, True),
     ]
 
-    def teach(batch: Batch, _: int) -> Lesson:
+    def teach(batch: Batch, _: Progress) -> Lesson:
         return reading_lesson(model, helpers, batch)[0]
 
-    return _train(run, pupil, _optimisers(run, parts), teach, tell)
+    subject = _Subject(partial(_batch_of, run, pupil.grounder.template), teach, judged_by="hit")
+    return _train(run, pupil, _optimisers(run, parts), subject, tell)
 
 
-def train_decoder(run: GroundingRun, reader: Path, tell: Tell) -> Sa2Va:
-    """Stage `decoder`: from stage `grounding`'s last.pt and a fresh SAM-2. Returns as `train_grounding`."""
-    pupil = _fresh_pupil(run)
+def train_decoder(run: GroundingRun, reader: Path, tracker: Path, tell: Tell) -> Sa2Va:
+    """Stage `decoder`: from the last.pt of stages `grounding` and `tracker`. Returns likewise."""
+    pupil = refined(fresh_pupil(run.number), run.structure.refinement)
     model, helpers = pupil.model, pupil.helpers
-    saved = torch.load(reader, weights_only=True, map_location="cpu")
-    model.load_state_dict(saved["model"])
-    helpers.load_state_dict(saved["helpers"])
+    ladder = Ladder(run.levels, run.gate)
+    ladder.load_state_dict(_take_over(pupil, reader))
+    run = replace(run, levels=ladder.above)
+    inherit(model.segmenter, torch.load(tracker, weights_only=True, map_location="cpu")["average"])
     # Muon's steps have one size whatever the gradient's: with them the decoder did not learn to listen.
     parts = [
         _Part(nn.ModuleList([model.segmenter, helpers.map]), DRAWER_SCALE, False),
         _Part(_bridge(model, helpers), BRIDGE_SCALE, False),
         _Part(_reader(model, helpers), READER_SCALE, True),
     ]
+    if model.structure is not None:
+        parts.append(_Part(model.structure, DRAWER_SCALE, False))
 
-    def teach(batch: Batch, step: int) -> Lesson:
-        reads = step % READ_EVERY == 0
+    def teach(batch: Batch, progress: Progress) -> Lesson:
+        reads, warm = progress.step % READ_EVERY == 0, warmth(run.share(progress))
+        if model.structure is not None:
+            model.structure.warmth = warm
         if reads:
-            read, _, prompts = reading_lesson(model, helpers, batch)
+            read, words = reading_lesson(model, helpers, batch)
         else:
-            read, prompts = Lesson(torch.zeros((), device=batch.pixels.device), {}), _prompts(model, batch)
-        placed = placing_loss(model, helpers, prompts, batch)
-        drawn = drawing_lesson(model, helpers, _maps(model, batch, reads), prompts, batch)
+            read, words = Lesson(torch.zeros((), device=batch.pixels.device), {}), _words(model, batch)
+        placed = placing_loss(model, helpers, words.sentence, batch)
+        drawing, drawn = drawing_lesson(model, helpers, _maps(model, batch, reads), words, batch)
+        aligning, aligned = structure_loss(run.structure, drawn)
         return Lesson(
-            read.loss + placed + drawn.loss, read.figures | drawn.figures | {"placed": float(placed.detach())}
+            read.loss + placed + drawing.loss + warm * aligning,
+            read.figures | drawing.figures | aligned | {"placed": float(placed.detach())},
         )
 
-    return _train(run, pupil, _optimisers(run, parts), teach, tell)
+    subject = _Subject(partial(_batch_of, run, pupil.grounder.template), teach, judged_by="hit")
+    return _train(run, pupil, _optimisers(run, parts), subject, tell)
 
 
-def _prompts(model: SaModel, batch: Batch) -> Tensor:
-    """(B, K, E); only the last layers, those of `text_hidden_fcs`, will learn from them."""
+def _take_over(pupil: Pupil, last: Path) -> Any:
+    """Give it what an earlier stage has learnt, SAM-2's part left as it is; returns that stage's ladder."""
+    saved = torch.load(last, weights_only=True, map_location="cpu")
+    read = {name: weight for name, weight in saved["model"].items() if not name.startswith("segmenter.")}
+    pupil.model.load_state_dict(read, strict=False)
+    pupil.helpers.load_state_dict(saved["helpers"])
+    return saved["ladder"]
+
+
+def _words(model: SaModel, batch: Batch) -> Words:
+    """What was said of the pointings; only `text_hidden_fcs`, the last layers, will learn from it."""
     with torch.no_grad():
         hidden = model.read(model.look(batch.pixels).tokens, batch.packed).hidden
-    rows = torch.arange(len(batch.seg), device=hidden.device)[:, None]
-    return model.embeddings(hidden[rows, batch.seg])
+    pointings = batch.pointings
+    return model.words(hidden, pointings.rows, pointings.begins, pointings.seg)
 
 
 def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
     with torch.set_grad_enabled(learning):
-        return model.maps(batch.pixels)
-
-
-# --- the start ------------------------------------------------------------------------------------
-
-
-def _fresh_pupil(run: Run) -> _Pupil:
-    device = training_device()
-    pupil = _Pupil(fresh_grounder(run.number), fresh_helpers(run.number).to(device))
-    pupil.model.to(device)
-    return pupil
-
-
-def fresh_grounder(seed: int = 0) -> Sa2Va:
-    """Nano's grounder with weights to start from."""
-    torch.manual_seed(seed)
-    tokenizer = nano_tokenizer()
-    config = nano_grounder_config(tokenizer.get_vocab_size())
-    template = make_template(tokenizer, image_tokens(config))
-    model = build(config, template.image_id)
-    # "eager" shows its attention, which is taught; in bfloat16 it is also the faster one on CPUs here.
-    model.mllm.set_attn_implementation("eager")
-    model.segmenter.set_attn_implementation("eager")
-    with torch.no_grad():
-        model.mllm.model.vision_tower.embeddings.position_embeddings[0, 1:] = 0.3 * _waves(16, 128)
-        model.text_hidden_fcs.get_parameter("2.weight").mul_(PROMPT_GAIN)
-        _waken(model.segmenter)
-    return Sa2Va(model, template, config)
-
-
-def _waken(sam: Sam2Model) -> None:
-    """Deviations of 1 / sqrt(fan in): the library's 0.02 leaves layers as narrow as these almost silent."""
-    for module in sam.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            transposed = isinstance(module, nn.ConvTranspose2d)  # (in, out, k, k), no overlap
-            fan_in = module.weight.shape[0] if transposed else module.weight[0].numel()
-            nn.init.trunc_normal_(module.weight, std=fan_in**-0.5)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.5)
-    backbone = sam.vision_encoder.backbone
-    for free in (backbone.pos_embed, backbone.pos_embed_window, sam.no_memory_embedding):
-        nn.init.normal_(free, std=0.1)
-    # One set of positions in the published layout, two modules here.
-    shared = sam.shared_image_embedding.positional_embedding
-    sam.prompt_encoder.shared_embedding.positional_embedding.copy_(shared)
-    # Alike projections look where they point: a token with a place's code attends to that place at once.
-    transformer: Any = sam.mask_decoder.transformer
-    for attention in (
-        *(layer.cross_attn_token_to_image for layer in transformer.layers),
-        transformer.final_attn_token_to_image,
-    ):
-        attention.k_proj.load_state_dict(attention.q_proj.state_dict())
-
-
-def fresh_helpers(seed: int = 0) -> Helpers:
-    """The heads that only training has."""
-    torch.manual_seed(seed)
-    return Helpers(patch_width=128, prompt_width=128)
+        return model.maps(batch.pixels[batch.pictures - 1 :: batch.pictures])
 
 
 def _reader(model: SaModel, helpers: Helpers) -> nn.Module:
@@ -212,90 +198,6 @@ def _reader(model: SaModel, helpers: Helpers) -> nn.Module:
 def _bridge(model: SaModel, helpers: Helpers) -> nn.Module:
     """From the language model to SAM-2; its weights are large (`PROMPT_GAIN`), Muon hardly moves them."""
     return nn.ModuleList([model.text_hidden_fcs, helpers.prompt, helpers.point])
-
-
-def _waves(side: int, width: int) -> Tensor:
-    """(side * side, width) sines and cosines of x and y: neighbours begin alike."""
-    index = torch.arange(side * side)
-    angle = math.pi * torch.stack([index % side, index // side], dim=1)[:, :, None] / side
-    angle = angle * torch.linspace(0.5, 8, width // 4)
-    return torch.cat([angle.sin(), angle.cos()], dim=2).flatten(1)
-
-
-def nano_grounder_config(vocabulary: int) -> dict[str, Any]:
-    """Nano in the published `config.json` layout; `stem_widths` and `sam2_config` are ours."""
-    return {
-        "architectures": ["Sa2VAChatModel"],
-        "model_type": "sa2va_chat",
-        "template": "qwen_chat",
-        "select_layer": -1,
-        "force_image_size": SIDE_PX,
-        "downsample_ratio": 0.5,
-        "ps_version": "v2",
-        "dynamic_image_size": False,
-        "use_thumbnail": False,
-        "vision_config": {
-            "hidden_size": 128,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-            "intermediate_size": 384,
-            "image_size": SIDE_PX,
-            "patch_size": 16,
-            "qkv_bias": True,
-            "qk_normalization": False,
-            "norm_type": "layer_norm",
-            "layer_norm_eps": 1e-6,
-            "initializer_range": 0.06,
-            "initializer_factor": 1.0,
-            "stem_widths": list(STEM_WIDTHS),
-        },
-        "llm_config": {
-            "architectures": ["Qwen2ForCausalLM"],
-            "model_type": "qwen2",
-            "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "vocab_size": vocabulary,
-            "max_position_embeddings": 512,
-            "initializer_range": 0.06,
-            "tie_word_embeddings": True,
-        },
-        "sam2_config": _sam_config(),
-    }
-
-
-def _sam_config() -> dict[str, Any]:
-    """The tracker's shapes with half its blocks: it draws one picture, where the tracker follows a film."""
-    width = 128
-    backbone = {
-        "model_type": "sam2_hiera_det_model",
-        "hidden_size": 32,
-        "image_size": [SIDE_PX, SIDE_PX],
-        "blocks_per_stage": [1, 1, 2, 1],
-        "embed_dim_per_stage": [32, 64, 96, 128],
-        "num_attention_heads_per_stage": [1, 2, 3, 4],
-        "window_size_per_stage": [8, 4, 16, 8],
-        "global_attention_blocks": [],
-        "window_positional_embedding_background_size": [8, 8],
-    }
-    return {
-        "vision_config": {
-            "backbone_config": backbone,
-            "backbone_channel_list": [128, 96, 64, 32],
-            "backbone_feature_sizes": [[64, 64], [32, 32], [16, 16]],
-            "fpn_hidden_size": width,
-        },
-        "prompt_encoder_config": {"hidden_size": width, "image_size": SIDE_PX},
-        "mask_decoder_config": {
-            "hidden_size": width,
-            "mlp_dim": width,
-            "num_attention_heads": 4,
-            "iou_head_hidden_dim": width,
-            "dynamic_multimask_via_stability": False,
-        },
-    }
 
 
 # --- the loop -------------------------------------------------------------------------------------
@@ -313,9 +215,15 @@ def first_seed(number: int, step: int, pictures: int) -> int:
     return (number * 10**6 + step) * pictures
 
 
-def _draw(run: GroundingRun, number: int, template: Template, step: int) -> Batch:
-    seed = first_seed(number, step, run.pictures)
-    return draw_batch(seed, run.pictures, run.questions, template, run.level)
+def _pictures_of(run: GroundingRun, first: int, _: int, level: Level) -> Pictures:
+    return draw_pictures(range(first, first + run.pictures), level)
+
+
+def _batch_of(run: GroundingRun, template: Template, first: int, step: int, level: Level) -> Batch:
+    """Scenes from seed `first` on: as many as a step has, fewer where each is a window."""
+    window = shows_window(level, step)
+    seeds = range(first, first + (max(run.pictures // 2, 1) if window else run.pictures))
+    return draw_batch(seeds, template, level, window=window, referring=run.expressions)
 
 
 def _optimisers(run: GroundingRun, parts: list[_Part]) -> Optimisers:
@@ -333,24 +241,52 @@ def _optimisers(run: GroundingRun, parts: list[_Part]) -> Optimisers:
     return Optimisers([muon, adam], clipped=[weight for group in others for weight in group["params"]])
 
 
-def _train(run: GroundingRun, pupil: _Pupil, optimisers: Optimisers, teach: Teach, tell: Tell) -> Sa2Va:
+def _train(run: GroundingRun, pupil: Pupil, optimisers: Optimisers, subject: _Subject, tell: Tell) -> Sa2Va:
     """Steps until the time is spent; the pupil leaves the GPU then."""
     device = training_device()
-    parts: dict[str, Stateful] = {"model": pupil.model, "helpers": pupil.helpers, "optimisers": optimisers}
-
-    course = Course(run, parts, tell)
+    ladder = Ladder(run.levels, run.gate)
+    parts: dict[str, Stateful] = {
+        "model": pupil.model,
+        "helpers": pupil.helpers,
+        "optimisers": optimisers,
+        "ladder": ladder,
+    }
+    course = Course(run, parts, tell, run.clock)
+    judging = Every(run.judge_s, course.progress.spent_s)
     number = run.number + course.progress.session
-    draw = partial(_draw, run, number, pupil.grounder.template)
-    batches = feed(draw, count(course.progress.step), painters_for(device))
+    orders = (
+        (first_seed(number, step, run.pictures), step, ladder.level) for step in count(course.progress.step)
+    )
+    batches = feed(partial(_drawn, subject.draw), orders, painters_for(device))
+
+    def learnt(batch: Any, progress: Progress) -> Lesson:
+        with mixed_precision(device):
+            return subject.teach(to_device(batch, device), progress)
+
+    @torch.no_grad()
+    def judge() -> Figures:
+        """Rates on held-out scenes of the level."""
+        tally = Tally()
+        for step in range(JUDGED_BATCHES):
+            first = HELD_OUT_SEED + step * run.pictures
+            batch = subject.draw(first, step, ladder.level)
+            tally.add(learnt(batch, replace(course.progress, step=0)).figures)
+        return tally.take()
 
     def take_step(progress: Progress) -> Figures:
-        batch = to_device(next(batches), device)
-        with mixed_precision(device):
-            learnt = teach(batch, progress.step)
-        torch.autograd.backward(learnt.loss)
+        if judging.strikes(progress.spent_s):
+            told = judge()
+            course.tell({f"held_out_{name}": value for name, value in told.items()} | {"rung": ladder.rung})
+            ladder.judged(told[subject.judged_by])
+        lesson = learnt(next(batches), progress)
+        torch.autograd.backward(lesson.loss)
         optimisers.step(rate_at(run.share(progress)))
-        return learnt.figures | {"loss": float(learnt.loss.detach())}
+        return lesson.figures | {"loss": float(lesson.loss.detach())}
 
     course.run(take_step, partial(save_sa2va, pupil.grounder))
     pupil.model.cpu()
     return pupil.grounder
+
+
+def _drawn(draw: Callable[[int, int, Level], Any], order: tuple[int, int, Level]) -> Any:
+    return draw(*order)

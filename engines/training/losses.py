@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.grounding.model import Look, Reading, SaModel
-from engines.training.mixture import GRID, Batch
+from engines.grounding.structure import Words
+from engines.training.batches import GRID, GROUPS, NOTHING, Batch, Pictures
+from engines.training.mixture import WINDOW
+from engines.training.structure_losses import Drawn
 from engines.training.world.colours import COLOURS
 from engines.training.world.things import KINDS
 
@@ -20,7 +23,9 @@ ATTENDING_HEADS = 2
 "... and in this many first heads of each; the others are free."
 
 DRAWN = 4
-"Masks drawn per picture."
+"Masks drawn per scene; more would teach little more of the same picture."
+STILL = 0.02
+"Shifts (pictures) are told of as moved from this on."
 
 
 class Naming(nn.Module):
@@ -44,7 +49,7 @@ class Describing(nn.Module):
 class Helpers(nn.Module):
     """Heads that exist only while training."""
 
-    def __init__(self, patch_width: int, prompt_width: int) -> None:
+    def __init__(self, patch_width: int, reader_width: int, prompt_width: int) -> None:
         super().__init__()
         self.patches = Naming(patch_width)
         "On the vision tower."
@@ -53,8 +58,10 @@ class Helpers(nn.Module):
         self.prompt = Describing(prompt_width)
         "On the prompt: it must say what was found, not what was said; the mask decoder sees colours long"
         "before it sees kinds and sides."
-        self.place = nn.Linear(prompt_width, prompt_width)
+        self.place = nn.Linear(reader_width, prompt_width)
         "On the language model's image tokens: where am I? Without it they forget, and no word finds a side."
+        self.shift = nn.Linear(reader_width, 2 * (len(WINDOW) - 1))
+        "On the language model's image tokens half-way through: where has this been? So words can ask."
         self.point = nn.Linear(prompt_width, prompt_width, bias=False)
         "From a prompt to the code of the place where it points."
         nn.init.eye_(self.point.weight)
@@ -71,61 +78,85 @@ class Lesson:
     "Sums and counts by name; a rate is `name` over `name/n`."
 
 
-def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Lesson, Look, Tensor]:
-    """Everything but drawing. Also returns the look and the prompt embeddings (B, K, E) for the drawing
-    lesson."""
+def seeing_lesson(model: SaModel, helpers: Helpers, pictures: Pictures) -> Lesson:
+    """To name what every patch shows."""
+    patches = model.look(pictures.pixels).patches
+    return Lesson(*_dense(helpers.patches, patches, pictures.kinds, pictures.colours))
+
+
+def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Lesson, Words]:
+    """Everything but drawing. Also returns what was said of the N pointings, for the drawing lesson."""
     look = model.look(batch.pixels)
-    reading = model.read(look.tokens, batch.packed, attentions=True)
-    rows = torch.arange(len(batch.seg), device=batch.seg.device)[:, None]
-    prompts = model.embeddings(reading.hidden[rows, batch.seg])
-    seeing, figures = _dense(helpers.patches, look.patches, batch)
-    speaking, spoken = _answers(model, reading, batch)
-    pointing, pointed = _heat(helpers, look, prompts, batch)
-    knowing, known = _place(model, helpers, look, batch)
-    telling, told = _describe(helpers, prompts, batch)
-    loss = seeing + speaking + pointing + knowing + telling + 0.5 * _attention(reading, batch)
-    return Lesson(loss, figures | spoken | pointed | known | told), look, prompts
+    reading = model.read(look.tokens, batch.packed, inside=True)
+    pointings = batch.pointings
+    words = model.words(reading.hidden, pointings.rows, pointings.begins, pointings.seg)
+    prompts = words.sentence
+    parts = [
+        _dense(helpers.patches, look.patches, batch.kinds, batch.colours),
+        _say(model, reading, batch),
+        _heat(helpers, look, prompts, batch),
+        _place(model, helpers, look, batch),
+        _describe(helpers, prompts, batch),
+        (0.5 * _attention(reading, batch), {}),
+        _shift(helpers, reading, batch),
+    ]
+    loss = torch.stack([part for part, _ in parts]).sum()
+    return Lesson(loss, {name: value for _, figures in parts for name, value in figures.items()}), words
 
 
 def drawing_lesson(
-    model: SaModel, helpers: Helpers, maps: tuple[Tensor, ...], prompts: Tensor, batch: Batch
-) -> Lesson:
+    model: SaModel, helpers: Helpers, maps: tuple[Tensor, ...], words: Words, batch: Batch
+) -> tuple[Lesson, Drawn]:
     """Dice + BCE of the decoder's three masks, and its own estimate of how good they are.
 
     All three are taught the same: words leave no doubt which thing is meant. Taught the best of three only,
     as clicks are, the decoder learns to offer three things whatever was said.
 
-    The first `DRAWN` present things of each picture are drawn; more would teach little more of the same
-    picture.
+    `maps` are of the last picture of each scene, `words` of the batch's pointings. Also returns what was
+    drawn.
     """
-    drawn = (~batch.present).int().argsort(dim=1, stable=True)[:, :DRAWN]
-    rows = torch.arange(len(drawn), device=drawn.device)[:, None]
-    there = batch.present[rows, drawn]
-    seeing, seen = _dense(helpers.map, maps[2].flatten(2).transpose(1, 2), batch)
-    masks, quality = model.segment(maps, prompts[rows, drawn])
-    masks, quality = masks[there].float(), quality[there].float()
-    target = batch.masks[rows, drawn][there][:, None].expand_as(masks)
+    chosen, *places = _places(batch)
+    kinds, colours = (dense[batch.pictures - 1 :: batch.pictures] for dense in (batch.kinds, batch.colours))
+    seeing, seen = _dense(helpers.map, maps[2].flatten(2).transpose(1, 2), kinds, colours)
+    table = words[chosen].placed(places[0] * DRAWN + places[1], len(batch.packed.ids) * DRAWN)
+    prompts = table.sentence.view(len(batch.packed.ids), DRAWN, -1)
+    masks, quality = model.segment(maps, prompts, table)
+    masks, quality = masks[*places].float(), quality[*places].float()
+    drawn = Drawn(
+        features=maps[2][places[0]],
+        prompts=words.sentence[chosen],
+        logits=masks,
+        quality=quality,
+        truth=batch.pointings.masks[chosen],
+    )
+    target = drawn.truth[:, None].expand_as(masks)
     bce = functional.binary_cross_entropy_with_logits(masks, target, reduction="none").mean(dim=(-1, -2))
     each = 5 * bce + _dice(masks.sigmoid(), target)
     with torch.no_grad():
         overlap = iou(masks > 0, target > 0.5)
     loss = _mean(each) + _mean((quality - overlap).abs()) + seeing
-    chosen = overlap.gather(1, quality.argmax(dim=1, keepdim=True)).squeeze(1)
+    trusted = overlap.gather(1, quality.argmax(dim=1, keepdim=True)).squeeze(1)
     figures = {f"map_{name}": value for name, value in seen.items()}
-    return Lesson(loss, figures | {"j": float(chosen.sum()), "j/n": float(len(chosen))})
+    return Lesson(loss, figures | {"j": float(trusted.sum()), "j/n": float(len(trusted))}), drawn
+
+
+def _places(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Which pointings are drawn, the first `DRAWN` of every scene; the scene and the turn of each."""
+    rows = batch.pointings.rows
+    turns = (rows[:, None] == rows[None, :]).tril(-1).sum(dim=1)
+    few = (turns < DRAWN).nonzero()[:, 0]
+    return few, rows[few], turns[few]
 
 
 def placing_loss(model: SaModel, helpers: Helpers, prompts: Tensor, batch: Batch) -> Tensor:
-    """Cross entropy between where a prompt (B, K, E) points, in SAM-2's position codes, and what is meant.
+    """Cross entropy between where a prompt (N, E) points, in SAM-2's position codes, and what is meant.
 
     A prompt that carries its place as a click does is one that a mask decoder learns to follow in hundreds of
     steps, not thousands.
     """
     codes = model.segmenter.get_image_wide_positional_embeddings().flatten(2)[0]
-    target = functional.adaptive_avg_pool2d(batch.masks, round(codes.shape[1] ** 0.5)).flatten(2)[
-        batch.present
-    ]
-    scores = helpers.point(prompts[batch.present]) @ codes / (codes.shape[0] / 8)
+    target = _cells(batch.pointings.masks, round(codes.shape[1] ** 0.5))
+    scores = helpers.point(prompts) @ codes / (codes.shape[0] / 8)
     share = target / target.sum(dim=1, keepdim=True).clamp(min=1e-6)
     return _mean(functional.cross_entropy(scores.float(), share, reduction="none"))
 
@@ -134,6 +165,12 @@ def iou(found: Tensor, true: Tensor) -> Tensor:
     """Intersection over union of (…, H, W) bool masks; 1 where both are empty."""
     both, either = (found & true).sum(dim=(-1, -2)), (found | true).sum(dim=(-1, -2))
     return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both, dtype=torch.float32))
+
+
+def _cells(masks: Tensor, side: int) -> Tensor:
+    """(N, M, M) → (N, side * side): the mean over every cell; N may be 0."""
+    count, size = masks.shape[0], masks.shape[-1] // side
+    return masks.reshape(count, side, size, side, size).mean(dim=(2, 4)).flatten(1)
 
 
 def _mean(each: Tensor) -> Tensor:
@@ -146,11 +183,15 @@ def _dice(found: Tensor, true: Tensor) -> Tensor:
     return 1 - both / (found.sum(dim=(-1, -2)) + true.sum(dim=(-1, -2)) + 1)
 
 
-def _dense(heads: Naming, cells: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+Told = tuple[Tensor, dict[str, float]]
+"""A part of the loss and its figures."""
+
+
+def _dense(heads: Naming, cells: Tensor, kinds: Tensor, colours: Tensor) -> Told:
     """Name kind and colour of every cell (B, G * G, C); the rate is told of things only, ground is easy."""
     total = cells.new_zeros(())
     figures: dict[str, float] = {}
-    for name, head, truth in (("kind", heads.kind, batch.kinds), ("colour", heads.colour, batch.colours)):
+    for name, head, truth in (("kind", heads.kind, kinds), ("colour", heads.colour, colours)):
         logits, labels = head(cells).flatten(0, 1), truth.flatten()
         each, thing = functional.cross_entropy(logits, labels, reduction="none"), labels > 0
         total = total + _mean(each[thing]) + 0.5 * _mean(each[~thing])
@@ -159,26 +200,23 @@ def _dense(heads: Naming, cells: Tensor, batch: Batch) -> tuple[Tensor, dict[str
     return total, figures
 
 
-def _answers(model: SaModel, reading: Reading, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-    hidden = reading.hidden[batch.answer_rows, batch.answer_places]
-    logits = model.mllm.lm_head(hidden)
-    each = functional.cross_entropy(logits, batch.answer_ids, reduction="none")
-    first = (batch.answer_places[:, None] == batch.decided[batch.answer_rows]).any(dim=1)
-    right = (logits[first].argmax(dim=1) == batch.answer_ids[first]).view_as(batch.present)
-    figures = {
-        "present": float(right[batch.present].sum()),
-        "present/n": float(batch.present.sum()),
-        "absent": float(right[~batch.present].sum()),
-        "absent/n": float((~batch.present).sum()),
-    }
-    return _mean(each[first]) + 0.2 * _mean(each[~first]), figures
+def _say(model: SaModel, reading: Reading, batch: Batch) -> Told:
+    answers = batch.answers
+    logits = model.mllm.lm_head(reading.hidden[answers.rows, answers.places])
+    each = functional.cross_entropy(logits, answers.ids, reduction="none")
+    right = logits.argmax(dim=1) == answers.ids
+    figures: dict[str, float] = {}
+    for index, group in enumerate(GROUPS):
+        own = answers.groups == index
+        figures |= {f"said_{group}": float(right[own].sum()), f"said_{group}/n": float(own.sum())}
+    return (each * answers.weights).sum() / answers.weights.sum(), figures
 
 
-def _heat(helpers: Helpers, look: Look, prompts: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-    keys = helpers.heat(look.patches)
-    logits = prompts @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5 + helpers.heat_bias
-    target = functional.avg_pool2d(batch.masks, batch.masks.shape[-1] // GRID).flatten(2)
-    logits, target = logits[batch.present], target[batch.present]
+def _heat(helpers: Helpers, look: Look, prompts: Tensor, batch: Batch) -> Told:
+    last = look.patches[batch.pictures - 1 :: batch.pictures]
+    keys = helpers.heat(last)[batch.pointings.rows]
+    logits = (keys @ prompts[:, :, None])[..., 0] / keys.shape[-1] ** 0.5 + helpers.heat_bias
+    target = _cells(batch.pointings.masks, GRID)
     bce = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)
     weighted = _mean(bce / target.sum(dim=1).clamp(min=1))
     dice = _mean(_dice(logits.sigmoid()[:, None], target[:, None]))
@@ -186,7 +224,7 @@ def _heat(helpers: Helpers, look: Look, prompts: Tensor, batch: Batch) -> tuple[
     return 0.5 * weighted + dice, {"hit": float(hit.sum()), "hit/n": float(len(hit))}
 
 
-def _place(model: SaModel, helpers: Helpers, look: Look, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def _place(model: SaModel, helpers: Helpers, look: Look, batch: Batch) -> Told:
     """Every image token says the code that SAM-2 has for its place; the mean absolute error is told."""
     codes = model.segmenter.get_image_wide_positional_embeddings()
     truth = functional.adaptive_avg_pool2d(codes, batch.image_side).flatten(2).transpose(1, 2)
@@ -195,32 +233,50 @@ def _place(model: SaModel, helpers: Helpers, look: Look, batch: Batch) -> tuple[
     return 2 * error.square().mean(), {"place": float(error.detach().abs().mean()), "place/n": 1.0}
 
 
-def _describe(helpers: Helpers, prompts: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-    told = prompts[batch.present]
-    kind, colour = batch.meant_kind[batch.present], batch.meant_colour[batch.present]
-    kinds, colours = helpers.prompt.kind(told), helpers.prompt.colour(told)
-    loss = functional.cross_entropy(kinds, kind, reduction="none") + functional.cross_entropy(
-        colours, colour, reduction="none"
+def _describe(helpers: Helpers, prompts: Tensor, batch: Batch) -> Told:
+    """The prompt says what it found, where that has one kind or one colour."""
+    total = prompts.new_zeros(())
+    figures: dict[str, float] = {}
+    pairs = (
+        ("told_kind", helpers.prompt.kind, batch.pointings.kinds),
+        ("told_colour", helpers.prompt.colour, batch.pointings.colours),
     )
-    figures = {
-        "told_kind": float((kinds.argmax(dim=1) == kind).sum()),
-        "told_kind/n": float(len(kind)),
-        "told_colour": float((colours.argmax(dim=1) == colour).sum()),
-        "told_colour/n": float(len(colour)),
-    }
-    return _mean(loss), figures
+    for name, head, truth in pairs:
+        sure = truth != NOTHING
+        logits, labels = head(prompts[sure]), truth[sure]
+        total = total + _mean(functional.cross_entropy(logits, labels, reduction="none"))
+        figures |= {name: float((logits.argmax(dim=1) == labels).sum()), f"{name}/n": float(len(labels))}
+    return total, figures
 
 
 def _attention(reading: Reading, batch: Batch) -> Tensor:
     """Minus log of the share of a deciding row's attention to the picture that falls on what is meant."""
-    side, start = batch.image_side, batch.image_start
-    target = functional.avg_pool2d(batch.masks, batch.masks.shape[-1] // side).flatten(2)
-    meant = (target > 0.2).float()[batch.present]
-    row = batch.present.nonzero()[:, 0]
+    side, start, points = batch.image_side, batch.image_start, batch.pointings
+    target = _cells(points.masks, side)
+    meant = (target > 0.2).float()
     total = reading.hidden.new_zeros(())
     for layer in reading.attentions[-ATTENDING_LAYERS:]:
-        for places in (batch.decided, batch.seg):
-            paid = layer[row, :ATTENDING_HEADS, places[batch.present], start : start + side * side]
+        for places in (points.decided, points.seg):
+            paid = layer[points.rows, :ATTENDING_HEADS, places, start : start + side * side]
             share = (paid * meant[:, None]).sum(dim=-1) / paid.sum(dim=-1).clamp(min=1e-6)
             total = total - _mean(share.clamp(min=1e-4).log())
     return total / (2 * ATTENDING_LAYERS)
+
+
+def _shift(helpers: Helpers, reading: Reading, batch: Batch) -> Told:
+    """Half-way through the language model an image token of a thing knows how far the thing came.
+
+    The rate told is that of the directions, along x and y, of what clearly moved.
+    """
+    if batch.pictures == 1:
+        return reading.hidden.new_zeros(()), {}
+    start, tokens = batch.image_start, batch.image_side**2
+    middle = reading.states[len(reading.states) // 2][:, start : start + tokens]
+    said = helpers.shift(functional.layer_norm(middle, middle.shape[-1:])).flatten()
+    truth = batch.shifts.flatten()
+    known = ~truth.isnan()
+    said, truth = said[known].float(), truth[known]
+    loss = _mean(functional.smooth_l1_loss(said, 4 * truth, reduction="none", beta=0.1))
+    moved = truth.abs() > STILL
+    right = (said[moved] > 0) == (truth[moved] > 0)
+    return 4 * loss, {"shift": float(right.sum()), "shift/n": float(moved.sum())}

@@ -24,10 +24,12 @@ from torch.nn import functional
 from engines.tracking.checkpoints import save_tracker
 from engines.training.average import blend
 from engines.training.checkpoint import Progress
-from engines.training.clips import SIDE_PX, Batch, coarse
+from engines.training.clips import Batch, coarse
 from engines.training.course import Course, Figures, Run, Tell
 from engines.training.device import mixed_precision, to_device, training_device
 from engines.training.feeding import feed, painters_for
+from engines.training.ladder import Ladder
+from engines.training.nano import SIDE_PX
 from engines.training.optimiser import Optimisers, warmed_cosine
 from engines.training.tracker_recipe import TrainedTracker, fresh_tracker
 from engines.training.world.holdout import HELD_OUT_SEED
@@ -53,7 +55,7 @@ class MemoryRun(Run):
     """One run of stage `memory`."""
 
     start: Path
-    "last.pt of stage `tracker`, whose averaged weights it begins with."
+    "last.pt of stage `tracker`: it begins with those averaged weights, on the level that they mastered."
     number: int = 77
     clips: int = 2
     objects: int = 3
@@ -66,7 +68,10 @@ class MemoryRun(Run):
 def train_memory(run: MemoryRun, tell: Tell) -> None:
     """Train until the budget is spent; call again to go on after an interruption."""
     device = training_device()
-    tracker = _started(run).to(device)
+    before = torch.load(run.start, weights_only=True, map_location="cpu")
+    ladder = Ladder(run.levels, run.gate)
+    ladder.load_state_dict(before["ladder"])
+    tracker = _started(run.number, before["average"]).to(device)
     average = deepcopy(tracker.model)
     learning = [weight for weight in tracker.model.parameters() if weight.requires_grad]
     adam = torch.optim.AdamW(learning, lr=run.adam_rate, betas=(0.9, 0.98), weight_decay=0.01)
@@ -74,7 +79,7 @@ def train_memory(run: MemoryRun, tell: Tell) -> None:
     course = Course(run, {"model": tracker.model, "average": average, "optimisers": optimisers}, tell)
     # Asked for a few steps ahead, with the length that is due then.
     orders = ((step, 12 if run.share(course.progress) < 0.5 else 20) for step in count(course.progress.step))
-    clips = feed(partial(_draw, run), orders, painters_for(device))
+    clips = feed(partial(_draw, run, ladder.level), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
         batch, prompts = next(clips)
@@ -86,22 +91,22 @@ def train_memory(run: MemoryRun, tell: Tell) -> None:
     course.run(take_step, partial(save_tracker, average))
 
 
-def _started(run: MemoryRun) -> TrainedTracker:
+def _started(number: int, weights: dict[str, Tensor]) -> TrainedTracker:
     """What stage `tracker` made, its picture encoder fixed."""
-    model = fresh_tracker(run.number)
-    model.load_state_dict(torch.load(run.start, weights_only=True, map_location="cpu")["average"])
+    model = fresh_tracker(number)
+    model.load_state_dict(weights)
     model.vision_encoder.requires_grad_(False)
     return TrainedTracker(model)
 
 
-def _draw(run: MemoryRun, order: tuple[int, int]) -> tuple[Batch, dict[int, Tensor]]:
+def _draw(run: MemoryRun, level: Level, order: tuple[int, int]) -> tuple[Batch, dict[int, Tensor]]:
     """Clips of a step, so many frames long, and their prompts by frame: the first's, sometimes a later one's.
 
     They are true, or as coarse as a grounder's.
     """
     step, length = order
     seed = run.number * 10**6 + step
-    batch = draw_long(seed, (run.clips, run.objects, length), run.level)
+    batch = draw_long(seed, (run.clips, run.objects, length), level)
     generator = torch.Generator().manual_seed(seed)
     amount = 0.12 if step % 2 else 0.0
     frames = [0]

@@ -1,7 +1,9 @@
 """All of nano from nothing, within a budget of time: tracker, memory, grounding, decoder.
 
-Every stage keeps its last.pt under `runs/<stage>` and goes on from there. The bundled weights were made by
-these stages, the tracker beside the two others; engines/nano/MODEL_CARD.md says how long each had.
+The papers' recipe at a small scale: SAM-2 first, by following (`tracker`, `memory`); a language model that
+looks and points (`vision`, `grounding`: the pre-training); then both together on the mixture (`decoder`).
+Every stage keeps its last.pt under `runs/<stage>` and goes on from there. engines/nano/MODEL_CARD.md says how
+long each had for the bundled weights.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Final
 
 from engines.grounding.checkpoints import save_sa2va
 from engines.training.calibration import calibrated
-from engines.training.grounding_recipe import GroundingRun, train_decoder, train_grounding
+from engines.training.grounding_recipe import GroundingRun, train_decoder, train_grounding, train_vision
 from engines.training.memory_recipe import MemoryRun, train_memory
 from engines.training.tracker_recipe import TrackerRun, train_tracker
 from streaming.errors import Conflict, NotFound
@@ -30,12 +32,19 @@ class Stage(StrEnum):
 
     TRACKER = "tracker"
     MEMORY = "memory"
+    VISION = "vision"
     GROUNDING = "grounding"
     DECODER = "decoder"
     ALL = "all"
 
 
-SHARES: Final = {Stage.TRACKER: 0.3, Stage.MEMORY: 0.25, Stage.GROUNDING: 0.07, Stage.DECODER: 0.38}
+SHARES: Final = {
+    Stage.TRACKER: 0.25,
+    Stage.MEMORY: 0.1,
+    Stage.VISION: 0.15,
+    Stage.GROUNDING: 0.25,
+    Stage.DECODER: 0.25,
+}
 """Of the budget, where all stages are trained."""
 
 
@@ -78,7 +87,7 @@ def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None])
     """Train the stages asked for, in order; may be stopped at any time and called again.
 
     Raises Conflict where there is an earlier run that is not to be resumed; NotFound where a stage has none
-    to stand on: `memory` wants `tracker`, `decoder` wants `grounding`.
+    to stand on: `memory` wants `tracker`, `decoder` wants `grounding` and `tracker`.
     """
     stages = tuple(SHARES) if options.stage is Stage.ALL else (options.stage,)
     for stage in stages:
@@ -111,13 +120,16 @@ def _train(
             start = _needed(options, Stage.TRACKER)
             export = options.export / "tracker"
             train_memory(MemoryRun(directory, start=start, export=export, budget_s=budget_s), tell)
+        case Stage.VISION:
+            train_vision(GroundingRun(directory, budget_s=budget_s), tell)
         case Stage.GROUNDING:
-            train_grounding(GroundingRun(directory, budget_s=budget_s), tell)
+            run = GroundingRun(directory, budget_s=budget_s)
+            train_grounding(run, _needed(options, Stage.VISION), tell)
         case Stage.DECODER:
-            reader = _needed(options, Stage.GROUNDING)
+            reader, tracker = _needed(options, Stage.GROUNDING), _needed(options, Stage.TRACKER)
             export = options.export / "sa2va"
             run = GroundingRun(directory, export=export, budget_s=budget_s, number=DECODER_NUMBER)
-            save_sa2va(calibrated(train_decoder(run, reader, tell), CALIBRATION_SCENES), export)
+            save_sa2va(calibrated(train_decoder(run, reader, tracker, tell), CALIBRATION_SCENES), export)
 
 
 def _needed(options: TrainOptions, stage: Stage) -> Path:

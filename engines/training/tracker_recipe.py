@@ -18,7 +18,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Sam2VideoConfig, Sam2VideoModel
+from transformers import Sam2VideoModel
 
 from engines.backends.torch_backend import TorchBackend
 from engines.evaluation.following import FollowingScore, score_tracker
@@ -26,12 +26,15 @@ from engines.tracking.checkpoints import TrackerWeights, save_tracker
 from engines.tracking.compiled import compile_tracker
 from engines.tracking.graphs import ImageEncoder, MaskPrompt, TrackStep
 from engines.training.average import blend
-from engines.training.checkpoint import Progress
-from engines.training.clips import SIDE_PX, Batch, coarse, draw_batch
+from engines.training.checkpoint import Progress, Stateful
+from engines.training.clips import Batch, coarse, draw_batch
 from engines.training.course import Course, Every, Figures, Run, Tell
 from engines.training.device import mixed_precision, to_device, training_device
 from engines.training.feeding import feed, painters_for
+from engines.training.ladder import Ladder
+from engines.training.nano import tracker_config
 from engines.training.optimiser import Muon, Optimisers, split_parameters, warmed_cosine
+from engines.training.world.levels import Level
 
 JUDGED_CLIPS: Final = 12
 ABSENT_WEIGHT: Final = 2.0
@@ -54,55 +57,6 @@ class TrackerRun(Run):
     "Time between two measurements on held-out clips."
 
 
-def nano_config() -> Sam2VideoConfig:
-    """Nano's tracker: 256 px, about 2 M parameters, memories of two frames beside the given ones."""
-    return Sam2VideoConfig(
-        vision_config={
-            "model_type": "sam2_vision_model",
-            "backbone_config": {
-                "model_type": "sam2_hiera_det_model",
-                "hidden_size": 32,
-                "image_size": [SIDE_PX, SIDE_PX],
-                "blocks_per_stage": [1, 2, 4, 1],
-                "embed_dim_per_stage": [32, 64, 96, 128],
-                "num_attention_heads_per_stage": [1, 2, 3, 4],
-                "window_size_per_stage": [8, 4, 16, 8],
-                "global_attention_blocks": [],
-                "window_positional_embedding_background_size": [8, 8],
-            },
-            "backbone_channel_list": [128, 96, 64, 32],
-            "backbone_feature_sizes": [[64, 64], [32, 32], [16, 16]],
-            "fpn_hidden_size": 128,
-        },
-        prompt_encoder_config={"hidden_size": 128, "image_size": SIDE_PX},
-        mask_decoder_config={
-            "hidden_size": 128,
-            "mlp_dim": 256,
-            "num_attention_heads": 4,
-            "iou_head_hidden_dim": 128,
-            "dynamic_multimask_via_stability": False,
-        },
-        image_size=SIDE_PX,
-        num_maskmem=3,
-        max_object_pointers_in_encoder=7,
-        max_cond_frame_num=2,
-        multimask_output_in_sam=False,
-        multimask_output_for_tracking=False,
-        memory_attention_hidden_size=128,
-        memory_attention_num_layers=2,
-        memory_attention_feed_forward_hidden_size=256,
-        memory_attention_rope_feat_sizes=[16, 16],
-        memory_attention_dropout=0.0,
-        memory_attention_rope_dropout=0.0,
-        memory_encoder_hidden_size=128,
-        mask_downsampler_embed_dim=128,
-        mask_downsampler_kernel_size=2,
-        mask_downsampler_padding=0,
-        memory_fuser_embed_dim=128,
-        memory_fuser_intermediate_dim=256,
-    )
-
-
 def fresh_tracker(seed: int = 0) -> Sam2VideoModel:
     """Nano's tracker with weights to start from.
 
@@ -112,7 +66,7 @@ def fresh_tracker(seed: int = 0) -> Sam2VideoModel:
     looks at the place itself first (see `_look_near`).
     """
     torch.manual_seed(seed)
-    model: Any = Sam2VideoModel(nano_config())
+    model: Any = Sam2VideoModel(tracker_config())
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -249,15 +203,24 @@ def train_tracker(run: TrackerRun, tell: Tell) -> None:
     tracker = TrainedTracker(fresh_tracker(run.number)).to(device)
     average = deepcopy(tracker.model)
     optimisers = _optimisers(tracker.model, run)
-    course = Course(run, {"model": tracker.model, "average": average, "optimisers": optimisers}, tell)
+    ladder = Ladder(run.levels, run.gate)
+    parts: dict[str, Stateful] = {
+        "model": tracker.model,
+        "average": average,
+        "optimisers": optimisers,
+        "ladder": ladder,
+    }
+    course = Course(run, parts, tell)
     judging = Every(run.judge_s, course.progress.spent_s)
-    # Asked for a few steps ahead, with the share of the budget that is spent then.
-    orders = ((step, run.share(course.progress)) for step in count(course.progress.step))
+    # Asked for a few steps ahead, with the level and the share of the budget that hold then.
+    orders = ((step, run.share(course.progress), ladder.level) for step in count(course.progress.step))
     clips = feed(partial(_draw, run), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
         if judging.strikes(progress.spent_s):
-            course.tell(asdict(judge(average)))
+            score = judge(average, ladder.level)
+            course.tell(asdict(score) | {"rung": ladder.rung})
+            ladder.judged(score.j)
         batch, prompts = next(clips)
         figures = _learn(tracker, to_device(batch, device), to_device(prompts, device))
         optimisers.step(rate_at(run.share(progress), progress.step))
@@ -267,11 +230,13 @@ def train_tracker(run: TrackerRun, tell: Tell) -> None:
     course.run(take_step, partial(save_tracker, average))
 
 
-def judge(model: Sam2VideoModel) -> FollowingScore:
-    """Quality on a few held-out clips, through the tracker that the service uses: on the CPU."""
+def judge(model: Sam2VideoModel, level: Level) -> FollowingScore:
+    """Quality on a few held-out clips of a level, through the tracker that the service uses: on the CPU."""
     weights = TrackerWeights("training", deepcopy(model).cpu())
     backend = TorchBackend(torch.get_num_threads())
-    return score_tracker(compile_tracker(weights, backend), clips=JUDGED_CLIPS, frames=12, stride=3.0)
+    return score_tracker(
+        compile_tracker(weights, backend), clips=JUDGED_CLIPS, frames=12, stride=3.0, level=level
+    )
 
 
 def rate_at(share: float, step: int) -> float:
@@ -279,18 +244,18 @@ def rate_at(share: float, step: int) -> float:
     return warmed_cosine(share, step, warm_steps=50, floor=0.02)
 
 
-def _draw(run: TrackerRun, order: tuple[int, float]) -> tuple[Batch, dict[int, Tensor]]:
+def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> tuple[Batch, dict[int, Tensor]]:
     """Clips of a step at a share 0..1 of the budget, and their prompts by frame.
 
     Prompts are true or as coarse as a grounder's; sometimes there is a late one.
     """
-    step, share = order
+    step, share, level = order
     seed = run.number * 10**6 + step
     generator = torch.Generator().manual_seed(seed)
     length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5
     # Longer clips, fewer of them: a step costs about the same.
     clips = max(2, round(run.clips * 4 / (length + 0.5)))
-    batch = draw_batch(seed, (clips, run.objects, length), run.level)
+    batch = draw_batch(seed, (clips, run.objects, length), level)
     roughness = 0.0 if step % 2 else 0.12
     prompts = {0: coarse(batch.masks[0], roughness, generator) if step % 2 == 0 else batch.masks[0]}
     if length > 4 and step % 3 == 0:

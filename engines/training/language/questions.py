@@ -1,4 +1,5 @@
-"""Questions about a frame with short answers: how many, of what colour, is there one, which is larger."""
+"""Questions about a frame with short answers: how many, of what colour, is there one, which is larger, which
+way does it go."""
 
 from __future__ import annotations
 
@@ -113,6 +114,28 @@ def _between(
         yield say(f"which {side}", view.level, rng, other=names[0], another=names[1]), answer
 
 
+def _motion(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+    """Whether a thing with a name of its own moves, and which way; nothing where too little is shown."""
+    if not view.moves_known:
+        return
+    for noun, index in unique_names(view, rng):
+        other = f"the {noun.one(view.level, rng)}"
+        moves = view.moves(index)
+        if moves is not None:
+            yield say("is moving", view.level, rng, other=other), "yes" if moves else "no"
+        ways = [way for way, goes in WAYS_TO_GO.items() if goes(view, index)]
+        if len(ways) == 1:
+            yield say("which way", view.level, rng, other=other), ways[0]
+
+
+WAYS_TO_GO: Final[dict[str, Callable[[View, int], bool | None]]] = {
+    "left": lambda view, index: view.goes(index, 0, -1),
+    "right": lambda view, index: view.goes(index, 0, 1),
+    "up": lambda view, index: view.goes(index, 1, -1),
+    "down": lambda view, index: view.goes(index, 1, 1),
+}
+
+
 def _lesser(noun: Noun, rng: np.random.Generator) -> Noun:
     """The whole name, or its kind or its colour alone."""
     return (noun, Noun(noun.kind), Noun(None, noun.colour))[int(rng.integers(3))]
@@ -124,4 +147,5 @@ KINDS_OF_QUESTION: Final[dict[str, Callable[[View, np.random.Generator], Iterato
     "kind": _kind,
     "presence": _presence,
     "comparison": _comparison,
+    "motion": _motion,
 }

@@ -37,7 +37,7 @@ COVERED: Final = 0.05
 "A thing is behind another that hides this share of it."
 LOOK_BACK_S: Final = 0.3
 "Movement is judged over so long ..."
-STOP_BACK_S: Final = 1.2
+STOP_BACK_S: Final = 0.9
 "... and having stopped over so long."
 SLOW, FAST = 0.03, 0.12
 "Pictures per second below which nothing moves, and above which it clearly does."

@@ -120,6 +120,8 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "which top": ("which is higher, {other} or {another}?",),
     "which bottom": ("which is lower, {other} or {another}?",),
+    "is moving": ("is {other} moving?", "does {other} move?"),
+    "which way": ("which way does {other} go?", "where does {other} go?", "which way does {other} move?"),
     "caption list": ("there is {list}.", "i see {list}.", "a picture of {list}.", "here is {list}."),
     "caption left of": ("{first} is to the left of {second}.", "{first} is left of {second}."),
     "caption right of": ("{first} is to the right of {second}.", "{first} is right of {second}."),

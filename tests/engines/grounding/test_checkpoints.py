@@ -18,7 +18,8 @@ from engines.grounding.checkpoints import (
     save_sa2va,
     to_published,
 )
-from engines.training.grounding_recipe import fresh_grounder
+from engines.grounding.structure import RefinementKind
+from engines.training.pupil import fresh_grounder
 from streaming.errors import CheckpointError, NotFound
 
 
@@ -44,6 +45,28 @@ def test_every_weight_comes_back_where_it_was(nano: Sa2Va, saved: Path) -> None:
     loaded = load_sa2va(saved).model.state_dict()
     for name, tensor in nano.model.state_dict().items():
         assert torch.equal(loaded[name], tensor.half().float()), name
+
+
+@pytest.mark.parametrize("kind", RefinementKind)
+def test_a_refinement_is_there_where_the_checkpoint_has_one(kind: RefinementKind, tmp_path: Path) -> None:
+    refined = fresh_grounder(4)
+    refined.model.refine_by(kind)
+    save_sa2va(Sa2Va(refined.model, refined.template, {**refined.config, "structure": kind.value}), tmp_path)
+    loaded = load_sa2va(tmp_path).model
+    assert type(loaded.structure) is type(refined.model.structure)
+    weight = refined.model.state_dict()["structure.norm.weight"]
+    assert torch.equal(loaded.state_dict()["structure.norm.weight"], weight)
+
+
+def test_without_one_there_is_none(saved: Path) -> None:
+    assert load_sa2va(saved).model.structure is None
+
+
+def test_a_refinement_that_is_not_known_is_said(saved: Path) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps({**config, "structure": "crystal ball"}))
+    with pytest.raises(CheckpointError, match="crystal ball"):
+        load_sa2va(saved)
 
 
 def test_tensors_have_the_published_names(saved: Path) -> None:
@@ -89,7 +112,7 @@ def test_missing_surplus_and_misshapen_tensors_are_named(nano: Sa2Va) -> None:
         fill(nano.model, tensors)
     assert "missing 1: mlp1.0.weight" in str(caught.value)
     assert "surplus 1: visual.odd" in str(caught.value)
-    assert "misshapen 1: text_hidden_fcs.0.bias (7,) for (128,)" in str(caught.value)
+    assert "misshapen 1: text_hidden_fcs.0.bias (7,) for (160,)" in str(caught.value)
 
 
 def test_only_ten_of_many_are_named(nano: Sa2Va) -> None:

@@ -8,8 +8,9 @@ import torch
 
 from engines.grounding.checkpoints import NANO_DIR, WEIGHTS_FILE, Sa2Va
 from engines.grounding.grounder import MAX_PACKED, SaGrounder, load_grounder
+from engines.grounding.structure import RefinementKind
 from engines.protocols import Grounder
-from engines.training.grounding_recipe import fresh_grounder
+from engines.training.pupil import fresh_grounder
 from engines.training.world.scenes import draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Keyframe, Query, QueryId, QueryKind, StreamId
 
@@ -54,6 +55,23 @@ def sure() -> SaGrounder:
 def doubting() -> SaGrounder:
     """Believes nothing."""
     return _random(1.1)
+
+
+@pytest.mark.parametrize("kind", RefinementKind)
+def test_a_refinement_redraws_what_was_asked(kind: RefinementKind) -> None:
+    keyframe = _refer("the red circle", *["the star"] * MAX_PACKED)
+    checkpoint = fresh_grounder(6)
+    checkpoint.model.eval().requires_grad_(False)
+    checkpoint = Sa2Va(
+        checkpoint.model, checkpoint.template, {**checkpoint.config, "presence_threshold": 0.0}
+    )
+    plain = SaGrounder(checkpoint).ground(keyframe)
+    checkpoint.model.refine_by(kind)
+    fresh = SaGrounder(checkpoint).ground(keyframe)
+    assert all(np.array_equal(a.logits, b.logits) for a, b in zip(plain, fresh, strict=True))
+    checkpoint.model.structure.gamma.data.fill_(1.0)
+    redrawn = SaGrounder(checkpoint).ground(keyframe)
+    assert not np.array_equal(plain[0].logits, redrawn[0].logits)
 
 
 def test_it_is_a_grounder(sure: SaGrounder) -> None:

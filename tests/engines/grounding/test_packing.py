@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engines.grounding.packing import pack
+from engines.grounding.packing import Packed, pack
 
 PREFIX = [7, 8, 9]
 
@@ -34,14 +34,23 @@ def test_every_block_counts_positions_from_the_prefix() -> None:
     assert packed.positions[0].tolist() == [0, 1, 2, 3, 4, 3, 4]
 
 
-def test_padding_is_seen_by_nobody_else() -> None:
-    packed = pack(PREFIX, [[[1], [3, 4, 5]]])
-    padding = packed.place(0, 1)
-    column = packed.bias[0, 0, :, padding]
-    assert column.eq(0).nonzero().flatten().tolist() == [padding]
+def test_padding_is_seen_by_padding_alone() -> None:
+    packed = pack(PREFIX, [[[1], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]]])
+    padding = packed.starts[0][1] + 3
+    assert int(packed.ids.shape[1]) == padding + 2
+    assert _who_sees(packed, row=0, column=padding) == [padding, padding + 1]
 
 
-def test_a_place_leads_to_its_token() -> None:
-    packed = pack(PREFIX, [[[1, 2], [3, 4]], [[5, 6], [7]]])
-    assert int(packed.ids[0, packed.place(1, 1)]) == 4
-    assert int(packed.ids[1, packed.place(1, 0)]) == 7
+def test_a_start_leads_to_the_first_token_of_its_block() -> None:
+    packed = pack(PREFIX, [[[1, 2], [3, 4]], [[5, 6, 8], [7]]])
+    assert packed.starts == ((3, 5), (3, 6))
+    assert [int(packed.ids[1, start]) for start in packed.starts[1]] == [5, 7]
+
+
+def test_pictures_may_have_different_numbers_of_blocks() -> None:
+    packed = pack(PREFIX, [[[1, 2]], [[5], [7], [8]]])
+    assert packed.starts == ((3,), (3, 4, 5))
+
+
+def _who_sees(packed: Packed, row: int, column: int) -> list[int]:
+    return [int(place) for place in packed.bias[row, 0, :, column].eq(0).nonzero().flatten()]

@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 from tokenizers import Tokenizer, models
 
-from engines.grounding.templates import MAX_PHRASE_TOKENS, SPECIAL, Template, make_template
-from engines.training.mixture import nano_tokenizer
+from engines.grounding.templates import (
+    MAX_PHRASE_TOKENS,
+    MAX_QUESTION_TOKENS,
+    SPECIAL,
+    Template,
+    make_template,
+)
+from engines.training.tokenizer import nano_tokenizer
 from streaming.errors import CheckpointError
 
 
@@ -20,12 +26,12 @@ def _text(template: Template, ids: list[int]) -> str:
 
 
 def test_the_prompt_is_sa2vas(template: Template) -> None:
-    said = _text(template, [*template.prefix, *template.question("the red circle")])
+    said = _text(template, [*template.prefix(), *template.question("the red circle")])
     assert said.startswith("<|im_start|> user \n <img> <IMG_CONTEXT>")
     assert said.endswith(
         "</img> \n please segment the red circle in this image . <|im_end|> \n <|im_start|> assistant \n"
     )
-    assert template.prefix.count(template.image_id) == 64
+    assert template.prefix().count(template.image_id) == 64
 
 
 def test_seg_is_in_the_answer_and_something_follows(template: Template) -> None:
@@ -57,6 +63,24 @@ def test_line_breaks_of_a_person_are_spaces(template: Template) -> None:
 
 def test_unknown_words_do_not_hurt(template: Template) -> None:
     assert len(template.question("слон 🐘 the red circle")) > len(template.question("the red circle"))
+
+
+def test_pictures_of_a_film_stand_one_below_the_other(template: Template) -> None:
+    lines = _text(template, template.prefix(3)).split(" \n")
+    assert [line.strip()[:5] for line in lines[1:4]] == ["<img>"] * 3
+    assert template.prefix(3).count(template.image_id) == 3 * 64
+
+
+def test_a_question_is_put_as_it_is_and_cut_where_it_never_ends(template: Template) -> None:
+    asked = template.asked("How many red stars are there?")
+    assert _text(template, asked).startswith("how many red stars are there ?")
+    assert len(template.asked("red " * 5000)) == len(template.asked("")) + MAX_QUESTION_TOKENS
+
+
+def test_an_answer_may_point(template: Template) -> None:
+    answer = template.answered("<p>a red star</p> [SEG].")
+    assert template.seg_id in answer
+    assert answer[-1] == template.answer[-1]
 
 
 def test_a_very_long_phrase_is_cut(template: Template) -> None:

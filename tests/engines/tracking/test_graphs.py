@@ -11,7 +11,8 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 
 from engines.tracking.compiled import EMPTY_SLOT
 from engines.tracking.graphs import NO_OBJECT, ImageEncoder, MaskPrompt, TrackStep
-from engines.training.tracker_recipe import TrainedTracker, fresh_tracker, nano_config
+from engines.training.nano import tracker_config
+from engines.training.tracker_recipe import TrainedTracker, fresh_tracker
 from engines.training.world.scenes import draw_clip
 
 SLOTS, POINTERS = 4, 8
@@ -132,7 +133,7 @@ def test_an_empty_prompt_leaves_the_pointer_of_nothing(
 
 
 def test_multimask_models_take_the_best_of_three(levels: tuple[torch.Tensor, ...]) -> None:
-    config = nano_config()
+    config = tracker_config()
     config.multimask_output_in_sam = config.multimask_output_for_tracking = True
     torch.manual_seed(0)
     with torch.inference_mode():

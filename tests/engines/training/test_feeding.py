@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from engines.training.batches import draw_batch
 from engines.training.feeding import feed, painters_for
-from engines.training.grounding_recipe import fresh_grounder
-from engines.training.mixture import draw_batch
+from engines.training.pupil import fresh_grounder
+from engines.training.world.levels import LADDER
 from engines.training.world.scenes import draw_clip
 
 draw = partial(draw_clip, frames=1, size=(32, 32))
@@ -32,9 +33,9 @@ def test_orders_with_an_end_are_all_drawn(painters: int) -> None:
 
 def test_batches_of_tensors_travel_between_processes() -> None:
     template = fresh_grounder().template
-    arguments = {"pictures": 2, "questions": 3, "template": template}
-    (fed,) = feed(partial(draw_batch, **arguments), [7], 1)
-    here = draw_batch(7, **arguments)
+    drawn = partial(draw_batch, template=template, level=LADDER[0], window=False, referring=3)
+    (fed,) = feed(drawn, [range(7, 9)], 1)
+    here = drawn(range(7, 9))
     assert torch.equal(fed.pixels, here.pixels) and torch.equal(fed.packed.ids, here.packed.ids)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
 from engines.grounding.checkpoints import Sa2Va
-from engines.training.grounding_recipe import fresh_grounder, fresh_helpers
-from engines.training.losses import Helpers, drawing_lesson, iou, placing_loss, reading_lesson
-from engines.training.mixture import Batch, draw_batch
+from engines.training.batches import Batch, Pointings, draw_batch
+from engines.training.losses import DRAWN, Helpers, drawing_lesson, iou, placing_loss, reading_lesson
+from engines.training.pupil import fresh_grounder, fresh_helpers
+from engines.training.world.levels import LADDER
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,12 @@ def nano() -> Sa2Va:
 
 @pytest.fixture(scope="module")
 def batch(nano: Sa2Va) -> Batch:
-    return draw_batch(3, pictures=2, questions=3, template=nano.template)
+    return draw_batch(range(3, 5), nano.template, LADDER[-1], window=False, referring=3)
+
+
+@pytest.fixture(scope="module")
+def windows(nano: Sa2Va) -> Batch:
+    return draw_batch(range(3, 5), nano.template, LADDER[-1], window=True, referring=3)
 
 
 @pytest.fixture
@@ -41,9 +47,9 @@ def test_a_few_steps_on_one_batch_reduce_every_loss(nano: Sa2Va, helpers: Helper
     optimiser = torch.optim.AdamW([*model.parameters(), *helpers.parameters()], lr=1e-3)
 
     def losses() -> tuple[torch.Tensor, torch.Tensor]:
-        read, _, prompts = reading_lesson(model, helpers, batch)
-        drawn = drawing_lesson(model, helpers, model.maps(batch.pixels), prompts, batch)
-        return read.loss, drawn.loss + placing_loss(model, helpers, prompts, batch)
+        read, words = reading_lesson(model, helpers, batch)
+        drawn, _ = drawing_lesson(model, helpers, model.maps(batch.pixels), words, batch)
+        return read.loss, drawn.loss + placing_loss(model, helpers, words.sentence, batch)
 
     first = [float(part.detach()) for part in losses()]
     for _ in range(6):
@@ -58,9 +64,9 @@ def test_a_few_steps_on_one_batch_reduce_every_loss(nano: Sa2Va, helpers: Helper
 def test_every_part_of_the_model_learns(nano: Sa2Va, helpers: Helpers, batch: Batch) -> None:
     model = nano.model
     model.zero_grad()
-    read, _, prompts = reading_lesson(model, helpers, batch)
-    drawn = drawing_lesson(model, helpers, model.maps(batch.pixels), prompts, batch)
-    (read.loss + drawn.loss + placing_loss(model, helpers, prompts, batch)).backward()
+    read, words = reading_lesson(model, helpers, batch)
+    drawn, _ = drawing_lesson(model, helpers, model.maps(batch.pixels), words, batch)
+    (read.loss + drawn.loss + placing_loss(model, helpers, words.sentence, batch)).backward()
     for part in (
         model.mllm.model.vision_tower,
         model.mllm.model.multi_modal_projector,
@@ -77,11 +83,11 @@ def test_a_prompt_that_is_a_places_code_loses_least_there(
     nano: Sa2Va, helpers: Helpers, batch: Batch
 ) -> None:
     codes = nano.model.segmenter.get_image_wide_positional_embeddings()[0]
-    target = torch.zeros_like(batch.masks)
-    target[:, :, 8:12, 40:44] = 1.0
-    there = replace(batch, masks=target, present=torch.ones_like(batch.present))
-    right = codes[:, 2, 10].expand(2, 3, -1)
-    wrong = codes[:, 10, 2].expand(2, 3, -1)
+    target = torch.zeros_like(batch.pointings.masks)
+    target[:, 8:12, 40:44] = 1.0
+    there = replace(batch, pointings=replace(batch.pointings, masks=target))
+    right = codes[:, 2, 10].expand(len(target), -1)
+    wrong = codes[:, 10, 2].expand(len(target), -1)
     assert (
         placing_loss(nano.model, helpers, right, there) < placing_loss(nano.model, helpers, wrong, there) - 1
     )
@@ -90,8 +96,27 @@ def test_a_prompt_that_is_a_places_code_loses_least_there(
 def test_a_batch_without_anything_present_still_has_a_loss(
     nano: Sa2Va, helpers: Helpers, batch: Batch
 ) -> None:
-    nothing = replace(batch, present=torch.zeros_like(batch.present), seg=batch.decided)
-    read, _, prompts = reading_lesson(nano.model, helpers, nothing)
-    drawn = drawing_lesson(nano.model, helpers, nano.model.maps(batch.pixels), prompts, nothing)
-    total = read.loss + drawn.loss + placing_loss(nano.model, helpers, prompts, nothing)
+    none = {field.name: getattr(batch.pointings, field.name)[:0] for field in fields(batch.pointings)}
+    nothing = replace(batch, pointings=Pointings(**none))
+    read, words = reading_lesson(nano.model, helpers, nothing)
+    drawn, _ = drawing_lesson(nano.model, helpers, nano.model.maps(batch.pixels), words, nothing)
+    total = read.loss + drawn.loss + placing_loss(nano.model, helpers, words.sentence, nothing)
     assert bool(torch.isfinite(total))
+
+
+def test_windows_teach_where_things_came_from(nano: Sa2Va, helpers: Helpers, windows: Batch) -> None:
+    model = nano.model
+    model.zero_grad()
+    lesson, words = reading_lesson(model, helpers, windows)
+    lesson.loss.backward()
+    assert lesson.figures["shift/n"] > 0
+    assert helpers.shift.weight.grad is not None and float(helpers.shift.weight.grad.abs().sum()) > 0
+    drawn, _ = drawing_lesson(model, helpers, model.maps(windows.pixels[2::3]), words, windows)
+    assert bool(torch.isfinite(drawn.loss))
+
+
+def test_at_most_so_many_masks_of_a_scene_are_drawn(nano: Sa2Va, helpers: Helpers, batch: Batch) -> None:
+    _, words = reading_lesson(nano.model, helpers, batch)
+    drawn, _ = drawing_lesson(nano.model, helpers, nano.model.maps(batch.pixels), words, batch)
+    per_scene = batch.pointings.rows.bincount(minlength=2).clamp(max=DRAWN)
+    assert drawn.figures["j/n"] == float(per_scene.sum())

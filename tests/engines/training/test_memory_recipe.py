@@ -15,7 +15,7 @@ from engines.training.tracker_recipe import fresh_tracker
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("start") / "last.pt"
-    torch.save({"average": fresh_tracker(3).state_dict()}, path)
+    torch.save({"average": fresh_tracker(3).state_dict(), "ladder": {"level": "names"}}, path)
     return path
 
 

@@ -1,21 +1,19 @@
-"""Laws of the batches that training sees."""
+"""Laws of what is put to the model about a scene."""
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 import pytest
 
-from engines.grounding.templates import SEG, Template, make_template
-from engines.training.language.captions import caption
-from engines.training.language.expressions import Expression, expressions
-from engines.training.language.questions import questions
-from engines.training.mixture import GRID, Batch, draw_batch, nano_tokenizer, vary
-from engines.training.world.colours import COLOURS
+from engines.grounding.templates import Template, make_template
+from engines.training.language.expressions import Expression
+from engines.training.language.questions import KINDS_OF_QUESTION
+from engines.training.mixture import ASKED, Shown, draw_shown, shows_window, vary
+from engines.training.tokenizer import nano_tokenizer
 from engines.training.world.levels import LADDER, Level
 from engines.training.world.scenes import draw_clip
-from engines.training.world.things import KINDS
+
+WORLD = LADDER[-1]
 
 
 @pytest.fixture(scope="module")
@@ -24,82 +22,61 @@ def template() -> Template:
 
 
 @pytest.fixture(scope="module")
-def batch(template: Template) -> Batch:
-    return draw_batch(10, pictures=4, questions=6, template=template)
+def shown(template: Template) -> list[Shown]:
+    return [draw_shown(seed, WORLD, template, window=seed % 2 == 0, referring=5) for seed in range(24)]
 
 
-def test_every_word_of_the_world_is_known(template: Template) -> None:
-    for word in (*COLOURS, *KINDS):
-        assert template.knows(f"the {word} thing")
-    assert not template.knows("the giraffe")
+def test_only_who_knows_words_about_motion_is_shown_windows() -> None:
+    plain = [shows_window(LADDER[0], step) for step in range(6)]
+    world = [shows_window(WORLD, step) for step in range(6)]
+    assert not any(plain)
+    assert world == [True, False, False] * 2
 
 
-def test_all_that_the_world_says_is_of_known_words(template: Template) -> None:
-    for seed in range(12):
-        clip = draw_clip(seed, frames=6, size=(96, 96), stride=4, level=LADDER[-1])
-        rng = np.random.default_rng(seed)
-        texts = [one.text for one in expressions(clip, 5, rng)]
-        texts += [f"{one.text} {one.answer}" for one in questions(clip, 5, rng)]
-        told = caption(clip, 5, rng)
-        texts += [] if told is None else [re.sub("</?p>", " ", told.text)]
-        assert all(template.knows(text) for text in texts), [
-            text for text in texts if not template.knows(text)
-        ]
+def test_a_window_is_three_pictures_and_ends_where_it_is_asked_about(template: Template) -> None:
+    shown = draw_shown(4, WORLD, template, window=True, referring=3)
+    drawn = draw_clip(4, frames=4, stride=9, level=WORLD)
+    np.testing.assert_array_equal(shown.clip.frames, drawn.frames[[0, 2, 3]])
+
+
+def test_there_are_tasks_of_all_kinds(shown: list[Shown]) -> None:
+    kinds = {task.kind for one in shown for task in one.tasks}
+    assert {"present", "absent", "caption", "count", "presence"} <= kinds
+    assert kinds <= {"present", "absent", "caption", *KINDS_OF_QUESTION}
+
+
+def test_every_seg_of_an_answer_points_at_something(shown: list[Shown], template: Template) -> None:
+    for task in (task for one in shown for task in one.tasks):
+        assert task.answer.count(template.seg_id) == len(task.meant)
+        assert all(task.meant)
+
+
+def test_what_is_absent_is_refused_and_what_is_asked_is_answered(
+    shown: list[Shown], template: Template
+) -> None:
+    for task in (task for one in shown for task in one.tasks):
+        assert (task.answer == template.refusal) == (task.kind == "absent")
+        assert (template.seg_id in task.answer) == (task.kind in ("present", "caption"))
+
+
+def test_a_scene_is_put_no_more_tasks_than_wanted(shown: list[Shown]) -> None:
+    for one in shown:
+        referring = [task for task in one.tasks if task.kind in ("present", "absent")]
+        assert 1 <= len(referring) <= 5
+        assert len(one.tasks) - len(referring) <= ASKED + 1
 
 
 @pytest.mark.parametrize("level", LADDER, ids=lambda level: level.name)
-def test_every_level_makes_batches(template: Template, level: Level) -> None:
-    drawn = draw_batch(20, pictures=2, questions=4, template=template, level=level)
-    assert bool((drawn.masks[drawn.present].sum(dim=(1, 2)) > 1).all())
+def test_every_level_has_tasks(template: Template, level: Level) -> None:
+    assert draw_shown(20, level, template, window=False, referring=4).tasks
 
 
-def test_case_does_not_matter(template: Template) -> None:
-    assert template.question("The RED Circle") == template.question("the red circle")
+def test_the_same_seed_gives_the_same_tasks(template: Template) -> None:
+    one, other = (draw_shown(3, WORLD, template, window=True, referring=5) for _ in range(2))
+    assert one.tasks == other.tasks
 
 
-def test_seg_stands_where_the_batch_says(batch: Batch, template: Template) -> None:
-    for row in range(4):
-        for index in range(6):
-            token = int(batch.packed.ids[row, batch.seg[row, index]])
-            assert (token == template.seg_id) == bool(batch.present[row, index])
-
-
-def test_answers_are_predicted_from_the_place_before(batch: Batch) -> None:
-    following = batch.packed.ids[batch.answer_rows, batch.answer_places + 1]
-    assert bool((following == batch.answer_ids).all())
-
-
-def test_an_absent_thing_is_refused_and_has_no_mask(batch: Batch, template: Template) -> None:
-    absent = (~batch.present).nonzero()
-    assert len(absent) > 0
-    for row, index in absent.tolist():
-        first = int(batch.packed.ids[row, batch.decided[row, index] + 1])
-        assert first == template.refusal[0]
-        assert float(batch.masks[row, index].sum()) == 0
-
-
-def test_a_present_thing_has_a_mask(batch: Batch) -> None:
-    assert bool((batch.masks[batch.present].sum(dim=(1, 2)) > 4).all())
-
-
-def test_patches_with_a_kind_have_a_colour(batch: Batch) -> None:
-    assert batch.kinds.shape == (4, GRID, GRID)
-    assert bool(((batch.kinds > 0) == (batch.colours > 0)).all())
-
-
-def test_the_image_tokens_are_where_the_batch_says(batch: Batch, template: Template) -> None:
-    stop = batch.image_start + batch.image_side**2
-    assert bool((batch.packed.ids[:, batch.image_start : stop] == template.image_id).all())
-    assert SEG not in template.tokenizer.decode(batch.packed.ids[0, : batch.image_start].tolist())
-
-
-def test_the_same_seed_gives_the_same_batch(batch: Batch, template: Template) -> None:
-    again = draw_batch(10, pictures=4, questions=6, template=template)
-    assert again.said == batch.said
-    assert bool((again.pixels == batch.pixels).all())
-
-
-def test_varied_words_keep_their_meaning(template: Template) -> None:
+def test_varied_words_keep_their_meaning() -> None:
     rng = np.random.default_rng(0)
     said = Expression("the red star", "both", (1,))
     texts = {vary(said, rng).text for _ in range(200)}

@@ -1,0 +1,119 @@
+"""Nano's shapes, in the layouts of published configurations.
+
+Tracker and grounder have the same SAM-2, but for the memory: what one has learnt to see the other may begin
+with.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from transformers import Sam2VideoConfig
+
+SIDE_PX: Final = 256
+STEM_WIDTHS: Final = (32, 64, 160)
+VISION_WIDTH: Final = 160
+READER_WIDTH: Final = 160
+PROMPT_WIDTH: Final = 128
+
+
+def tracker_config() -> Sam2VideoConfig:
+    """Nano's tracker: 256 px, about 1.7 M parameters, memories of two frames beside the given ones."""
+    return Sam2VideoConfig(
+        **_drawing(),
+        image_size=SIDE_PX,
+        num_maskmem=3,
+        max_object_pointers_in_encoder=7,
+        max_cond_frame_num=2,
+        multimask_output_in_sam=False,
+        multimask_output_for_tracking=False,
+        memory_attention_hidden_size=128,
+        memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=256,
+        memory_attention_rope_feat_sizes=[16, 16],
+        memory_attention_dropout=0.0,
+        memory_attention_rope_dropout=0.0,
+        memory_encoder_hidden_size=128,
+        mask_downsampler_embed_dim=128,
+        mask_downsampler_kernel_size=4,
+        mask_downsampler_stride=4,
+        mask_downsampler_padding=0,
+        memory_fuser_num_layers=1,
+        memory_fuser_embed_dim=128,
+        memory_fuser_intermediate_dim=256,
+    )
+
+
+def grounder_config(vocabulary: int) -> dict[str, Any]:
+    """Nano in the published `config.json` layout; `stem_widths` and `sam2_config` are ours."""
+    return {
+        "architectures": ["Sa2VAChatModel"],
+        "model_type": "sa2va_chat",
+        "template": "qwen_chat",
+        "select_layer": -1,
+        "force_image_size": SIDE_PX,
+        "downsample_ratio": 0.5,
+        "ps_version": "v2",
+        "dynamic_image_size": False,
+        "use_thumbnail": False,
+        "vision_config": {
+            "hidden_size": VISION_WIDTH,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "intermediate_size": 480,
+            "image_size": SIDE_PX,
+            "patch_size": 16,
+            "qkv_bias": True,
+            "qk_normalization": False,
+            "norm_type": "layer_norm",
+            "layer_norm_eps": 1e-6,
+            "initializer_range": 0.06,
+            "initializer_factor": 1.0,
+            "stem_widths": list(STEM_WIDTHS),
+        },
+        "llm_config": {
+            "architectures": ["Qwen2ForCausalLM"],
+            "model_type": "qwen2",
+            "hidden_size": READER_WIDTH,
+            "intermediate_size": 480,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": vocabulary,
+            "max_position_embeddings": 512,
+            "initializer_range": 0.06,
+            "tie_word_embeddings": True,
+        },
+        "sam2_config": _drawing(),
+    }
+
+
+def _drawing() -> dict[str, Any]:
+    """SAM-2 without memory: its picture encoder, prompt encoder and mask decoder."""
+    return {
+        "vision_config": {
+            "model_type": "sam2_vision_model",
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "hidden_size": 32,
+                "image_size": [SIDE_PX, SIDE_PX],
+                "blocks_per_stage": [1, 2, 4, 1],
+                "embed_dim_per_stage": [32, 64, 96, 128],
+                "num_attention_heads_per_stage": [1, 2, 3, 4],
+                "window_size_per_stage": [8, 4, 16, 8],
+                "global_attention_blocks": [],
+                "window_positional_embedding_background_size": [8, 8],
+            },
+            "backbone_channel_list": [128, 96, 64, 32],
+            "backbone_feature_sizes": [[64, 64], [32, 32], [16, 16]],
+            "fpn_hidden_size": PROMPT_WIDTH,
+        },
+        "prompt_encoder_config": {"hidden_size": PROMPT_WIDTH, "image_size": SIDE_PX},
+        "mask_decoder_config": {
+            "hidden_size": PROMPT_WIDTH,
+            "mlp_dim": 256,
+            "num_attention_heads": 4,
+            "iou_head_hidden_dim": 128,
+            "dynamic_multimask_via_stability": False,
+        },
+    }

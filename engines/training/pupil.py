@@ -1,0 +1,125 @@
+"""Who learns: nano's grounder as it is before its first lesson, and the heads that only training has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from transformers import Sam2Model
+
+from engines.grounding.checkpoints import Sa2Va, build, image_tokens
+from engines.grounding.model import SaModel
+from engines.grounding.structure import RefinementKind
+from engines.grounding.templates import make_template
+from engines.training.device import training_device
+from engines.training.losses import Helpers
+from engines.training.nano import PROMPT_WIDTH, READER_WIDTH, VISION_WIDTH, grounder_config
+from engines.training.tokenizer import nano_tokenizer
+
+PROMPT_GAIN: Final = 8.0
+"""A prompt quieter than the mask decoder's own tokens is overheard: J after 90 steps on frozen features was
+0.14 with a gain of 1, 0.44 with 3 (one run each)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pupil:
+    """A grounder with the heads that only training has."""
+
+    grounder: Sa2Va
+    helpers: Helpers
+
+    @property
+    def model(self) -> SaModel:
+        """What is exported."""
+        return self.grounder.model
+
+
+def fresh_pupil(number: int) -> Pupil:
+    """With the first weights of a run of that number, on the device that trains."""
+    device = training_device()
+    pupil = Pupil(fresh_grounder(number), fresh_helpers(number).to(device))
+    pupil.model.to(device)
+    return pupil
+
+
+def fresh_grounder(seed: int = 0) -> Sa2Va:
+    """Nano's grounder with weights to start from."""
+    torch.manual_seed(seed)
+    tokenizer = nano_tokenizer()
+    config = grounder_config(tokenizer.get_vocab_size())
+    template = make_template(tokenizer, image_tokens(config))
+    model = build(config, template.image_id)
+    # "eager" shows its attention, which is taught; in bfloat16 it is also the faster one on CPUs here.
+    model.mllm.set_attn_implementation("eager")
+    model.segmenter.set_attn_implementation("eager")
+    with torch.no_grad():
+        model.mllm.model.vision_tower.embeddings.position_embeddings[0, 1:] = 0.3 * _waves(16, VISION_WIDTH)
+        model.text_hidden_fcs.get_parameter("2.weight").mul_(PROMPT_GAIN)
+        _waken(model.segmenter)
+    return Sa2Va(model, template, config)
+
+
+def refined(pupil: Pupil, kind: RefinementKind | None) -> Pupil:
+    """The same pupil, about to learn a refinement, which its config names; as it is without one."""
+    if kind is None:
+        return pupil
+    grounder = pupil.grounder
+    grounder.model.refine_by(kind)
+    return replace(pupil, grounder=replace(grounder, config={**grounder.config, "structure": kind.value}))
+
+
+def inherit(sam: Sam2Model, tracker: dict[str, Tensor]) -> None:
+    """Give a SAM-2 that draws what one that follows has learnt: its eyes and its hand, not its memory.
+
+    The decoder of a tracker has drawn one mask for each thing: its other three begin as copies of that.
+    """
+    known = sam.state_dict()
+    sam.load_state_dict({name: weight for name, weight in tracker.items() if name in known}, strict=False)
+    decoder: Any = sam.mask_decoder
+    with torch.no_grad():
+        decoder.mask_tokens.weight[1:] = decoder.mask_tokens.weight[0]
+        for hypernetwork in decoder.output_hypernetworks_mlps[1:]:
+            hypernetwork.load_state_dict(decoder.output_hypernetworks_mlps[0].state_dict())
+
+
+def _waken(sam: Sam2Model) -> None:
+    """Deviations of 1 / sqrt(fan in): the library's 0.02 leaves layers as narrow as these almost silent."""
+    for module in sam.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            transposed = isinstance(module, nn.ConvTranspose2d)  # (in, out, k, k), no overlap
+            fan_in = module.weight.shape[0] if transposed else module.weight[0].numel()
+            nn.init.trunc_normal_(module.weight, std=fan_in**-0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.5)
+    backbone = sam.vision_encoder.backbone
+    for free in (backbone.pos_embed, backbone.pos_embed_window, sam.no_memory_embedding):
+        nn.init.normal_(free, std=0.1)
+    # One set of positions in the published layout, two modules here.
+    shared = sam.shared_image_embedding.positional_embedding
+    sam.prompt_encoder.shared_embedding.positional_embedding.copy_(shared)
+    # Alike projections look where they point: a token with a place's code attends to that place at once.
+    transformer: Any = sam.mask_decoder.transformer
+    for attention in (
+        *(layer.cross_attn_token_to_image for layer in transformer.layers),
+        transformer.final_attn_token_to_image,
+    ):
+        attention.k_proj.load_state_dict(attention.q_proj.state_dict())
+
+
+def fresh_helpers(seed: int = 0) -> Helpers:
+    """The heads that only training has."""
+    torch.manual_seed(seed)
+    return Helpers(patch_width=VISION_WIDTH, reader_width=READER_WIDTH, prompt_width=PROMPT_WIDTH)
+
+
+def _waves(side: int, width: int) -> Tensor:
+    """(side * side, width) sines and cosines of x and y: neighbours begin alike."""
+    index = torch.arange(side * side)
+    angle = math.pi * torch.stack([index % side, index // side], dim=1)[:, :, None] / side
+    angle = angle * torch.linspace(0.5, 8, width // 4)
+    return torch.cat([angle.sin(), angle.cos()], dim=2).flatten(1)
