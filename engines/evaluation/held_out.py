@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from engines.training.mixture import STEP_S, WINDOW
 from engines.training.world.holdout import Split
 from engines.training.world.levels import KNOWN, Level
 from engines.training.world.scenes import SAMPLE_FPS, Clip, draw_clip
@@ -13,11 +14,9 @@ from streaming.vocabulary import Clock, Frame, Keyframe, Mask, Query, QueryId, Q
 
 SIZE: Final = (360, 640)
 "Of the pictures, (height, width) in pixels: a small camera's."
-STEP_S: Final = 0.15
-"From one picture of a scene to the next."
-PICTURES: Final = 7
+PICTURES: Final = WINDOW[-1] + 1
 "Of a scene with a past: as far back as any word about movement reaches (`language.view.STOP_BACK_S`)."
-EARLIER: Final = (0, 4)
+EARLIER: Final = WINDOW[:-1]
 "Of these, what a keyframe shows of the past: 0.9 s and 0.3 s before the last."
 STREAM: Final = StreamId("held-out")
 

@@ -1,43 +1,52 @@
-"""Words and a keyframe in, prompts and masks out: one look, many questions, no decoding.
+"""Words and a keyframe in, prompts and masks out: one look, many questions.
 
-The picture is encoded once. All questions about it stand behind it in one prefill, each with the answer
-"Sure, [SEG]." already given. How probable the model holds that answer up to `[SEG]` is the presence;
+The picture is encoded once. All referring expressions about it stand behind it in one prefill, each with the
+answer "Sure, [SEG]." already given. How probable the model holds that answer up to `[SEG]` is the presence;
 where it is too improbable the answer is that there is no such thing. Else the hidden state at `[SEG]`
-becomes the prompt that SAM-2's decoder draws, without memory, on the same picture.
+becomes the prompt that SAM-2's decoder draws, without memory, on the same picture. Questions and descriptions
+are answered in words, one after the other, and whatever these point at is drawn likewise.
 
-A keyframe is shown as one frame of a video: the whole picture, resized, not tiled.
+A keyframe is shown as one frame of a video: the whole picture, resized, not tiled; words about change are
+asked about it and its past together.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.geometry import to_square
 from engines.grounding.checkpoints import Sa2Va, load_sa2va
-from engines.grounding.model import Look, best_mask, normalise
+from engines.grounding.model import best_mask
 from engines.grounding.packing import pack
+from engines.grounding.sight import Sight, is_about_change
+from engines.grounding.speech import phrases, speak, spelt
 from engines.grounding.structure import Words
-from streaming.vocabulary import Answer, Keyframe, Logits, Pixels, Prompt, Query, QueryKind
+from engines.grounding.templates import DESCRIBE
+from streaming.vocabulary import Answer, Keyframe, Logits, Prompt, Query, QueryKind
 
-MAX_PACKED = 16
+MAX_PACKED: Final = 16
 "Questions in one prefill; attention grows with their square, so more are asked in turns."
-ANSWER_TEXT = "Sure, [SEG]."
+ANSWER_TEXT: Final = "Sure, [SEG]."
+MAX_POINTED: Final = 8
+"Masks of one answer in words; a caption that points at more is not drawn further."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """What one question came to."""
+class _Reply:
+    """What one question came to: words, and N things they point at."""
 
-    presence: float
-    embedding: NDArray[np.float32]
-    logits: Logits
+    text: str
+    prompts: tuple[Prompt, ...] = ()
+    logits: Logits | None = None
+    "(N, h, w); None where N is 0."
 
 
 def load_grounder(name_or_dir: str | Path) -> SaGrounder:
@@ -49,101 +58,117 @@ class SaGrounder:
     """A `protocols.Grounder` over one Sa2VA checkpoint. Stateless between calls; one thread at a time."""
 
     def __init__(self, checkpoint: Sa2Va) -> None:
+        self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._template = checkpoint.template
         self._threshold = checkpoint.presence_threshold
-        self._look_px = checkpoint.look_px
-        self._draw_px = checkpoint.draw_px
 
+    @torch.inference_mode()
     def ground(self, keyframe: Keyframe) -> list[Answer]:
         """One answer for every query of the keyframe, in their order.
 
         `ground_s` is the whole keyframe's time: its queries were worked on together.
         """
         started_s = time.perf_counter()
-        asked = [query for query in keyframe.queries if query.kind is QueryKind.REFER and query.text.strip()]
-        found = dict(zip(asked, self._find(keyframe.frame.pixels, asked), strict=True)) if asked else {}
+        sight = Sight(self._checkpoint, keyframe)
+        replies: dict[Query, _Reply] = {}
+        asked = [query for query in keyframe.queries if query.text.strip()]
+        for past in (False, True):
+            referring = [
+                query
+                for query in asked
+                if query.kind is QueryKind.REFER and is_about_change(query.text) == past
+            ]
+            for start in range(0, len(referring), MAX_PACKED):
+                some = referring[start : start + MAX_PACKED]
+                replies |= zip(some, self._refer(sight, some, past=past), strict=True)
+        replies |= {query: self._say(sight, query) for query in asked if query not in replies}
         took_s = time.perf_counter() - started_s
-        return [self._answer(keyframe, query, found.get(query), took_s) for query in keyframe.queries]
+        return [self._answer(keyframe, query, replies.get(query), took_s) for query in keyframe.queries]
 
-    def _answer(self, keyframe: Keyframe, query: Query, found: _Found | None, took_s: float) -> Answer:
-        text, prompts = _refusal(query), tuple[Prompt, ...]()
-        logits = np.zeros((0, self._draw_px // 4, self._draw_px // 4), dtype=np.float32)
-        # A thing that is there by the words but nowhere in the picture is not there.
-        if found is not None and found.presence >= self._threshold and (found.logits > 0).any():
-            text, prompts = ANSWER_TEXT, (Prompt(query.text, found.embedding, found.presence),)
-            logits = found.logits[None]
+    def _answer(self, keyframe: Keyframe, query: Query, reply: _Reply | None, took_s: float) -> Answer:
+        reply = reply or _Reply("Nothing was asked.")
+        side = self._checkpoint.draw_px // 4
+        nothing = np.zeros((0, side, side), dtype=np.float32)
         return Answer(
             stream_id=query.stream_id,
             query_id=query.query_id,
             revision=query.revision,
             keyframe_index=keyframe.frame.index,
-            text=text,
-            prompts=prompts,
-            logits=logits,
+            text=reply.text,
+            prompts=reply.prompts,
+            logits=nothing if reply.logits is None else reply.logits,
             ground_s=took_s,
         )
 
-    @torch.inference_mode()
-    def _find(self, pixels: Pixels, queries: list[Query]) -> list[_Found]:
-        look = self._model.look(_resized(pixels, self._look_px))
-        read = [
-            self._read(look, [query.text for query in queries[start : start + MAX_PACKED]])
-            for start in range(0, len(queries), MAX_PACKED)
-        ]
-        presence = torch.cat([part[0] for part in read])
-        words = Words.padded(
-            [
-                tokens[spoken]
-                for _, said in read
-                for tokens, spoken in zip(said.tokens, said.spoken, strict=True)
-            ],
-            torch.cat([said.sentence for _, said in read]),
-        )
-        prompts = words.sentence
-        logits = self._draw(pixels, words, presence >= self._threshold)
-        return [
-            _Found(float(p), prompt.numpy(), mask)
-            for p, prompt, mask in zip(presence, prompts, logits.numpy(), strict=True)
-        ]
+    # --- referring expressions
 
-    def _read(self, look: Look, phrases: list[str]) -> tuple[Tensor, Words]:
-        """Presence (K,) of what phrases about one look mean, and the words as they were understood."""
+    def _refer(self, sight: Sight, queries: list[Query], *, past: bool) -> Iterator[_Reply]:
+        presence, words = self._read(sight, [query.text for query in queries], past=past)
+        logits = self._draw(sight, words, presence >= self._threshold)
+        for index, query in enumerate(queries):
+            mask = logits[index : index + 1]
+            # A thing that is there by the words but nowhere in the picture is not there.
+            if presence[index] < self._threshold or not (mask > 0).any():
+                yield _Reply(f"I cannot see {' '.join(query.text.split())} in this image.")
+            else:
+                prompt = Prompt(query.text, _array(words.sentence[index]), float(presence[index]))
+                yield _Reply(ANSWER_TEXT, (prompt,), _array(mask))
+
+    def _read(self, sight: Sight, texts: list[str], *, past: bool) -> tuple[Tensor, Words]:
+        """Presence (K,) of what texts mean, and the words as they were understood."""
         template = self._template
-        questions = [template.question(phrase) for phrase in phrases]
-        packed = pack(template.prefix(), [[[*question, *template.answer] for question in questions]])
-        reading = self._model.read(look.tokens, packed)
-        hidden = reading.hidden[0]
+        questions = [template.question(text) for text in texts]
+        prefix = template.prefix(sight.pictures(past=past))
+        packed = pack(prefix, [[[*question, *template.answer] for question in questions]])
+        hidden = self._model.read(sight.tokens(past=past), packed).hidden
         answers = zip(packed.starts[0], questions, strict=True)
         starts = torch.tensor([start + len(question) for start, question in answers])
         told = torch.arange(template.seg_offset + 1)
         # A token is predicted from the place before its own.
-        chances = self._model.log_probabilities(hidden[starts[:, None] + told - 1])
+        chances = self._model.log_probabilities(hidden[0, starts[:, None] + told - 1])
         given = torch.tensor(template.answer)[told]
         presence = chances[:, told, given].sum(dim=1).exp()
-        begins, rows = torch.tensor(packed.starts[0]), torch.zeros(len(phrases), dtype=torch.int64)
-        return presence, self._model.words(reading.hidden, rows, begins, starts + template.seg_offset)
+        begins, rows = torch.tensor(packed.starts[0]), torch.zeros(len(texts), dtype=torch.int64)
+        return presence, self._model.words(hidden, rows, begins, starts + template.seg_offset)
 
-    def _draw(self, pixels: Pixels, words: Words, wanted: Tensor) -> Tensor:
+    def _draw(self, sight: Sight, words: Words, wanted: Tensor) -> Tensor:
         """(K, h, w) logits; those not wanted are not drawn and stay negative."""
-        side = self._draw_px // 4
+        side = self._checkpoint.draw_px // 4
         logits = torch.full((len(wanted), side, side), -1.0)
         if wanted.any():
-            maps = self._model.maps(_resized(pixels, self._draw_px))
-            drawn = self._model.segment(maps, words.sentence[None, wanted], words[wanted])
+            drawn = self._model.segment(sight.maps, words.sentence[None, wanted], words[wanted])
             logits[wanted] = best_mask(*drawn)[0].float()
         return logits
 
+    # --- answers in words
 
-def _resized(pixels: Pixels, side_px: int) -> Tensor:
-    """(H, W, 3) → (1, 3, side, side) normalised."""
-    return normalise(to_square(pixels, side_px)[None])
+    def _say(self, sight: Sight, query: Query) -> _Reply:
+        if not self._checkpoint.config.get("answers_in_words", True):
+            return _Reply("I can point at things, but this model was not taught to answer in words.")
+        template, describes = self._template, query.kind is QueryKind.DESCRIBE
+        past = not describes and is_about_change(query.text)
+        asked = [
+            *template.prefix(sight.pictures(past=past)),
+            *template.asked(DESCRIBE if describes else query.text),
+        ]
+        speech = speak(self._model, sight.tokens(past=past), asked, template.end_id)
+        text = spelt(template.tokenizer, speech.ids)
+        places = [k for k, token in enumerate(speech.ids) if token == template.seg_id][:MAX_POINTED]
+        if not places:
+            return _Reply(text)
+        seg = torch.tensor(places)
+        words = self._model.words(speech.hidden[None], torch.zeros_like(seg), *_spans(places))
+        logits = self._draw(sight, words, torch.ones(len(places), dtype=torch.bool))
+        named = zip(phrases(text, query.text), words.sentence, speech.chances[seg], strict=False)
+        prompts = tuple(Prompt(phrase, _array(told), float(chance)) for phrase, told, chance in named)
+        return _Reply(text, prompts, _array(logits))
 
 
-def _refusal(query: Query) -> str:
-    text = " ".join(query.text.split())
-    if not text:
-        return "Nothing was asked."
-    if query.kind is not QueryKind.REFER:
-        return "I can point at things, but this model was not taught to answer in words."
-    return f"I cannot see {text} in this image."
+def _spans(places: list[int]) -> tuple[Tensor, Tensor]:
+    """From behind the `[SEG]` before, or the beginning, to each `[SEG]`: what was said of it."""
+    return torch.tensor([0, *(place + 1 for place in places[:-1])]), torch.tensor(places)
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return tensor.float().numpy()

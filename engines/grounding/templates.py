@@ -66,6 +66,11 @@ class Template:
             *self._marked(f"{END}\n<|im_start|>assistant\n"),
         ]
 
+    @property
+    def end_id(self) -> int:
+        """What ends an answer."""
+        return self.answer[-1]
+
     def answered(self, text: str) -> list[int]:
         """Ids of an answer and its end. Its tokens are obeyed: only for words that are our own."""
         return self._marked(text + END)

@@ -192,7 +192,8 @@ def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
 def _reader(model: SaModel, helpers: Helpers) -> nn.Module:
     """What Muon teaches: the language model, its eyes, and the heads on both."""
     heat = nn.ParameterList([helpers.heat_bias])
-    return nn.ModuleList([model.mllm, helpers.patches, helpers.place, helpers.heat, heat])
+    heads = [helpers.patches, helpers.place, helpers.heat, helpers.shift]
+    return nn.ModuleList([model.mllm, *heads, heat])
 
 
 def _bridge(model: SaModel, helpers: Helpers) -> nn.Module:

@@ -34,9 +34,12 @@ from engines.training.feeding import feed, painters_for
 from engines.training.ladder import Ladder
 from engines.training.nano import tracker_config
 from engines.training.optimiser import Muon, Optimisers, split_parameters, warmed_cosine
-from engines.training.world.levels import Level
+from engines.training.world.levels import STRANGERS, Level
 
 JUDGED_CLIPS: Final = 12
+STRANGE_STEPS: Final = (1, 3)
+"""Of every five steps, those that follow strangers: real things are nameless to a tracker, soft, and covered
+with the same stuff as what is behind them."""
 ABSENT_WEIGHT: Final = 2.0
 """Object-frames without the object are one in ten: each counts as this many more."""
 
@@ -250,6 +253,8 @@ def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> tuple[Batch, dict
     Prompts are true or as coarse as a grounder's; sometimes there is a late one.
     """
     step, share, level = order
+    if step % 5 in STRANGE_STEPS:
+        level = STRANGERS
     seed = run.number * 10**6 + step
     generator = torch.Generator().manual_seed(seed)
     length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5

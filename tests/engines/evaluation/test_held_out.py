@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.evaluation.held_out import EARLIER, PICTURES, SIZE, STEP_S, draw_scene, draw_scenes
+from engines.evaluation.held_out import EARLIER, PICTURES, SIZE, draw_scene, draw_scenes
 from engines.training.language.view import STOP_BACK_S, View
+from engines.training.mixture import STEP_S
 from engines.training.world.holdout import Split, split_of
 from engines.training.world.levels import KNOWN, LADDER
 from streaming.vocabulary import QueryKind

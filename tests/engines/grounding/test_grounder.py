@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from engines.grounding import grounder
 from engines.grounding.checkpoints import NANO_DIR, WEIGHTS_FILE, Sa2Va
-from engines.grounding.grounder import MAX_PACKED, SaGrounder, load_grounder
+from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SaGrounder, load_grounder
+from engines.grounding.speech import Speech
 from engines.grounding.structure import RefinementKind
 from engines.protocols import Grounder
 from engines.training.pupil import fresh_grounder
@@ -75,8 +77,8 @@ def test_a_refinement_redraws_what_was_asked(kind: RefinementKind) -> None:
 
 
 def test_it_is_a_grounder(sure: SaGrounder) -> None:
-    grounder: Grounder = sure
-    assert grounder.ground(_keyframe()) == []
+    one: Grounder = sure
+    assert one.ground(_keyframe()) == []
 
 
 def test_answers_come_in_the_order_of_the_queries(sure: SaGrounder) -> None:
@@ -118,11 +120,41 @@ def test_odd_words_are_answered(sure: SaGrounder, text: str) -> None:
     assert isinstance(answer, Answer)
 
 
-def test_questions_that_want_words_are_told_honestly(sure: SaGrounder) -> None:
+def test_what_an_answer_in_words_points_at_is_drawn(
+    sure: SaGrounder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random weights do not speak; what they would say is put into their mouth, the rest is theirs."""
+    template = fresh_grounder(6).template
+    said = tuple(template.answered("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
+
+    def speak(model: object, tokens: torch.Tensor, asked: list[int], end_id: int) -> Speech:
+        return Speech(said, torch.randn(len(said), tokens.shape[-1]), torch.full((len(said),), 0.7))
+
+    monkeypatch.setattr(grounder, "speak", speak)
+    (answer,) = sure.ground(_keyframe(("all", QueryKind.DESCRIBE)))
+    assert answer.text == "there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG]."
+    assert [prompt.phrase for prompt in answer.prompts] == ["a red cup", "two dogs"]
+    assert answer.logits.shape == (2, 64, 64)
+    assert answer.prompts[0].presence == pytest.approx(0.7)
+
+
+def test_questions_of_all_kinds_are_answered_side_by_side(sure: SaGrounder) -> None:
     asked = (("what is there?", QueryKind.ASK), ("the star", QueryKind.REFER), ("all", QueryKind.DESCRIBE))
     answers = sure.ground(_keyframe(*asked))
-    assert [len(a.prompts) for a in answers] == [0, 1, 0]
-    assert "not taught to answer in words" in answers[0].text
+    assert [a.query_id for a in answers] == ["q0", "q1", "q2"]
+    assert answers[1].text == ANSWER_TEXT
+    assert all(len(a.prompts) == len(a.logits) for a in answers)
+
+
+def test_words_about_change_are_asked_about_the_past_and_other_words_are_not(sure: SaGrounder) -> None:
+    now = _refer("the moving star", "the star")
+    earlier = tuple(draw_clip(9, frames=2, size=(90, 160)).frames)
+    then = Keyframe(now.frame, now.queries, now.asked_s, earlier=earlier)
+    moving, still = (
+        [answer.prompts[0].embedding for answer in sure.ground(keyframe)] for keyframe in (now, then)
+    )
+    assert not np.allclose(moving[0], still[0], atol=1e-3)
+    np.testing.assert_allclose(moving[1], still[1], atol=1e-3)
 
 
 def test_neighbours_do_not_change_an_answer(sure: SaGrounder) -> None:
@@ -171,3 +203,11 @@ def test_bundled_nano_meets_its_floors() -> None:
     assert score.by_kind["both"].j >= 0.5
     assert score.absent_refused >= 0.7
     assert score.wrongly_refused <= 0.25
+
+
+def test_a_model_that_was_not_taught_to_speak_says_so(sure: SaGrounder) -> None:
+    checkpoint = fresh_grounder(6)
+    silent = Sa2Va(checkpoint.model, checkpoint.template, {**checkpoint.config, "answers_in_words": False})
+    (answer,) = SaGrounder(silent).ground(_keyframe(("what is there?", QueryKind.ASK)))
+    assert answer.prompts == ()
+    assert "not taught to answer in words" in answer.text

@@ -73,7 +73,7 @@ def test_comparisons_hold(asked: Asked) -> None:
 
 
 def test_all_kinds_are_asked_and_none_too_often(asked: Asked) -> None:
-    assert {one.kind for _, one in asked} == set(KINDS_OF_QUESTION)
+    assert {one.kind for _, one in asked} == set(KINDS_OF_QUESTION) - {"motion"}
     by_scene = Counter((clip.seed, one.kind) for clip, one in asked)
     assert max(by_scene.values()) <= PER_KIND
 
@@ -94,3 +94,19 @@ def test_answers_are_short_and_of_known_words(asked: Asked) -> None:
 def test_people_are_asked_what_they_wear(asked: Asked) -> None:
     worn = [one.text for _, one in of_kind(asked, "colour") if "person" in one.text]
     assert worn and all(text.endswith("wear?") for text in worn)
+
+
+def test_movement_is_asked_of_films_only_and_answered_as_the_picture_shows_it() -> None:
+    ways = Counter[str]()
+    for seed in range(60):
+        film = draw_clip(seed, frames=4, stride=9.0, size=(160, 160), level=LADDER[-1])
+        for one in questions(film, 3, np.random.default_rng(seed)):
+            if one.kind != "motion":
+                continue
+            (thing,) = visible(film.at([3]), slots(one)[1]["other"].removeprefix("the "))
+            across, down = film.centres[3, thing] - film.centres[1, thing]
+            moved = max(abs(across), abs(down)) / 160
+            shown = {"left": -across, "right": across, "up": -down, "down": down}
+            assert {"yes": moved > 0.01, "no": moved < 0.05}.get(one.answer, shown.get(one.answer, 0) > 0), one
+            ways[one.answer] += 1
+    assert set(ways) == {"yes", "no", "left", "right", "up", "down"}
