@@ -31,8 +31,8 @@ NOTHING: Final = -100
 "Label of what nothing is taught about; torch's cross entropy leaves it out."
 GROUPS: Final = ("present", "absent", "caption", *KINDS_OF_QUESTION)
 "Kinds of task, as they are told of."
-_FIRST, _WORD, _REST = 1.0, 0.5, 0.2
-"Weights of an answer's first word, of the words of an answer in words, and of what follows by rote."
+_DECIDES, _REST = 1.0, 0.15
+"Weights of words that decide an answer, and of what follows by rote or may be said in many ways."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,10 +169,10 @@ def _weights(task: Task) -> tuple[list[float], list[int]]:
     """Of every token of the answer. A referring answer is decided by its first word, the others by all."""
     count, group = len(task.answer), GROUPS.index(task.kind)
     if task.kind in ("present", "absent"):
-        return [_FIRST, *[_REST] * (count - 1)], [group, *[-1] * (count - 1)]
-    word = _REST if task.kind == "caption" else _WORD
+        return [_DECIDES, *[_REST] * (count - 1)], [group, *[-1] * (count - 1)]
+    word = _REST if task.kind == "caption" else _DECIDES
     # The end of an answer is by rote.
-    return [_FIRST, *[word] * (count - 2), _REST], [*[group] * (count - 1), -1]
+    return [*[word] * (count - 1), _REST], [*[group] * (count - 1), -1]
 
 
 def _pointings(shown: Sequence[Shown], packed: Packed, template: Template) -> Pointings:

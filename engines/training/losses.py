@@ -24,6 +24,8 @@ ATTENDING_HEADS = 2
 
 DRAWN = 4
 "Masks drawn per scene; more would teach little more of the same picture."
+SPEAKING = 3.0
+"Weight of the language model's own loss, of which a decision is a small part."
 STILL = 0.02
 "Shifts (pictures) are told of as moved from this on."
 
@@ -209,7 +211,7 @@ def _say(model: SaModel, reading: Reading, batch: Batch) -> Told:
     for index, group in enumerate(GROUPS):
         own = answers.groups == index
         figures |= {f"said_{group}": float(right[own].sum()), f"said_{group}/n": float(own.sum())}
-    return (each * answers.weights).sum() / answers.weights.sum(), figures
+    return SPEAKING * (each * answers.weights).sum() / answers.weights.sum(), figures
 
 
 def _heat(helpers: Helpers, look: Look, prompts: Tensor, batch: Batch) -> Told:

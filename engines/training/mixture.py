@@ -34,7 +34,7 @@ CAPTIONED: Final = 0.3
 "Share of pictures that are to be described."
 UNKNOWABLE: Final = 0.3
 "Share of pictures of which something is asked that the model has no word for."
-ASKED: Final = 2
+ASKED: Final = 3
 "Questions about a picture that are answered in words."
 
 
