@@ -57,6 +57,8 @@ READ_EVERY: Final = 3
 "Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap."
 
 JUDGED_BATCHES: Final = 12
+JUDGED_SEED: Final = HELD_OUT_SEED - 2 * 10**9
+"Of the scenes that open gates: neither trained on nor among those that a model is measured on at last."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,10 +268,10 @@ def _train(run: GroundingRun, pupil: Pupil, optimisers: Optimisers, subject: _Su
 
     @torch.no_grad()
     def judge() -> Figures:
-        """Rates on held-out scenes of the level."""
+        """Rates on unseen scenes of the level."""
         tally = Tally()
         for step in range(JUDGED_BATCHES):
-            first = HELD_OUT_SEED + step * run.pictures
+            first = JUDGED_SEED + step * run.pictures
             batch = subject.draw(first, step, ladder.level)
             tally.add(learnt(batch, replace(course.progress, step=0)).figures)
         return tally.take()

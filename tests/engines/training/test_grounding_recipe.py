@@ -14,7 +14,9 @@ from engines.grounding.structure import RefinementKind
 from engines.training import grounding_recipe
 from engines.training.ablation import StepClock
 from engines.training.batches import Batch, draw_batch
+from engines.training.calibration import CALIBRATION_SEED
 from engines.training.grounding_recipe import (
+    JUDGED_SEED,
     GroundingRun,
     first_seed,
     rate_at,
@@ -45,7 +47,7 @@ def test_no_two_steps_share_a_seed() -> None:
 
 
 def test_a_thousand_runs_stay_below_the_held_out_seeds() -> None:
-    assert first_seed(2000, 10**6, 256) < HELD_OUT_SEED // 2
+    assert first_seed(2000, 10**6, 256) < HELD_OUT_SEED // 2 < JUDGED_SEED < CALIBRATION_SEED
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
