@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from engines.training.checkpoint import Checkpoint, Progress, Stateful
 from engines.training.world.levels import LADDER, Level
 
 Figures = dict[str, float]
-Tell = Callable[[Figures], None]
-"""Is given figures with the `step` and the `elapsed_s` at which they were true."""
+Told = dict[str, Any]
+"""Figures with the `step` and the `elapsed_s` at which they were true, and, beside a `rung`, the `level`'s
+name."""
+Tell = Callable[[Told], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +62,22 @@ class Course:
         tell: Tell,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Resume where the run's directory holds a checkpoint. Raises CheckpointError."""
+        """Resume where the run's directory holds a checkpoint. Raises CheckpointError.
+
+        Every session begins in the log with what it was asked for: everything that it draws follows from
+        `number`, `session` and the steps from `from_step` on.
+        """
         run.directory.mkdir(parents=True, exist_ok=True)
         self._run = run
         self._heard_by = tell
         self._clock = clock
         self._checkpoint = Checkpoint(run.directory / "last.pt", parts)
         self.progress = self._checkpoint.resume()
-        if not self.progress.step:
-            self._log({name: str(value) for name, value in asdict(run).items()})
+        self._log({"session": self.progress.session, "from_step": self.progress.step, **_asked(run)})
+
+    def steps(self) -> Iterator[int]:
+        """The numbers of the steps to come, without end."""
+        return count(self.progress.step)
 
     def run(self, take_step: Callable[[Progress], Figures], export: Callable[[Path], None]) -> None:
         """Take steps until the budget is spent. Interrupted, it loses what came after the last checkpoint."""
@@ -90,18 +100,25 @@ class Course:
 
     def tell(self, figures: Figures) -> None:
         """Say figures of the present step, and keep them in the log."""
-        told = {"step": self.progress.step, "elapsed_s": round(self.progress.spent_s, 1), **figures}
-        self._log(told)
+        told: Told = {"step": self.progress.step, "elapsed_s": round(self.progress.spent_s, 1), **figures}
+        if "rung" in figures:
+            told["level"] = self._run.levels[int(figures["rung"])].name
+        self._log({name: round(v, 4) if isinstance(v, float) else v for name, v in told.items()})
         self._heard_by(told)
 
     def _export(self, export: Callable[[Path], None]) -> None:
         if self._run.export is not None:
             export(self._run.export)
 
-    def _log(self, figures: Mapping[str, Any]) -> None:
-        line = json.dumps({name: round(v, 4) if isinstance(v, float) else v for name, v in figures.items()})
+    def _log(self, entry: Mapping[str, Any]) -> None:
         with (self._run.directory / "log.jsonl").open("a") as log:
-            log.write(line + "\n")
+            log.write(json.dumps(entry, default=str) + "\n")
+
+
+def _asked(run: Run) -> dict[str, Any]:
+    """What a run was asked for; levels by their names, seeds tell the rest of them."""
+    asked = {field.name: getattr(run, field.name) for field in fields(run)}
+    return asked | {"levels": [level.name for level in run.levels]}
 
 
 class Every:

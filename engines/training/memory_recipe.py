@@ -8,30 +8,28 @@ costs what its frames cost.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.tracking.checkpoints import save_tracker
-from engines.training.average import blend
 from engines.training.checkpoint import Progress
 from engines.training.clips import Batch, coarse
 from engines.training.course import Course, Figures, Run, Tell
-from engines.training.device import mixed_precision, to_device, training_device
+from engines.training.device import mixed_precision, training_device
 from engines.training.feeding import feed, painters_for
+from engines.training.follower import Exercise, Follower, Remembered, TrainedTracker
 from engines.training.ladder import Ladder
 from engines.training.nano import SIDE_PX
 from engines.training.optimiser import Optimisers, warmed_cosine
-from engines.training.tracker_recipe import TrainedTracker, fresh_tracker
+from engines.training.tracker_recipe import fresh_tracker
 from engines.training.world.holdout import HELD_OUT_SEED
 from engines.training.world.levels import KNOWN, Level
 from engines.training.world.scenes import draw_clip
@@ -46,8 +44,6 @@ SURE_CELLS: Final = 12
 "Cells of the mask from which on a thing counts as seen; with fewer nothing is taught about its presence."
 LATE_EVERY: Final = 3
 "Steps to one with a second, late prompt."
-
-Remembered = list[tuple[int, Tensor, Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +68,22 @@ def train_memory(run: MemoryRun, tell: Tell) -> None:
     ladder = Ladder(run.levels, run.gate)
     ladder.load_state_dict(before["ladder"])
     tracker = _started(run.number, before["average"]).to(device)
-    average = deepcopy(tracker.model)
-    learning = [weight for weight in tracker.model.parameters() if weight.requires_grad]
-    adam = torch.optim.AdamW(learning, lr=run.adam_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    optimisers = Optimisers([adam], clipped=learning)
-    course = Course(run, {"model": tracker.model, "average": average, "optimisers": optimisers}, tell)
+    follower = Follower(tracker, _optimisers(tracker.model, run))
+    course = Course(run, follower.parts, tell)
     # Asked for a few steps ahead, with the length that is due then.
-    orders = ((step, 12 if run.share(course.progress) < 0.5 else 20) for step in count(course.progress.step))
-    clips = feed(partial(_draw, run, ladder.level), orders, painters_for(device))
+    orders = ((step, 12 if run.share(course.progress) < 0.5 else 20) for step in course.steps())
+    exercises = feed(partial(_draw, run, ladder.level), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
-        batch, prompts = next(clips)
-        figures = follow(tracker, to_device(batch, device), to_device(prompts, device))
-        optimisers.step(rate_at(run.share(progress), progress.step))
-        blend(average, tracker.model)
-        return figures
+        return follower.learn(follow, next(exercises), rate_at(run.share(progress), progress.step))
 
-    course.run(take_step, partial(save_tracker, average))
+    course.run(take_step, partial(save_tracker, follower.average))
+
+
+def _optimisers(model: nn.Module, run: MemoryRun) -> Optimisers:
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    adam = torch.optim.AdamW(learning, lr=run.adam_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    return Optimisers([adam], clipped=learning)
 
 
 def _started(number: int, weights: dict[str, Tensor]) -> TrainedTracker:
@@ -99,11 +94,8 @@ def _started(number: int, weights: dict[str, Tensor]) -> TrainedTracker:
     return TrainedTracker(model)
 
 
-def _draw(run: MemoryRun, level: Level, order: tuple[int, int]) -> tuple[Batch, dict[int, Tensor]]:
-    """Clips of a step, so many frames long, and their prompts by frame: the first's, sometimes a later one's.
-
-    They are true, or as coarse as a grounder's.
-    """
+def _draw(run: MemoryRun, level: Level, order: tuple[int, int]) -> Exercise:
+    """Clips of a step, so many frames long; sometimes there is a late prompt."""
     step, length = order
     seed = run.number * 10**6 + step
     batch = draw_long(seed, (run.clips, run.objects, length), level)
@@ -112,7 +104,7 @@ def _draw(run: MemoryRun, level: Level, order: tuple[int, int]) -> tuple[Batch, 
     frames = [0]
     if step % LATE_EVERY == 0:
         frames.append(3 + step % (length - 4))
-    return batch, {frame: coarse(batch.masks[frame], amount, generator) for frame in frames}
+    return Exercise(batch, {frame: coarse(batch.masks[frame], amount, generator) for frame in frames})
 
 
 def draw_long(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> Batch:
@@ -139,11 +131,12 @@ def rate_at(share: float, step: int) -> float:
     return warmed_cosine(share, step, warm_steps=20, floor=0.03)
 
 
-def follow(tracker: TrainedTracker, batch: Batch, prompts: dict[int, Tensor]) -> Figures:
-    """Follow a batch's objects with the tracker's own memories and gather gradients; means over frames."""
-    clips, length = batch.frames.shape[:2]
+def follow(tracker: TrainedTracker, exercise: Exercise) -> Figures:
+    """Follow the objects with the tracker's own memories and gather gradients; means over frames."""
+    frames, masks, prompts = exercise.clips.frames, exercise.clips.masks, exercise.prompts
+    clips, length = frames.shape[:2]
     with torch.no_grad():
-        flat = tracker.encode(batch.frames.flatten(0, 1))
+        flat = tracker.encode(frames.flatten(0, 1))
     levels = [level.unflatten(0, (clips, length)) for level in flat]
     given: Remembered = []
     recent: Remembered = []
@@ -151,7 +144,7 @@ def follow(tracker: TrainedTracker, batch: Batch, prompts: dict[int, Tensor]) ->
     figures: list[dict[str, float]] = []
     for index in range(length):
         here = [level[:, index] for level in levels]
-        with mixed_precision(batch.frames.device):
+        with mixed_precision(frames.device):
             if index:
                 bank = tracker.bank(index, given, recent)
                 logits, iou, score, pointer, memory = tracker.track(*here, *bank)
@@ -160,7 +153,7 @@ def follow(tracker: TrainedTracker, batch: Batch, prompts: dict[int, Tensor]) ->
                 pointer, memory = tracker.prompt(*here, prompts[index])
                 given = [*given[:1], (index, pointer.float(), memory.float())]
         if index:
-            loss, told = frame_loss(logits.float(), iou.float(), score.float(), batch.masks[index])
+            loss, told = frame_loss(logits.float(), iou.float(), score.float(), masks[index])
             losses.append(loss)
             figures.append(told)
         if index and (index % REACH == 0 or index == length - 1):

@@ -12,7 +12,6 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import count
 from typing import Any, Final
 
 import torch
@@ -24,13 +23,12 @@ from engines.backends.torch_backend import TorchBackend
 from engines.evaluation.following import FollowingScore, score_tracker
 from engines.tracking.checkpoints import TrackerWeights, save_tracker
 from engines.tracking.compiled import compile_tracker
-from engines.tracking.graphs import ImageEncoder, MaskPrompt, TrackStep
-from engines.training.average import blend
-from engines.training.checkpoint import Progress, Stateful
-from engines.training.clips import Batch, coarse, draw_batch
+from engines.training.checkpoint import Progress
+from engines.training.clips import coarse, draw_batch
 from engines.training.course import Course, Every, Figures, Run, Tell
-from engines.training.device import mixed_precision, to_device, training_device
+from engines.training.device import mixed_precision, training_device
 from engines.training.feeding import feed, painters_for
+from engines.training.follower import Exercise, Follower, TrainedTracker
 from engines.training.ladder import Ladder
 from engines.training.nano import tracker_config
 from engines.training.optimiser import Muon, Optimisers, split_parameters, warmed_cosine
@@ -120,57 +118,6 @@ def _look_near(attention: Any) -> None:
         projection.bias[torch.cat([quick, axis + quick])] = 3.0
 
 
-class TrainedTracker(nn.Module):
-    """The three graphs over one model, followed through clips with gradients."""
-
-    def __init__(self, model: Sam2VideoModel) -> None:
-        super().__init__()
-        self.model = model
-        self.encode = ImageEncoder(model)
-        self.prompt = MaskPrompt(model)
-        self.track = TrackStep(model)
-        self.recent_memories = model.config.num_maskmem - 1
-        self.recent_pointers = model.config.max_object_pointers_in_encoder - 1
-
-    def follow(self, frames: Tensor, prompts: dict[int, Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Follow the objects of K clips at once.
-
-        frames (K, T, S, S, 3) uint8; prompts: by frame index (B, S, S) float32, 0 or 1, B a multiple of K;
-        must hold 0. Returns for frames 1..T-1 (logits (B, 64, 64), iou (B,), score (B,)).
-        """
-        clips, length = frames.shape[:2]
-        levels = self.encode(frames.flatten(0, 1))
-        levels = [level.unflatten(0, (clips, length)) for level in levels]
-        given: list[tuple[int, Tensor, Tensor]] = []
-        recent: list[tuple[int, Tensor, Tensor]] = []
-        seen = []
-        for index in range(length):
-            here = [level[:, index] for level in levels]
-            if index:
-                logits, iou, score, pointer, memory = self.track(*here, *self.bank(index, given, recent))
-                seen.append((logits, iou, score))
-                recent = [*recent, (index, pointer, memory)][-self.recent_pointers :]
-            if index in prompts:
-                pointer, memory = self.prompt(*here, prompts[index])
-                given = [*given[:1], (index, pointer, memory)]
-        return seen
-
-    def bank(
-        self, now: int, given: list[tuple[int, Tensor, Tensor]], recent: list[tuple[int, Tensor, Tensor]]
-    ) -> tuple[Tensor, ...]:
-        """What `track` takes of memories (frame, pointer, memory) given and remembered, on frame `now`."""
-        last = recent[-self.recent_memories :]
-        memory = torch.stack([entry[2] for entry in given + last], dim=1)
-        ages = [0] * len(given) + [now - entry[0] for entry in last]
-        memory_age = torch.tensor(ages, device=memory.device).expand(memory.shape[0], -1)
-        memory_bias = torch.zeros(memory_age.shape, device=memory.device)
-        pointer = torch.stack([entry[1] for entry in given + recent], dim=1)
-        pointer_ages = [float(min(now - entry[0], self.recent_pointers)) for entry in given + recent]
-        pointer_age = torch.tensor(pointer_ages, device=memory.device).expand(memory.shape[0], -1)
-        pointer_bias = torch.zeros(pointer_age.shape, device=memory.device)
-        return memory, memory_age, memory_bias, pointer, pointer_age, pointer_bias
-
-
 def loss_of(seen: list[tuple[Tensor, Tensor, Tensor]], masks: Tensor) -> tuple[Tensor, dict[str, float]]:
     """Mask, presence and IoU losses over followed frames, and their means; masks as in `Batch`."""
     # (T-1, B, 64, 64), (T-1, B), (T-1, B)
@@ -204,33 +151,22 @@ def train_tracker(run: TrackerRun, tell: Tell) -> None:
     """Train until the budget is spent; call again to go on after an interruption."""
     device = training_device()
     tracker = TrainedTracker(fresh_tracker(run.number)).to(device)
-    average = deepcopy(tracker.model)
-    optimisers = _optimisers(tracker.model, run)
+    follower = Follower(tracker, _optimisers(tracker.model, run))
     ladder = Ladder(run.levels, run.gate)
-    parts: dict[str, Stateful] = {
-        "model": tracker.model,
-        "average": average,
-        "optimisers": optimisers,
-        "ladder": ladder,
-    }
-    course = Course(run, parts, tell)
+    course = Course(run, follower.parts | {"ladder": ladder}, tell)
     judging = Every(run.judge_s, course.progress.spent_s)
     # Asked for a few steps ahead, with the level and the share of the budget that hold then.
-    orders = ((step, run.share(course.progress), ladder.level) for step in count(course.progress.step))
-    clips = feed(partial(_draw, run), orders, painters_for(device))
+    orders = ((step, run.share(course.progress), ladder.level) for step in course.steps())
+    exercises = feed(partial(_draw, run), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
         if judging.strikes(progress.spent_s):
-            score = judge(average, ladder.level)
+            score = judge(follower.average, ladder.level)
             course.tell(asdict(score) | {"rung": ladder.rung})
             ladder.judged(score.j)
-        batch, prompts = next(clips)
-        figures = _learn(tracker, to_device(batch, device), to_device(prompts, device))
-        optimisers.step(rate_at(run.share(progress), progress.step))
-        blend(average, tracker.model)
-        return figures
+        return follower.learn(_learn, next(exercises), rate_at(run.share(progress), progress.step))
 
-    course.run(take_step, partial(save_tracker, average))
+    course.run(take_step, partial(save_tracker, follower.average))
 
 
 def judge(model: Sam2VideoModel, level: Level) -> FollowingScore:
@@ -247,11 +183,8 @@ def rate_at(share: float, step: int) -> float:
     return warmed_cosine(share, step, warm_steps=50, floor=0.02)
 
 
-def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> tuple[Batch, dict[int, Tensor]]:
-    """Clips of a step at a share 0..1 of the budget, and their prompts by frame.
-
-    Prompts are true or as coarse as a grounder's; sometimes there is a late one.
-    """
+def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> Exercise:
+    """Clips of a step at a share 0..1 of the budget; sometimes there is a late prompt."""
     step, share, level = order
     if step % 5 in STRANGE_STEPS:
         level = STRANGERS
@@ -266,16 +199,17 @@ def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> tuple[Batch, dict
     if length > 4 and step % 3 == 0:
         late = 2 + step % (length - 3)
         prompts[late] = coarse(batch.masks[late], roughness, generator)
-    return batch, prompts
+    return Exercise(batch, prompts)
 
 
-def _learn(tracker: TrainedTracker, batch: Batch, prompts: dict[int, Tensor]) -> Figures:
+def _learn(tracker: TrainedTracker, exercise: Exercise) -> Figures:
     """Follow and gather gradients; all on the tracker's device."""
-    with mixed_precision(batch.frames.device):
-        seen = tracker.follow(batch.frames, prompts)
-    loss, figures = loss_of(seen, batch.masks)
+    frames, masks = exercise.clips.frames, exercise.clips.masks
+    with mixed_precision(frames.device):
+        seen = tracker.follow(frames, exercise.prompts)
+    loss, figures = loss_of(seen, masks)
     loss.backward()  # type: ignore[no-untyped-call]
-    return {"loss": float(loss.detach()), "length": batch.frames.shape[1], **figures}
+    return {"loss": float(loss.detach()), "length": frames.shape[1], **figures}
 
 
 def _optimisers(model: nn.Module, run: TrackerRun) -> Optimisers:

@@ -11,8 +11,9 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 
 from engines.tracking.compiled import EMPTY_SLOT
 from engines.tracking.graphs import NO_OBJECT, ImageEncoder, MaskPrompt, TrackStep
+from engines.training.follower import TrainedTracker
 from engines.training.nano import tracker_config
-from engines.training.tracker_recipe import TrainedTracker, fresh_tracker
+from engines.training.tracker_recipe import fresh_tracker
 from engines.training.world.scenes import draw_clip
 
 SLOTS, POINTERS = 4, 8

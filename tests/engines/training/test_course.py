@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from engines.training.checkpoint import Progress
-from engines.training.course import Course, Every, Figures, Run, Tally
+from engines.training.course import Course, Every, Figures, Run, Tally, Told
+from engines.training.world.levels import LADDER
 
 STEP_S = 10.0
 
@@ -29,7 +30,7 @@ class Training:
     def __init__(self, run: Run) -> None:
         self.now_s = 1000.0
         self.model = Weight()
-        self.told: list[Figures] = []
+        self.told: list[Told] = []
         self.exported: list[int] = []
         self.seen: list[Progress] = []
         self.export_takes_s = 0.0
@@ -111,14 +112,30 @@ def test_rates_are_told_every_so_many_steps_and_kept_in_the_log(tmp_path: Path) 
     ]
     settings, *kept = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert kept == training.told
-    assert settings["budget_s"] == "50.0"
+    assert settings["budget_s"] == 50.0
 
 
-def test_the_log_of_a_resumed_run_goes_on_in_the_same_file(tmp_path: Path) -> None:
+def test_the_log_of_a_resumed_run_goes_on_in_the_same_file_and_says_what_every_session_draws(
+    tmp_path: Path,
+) -> None:
     for budget_s in (20.0, 40.0):
-        Training(Run(tmp_path, budget_s=budget_s, tell_steps=2)).run()
+        Training(Run(tmp_path, budget_s=budget_s, tell_steps=2, number=7, levels=LADDER[:2])).run()
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line.get("step") for line in lines] == [None, 2, 4]
+    assert [line.get("step") for line in lines] == [None, 2, None, 4]
+    asked = [
+        {name: line[name] for name in ("session", "from_step", "number", "levels")} for line in lines[::2]
+    ]
+    levels = [level.name for level in LADDER[:2]]
+    assert asked == [
+        {"session": 0, "from_step": 0, "number": 7, "levels": levels},
+        {"session": 1, "from_step": 2, "number": 7, "levels": levels},
+    ]
+
+
+def test_a_score_on_a_rung_is_told_with_the_name_of_its_level(tmp_path: Path) -> None:
+    training = Training(Run(tmp_path, budget_s=0.0))
+    training.course.tell({"j": 0.5, "rung": 2})
+    assert training.told == [{"step": 0, "elapsed_s": 0.0, "j": 0.5, "rung": 2, "level": LADDER[2].name}]
 
 
 def test_a_clock_strikes_once_in_an_interval_however_late_it_is_asked() -> None:

@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional
 
 from engines.grounding.model import normalise
+from engines.training.follower import TrainedTracker
 from engines.training.pupil import fresh_grounder, inherit
-from engines.training.tracker_recipe import TrainedTracker, fresh_tracker
+from engines.training.tracker_recipe import fresh_tracker
 from engines.training.world.scenes import draw_clip
 
 
