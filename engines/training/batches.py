@@ -16,6 +16,7 @@ from engines.grounding.model import normalise
 from engines.grounding.packing import Packed, pack
 from engines.grounding.templates import Template
 from engines.training.language.questions import KINDS_OF_QUESTION
+from engines.training.language.view import Seen
 from engines.training.mixture import Shown, Task, draw_shown
 from engines.training.world.colours import COLOURS
 from engines.training.world.levels import Level
@@ -61,14 +62,24 @@ class Pointings:
     "(N,) int64: place along S where the words about it begin; they reach up to its [SEG]."
     seg: Tensor
     "(N,) int64: its place along S."
-    decided: Tensor
-    "(N,) int64: the place from which the first word about it is predicted."
     masks: Tensor
     "(N, M, M) float32: coverage of each cell by what is meant, 0..1."
     kinds: Tensor
     "(N,) int64: index into KINDS; NOTHING where several kinds are meant."
     colours: Tensor
     "(N,) int64: index into COLOURS; NOTHING where several are meant."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gazes:
+    """L places of the text from which one has to look at something."""
+
+    rows: Tensor
+    "(L,) int64: scene of each."
+    places: Tensor
+    "(L,) int64: along S. The first word of an answer is predicted from there, or it is a `[SEG]`."
+    masks: Tensor
+    "(L, M, M) float32: coverage of each cell by what to look at."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +93,7 @@ class Batch:
     packed: Packed
     answers: Answers
     pointings: Pointings
+    gazes: Gazes
     kinds: Tensor
     "(B * F, G, G) int64: 0 is ground, 1 + index into KINDS."
     colours: Tensor
@@ -139,6 +151,7 @@ def collate(shown: Sequence[Shown], template: Template) -> Batch:
         packed=packed,
         answers=_answers(shown, packed),
         pointings=_pointings(shown, packed, template),
+        gazes=_gazes(shown, packed, template),
         kinds=torch.from_numpy(np.stack(kinds)),
         colours=torch.from_numpy(np.stack(colours)),
         shifts=torch.from_numpy(np.stack([_shifts(one.clip, side) for one in shown])),
@@ -176,35 +189,68 @@ def _weights(task: Task) -> tuple[list[float], list[int]]:
 
 
 def _pointings(shown: Sequence[Shown], packed: Packed, template: Template) -> Pointings:
-    opening = template.tokenizer.token_to_id("<p>")
-    rows, begins, seg, decided, masks, kinds, colours = [], [], [], [], [], [], []
+    rows, begins, seg, masks, kinds, colours = [], [], [], [], [], []
     for row, one in enumerate(shown):
-        small = np.stack([shrunk(mask, MASK_SIDE) for mask in one.clip.masks[-1]])
         things = one.clip.things
         for start, task in zip(packed.starts[row], one.tasks, strict=True):
-            block = [*task.question, *task.answer]
-            segs = [k for k, token in enumerate(block) if token == template.seg_id]
-            firsts = [k for k, token in enumerate(block) if token == opening]
-            for meant, end, first in zip(
-                task.meant, segs, firsts or [len(task.question) - 1] * len(segs), strict=True
-            ):
+            for meant, first, end in zip(task.meant, *_phrases(task, template), strict=True):
                 rows.append(row)
-                begins.append(start + first if firsts else start)
+                # A caption's words about a thing are its phrase; of an expression, the question is about it.
+                begins.append(start + first if task.kind == "caption" else start)
                 seg.append(start + end)
-                decided.append(start + first)
-                masks.append(small[list(meant)].sum(axis=0))
+                masks.append(_seen(one.clip, meant))
                 kinds.append(_one({KINDS.index(things[k].kind) for k in meant}))
                 colours.append(_one({COLOURS.index(things[k].colour) for k in meant}))
-    drawn = np.stack(masks) if masks else np.zeros((0, MASK_SIDE, MASK_SIDE), np.float32)
     return Pointings(
-        rows=torch.tensor(rows, dtype=torch.int64),
-        begins=torch.tensor(begins, dtype=torch.int64),
-        seg=torch.tensor(seg, dtype=torch.int64),
-        decided=torch.tensor(decided, dtype=torch.int64),
-        masks=torch.from_numpy(drawn),
-        kinds=torch.tensor(kinds, dtype=torch.int64),
-        colours=torch.tensor(colours, dtype=torch.int64),
+        rows=_whole(rows),
+        begins=_whole(begins),
+        seg=_whole(seg),
+        masks=_stacked(masks),
+        kinds=_whole(kinds),
+        colours=_whole(colours),
     )
+
+
+def _gazes(shown: Sequence[Shown], packed: Packed, template: Template) -> Gazes:
+    rows, places, masks = [], [], []
+    for row, one in enumerate(shown):
+        for start, task in zip(packed.starts[row], one.tasks, strict=True):
+            firsts, ends = _phrases(task, template)
+            looked = [*zip(firsts, task.meant, strict=True), *zip(ends, task.meant, strict=True)]
+            if task.about:
+                looked.append((len(task.question) - 1, task.about))
+            for place, things in looked:
+                rows.append(row)
+                places.append(start + place)
+                masks.append(_seen(one.clip, things))
+    return Gazes(_whole(rows), _whole(places), _stacked(masks))
+
+
+def _phrases(task: Task, template: Template) -> tuple[list[int], list[int]]:
+    """Of every `[SEG]` of a task: from where the first word about its thing is predicted, and its own place."""
+    opening = template.tokenizer.token_to_id("<p>")
+    block = [*task.question, *task.answer]
+    ends = [place for place, token in enumerate(block) if token == template.seg_id]
+    if task.kind == "caption":
+        return [place for place, token in enumerate(block) if token == opening], ends
+    return [len(task.question) - 1] * len(ends), ends
+
+
+def _seen(clip: Clip, things: Seen) -> NDArray[np.float32]:
+    """(M, M): coverage of the last picture by some things together."""
+    return sum((shrunk(clip.masks[-1, thing], MASK_SIDE) for thing in things), _EMPTY)
+
+
+_EMPTY: Final = np.zeros((MASK_SIDE, MASK_SIDE), dtype=np.float32)
+
+
+def _stacked(masks: list[NDArray[np.float32]]) -> Tensor:
+    """(N, M, M)"""
+    return torch.from_numpy(np.stack(masks) if masks else _EMPTY[None][:0])
+
+
+def _whole(numbers: Sequence[int]) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.int64)
 
 
 def _one(numbers: set[int]) -> int:

@@ -24,6 +24,8 @@ ATTENDING_HEADS = 2
 
 DRAWN = 4
 "Masks drawn per scene; more would teach little more of the same picture."
+SEEN_IN_CELL = 0.2
+"What covers this share of an image token's cell is seen by it."
 SPEAKING = 3.0
 "Weight of the language model's own loss, of which a decision is a small part."
 STILL = 0.02
@@ -252,17 +254,15 @@ def _describe(helpers: Helpers, prompts: Tensor, batch: Batch) -> Told:
 
 
 def _attention(reading: Reading, batch: Batch) -> Tensor:
-    """Minus log of the share of a deciding row's attention to the picture that falls on what is meant."""
-    side, start, points = batch.image_side, batch.image_start, batch.pointings
-    target = _cells(points.masks, side)
-    meant = (target > 0.2).float()
+    """Minus log of the share of a gaze's attention to the picture that falls on what is to be looked at."""
+    side, start, gazes = batch.image_side, batch.image_start, batch.gazes
+    wanted = (_cells(gazes.masks, side) > SEEN_IN_CELL).float()
     total = reading.hidden.new_zeros(())
     for layer in reading.attentions[-ATTENDING_LAYERS:]:
-        for places in (points.decided, points.seg):
-            paid = layer[points.rows, :ATTENDING_HEADS, places, start : start + side * side]
-            share = (paid * meant[:, None]).sum(dim=-1) / paid.sum(dim=-1).clamp(min=1e-6)
-            total = total - _mean(share.clamp(min=1e-4).log())
-    return total / (2 * ATTENDING_LAYERS)
+        paid = layer[gazes.rows, :ATTENDING_HEADS, gazes.places, start : start + side * side]
+        share = (paid * wanted[:, None]).sum(dim=-1) / paid.sum(dim=-1).clamp(min=1e-6)
+        total = total - _mean(share.clamp(min=1e-4).log())
+    return total / ATTENDING_LAYERS
 
 
 def _shift(helpers: Helpers, reading: Reading, batch: Batch) -> Told:

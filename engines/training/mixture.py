@@ -48,6 +48,8 @@ class Task:
     '"present", "absent", "caption", or the kind of question.'
     meant: tuple[Seen, ...]
     "What each `[SEG]` of the answer points at."
+    about: Seen = ()
+    "What one has to look at to answer in words."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Genera
     tasks = [_referring(expression, template) for expression in said]
     for question in questions(clip, now, rng)[:ASKED]:
         asked, answer = template.asked(question.text), template.answered(question.answer)
-        tasks.append(Task(tuple(asked), tuple(answer), question.kind, ()))
+        tasks.append(Task(tuple(asked), tuple(answer), question.kind, (), question.about))
     if rng.random() < CAPTIONED and (described := caption(clip, now, rng)):
         text = described.text.replace("</p>", "</p> [SEG]")
         asked, answer = template.asked(DESCRIBE), template.answered(text)

@@ -11,7 +11,7 @@ import numpy as np
 
 from engines.training.language.nouns import Noun, meant, near_misses, nouns_there, unique_names
 from engines.training.language.placing import SIDES
-from engines.training.language.view import PLACE_GAP, View
+from engines.training.language.view import PLACE_GAP, Seen, View
 from engines.training.language.words import NUMBERS, say, with_article
 from engines.training.world.scenes import Clip
 
@@ -27,6 +27,12 @@ class Question:
     answer: str
     kind: str
     "Of `KINDS_OF_QUESTION`."
+    about: Seen
+    "The things that one has to look at; () where there is none."
+
+
+Saying = tuple[str, tuple[str, Seen]]
+"""A question's text, its answer and what it is about."""
 
 
 def questions(clip: Clip, frame: int, rng: np.random.Generator) -> list[Question]:
@@ -34,58 +40,58 @@ def questions(clip: Clip, frame: int, rng: np.random.Generator) -> list[Question
     view = View(clip, frame)
     asked: list[Question] = []
     for kind, ask in KINDS_OF_QUESTION.items():
-        asked += [Question(text, answer, kind) for text, answer in _spread(dict(ask(view, rng)), rng)]
+        told = _spread(dict(ask(view, rng)), rng)
+        asked += [Question(text, answer, kind, about) for text, (answer, about) in told]
     return [asked[index] for index in rng.permutation(len(asked))]
 
 
-def _spread(pairs: dict[str, str], rng: np.random.Generator) -> list[tuple[str, str]]:
+def _spread(pairs: dict[str, tuple[str, Seen]], rng: np.random.Generator) -> list[Saying]:
     """Some of the questions, their answers as different as can be: else "one" and "yes" would always do."""
     by_answer: dict[str, list[str]] = {}
     for index in rng.permutation(len(pairs)):
-        text, answer = list(pairs.items())[index]
+        text, (answer, _) = list(pairs.items())[index]
         by_answer.setdefault(answer, []).append(text)
     luck = {answer: rng.random() for answer in by_answer}
     turns = [
-        (turn, luck[answer], text, answer)
-        for answer, texts in by_answer.items()
-        for turn, text in enumerate(texts)
+        (turn, luck[answer], text) for answer, texts in by_answer.items() for turn, text in enumerate(texts)
     ]
-    return [(text, answer) for _, _, text, answer in sorted(turns)[:PER_KIND]]
+    return [(text, pairs[text]) for _, _, text in sorted(turns)[:PER_KIND]]
 
 
-def _count(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+def _count(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     nouns = [*nouns_there(view, rng), *(_lesser(noun, rng) for noun in near_misses(view, rng))]
     for noun in nouns:
         among = meant(view, noun)
         if among is not None:
-            yield say("how many", view.level, rng, many=noun.many(view.level, rng)), NUMBERS[len(among)]
+            text = say("how many", view.level, rng, many=noun.many(view.level, rng))
+            yield text, (NUMBERS[len(among)], among)
 
 
-def _colour(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+def _colour(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     for noun, index in unique_names(view, rng):
         if noun.colour is None:
             way = "what colour worn" if noun.kind == "person" else "what colour"
             other = f"the {noun.one(view.level, rng)}"
-            yield say(way, view.level, rng, other=other), view.things[index].colour
+            yield say(way, view.level, rng, other=other), (view.things[index].colour, (index,))
 
 
-def _kind(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+def _kind(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     for noun, index in unique_names(view, rng):
         if noun.kind is None:
             other = f"the {noun.one(view.level, rng)}"
-            yield say("what kind", view.level, rng, other=other), view.things[index].kind
+            yield say("what kind", view.level, rng, other=other), (view.things[index].kind, (index,))
 
 
-def _presence(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+def _presence(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     there = [noun for noun in nouns_there(view, rng) if noun != Noun()]
     for noun in (*there, *(_lesser(noun, rng) for noun in near_misses(view, rng))):
         among = meant(view, noun)
         if among is not None:
-            answer = "yes" if among else "no"
-            yield say("is there", view.level, rng, a=with_article(noun.one(view.level, rng))), answer
+            text = say("is there", view.level, rng, a=with_article(noun.one(view.level, rng)))
+            yield text, ("yes" if among else "no", among)
 
 
-def _comparison(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+def _comparison(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     """Between two things of which each has a name of its own; the answer is that name."""
     named: dict[int, Noun] = {}
     for noun, index in unique_names(view, rng):
@@ -98,23 +104,24 @@ def _comparison(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str
 
 def _between(
     view: View, first: tuple[int, Noun], second: tuple[int, Noun], rng: np.random.Generator
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[Saying]:
     if rng.random() < 0.5:
         first, second = second, first
     names = [f"the {noun.one(view.level, rng)}" for _, noun in (first, second)]
+    both = (first[0], second[0])
     larger = view.larger(first[0], second[0])
     if larger is not None:
         way = ("larger", "smaller")[int(rng.integers(2))]
         answer = names[0] if larger == (way == "larger") else names[1]
-        yield say(f"which {way}", view.level, rng, other=names[0], another=names[1]), answer
+        yield say(f"which {way}", view.level, rng, other=names[0], another=names[1]), (answer, both)
     side, axis, sign = SIDES[int(rng.integers(4))]
     ahead = sign * float(view.centres[second[0], axis] - view.centres[first[0], axis])
     if abs(ahead) >= PLACE_GAP:
         answer = names[0] if ahead > 0 else names[1]
-        yield say(f"which {side}", view.level, rng, other=names[0], another=names[1]), answer
+        yield say(f"which {side}", view.level, rng, other=names[0], another=names[1]), (answer, both)
 
 
-def _motion(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+def _motion(view: View, rng: np.random.Generator) -> Iterator[Saying]:
     """Whether a thing with a name of its own moves, and which way; nothing where too little is shown."""
     if not view.moves_known:
         return
@@ -122,10 +129,10 @@ def _motion(view: View, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
         other = f"the {noun.one(view.level, rng)}"
         moves = view.moves(index)
         if moves is not None:
-            yield say("is moving", view.level, rng, other=other), "yes" if moves else "no"
+            yield say("is moving", view.level, rng, other=other), ("yes" if moves else "no", (index,))
         ways = [way for way, goes in WAYS_TO_GO.items() if goes(view, index)]
         if len(ways) == 1:
-            yield say("which way", view.level, rng, other=other), ways[0]
+            yield say("which way", view.level, rng, other=other), (ways[0], (index,))
 
 
 WAYS_TO_GO: Final[dict[str, Callable[[View, int], bool | None]]] = {
@@ -141,7 +148,7 @@ def _lesser(noun: Noun, rng: np.random.Generator) -> Noun:
     return (noun, Noun(noun.kind), Noun(None, noun.colour))[int(rng.integers(3))]
 
 
-KINDS_OF_QUESTION: Final[dict[str, Callable[[View, np.random.Generator], Iterator[tuple[str, str]]]]] = {
+KINDS_OF_QUESTION: Final[dict[str, Callable[[View, np.random.Generator], Iterator[Saying]]]] = {
     "count": _count,
     "colour": _colour,
     "kind": _kind,

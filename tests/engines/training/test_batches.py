@@ -58,8 +58,16 @@ def test_what_is_pointed_at_has_a_mask_within_the_picture(batch: Batch) -> None:
     assert float(masks.min()) >= 0 and float(masks.max()) <= 1 + 1e-5
 
 
-def test_a_phrase_is_decided_before_its_seg(batch: Batch) -> None:
-    assert bool((batch.pointings.decided < batch.pointings.seg).all())
+def test_words_about_a_thing_stand_before_its_seg(batch: Batch) -> None:
+    assert bool((batch.pointings.begins < batch.pointings.seg).all())
+
+
+def test_one_looks_at_what_is_pointed_at_and_at_what_is_asked_about(batch: Batch, template: Template) -> None:
+    gazes, points = batch.gazes, batch.pointings
+    at_seg = batch.packed.ids[gazes.rows, gazes.places] == template.seg_id
+    assert int(at_seg.sum()) == len(points.rows)
+    assert int((~at_seg).sum()) > len(points.rows), "questions are looked at, too"
+    assert bool((gazes.masks.sum(dim=(1, 2)) > 0).all())
 
 
 def test_several_kinds_are_no_kind(batch: Batch) -> None:

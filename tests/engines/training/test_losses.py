@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engines.grounding.checkpoints import Sa2Va
-from engines.training.batches import Batch, Pointings, draw_batch
+from engines.training.batches import Batch, Gazes, Pointings, draw_batch
 from engines.training.losses import DRAWN, Helpers, drawing_lesson, iou, placing_loss, reading_lesson
 from engines.training.pupil import fresh_grounder, fresh_helpers
 from engines.training.world.levels import LADDER
@@ -97,7 +97,8 @@ def test_a_batch_without_anything_present_still_has_a_loss(
     nano: Sa2Va, helpers: Helpers, batch: Batch
 ) -> None:
     none = {field.name: getattr(batch.pointings, field.name)[:0] for field in fields(batch.pointings)}
-    nothing = replace(batch, pointings=Pointings(**none))
+    unseen = {field.name: getattr(batch.gazes, field.name)[:0] for field in fields(batch.gazes)}
+    nothing = replace(batch, pointings=Pointings(**none), gazes=Gazes(**unseen))
     read, words = reading_lesson(nano.model, helpers, nothing)
     drawn, _ = drawing_lesson(nano.model, helpers, nano.model.maps(batch.pixels), words, nothing)
     total = read.loss + drawn.loss + placing_loss(nano.model, helpers, words.sentence, nothing)

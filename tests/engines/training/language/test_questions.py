@@ -107,6 +107,20 @@ def test_movement_is_asked_of_films_only_and_answered_as_the_picture_shows_it() 
             across, down = film.centres[3, thing] - film.centres[1, thing]
             moved = max(abs(across), abs(down)) / 160
             shown = {"left": -across, "right": across, "up": -down, "down": down}
-            assert {"yes": moved > 0.01, "no": moved < 0.05}.get(one.answer, shown.get(one.answer, 0) > 0), one
+            assert {"yes": moved > 0.01, "no": moved < 0.05}.get(one.answer, shown.get(one.answer, 0) > 0), (
+                one
+            )
             ways[one.answer] += 1
     assert set(ways) == {"yes", "no", "left", "right", "up", "down"}
+
+
+def test_a_question_is_about_what_decides_its_answer(asked: Asked) -> None:
+    for clip, one in asked:
+        if one.kind == "count":
+            assert one.about == tuple(visible(clip, slots(one)[1]["many"]))
+        elif one.kind in ("colour", "kind"):
+            assert one.answer in (clip.things[one.about[0]].colour, clip.things[one.about[0]].kind)
+        elif one.kind == "comparison":
+            assert len(set(one.about)) == 2
+        else:
+            assert bool(one.about) == (one.answer == "yes")
