@@ -227,7 +227,7 @@ def _gazes(shown: Sequence[Shown], packed: Packed, template: Template) -> Gazes:
 
 
 def _phrases(task: Task, template: Template) -> tuple[list[int], list[int]]:
-    """Of every `[SEG]` of a task: from where the first word about its thing is predicted, and its own place."""
+    """Of every `[SEG]` of a task: whence the first word about its thing is predicted, and its own place."""
     opening = template.tokenizer.token_to_id("<p>")
     block = [*task.question, *task.answer]
     ends = [place for place, token in enumerate(block) if token == template.seg_id]
