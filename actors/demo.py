@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -21,19 +23,9 @@ from actors.service import Service, running_service
 from streaming.events import AnswerReport
 from streaming.settings import Settings
 from streaming.sources.rtsp_server import find_go2rtc
-from streaming.vocabulary import FrameResult, QueryKind, StreamId, StreamSpec
+from streaming.vocabulary import FrameResult, QueryId, QueryKind, StreamId, StreamSpec
 
 STREAM = StreamId("demo")
-TOUR = (
-    "the red circle",
-    "the yellow star",
-    "the blue square",
-    "the green triangle",
-    "the white star",
-    "the red circle",
-    "the star",
-)
-"What a timed demo asks for, one after the other; there is no white star."
 
 SETTLING_S = 2.0
 "Of the first results, the least late picture tells where the clip was."
@@ -46,7 +38,8 @@ STEP_S = 4.0
 class DemoOptions:
     """What the user asked for."""
 
-    query: str
+    query: str | None
+    "What to follow first; None leaves it to the scene."
     duration_s: float | None
     browser: bool
 
@@ -59,6 +52,7 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console) -
     """
     truth = load_truth()
     judge = Judge(truth)
+    tour = list(dict.fromkeys([options.query, *truth.phrases] if options.query else truth.phrases))
     with tempfile.TemporaryDirectory(prefix="saccade-demo-") as folder, _camera(truth.fps, console) as camera:
         demo_settings = settings.model_copy(
             update={
@@ -66,6 +60,7 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console) -
                 "media_dirs": [*settings.media_dirs, CLIP.parent],
                 "results_maxlen": 100_000,
                 "redis_url": None,
+                "examples": list(truth.phrases),
             }
         )
         console.print("Starting Redis, Ray, the models and the gateway ...")
@@ -74,7 +69,7 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console) -
             docket = _Docket(camera, judge)
             async with running as service, reading(service.redis_url, STREAM, docket.take):
                 await _show(service, camera, options, console)
-                await _follow(service, options, judge, console)
+                await _follow(_Guide(service, judge, console), tour, options.duration_s)
     return judge.verdict()
 
 
@@ -97,26 +92,42 @@ async def _show(service: Service, camera: Camera, options: DemoOptions, console:
         await asyncio.to_thread(webbrowser.open, service.page_url)
 
 
-async def _follow(service: Service, options: DemoOptions, judge: Judge, console: Console) -> None:
+async def _follow(guide: _Guide, tour: Sequence[str], duration_s: float | None) -> None:
     """Ask, then let it run, for `duration_s` in all or until somebody stops it."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(options.duration_s):
-            await _ask(service, options, judge, console)
-            await asyncio.Event().wait()
+        async with asyncio.timeout(duration_s):
+            query_id = await guide.begin(tour)
+            if duration_s is None:
+                await asyncio.Event().wait()
+            await guide.go_round(query_id, tour)
 
 
-async def _ask(service: Service, options: DemoOptions, judge: Judge, console: Console) -> None:
-    """One query; with a duration, its words change every few seconds."""
-    status = await service.supervisor.add_query(STREAM, options.query, QueryKind.REFER)
-    judge.ask(status.query)
-    console.print(f"Following “{options.query}”. Type other words on the page; Ctrl-C stops.")
-    if options.duration_s is None:
-        return
-    for text in [text for text in TOUR if text != options.query]:
-        await asyncio.sleep(STEP_S)
-        status = await service.supervisor.edit_query(status.query.query_id, text)
-        judge.ask(status.query)
-        console.print(f"Now “{text}”.")
+@dataclass(frozen=True, slots=True)
+class _Guide:
+    """Asks for visitors, and tells the judge and them."""
+
+    service: Service
+    judge: Judge
+    console: Console
+
+    async def begin(self, tour: Sequence[str]) -> QueryId:
+        """Ask for the first; the others are theirs to try."""
+        first, *others = tour
+        status = await self.service.supervisor.add_query(STREAM, first, QueryKind.REFER)
+        self.judge.ask(status.query)
+        offers = ", ".join(f"“{text}”" for text in others)
+        self.console.print(f"Following “{first}”. Type other words on the page, such as {offers}.")
+        self.console.print("Ctrl-C stops.")
+        return status.query.query_id
+
+    async def go_round(self, query_id: QueryId, tour: Sequence[str]) -> NoReturn:
+        """Change the words every few seconds, for ever."""
+        rest = itertools.cycle((*tour[1:], tour[0]))
+        while True:
+            await asyncio.sleep(STEP_S)
+            status = await self.service.supervisor.edit_query(query_id, next(rest))
+            self.judge.ask(status.query)
+            self.console.print(f"Now “{status.query.text}”.")
 
 
 class _Docket:

@@ -68,7 +68,7 @@ def create_app(control: Control, results: ResultReader, settings: Settings, toke
         lifespan=lifespan,
     )
     app.state.control, app.state.results, app.state.hub = control, results, hub
-    app.state.max_query_chars = settings.max_query_chars
+    app.state.max_query_chars, app.state.examples = settings.max_query_chars, settings.examples
     _answer_errors_with_problems(app)
     for router in (streams, queries, service, feeds, webrtc_router("whip"), webrtc_router("whep")):
         app.include_router(router)
@@ -213,6 +213,7 @@ async def status(control: ControlDep, request: Request) -> ServiceView:
         parts=parts,
         streams=len(await control.list_streams()),
         viewers=request.app.state.hub.viewer_count,
+        examples=request.app.state.examples,
     )
 
 

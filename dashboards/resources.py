@@ -123,6 +123,8 @@ class ServiceView(_Told):
     streams: int
     viewers: int
     """Open feeds."""
+    examples: list[str]
+    """Words that are worth a try here."""
 
 
 class ProblemView(_Told):

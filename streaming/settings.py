@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     """Objects each stream follows at a time."""
     max_query_chars: int = Field(500, ge=1)
     """Longest text of a query."""
+    examples: list[str] = []
+    """Words that the page offers to try."""
 
     ray_address: str | None = None
     """Ray cluster to join. If not given, Ray starts on this machine and stops with the program."""

@@ -127,7 +127,8 @@ async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path)
     """The service, until the block is left."""
     reader = ResultReader(redis_url)
     writer = ResultWriter(redis_url, frames_maxlen=100, notes_maxlen=500)
-    app = create_app(control, reader, Settings(state_dir=state_dir), SecretStr(TOKEN))
+    settings = Settings(state_dir=state_dir, examples=["the red circle", "the blue square"])
+    app = create_app(control, reader, settings, SecretStr(TOKEN))
     gateway = GatewayServer(app, "127.0.0.1", 0)
     try:
         yield Service(control, gateway, writer, await gateway.start())

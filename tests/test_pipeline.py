@@ -17,6 +17,7 @@ import redis
 from pycocotools import mask as coco
 
 from actors.demo_scene import CLIP, Truth, load_truth
+from actors.measuring.line import most_seen
 from tests.processes import named
 from tests.servers import playing
 from tests.up import Up
@@ -24,6 +25,8 @@ from tests.up import Up
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 STREAM = "pipeline"
+ONE, ANOTHER, THIRD = most_seen(load_truth())[:3]
+"Words about what is always in sight."
 KEY = f"saccade:{{{STREAM}}}:frames"
 
 
@@ -49,7 +52,7 @@ def store(service: Up) -> Iterator[redis.Redis]:
 @pytest.fixture(scope="module")
 def stream(service: Up, camera: str) -> Iterator[str]:
     """The camera as a stream of the service, added by the command line with its first query."""
-    saccade(service, "stream", "add", STREAM, camera, "--query", "the blue square")
+    saccade(service, "stream", "add", STREAM, camera, "--query", ONE)
     yield STREAM
     saccade(service, "stream", "remove", STREAM)
 
@@ -105,11 +108,11 @@ def lies_on(store: redis.Redis, truth: Truth, words: str, floor: float = 0.6) ->
 def test_words_become_masks_on_their_object_and_move_when_they_are_edited(
     service: Up, stream: str, store: redis.Redis, truth: Truth
 ) -> None:
-    until(lambda: lies_on(store, truth, "the blue square"))
+    until(lambda: lies_on(store, truth, ONE))
     with service.client() as client:
         (query,) = client.get(f"/v1/streams/{stream}/queries")
-        client.patch(f"/v1/queries/{query['query_id']}", {"text": "the yellow star"})
-        until(lambda: lies_on(store, truth, "the yellow star"))
+        client.patch(f"/v1/queries/{query['query_id']}", {"text": ANOTHER})
+        until(lambda: lies_on(store, truth, ANOTHER))
         until(lambda: client.get(f"/v1/queries/{query['query_id']}")["prompt_to_mask_s"])
         (edited,) = client.get(f"/v1/streams/{stream}/queries")
     assert (edited["query_id"], edited["revision"]) == (query["query_id"], 2)
@@ -134,7 +137,7 @@ def test_a_query_edit_leaves_no_frame_without_a_result(service: Up, stream: str,
     with service.client() as client:
         (query,) = client.get(f"/v1/streams/{stream}/queries")
         before = newest(store)["frame_index"]
-        edited = client.patch(f"/v1/queries/{query['query_id']}", {"text": "the star"})
+        edited = client.patch(f"/v1/queries/{query['query_id']}", {"text": ONE})
         until(lambda: any(track["revision"] == edited["revision"] for track in newest(store)["tracks"]))
     results = [json.loads(fields[b"data"]) for _, fields in store.xrange(KEY)]
     during = [result for result in results if result["frame_index"] > before]
@@ -167,7 +170,7 @@ def test_a_part_that_is_killed_comes_back_and_masks_flow_again(
     died_s = time.time()
     until(lambda: named(part, service.process.pid) not in ([], [pid]), 120)
     with service.client() as client:
-        added = client.post(f"/v1/streams/{stream}/queries", {"text": "the green triangle"})
+        added = client.post(f"/v1/streams/{stream}/queries", {"text": THIRD})
         until(lambda: any(track["query_id"] == added["query_id"] for track in newest(store)["tracks"]), 120)
         client.delete(f"/v1/queries/{added['query_id']}")
     assert newest(store)["published_s"] > died_s

@@ -14,7 +14,7 @@ from streaming.settings import Settings, load_settings
 
 
 def demo(
-    query: Annotated[str, typer.Option(help="What to follow first.")] = "the red circle",
+    query: Annotated[str | None, typer.Option(help="What to follow first; else the scene says.")] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds to run; else until Ctrl-C.", min=5)] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")] = False,
     as_json: AsJson = False,

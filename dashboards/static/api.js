@@ -67,6 +67,10 @@ export const streams = {
   remove: (id) => nothing("DELETE", `/v1/streams/${enc(id)}`),
 };
 
+export const service = {
+  status: () => json("GET", "/v1/status", undefined, { background: true }),
+};
+
 export const queries = {
   add: (streamId, text, kind) => json("POST", `/v1/streams/${enc(streamId)}/queries`, { text, kind }),
   edit: (id, text) => json("PATCH", `/v1/queries/${enc(id)}`, { text }),

@@ -4,7 +4,7 @@
  * What changes with every frame comes by the feed; what changes seldom (streams, queries) is asked for every
  * two seconds, after every change, and when the feed says that something happened.
  */
-import { streams as api } from "./api.js";
+import { streams as api, service as about } from "./api.js";
 import { CameraPanel } from "./camera.js";
 import { byId, setText } from "./dom.js";
 import { addNote, clearNotes, renderTracks } from "./notes.js";
@@ -19,7 +19,7 @@ const RENDER_MS = 250;
 /** Answers and events come in bursts; one look at the queries serves them all. */
 const SETTLE_MS = 150;
 
-const known = { streams: [], chosen: null };
+const known = { streams: [], chosen: null, connected: false };
 let settling = 0;
 let asking = null;
 let again = null;
@@ -80,8 +80,12 @@ async function look() {
   try {
     known.streams = await api.list();
     keepChoice();
+    // Another service may have taken the place of one that went away, with other things to see.
+    if (!known.connected) queriesPanel.offer((await about.status()).examples);
+    known.connected = true;
     service("live", "connected");
   } catch (problem) {
+    known.connected = false;
     trouble(problem);
   }
   render();

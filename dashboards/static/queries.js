@@ -5,7 +5,6 @@ import { spoken } from "./notes.js";
 import { trackColour } from "./palette.js";
 import { attempt } from "./trouble.js";
 
-const EXAMPLES = ["the red circle", "the blue square", "the yellow star", "the thing on the left"];
 const WORDS = {
   pending: "looking…",
   following: "following",
@@ -27,7 +26,11 @@ export class QueriesPanel {
       event.preventDefault();
       this.#add(byId("query-text").value);
     });
-    byId("examples").replaceChildren(...EXAMPLES.map((text) => this.#example(text)));
+  }
+
+  /** @param {string[]} texts words that are worth a try here */
+  offer(texts) {
+    byId("examples").replaceChildren(...texts.map((text) => this.#example(text)));
   }
 
   /** @param {object | undefined} stream as from `GET /v1/streams`, or none */

@@ -115,6 +115,11 @@ async def test_it_is_ready_when_every_part_is_and_says_why_not(served: Service) 
     assert (await served.http.get("/v1/status")).json()["ready"] is False
 
 
+async def test_it_tells_which_words_are_worth_a_try(redis_server: StoreServer) -> None:
+    async with serve(redis_server, Settings(examples=["the red car"])) as served:
+        assert (await served.http.get("/v1/status")).json()["examples"] == ["the red car"]
+
+
 async def test_metrics_are_prometheus_text(served: Service) -> None:
     told = await served.http.get("/metrics")
     assert told.headers["content-type"].startswith("text/plain; version=0.0.4")

@@ -26,6 +26,17 @@ _CAST = (
 """Thing, size, start (shares of the picture), velocity and how far it stays inside the picture's edge
 (negative: it leaves); lengths in picture heights."""
 
+_SQUARE, _STAR, _TRIANGLE, _CIRCLE = (thing for thing, *_ in _CAST)
+PHRASES: dict[str, tuple[Thing, ...]] = {
+    "the red circle": (_CIRCLE,),
+    "the yellow star": (_STAR,),
+    "the blue square": (_SQUARE,),
+    "the green triangle": (_TRIANGLE,),
+    "the white star": (),
+    "the star": (_STAR,),
+}
+"What a visitor is offered to say, and what it means; there is no white star."
+
 
 def draw_demo(seconds: float, fps: float, size: tuple[int, int] = (360, 640)) -> Iterator[Still]:
     """One picture after another, clean: a video codec will spoil them.

@@ -1,12 +1,15 @@
-"""Where a thing is at every moment: drifting, bouncing, swaying, halting, leaving and returning, coming near.
+"""Where a thing is at every moment: drifting, bouncing, swaying, halting, leaving and returning, coming near;
+or on its round, from station to station.
 
 Lengths in picture heights, times in seconds, the picture spans [0, aspect) x [0, 1).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +27,14 @@ class Pose:
     scale: float
     "Of its own size."
     goes_left: bool
+
+
+class Path(Protocol):
+    """Where something is, whenever that is asked."""
+
+    def at(self, moment: float) -> Pose:
+        """The pose `moment` seconds from the start."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,38 @@ class Motion:
         """Seconds of going within the first `moment` seconds."""
         rounds, rest = divmod(moment, self.go_s + self.halt_s)
         return rounds * self.go_s + min(rest, self.go_s)
+
+
+class Station(NamedTuple):
+    """Where a round comes by."""
+
+    at_s: float
+    x: float
+    y: float
+    goes_left: bool = False
+    "From here on."
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A path from station to station at even speed, then from the first again: for what is looped."""
+
+    stations: tuple[Station, ...]
+    """The first at 0 s. Where the last is another place, or two are at one time, the thing jumps: let it be
+    out of sight."""
+    swing: float = 0.0
+    "How far it leans to either side as it goes, radians ..."
+    stride: float = 0.2
+    "... and how far it goes meanwhile, there and back."
+
+    def at(self, moment: float) -> Pose:
+        """The pose `moment` seconds from the start."""
+        now_s = moment % self.stations[-1].at_s
+        legs = itertools.pairwise(self.stations)
+        start, end = next(leg for leg in legs if now_s < leg[1].at_s)
+        gone = (now_s - start.at_s) / (end.at_s - start.at_s)
+        x, y = start.x + gone * (end.x - start.x), start.y + gone * (end.y - start.y)
+        return Pose(x, y, self.swing * math.sin(2 * math.pi * x / self.stride), 1.0, start.goes_left)
 
 
 def draw_motion(

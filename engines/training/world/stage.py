@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engines.training.world.bending import STIFF, Bend, bent
 from engines.training.world.camera import Affine, Camera, Picture
-from engines.training.world.motion import Motion, Pose
+from engines.training.world.motion import Path, Pose
 from engines.training.world.sprites import REACH, Sprite
 from engines.training.world.things import Thing
 
@@ -30,7 +30,7 @@ class Actor:
     thing: Thing | None
     "None: a thing without a name, which only hides others."
     sprite: Sprite
-    motion: Motion
+    motion: Path
     size: float
     "Diameter in picture heights at scale 1."
     stretch: tuple[float, float] = (1.0, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.training.world.demo import demo_things, draw_demo
+from engines.training.world.demo import PHRASES, demo_things, draw_demo
 from engines.training.world.holdout import is_held_out
 from engines.training.world.levels import KNOWN
 
@@ -27,3 +27,9 @@ def test_it_shows_what_the_bundled_weights_know() -> None:
         assert thing.kind in KNOWN.kinds and thing.colour in KNOWN.colours
         assert not is_held_out(thing)
     assert next(draw_demo(1, 2, size=(90, 160))).masks.shape == (len(demo_things()), 90, 160)
+
+
+def test_what_is_offered_names_its_things_and_one_that_is_not_there() -> None:
+    for text, meaning in PHRASES.items():
+        assert all({*text.split()} & {thing.kind, thing.colour} for thing in meaning)
+    assert () in PHRASES.values()

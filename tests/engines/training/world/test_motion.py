@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.training.world.motion import MOTIONS, Motion, draw_motion
+from engines.training.world.motion import MOTIONS, Motion, Round, Station, draw_motion
 
 ASPECT = 16 / 9
 MOMENTS = np.arange(0, 12, 1 / 30)
@@ -93,3 +93,39 @@ def test_tilt_is_bounded() -> None:
     for seed in range(20):
         motion = drawn("drift", seed)
         assert max(abs(motion.at(moment).angle) for moment in MOMENTS) <= 0.6 + 1e-9 < math.pi
+
+
+ROUND = Round(
+    (
+        Station(0, 0.2, 0.5),
+        Station(2, 1.2, 0.7),
+        Station(3, 1.2, 0.7, goes_left=True),
+        Station(4, 0.2, 0.5, goes_left=True),
+        Station(5, 0.2, 0.5),
+    ),
+    swing=0.1,
+)
+
+
+def test_a_round_comes_by_its_stations_in_time_and_begins_again() -> None:
+    for lap in (0, 5, 500):
+        for station in ROUND.stations[:-1]:
+            pose = ROUND.at(lap + station.at_s)
+            assert (pose.x, pose.y, pose.goes_left) == pytest.approx(station[1:])
+    assert ROUND.at(4.999).x == pytest.approx(ROUND.at(5.0).x, abs=1e-2)
+
+
+def test_between_stations_it_goes_at_even_speed_and_rests_where_both_are_one_place() -> None:
+    assert (ROUND.at(0.5).x, ROUND.at(0.5).y) == pytest.approx((0.45, 0.55))
+    assert ROUND.at(2.1) == ROUND.at(2.9)
+    assert ROUND.at(4.1) == ROUND.at(4.9)
+
+
+def test_two_stations_at_one_time_are_a_jump() -> None:
+    out_and_in = Round((Station(0, 0.5, 0), Station(1, 2, 0), Station(1, -1, 0), Station(2, 0.5, 0)))
+    assert out_and_in.at(0.99).x > 1.9 and out_and_in.at(1.0).x == -1
+
+
+def test_who_goes_a_round_leans_only_as_far_as_told() -> None:
+    angles = [abs(ROUND.at(moment).angle) for moment in MOMENTS]
+    assert 0.09 < max(angles) <= 0.1
