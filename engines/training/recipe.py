@@ -17,12 +17,16 @@ from typing import Final
 
 from engines.grounding.checkpoints import save_sa2va
 from engines.training.calibration import calibrated
+from engines.training.course import Told
 from engines.training.grounding_recipe import GroundingRun, train_decoder, train_grounding, train_vision
 from engines.training.memory_recipe import MemoryRun, train_memory
+from engines.training.plot import draw_runs
 from engines.training.tracker_recipe import TrackerRun, train_tracker
 from streaming.errors import Conflict, NotFound
 
 CALIBRATION_SCENES: Final = 200
+CURVES: Final = "curves.svg"
+"In the folder of the runs: loss and held-out scores of all stages."
 DECODER_NUMBER: Final = 1001
 "Far from stage `grounding`'s, which counts from 1 with every session: the two share no picture."
 
@@ -60,6 +64,10 @@ class TrainOptions:
     runs: Path = Path("runs")
     export: Path = Path("out/nano")
     "Gets the folders `tracker` and `sa2va`."
+    clips: int = 4
+    "Of a step of stage `tracker`; those of `memory` are longer, half as many."
+    pictures: int = 8
+    "Of a step of the other stages."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,8 @@ class TrainProgress:
     spent_s: float
     budget_s: float
     "Both of this stage."
-    figures: dict[str, float]
-    "Loss and rates since the last word; empty at a stage's beginning and end."
+    figures: Told
+    "Loss and rates since the last word, or held-out scores; empty at a stage's beginning and end."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class TrainReport:
 def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None]) -> TrainReport:
     """Train the stages asked for, in order; may be stopped at any time and called again.
 
+    `CURVES` is drawn after every stage and when one is stopped.
     Raises Conflict where there is an earlier run that is not to be resumed; NotFound where a stage has none
     to stand on: `memory` wants `tracker`, `decoder` wants `grounding` and `tracker`.
     """
@@ -100,7 +109,10 @@ def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None])
     for stage in stages:
         budget_s = options.budget_s * (SHARES[stage] if options.stage is Stage.ALL else 1.0)
         progress(TrainProgress(stage, 0.0, budget_s, {}))
-        _train(stage, options, budget_s, progress)
+        try:
+            _train(stage, options, budget_s, progress)
+        finally:
+            _draw_curves(options.runs)
         progress(TrainProgress(stage, budget_s, budget_s, {}))
     return TrainReport(stages, time.monotonic() - started_s, options.export)
 
@@ -110,26 +122,41 @@ def _train(
 ) -> None:
     directory = options.runs / stage.value
 
-    def tell(figures: dict[str, float]) -> None:
+    def tell(figures: Told) -> None:
         progress(TrainProgress(stage, figures["elapsed_s"], budget_s, figures))
 
     match stage:
         case Stage.TRACKER:
-            train_tracker(TrackerRun(directory, export=options.export / "tracker", budget_s=budget_s), tell)
-        case Stage.MEMORY:
-            start = _needed(options, Stage.TRACKER)
             export = options.export / "tracker"
-            train_memory(MemoryRun(directory, start=start, export=export, budget_s=budget_s), tell)
+            train_tracker(TrackerRun(directory, export=export, budget_s=budget_s, clips=options.clips), tell)
+        case Stage.MEMORY:
+            start, export = _needed(options, Stage.TRACKER), options.export / "tracker"
+            clips = max(options.clips // 2, 1)
+            train_memory(
+                MemoryRun(directory, start=start, export=export, budget_s=budget_s, clips=clips), tell
+            )
         case Stage.VISION:
-            train_vision(GroundingRun(directory, budget_s=budget_s), tell)
+            train_vision(GroundingRun(directory, budget_s=budget_s, pictures=options.pictures), tell)
         case Stage.GROUNDING:
-            run = GroundingRun(directory, budget_s=budget_s)
+            run = GroundingRun(directory, budget_s=budget_s, pictures=options.pictures)
             train_grounding(run, _needed(options, Stage.VISION), tell)
         case Stage.DECODER:
             reader, tracker = _needed(options, Stage.GROUNDING), _needed(options, Stage.TRACKER)
             export = options.export / "sa2va"
-            run = GroundingRun(directory, export=export, budget_s=budget_s, number=DECODER_NUMBER)
+            run = GroundingRun(
+                directory,
+                export=export,
+                budget_s=budget_s,
+                number=DECODER_NUMBER,
+                pictures=options.pictures,
+            )
             save_sa2va(calibrated(train_decoder(run, reader, tracker, tell), CALIBRATION_SCENES), export)
+
+
+def _draw_curves(runs: Path) -> None:
+    begun = [runs / stage for stage in SHARES if (runs / stage / "log.jsonl").is_file()]
+    if begun:
+        draw_runs(begun, runs / CURVES)
 
 
 def _needed(options: TrainOptions, stage: Stage) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,13 +11,14 @@ import torch
 
 from engines.grounding.checkpoints import load_sa2va
 from engines.training import recipe
-from engines.training.recipe import SHARES, Stage, TrainOptions, TrainProgress, train_nano
+from engines.training.recipe import CURVES, SHARES, Stage, TrainOptions, TrainProgress, train_nano
 from engines.training.tracker_recipe import fresh_tracker
 from streaming.errors import Conflict, NotFound
 
 
 def _options(folder: Path, stage: Stage, *, resume: bool = True) -> TrainOptions:
-    return TrainOptions(stage, budget_s=0.01, resume=resume, runs=folder / "runs", export=folder / "out")
+    runs, export = folder / "runs", folder / "out"
+    return TrainOptions(stage, budget_s=0.01, resume=resume, runs=runs, export=export, clips=2, pictures=2)
 
 
 def test_the_stages_share_the_whole_budget() -> None:
@@ -57,3 +60,32 @@ def test_the_stages_one_after_the_other_make_a_calibrated_checkpoint(
     assert [progress.stage for progress in heard[:1]] == [Stage.VISION]
     assert heard[-1].spent_s == heard[-1].budget_s
     assert "presence_threshold" in load_sa2va(tmp_path / "out" / "sa2va").config
+
+
+def _asked(folder: Path) -> dict[str, object]:
+    """What the first session of a stage was asked for."""
+    first, *_ = (folder / "log.jsonl").read_text().splitlines()
+    return dict(json.loads(first))
+
+
+def test_a_step_is_as_large_as_asked_and_what_was_told_is_drawn_at_the_end(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    train_nano(_options(tmp_path, Stage.TRACKER), lambda _: None)
+    train_nano(_options(tmp_path, Stage.MEMORY), lambda _: None)
+    train_nano(_options(tmp_path, Stage.VISION), lambda _: None)
+    runs = tmp_path / "runs"
+    assert [_asked(runs / stage)["clips"] for stage in ("tracker", "memory")] == [2, 1]
+    assert _asked(runs / "vision")["pictures"] == 2
+    picture = (runs / CURVES).read_text()
+    assert all(f"{stage}: loss" in picture for stage in ("tracker", "memory", "vision"))
+
+
+def test_a_stage_that_is_stopped_is_drawn_as_far_as_it_came(tmp_path: Path) -> None:
+    def stop(progress: TrainProgress) -> None:
+        if progress.figures:
+            raise KeyboardInterrupt
+
+    torch.set_num_threads(1)
+    with pytest.raises(KeyboardInterrupt):
+        train_nano(replace(_options(tmp_path, Stage.VISION), budget_s=600.0), stop)
+    assert "vision: loss" in (tmp_path / "runs" / CURVES).read_text()
