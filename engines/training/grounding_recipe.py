@@ -67,7 +67,7 @@ class GroundingRun(Run):
 
     pictures: int = 8
     "Of a step."
-    expressions: int = 9
+    expressions: int = 8
     "About each picture, beside questions."
     judge_s: float = 240.0
     "Time between two measurements on held-out scenes."

@@ -34,7 +34,7 @@ CAPTIONED: Final = 0.3
 "Share of pictures that are to be described."
 UNKNOWABLE: Final = 0.3
 "Share of pictures of which something is asked that the model has no word for."
-ASKED: Final = 3
+ASKED: Final = 6
 "Questions about a picture that are answered in words."
 
 
@@ -79,7 +79,7 @@ def draw_shown(seed: int, level: Level, template: Template, *, window: bool, ref
 
 def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Generator) -> tuple[Task, ...]:
     now = len(clip.frames) - 1
-    said = _motion_first(expressions(clip, now, rng), referring)
+    said = _chosen(expressions(clip, now, rng), referring)
     said = [vary(expression, rng) for expression in said]
     if not said or rng.random() < UNKNOWABLE:
         said = [*said[: referring - 1], _unknowable(clip.level, rng)]
@@ -95,10 +95,12 @@ def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Genera
     return tuple(tasks)
 
 
-def _motion_first(said: Sequence[Expression], count: int) -> list[Expression]:
-    """So many of them, up to half of these about motion: a window is shown for its sake."""
+def _chosen(said: Sequence[Expression], count: int) -> list[Expression]:
+    """So many of them: up to 2 in 5 mean nothing, and half may be about motion, for which a window is shown."""
+    absent = [one for one in said if not one.targets][: 2 * count // 5]
     moving = [one for one in said if one.kind == "motion"][: count // 2]
-    return [*moving, *(one for one in said if one not in moving)][:count]
+    others = [one for one in said if one.targets and one not in moving]
+    return [*absent, *moving, *others][:count]
 
 
 def _referring(expression: Expression, template: Template) -> Task:
