@@ -20,6 +20,7 @@ from engines.training.language.captions import caption
 from engines.training.language.expressions import Expression, expressions
 from engines.training.language.questions import questions
 from engines.training.language.view import Seen
+from engines.training.nano import SIDE_PX
 from engines.training.tokenizer import UNKNOWN, synonym
 from engines.training.world.levels import Level
 from engines.training.world.scenes import SAMPLE_FPS, Clip, draw_clip
@@ -66,13 +67,16 @@ def shows_window(level: Level, step: int) -> bool:
     return "motion" in level.phrases and step % WINDOW_EVERY == 0
 
 
-def draw_shown(seed: int, level: Level, template: Template, *, window: bool, referring: int) -> Shown:
+def draw_shown(
+    seed: int, level: Level, template: Template, *, window: bool, referring: int, side_px: int = SIDE_PX
+) -> Shown:
     """One scene of a level, its last picture asked about, `referring` times for things and some more."""
     rng = np.random.default_rng((seed, 1))
+    size = (side_px, side_px)
     if window:
-        clip = draw_clip(seed, frames=WINDOW[-1] + 1, stride=STEP_S * SAMPLE_FPS, level=level)
+        clip = draw_clip(seed, frames=WINDOW[-1] + 1, size=size, stride=STEP_S * SAMPLE_FPS, level=level)
     else:
-        clip = draw_clip(seed, frames=1, level=level)
+        clip = draw_clip(seed, frames=1, size=size, level=level)
     tasks = _tasks(clip, template, referring, rng)
     return Shown(clip.at(WINDOW) if window else clip, tasks)
 
@@ -96,7 +100,7 @@ def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Genera
 
 
 def _chosen(said: Sequence[Expression], count: int) -> list[Expression]:
-    """So many of them: up to 2 in 5 mean nothing, and half may be about motion, for which a window is shown."""
+    """So many of them: up to 2 in 5 mean nothing; half may be about motion, for which a window is shown."""
     absent = [one for one in said if not one.targets][: 2 * count // 5]
     moving = [one for one in said if one.kind == "motion"][: count // 2]
     others = [one for one in said if one.targets and one not in moving]
