@@ -1,4 +1,4 @@
-"""How nano is made: a world drawn from seeds, and the recipes that learn it.
+"""How nano is made, and larger ones tuned: a world drawn from seeds, and the recipes that learn it.
 
     world/               clips with exact masks, on a ladder of levels; the demo
     language/            unambiguous words about them: expressions, questions, captions
@@ -12,9 +12,14 @@
     calibration.py       when a thing is there
     recipe.py            all stages in order, within a budget of time
     ablation.py          stage `decoder` with and without the structure-aware terms
+    tuning_batches.py    the mixture as large as a published checkpoint wants to see it
+    tuning_recipe.py     any Sa2VA tuned as in the papers, SAM-2 frozen but for its mask decoder
 
     course.py            what the stages share: steps until the time is spent; told, logged, saved, exported
     checkpoint.py        last.pt: what learns, what teaches it, how far they are
+    follower.py          who learns in stages `tracker` and `memory`
+    ladder.py            a level is left for the next when it is mastered
+    plot.py              log.jsonl as a picture: losses, held-out scores, levels
     average.py           the running mean of the weights
     optimiser.py         Muon and AdamW, stepping together
     device.py            the GPU where there is one
