@@ -1,4 +1,4 @@
-"""The models on this machine, without a service: run them on a file, measure and train them."""
+"""The models on this machine, without a service: run them on a file, and measure them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
 from actors.tables import eval_tables, pairs_table
@@ -28,8 +20,6 @@ if TYPE_CHECKING:
     from engines.training.world.levels import Level
 
 T = TypeVar("T")
-
-train_app = typer.Typer(help="Train the bundled model again.", no_args_is_help=True)
 
 
 def track(
@@ -173,51 +163,6 @@ def _live(settings: Settings, level: Level, clips: int, progress: Progress) -> d
     return plain(score)
 
 
-@train_app.command("nano")
-def train_nano_command(
-    stage: Annotated[str, typer.Option(help="tracker, memory, grounding, decoder or all.")] = "all",
-    budget_s: Annotated[float, typer.Option(help="Seconds of training in all.", min=10)] = 7200.0,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --runs.")] = True,
-    runs: Annotated[Path, typer.Option(help="Folder for checkpoints and logs.")] = Path("runs"),
-    export: Annotated[Path, typer.Option("--out", help="Folder for the finished model.")] = Path("out/nano"),
-    as_json: AsJson = False,
-) -> None:
-    """Train the bundled model from nothing, on scenes it draws itself.
-
-    May be stopped at any time and goes on where it was. The bundled weights were made by this command; see
-    engines/nano/MODEL_CARD.md.
-
-        saccade train nano --budget-s 7200 --out out/nano
-        SACCADE_MODEL=out/nano/sa2va SACCADE_TRACKER=out/nano/tracker saccade demo
-    """
-    from engines.training.recipe import Stage, TrainOptions, TrainProgress, train_nano
-
-    if stage not in set(Stage):
-        raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
-    options = TrainOptions(Stage(stage), budget_s, resume, runs, export)
-    with _seconds_progress() as bars:
-        bar_of: dict[str, TaskID] = {}
-
-        def show(progress: TrainProgress) -> None:
-            bar = bar_of.get(progress.stage)
-            if bar is None:
-                bar = bar_of[progress.stage] = bars.add_task(progress.stage, total=progress.budget_s)
-            bars.update(bar, completed=progress.spent_s)
-            if progress.figures:
-                figures = "  ".join(f"{name} {value:.3g}" for name, value in progress.figures.items())
-                err.print(f"{progress.stage}: {figures}", highlight=False, soft_wrap=True)
-
-        report = train_nano(options, show)
-    stages = [str(stage) for stage in report.stages]
-    found = {"stages": stages, "took_s": report.took_s, "export": str(report.export)}
-    print_json(found) if as_json else out.print(pairs_table(found))
-
-
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=err, transient=True)
-
-
-def _seconds_progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err, transient=True)

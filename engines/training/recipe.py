@@ -22,7 +22,7 @@ from engines.training.grounding_recipe import GroundingRun, train_decoder, train
 from engines.training.memory_recipe import MemoryRun, train_memory
 from engines.training.plot import draw_runs
 from engines.training.tracker_recipe import TrackerRun, train_tracker
-from streaming.errors import Conflict, NotFound
+from streaming.errors import NotFound
 
 CALIBRATION_SCENES: Final = 200
 CURVES: Final = "curves.svg"
@@ -59,9 +59,8 @@ class TrainOptions:
     stage: Stage = Stage.ALL
     budget_s: float = 7200.0
     "Time to train, earlier sessions included; a single stage gets all of it."
-    resume: bool = True
-    "Go on from what is in `runs`; without it, it is an error that something is there."
     runs: Path = Path("runs")
+    "Keeps what every stage has learnt; what is there is gone on from."
     export: Path = Path("out/nano")
     "Gets the folders `tracker` and `sa2va`."
     clips: int = 4
@@ -95,16 +94,10 @@ def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None])
     """Train the stages asked for, in order; may be stopped at any time and called again.
 
     `CURVES` is drawn after every stage and when one is stopped.
-    Raises Conflict where there is an earlier run that is not to be resumed; NotFound where a stage has none
-    to stand on: `memory` wants `tracker`, `decoder` wants `grounding` and `tracker`.
+    Raises NotFound where a stage has none to stand on: `memory` wants `tracker`, `grounding` wants `vision`,
+    `decoder` wants `grounding` and `tracker`.
     """
     stages = tuple(SHARES) if options.stage is Stage.ALL else (options.stage,)
-    for stage in stages:
-        if not options.resume and _last(options, stage).exists():
-            raise Conflict(
-                f"{_last(options, stage)} is of an earlier run.",
-                remedy="Resume it, or choose another folder.",
-            )
     started_s = time.monotonic()
     for stage in stages:
         budget_s = options.budget_s * (SHARES[stage] if options.stage is Stage.ALL else 1.0)

@@ -30,13 +30,6 @@ def test_a_clip_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert "none.mp4" in done.stderr
 
 
-def test_a_stage_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
-    done = saccade("train", "nano", "--stage", "poetry", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "tracker, memory, grounding, decoder, all" in done.stderr
-    assert not (tmp_path / "runs").exists()
-
-
 def test_a_level_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
     done = saccade("eval", "nano", "--level", "mars", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

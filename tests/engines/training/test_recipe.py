@@ -13,12 +13,12 @@ from engines.grounding.checkpoints import load_sa2va
 from engines.training import recipe
 from engines.training.recipe import CURVES, SHARES, Stage, TrainOptions, TrainProgress, train_nano
 from engines.training.tracker_recipe import fresh_tracker
-from streaming.errors import Conflict, NotFound
+from streaming.errors import NotFound
 
 
-def _options(folder: Path, stage: Stage, *, resume: bool = True) -> TrainOptions:
+def _options(folder: Path, stage: Stage) -> TrainOptions:
     runs, export = folder / "runs", folder / "out"
-    return TrainOptions(stage, budget_s=0.01, resume=resume, runs=runs, export=export, clips=2, pictures=2)
+    return TrainOptions(stage, budget_s=0.01, runs=runs, export=export, clips=2, pictures=2)
 
 
 def test_the_stages_share_the_whole_budget() -> None:
@@ -33,15 +33,6 @@ def test_the_stages_share_the_whole_budget() -> None:
 def test_a_stage_without_the_one_it_stands_on_is_said_so(stage: Stage, wanted: str, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=wanted):
         train_nano(_options(tmp_path, stage), lambda _: None)
-
-
-def test_an_earlier_run_is_not_overwritten(tmp_path: Path) -> None:
-    last = tmp_path / "runs" / "grounding" / "last.pt"
-    last.parent.mkdir(parents=True)
-    last.write_bytes(b"precious")
-    with pytest.raises(Conflict):
-        train_nano(_options(tmp_path, Stage.GROUNDING, resume=False), lambda _: None)
-    assert last.read_bytes() == b"precious"
 
 
 def test_the_stages_one_after_the_other_make_a_calibrated_checkpoint(
