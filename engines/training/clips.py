@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,10 @@ from engines.training.world.scenes import draw_clip
 
 _STRIDES: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0)
 """Frames of 1/30 s from one sample to the next: the far ones can only be followed by looks."""
+_STEADY_STRIDES: Final = (1.0, 1.0, 2.0, 3.0, 4.0)
+"Mostly a camera's own pace, where errors gather."
+CLEAR: Final = 0.004
+"Share of the picture a thing has to fill on the first frame."
 _HIDDEN: Final = 0.3
 """A thing of which less than this share of its first area is left counts as hidden."""
 
@@ -32,7 +37,24 @@ class Batch:
     "(T, B, S, S) float32, 0 or 1; the objects of a clip stand together."
 
 
-def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> Batch:
+Pace = Callable[[np.random.Generator, int], tuple[float, list[int]]]
+"""From chances and a number of frames to a stride, in frames of 1/30 s, and which of those drawn are taken."""
+
+
+def in_glimpses(rng: np.random.Generator, length: int) -> tuple[float, list[int]]:
+    """Far apart as often as not; between the first frame, the prompt's, and the next some may be missing."""
+    gap = int(rng.choice((0, 0, 0, 2, 4)))
+    return float(rng.choice(_STRIDES)), [0, *range(gap + 1, gap + length)]
+
+
+def at_a_cameras_pace(rng: np.random.Generator, length: int) -> tuple[float, list[int]]:
+    """One after the other, mostly as fast as a camera takes them."""
+    return float(rng.choice(_STEADY_STRIDES)), list(range(length))
+
+
+def draw_batch(
+    seed: int, shape: tuple[int, int, int], level: Level = KNOWN, pace: Pace = in_glimpses
+) -> Batch:
     """Training clips of one seed; shape is (clips, objects of each, frames).
 
     Objects are clearly seen on the first frame; a thing may be taken twice where there are too few.
@@ -42,9 +64,12 @@ def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> 
     frames: list[NDArray[np.uint8]] = []
     masks: list[NDArray[np.bool_]] = []
     while len(frames) < clips:
-        pictures, drawn = _draw(rng, length, level)
+        stride, kept = pace(rng, length)
+        number = int(rng.integers(HELD_OUT_SEED))
+        clip = draw_clip(number, frames=kept[-1] + 1, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
+        drawn = clip.masks[kept]
         area = drawn.mean(axis=(2, 3))
-        visible = np.flatnonzero(area[0] > 0.004)
+        visible = np.flatnonzero(area[0] > CLEAR)
         if not visible.size:
             continue
         # Things that hide, leave and come back teach the most: two clips in three have one, and it is taken.
@@ -52,19 +77,10 @@ def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> 
         if not hides.any() and rng.random() < 0.7:
             continue
         order = visible[np.lexsort((rng.random(visible.size), ~hides))]
-        frames.append(pictures)
+        frames.append(clip.frames[kept])
         masks.append(drawn[:, [order[k % order.size] for k in range(objects)]])
     stacked = np.concatenate(masks, axis=1)
     return Batch(torch.from_numpy(np.stack(frames)), torch.from_numpy(stacked).float())
-
-
-def _draw(rng: np.random.Generator, length: int, level: Level) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Frames and masks of one clip; between the first, the prompt's, and the next some may be missing."""
-    stride, gap = float(rng.choice(_STRIDES)), int(rng.choice((0, 0, 0, 2, 4)))
-    kept = [0, *range(gap + 1, gap + length)]
-    number = int(rng.integers(HELD_OUT_SEED))
-    clip = draw_clip(number, frames=length + gap, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
-    return clip.frames[kept], clip.masks[kept]
 
 
 def coarse(mask: Tensor, amount: float, generator: torch.Generator) -> Tensor:

@@ -15,31 +15,23 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.tracking.checkpoints import save_tracker
 from engines.training.checkpoint import Progress
-from engines.training.clips import Batch, coarse
+from engines.training.clips import at_a_cameras_pace, coarse, draw_batch
 from engines.training.course import Course, Figures, Run, Tell
 from engines.training.device import mixed_precision, training_device
 from engines.training.feeding import feed, painters_for
 from engines.training.follower import Exercise, Follower, Remembered, TrainedTracker
 from engines.training.ladder import Ladder
-from engines.training.nano import SIDE_PX
 from engines.training.optimiser import Optimisers, warmed_cosine
-from engines.training.tracker_recipe import fresh_tracker
-from engines.training.world.holdout import HELD_OUT_SEED
-from engines.training.world.levels import KNOWN, Level
-from engines.training.world.scenes import draw_clip
+from engines.training.tracker_recipe import STRANGE_STEPS, fresh_tracker
+from engines.training.world.levels import STRANGERS, Level
 
 REACH: Final = 3
 "Frames that a gradient passes back through memory."
-STRIDES: Final = (1.0, 1.0, 2.0, 3.0, 4.0)
-"Frames of 1/30 s from one sample to the next: mostly a camera's own pace, where errors gather."
-CLEAR: Final = 0.006
-"Share of the picture a thing has to fill on the first frame."
 SURE_CELLS: Final = 12
 "Cells of the mask from which on a thing counts as seen; with fewer nothing is taught about its presence."
 LATE_EVERY: Final = 3
@@ -98,32 +90,15 @@ def _draw(run: MemoryRun, level: Level, order: tuple[int, int]) -> Exercise:
     """Clips of a step, so many frames long; sometimes there is a late prompt."""
     step, length = order
     seed = run.number * 10**6 + step
-    batch = draw_long(seed, (run.clips, run.objects, length), level)
+    if step % 5 in STRANGE_STEPS:
+        level = STRANGERS
+    batch = draw_batch(seed, (run.clips, run.objects, length), level, at_a_cameras_pace)
     generator = torch.Generator().manual_seed(seed)
     amount = 0.12 if step % 2 else 0.0
     frames = [0]
     if step % LATE_EVERY == 0:
         frames.append(3 + step % (length - 4))
     return Exercise(batch, {frame: coarse(batch.masks[frame], amount, generator) for frame in frames})
-
-
-def draw_long(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> Batch:
-    """Clips of one seed at one pace each; shape is (clips, objects of each, frames)."""
-    clips, objects, length = shape
-    rng = np.random.default_rng(seed)
-    frames: list[NDArray[np.uint8]] = []
-    masks: list[NDArray[np.bool_]] = []
-    while len(frames) < clips:
-        stride, number = float(rng.choice(STRIDES)), int(rng.integers(HELD_OUT_SEED))
-        clip = draw_clip(number, frames=length, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
-        clear = [n for n in range(len(clip.things)) if clip.masks[0, n].mean() > CLEAR]
-        if not clear:
-            continue
-        chosen = [clear[k % len(clear)] for k in rng.permutation(max(objects, len(clear)))[:objects]]
-        frames.append(clip.frames)
-        masks.append(clip.masks[:, chosen])
-    stacked = np.concatenate(masks, axis=1)
-    return Batch(torch.from_numpy(np.stack(frames)), torch.from_numpy(stacked).float())
 
 
 def rate_at(share: float, step: int) -> float:

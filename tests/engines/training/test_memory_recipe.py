@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from engines.training.memory_recipe import MemoryRun, draw_long, frame_loss, rate_at, train_memory
+from engines.training.memory_recipe import MemoryRun, frame_loss, rate_at, train_memory
 from engines.training.tracker_recipe import fresh_tracker
 
 
@@ -33,13 +33,6 @@ def trained(start: Path, folder: Path, budget_s: float) -> tuple[dict[str, Any],
     )
     train_memory(run, told.append)
     return torch.load(folder / "last.pt", weights_only=True), told
-
-
-def test_a_seed_draws_the_same_clips_every_time() -> None:
-    first, second = draw_long(5, (1, 2, 3)), draw_long(5, (1, 2, 3))
-    assert torch.equal(first.frames, second.frames) and torch.equal(first.masks, second.masks)
-    assert first.frames.shape == (1, 3, 256, 256, 3) and first.masks.shape == (3, 2, 256, 256)
-    assert bool((first.masks[0].flatten(1).mean(1) > 0.006).all()), "prompted things are clearly seen"
 
 
 def test_a_step_teaches_memory_and_leaves_the_picture_encoder_as_it_is(start: Path, tmp_path: Path) -> None:
