@@ -38,7 +38,7 @@ class Batch:
 
 
 Pace = Callable[[np.random.Generator, int], tuple[float, list[int]]]
-"""From chances and a number of frames to a stride, in frames of 1/30 s, and which of those drawn are taken."""
+"""From chances and a number of frames to a stride, in frames of 1/30 s, and which of the drawn are taken."""
 
 
 def in_glimpses(rng: np.random.Generator, length: int) -> tuple[float, list[int]]:
