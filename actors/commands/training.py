@@ -49,15 +49,16 @@ def train_nano_command(
 ) -> None:
     """Train the bundled model from nothing, on scenes it draws itself.
 
-    Goes on from what is in --runs; Ctrl-C at any time. Loss and held-out scores of every stage are drawn in
-    RUNS/curves.svg. The bundled weights were made by this command; see engines/nano/MODEL_CARD.md.
+    Goes on from what is in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out scores.
+    The bundled weights were made by this command; see engines/nano/MODEL_CARD.md.
 
         saccade train nano --budget 2h --export out/nano
         saccade eval out/nano
         SACCADE_MODEL=out/nano/sa2va SACCADE_TRACKER=out/nano/tracker saccade demo
     """
     budget_s = _seconds(budget)
-    from engines.training.recipe import CURVES, Stage, TrainOptions, TrainProgress, train_nano
+    from engines.training.plot import CURVES
+    from engines.training.recipe import Stage, TrainOptions, TrainProgress, train_nano
 
     if stage not in set(Stage):
         raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
@@ -102,7 +103,7 @@ def tune(
     """
     budget_s = _seconds(budget)
     from engines.training.course import Told
-    from engines.training.plot import draw_runs
+    from engines.training.plot import CURVES
     from engines.training.tuning_recipe import TuningRun, train_tuning
 
     name, directory = "tune", runs / "tune"
@@ -115,9 +116,7 @@ def tune(
 
         train_tuning(run, show)
         view.end(name)
-    curves = directory / "curves.svg"
-    draw_runs([directory], curves)
-    found = {"export": str(export), "curves": str(curves)}
+    found = {"export": str(export), "curves": str(directory / CURVES)}
     print_json(found) if as_json else out.print(pairs_table(found))
 
 

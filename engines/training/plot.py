@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from streaming.errors import NotFound
 
+CURVES: Final = "curves.svg"
+"In a folder of runs: their picture."
 SCORES: Final = {
     "j": "J, followed",
     "held_out_hit": "pointed right",

@@ -20,13 +20,11 @@ from engines.training.calibration import calibrated
 from engines.training.course import Told
 from engines.training.grounding_recipe import GroundingRun, train_decoder, train_grounding, train_vision
 from engines.training.memory_recipe import MemoryRun, train_memory
-from engines.training.plot import draw_runs
+from engines.training.plot import CURVES, draw_runs
 from engines.training.tracker_recipe import TrackerRun, train_tracker
 from streaming.errors import NotFound
 
 CALIBRATION_SCENES: Final = 200
-CURVES: Final = "curves.svg"
-"In the folder of the runs: loss and held-out scores of all stages."
 DECODER_NUMBER: Final = 1001
 "Far from stage `grounding`'s, which counts from 1 with every session: the two share no picture."
 
@@ -93,7 +91,7 @@ class TrainReport:
 def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None]) -> TrainReport:
     """Train the stages asked for, in order; may be stopped at any time and called again.
 
-    `CURVES` is drawn after every stage and when one is stopped.
+    `plot.CURVES`, of all stages, is drawn after every stage and when one is stopped.
     Raises NotFound where a stage has none to stand on: `memory` wants `tracker`, `grounding` wants `vision`,
     `decoder` wants `grounding` and `tracker`.
     """

@@ -31,6 +31,7 @@ from engines.training.grounding_recipe import first_seed
 from engines.training.losses import Lesson, iou
 from engines.training.mixture import shows_window
 from engines.training.optimiser import Optimisers
+from engines.training.plot import CURVES, draw_runs
 from engines.training.tuning_batches import Sizes, TuningBatch, draw_tuning_batch
 from engines.training.world.holdout import HELD_OUT_SEED
 from engines.training.world.levels import LADDER, Level
@@ -101,7 +102,7 @@ class Learning:
 def train_tuning(run: TuningRun, tell: Tell) -> Sa2Va:
     """Tune until the budget is spent; call again to go on after an interruption. Returns it, on the CPU.
 
-    Raises NotFound, CheckpointError.
+    `plot.CURVES` is drawn in the run's folder then. Raises NotFound, CheckpointError.
     """
     device = training_device()
     checkpoint = load_sa2va(run.checkpoint)
@@ -132,7 +133,10 @@ def train_tuning(run: TuningRun, tell: Tell) -> Sa2Va:
         optimisers.step(rate_at(run.share(progress)))
         return lesson.figures
 
-    course.run(take_step, partial(save_sa2va, checkpoint))
+    try:
+        course.run(take_step, partial(save_sa2va, checkpoint))
+    finally:
+        draw_runs([run.directory], run.directory / CURVES)
     model.cpu().requires_grad_(False)
     return checkpoint
 

@@ -11,7 +11,8 @@ import torch
 
 from engines.grounding.checkpoints import load_sa2va
 from engines.training import recipe
-from engines.training.recipe import CURVES, SHARES, Stage, TrainOptions, TrainProgress, train_nano
+from engines.training.plot import CURVES
+from engines.training.recipe import SHARES, Stage, TrainOptions, TrainProgress, train_nano
 from engines.training.tracker_recipe import fresh_tracker
 from streaming.errors import NotFound
 

@@ -13,6 +13,7 @@ from engines.grounding.checkpoints import Sa2Va, build, image_tokens, load_sa2va
 from engines.grounding.templates import make_template
 from engines.training import tuning_recipe
 from engines.training.nano import grounder_config
+from engines.training.plot import CURVES
 from engines.training.tokenizer import nano_tokenizer
 from engines.training.tuning_batches import Sizes, TuningBatch, draw_tuning_batch
 from engines.training.tuning_recipe import Learning, TuningRun, rate_at, train_tuning, tuning_lesson
@@ -157,3 +158,12 @@ def test_a_checkpoint_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_the_rate_warms_up_and_fades() -> None:
     assert 0 < rate_at(0.0) < rate_at(0.025) < rate_at(0.05) == 1.0
     assert rate_at(0.5) < 1.0 and rate_at(1.0) == pytest.approx(0.0)
+
+
+def test_a_run_that_is_stopped_is_drawn_as_far_as_it_came(published: Path, tmp_path: Path) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_tuning(tuned(published, tmp_path, budget_s=600.0), stop)
+    assert "run: loss" in (tmp_path / "run" / CURVES).read_text()
