@@ -28,6 +28,7 @@ GRID: Final = 16
 MASK_SIDE: Final = 64
 OWNED: Final = 1 / 3
 "A thing owns a cell that it covers by this share."
+GROUND: Final = -1
 NOTHING: Final = -100
 "Label of what nothing is taught about; torch's cross entropy leaves it out."
 GROUPS: Final = ("present", "absent", "caption", *KINDS_OF_QUESTION)
@@ -101,8 +102,10 @@ class Batch:
     shifts: Tensor
     """(B, T, T, 2 * (F - 1)) float32: how far what owns each image token came since each earlier picture, in
     pictures along x and y; NaN on the ground."""
-    image_start: int
-    "Place along S of the first image token of the last picture."
+    owners: Tensor
+    "(B, F, T, T) int64: which of the scene's things owns each image token; GROUND where none does."
+    image_starts: tuple[int, ...]
+    "Place along S of the first image token of every picture."
     image_side: int
     "T: the image tokens are a square grid of this side."
 
@@ -143,7 +146,7 @@ def collate(shown: Sequence[Shown], template: Template) -> Batch:
     labels = [_dense(clip, index) for clip in (one.clip for one in shown) for index in range(pictures)]
     kinds, colours = zip(*labels, strict=True)
     tokens = template.picture.count(template.image_id)
-    last = len(prefix) - prefix[::-1].index(template.image_id) - tokens
+    first = prefix.index(template.image_id)
     side = round(tokens**0.5)
     return Batch(
         pixels=normalise(np.concatenate([one.clip.frames for one in shown])),
@@ -155,7 +158,8 @@ def collate(shown: Sequence[Shown], template: Template) -> Batch:
         kinds=torch.from_numpy(np.stack(kinds)),
         colours=torch.from_numpy(np.stack(colours)),
         shifts=torch.from_numpy(np.stack([_shifts(one.clip, side) for one in shown])),
-        image_start=last,
+        owners=torch.from_numpy(np.stack([_owning(one.clip, side) for one in shown])),
+        image_starts=tuple(first + index * (len(template.picture) + 1) for index in range(pictures)),
         image_side=side,
     )
 
@@ -261,6 +265,12 @@ def shrunk(mask: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
     """(H, W) → (side, side): coverage of each cell, 0..1."""
     small = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.float32)
+
+
+def _owning(clip: Clip, side: int) -> NDArray[np.int64]:
+    """(F, side, side), see `Batch.owners`."""
+    of_pictures = [_owners(clip, index, side) for index in range(len(clip.frames))]
+    return np.stack([np.where(owned, owner, GROUND) for owner, owned in of_pictures])
 
 
 def _owners(clip: Clip, index: int, side: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -19,8 +19,10 @@ from engines.training.world.things import KINDS
 
 ATTENDING_LAYERS = 2
 "Attention is guided in this many last layers ..."
+TRACING_LAYERS = 2
+"In this many first layers things are to find themselves in earlier pictures ..."
 ATTENDING_HEADS = 2
-"... and in this many first heads of each; the others are free."
+"... both with this many first heads of each layer; the others are free."
 
 DRAWN = 4
 "Masks drawn per scene; more would teach little more of the same picture."
@@ -102,6 +104,7 @@ def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Less
         _place(model, helpers, look, batch),
         _describe(helpers, prompts, batch),
         (0.5 * _attention(reading, batch), {}),
+        _trace(reading, batch),
         _shift(helpers, reading, batch),
     ]
     loss = torch.stack([part for part, _ in parts]).sum()
@@ -255,7 +258,7 @@ def _describe(helpers: Helpers, prompts: Tensor, batch: Batch) -> Told:
 
 def _attention(reading: Reading, batch: Batch) -> Tensor:
     """Minus log of the share of a gaze's attention to the picture that falls on what is to be looked at."""
-    side, start, gazes = batch.image_side, batch.image_start, batch.gazes
+    side, start, gazes = batch.image_side, batch.image_starts[-1], batch.gazes
     wanted = (_cells(gazes.masks, side) > SEEN_IN_CELL).float()
     total = reading.hidden.new_zeros(())
     for layer in reading.attentions[-ATTENDING_LAYERS:]:
@@ -265,6 +268,29 @@ def _attention(reading: Reading, batch: Batch) -> Tensor:
     return total / ATTENDING_LAYERS
 
 
+def _trace(reading: Reading, batch: Batch) -> Told:
+    """Minus log of the share of a token's attention to an earlier picture that falls on the same thing.
+
+    What has found itself there knows how far it came. The mean share is told.
+    """
+    now, *earlier = batch.image_starts[::-1]
+    tokens = batch.image_side**2
+    mine = batch.owners[:, -1].flatten(1)
+    shares = []
+    for index, start in enumerate(earlier, start=2):
+        same = (mine[:, :, None] == batch.owners[:, -index].flatten(1)[:, None]) & (mine >= 0)[:, :, None]
+        scene, token = same.any(dim=2).nonzero(as_tuple=True)
+        for layer in reading.attentions[:TRACING_LAYERS]:
+            paid = layer[scene, :ATTENDING_HEADS, now + token, start : start + tokens]
+            found = (paid * same[scene, token][:, None]).sum(dim=-1)
+            shares.append((found / paid.sum(dim=-1).clamp(min=1e-6)).flatten())
+    if not shares:
+        return reading.hidden.new_zeros(()), {}
+    share = torch.cat(shares)
+    figures = {"traced": float(share.detach().sum()), "traced/n": float(len(share))}
+    return 0.5 * -_mean(share.clamp(min=1e-4).log()), figures
+
+
 def _shift(helpers: Helpers, reading: Reading, batch: Batch) -> Told:
     """Half-way through the language model an image token of a thing knows how far the thing came.
 
@@ -272,7 +298,7 @@ def _shift(helpers: Helpers, reading: Reading, batch: Batch) -> Told:
     """
     if batch.pictures == 1:
         return reading.hidden.new_zeros(()), {}
-    start, tokens = batch.image_start, batch.image_side**2
+    start, tokens = batch.image_starts[-1], batch.image_side**2
     middle = reading.states[len(reading.states) // 2][:, start : start + tokens]
     said = helpers.shift(functional.layer_norm(middle, middle.shape[-1:])).flatten()
     truth = batch.shifts.flatten()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engines.grounding.templates import SEG, Template, make_template
-from engines.training.batches import GRID, GROUPS, NOTHING, Batch, draw_batch
+from engines.training.batches import GRID, GROUND, GROUPS, NOTHING, Batch, draw_batch
 from engines.training.tokenizer import nano_tokenizer
 from engines.training.world.levels import LADDER
 
@@ -90,15 +90,26 @@ def test_shifts_are_of_things_and_from_every_earlier_picture(batch: Batch) -> No
         assert float(batch.shifts[known].abs().max()) < 2
 
 
-def test_the_last_pictures_tokens_are_where_the_batch_says(batch: Batch, template: Template) -> None:
-    stop = batch.image_start + batch.image_side**2
-    assert bool((batch.packed.ids[:, batch.image_start : stop] == template.image_id).all())
+def test_the_pictures_tokens_are_where_the_batch_says(batch: Batch, template: Template) -> None:
+    tokens = batch.image_side**2
+    for start in batch.image_starts:
+        assert bool((batch.packed.ids[:, start : start + tokens] == template.image_id).all())
+        assert int(batch.packed.ids[0, start - 1]) == template.tokenizer.token_to_id("<img>")
+    stop = batch.image_starts[-1] + tokens
     assert int((batch.packed.ids[0] == template.image_id).sum()) == batch.pictures * batch.image_side**2
     assert bool((batch.packed.ids[:, stop:] != template.image_id).all())
-    assert SEG not in template.tokenizer.decode(batch.packed.ids[0, : batch.image_start].tolist())
+    assert SEG not in template.tokenizer.decode(batch.packed.ids[0, : batch.image_starts[0]].tolist())
 
 
 def test_the_same_seeds_give_the_same_batch(template: Template) -> None:
     one, other = (draw_batch(range(3), template, WORLD, window=False, referring=3) for _ in range(2))
     assert torch.equal(one.packed.ids, other.packed.ids)
     assert torch.equal(one.pixels, other.pixels)
+
+
+def test_a_token_is_owned_by_a_thing_or_by_the_ground(batch: Batch) -> None:
+    assert batch.owners.shape == (8, batch.pictures, 8, 8)
+    assert int(batch.owners.min()) == GROUND
+    assert (
+        bool(((batch.owners[:, -1] >= 0) == ~batch.shifts.isnan().all(dim=-1)).all()) or batch.pictures == 1
+    )

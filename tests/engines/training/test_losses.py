@@ -111,6 +111,7 @@ def test_windows_teach_where_things_came_from(nano: Sa2Va, helpers: Helpers, win
     lesson, words = reading_lesson(model, helpers, windows)
     lesson.loss.backward()
     assert lesson.figures["shift/n"] > 0
+    assert 0 < lesson.figures["traced"] < lesson.figures["traced/n"]
     assert helpers.shift.weight.grad is not None and float(helpers.shift.weight.grad.abs().sum()) > 0
     drawn, _ = drawing_lesson(model, helpers, model.maps(windows.pixels[2::3]), words, windows)
     assert bool(torch.isfinite(drawn.loss))
