@@ -18,12 +18,13 @@ from streaming.vocabulary import Keyframe, Pixels
 
 PAST: Final = 2
 "Pictures of a past; with fewer, as at a stream's beginning, there is none."
-WORDS_OF_CHANGE: Final = frozenset(
+_WORDS: Final = (
     "move moves moving moved motion go goes going gone come comes coming stop stops stopped halt still "
     "resting rise rises rising sink sinks sinking fall falls falling fast faster fastest quick quickest slow "
     "slower slowest grow grows growing shrink shrinks shrinking getting approaching leaving entering turning "
-    "walking running crossing flying driving jumping".split()
+    "walking running crossing flying driving jumping"
 )
+WORDS_OF_CHANGE: Final = frozenset(_WORDS.split())
 
 
 def is_about_change(text: str) -> bool:
