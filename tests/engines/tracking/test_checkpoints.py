@@ -66,7 +66,7 @@ def test_names_on_disk_are_the_official_ones(saved: Path) -> None:
     names = load_file(saved / WEIGHTS_FILE).keys()
     assert "image_encoder.trunk.blocks.0.attn.qkv.weight" in names
     assert "sam_mask_decoder.output_hypernetworks_mlps.3.layers.2.bias" in names
-    assert "memory_encoder.fuser.layers.1.gamma" in names and "obj_ptr_proj.layers.1.weight" in names
+    assert "memory_encoder.fuser.layers.0.gamma" in names and "obj_ptr_proj.layers.1.weight" in names
     assert not any("layer_norm" in name or "proj_in" in name or "vision_encoder" in name for name in names)
 
 
