@@ -126,7 +126,9 @@ def train_grounding(run: GroundingRun, vision: Path, tell: Tell) -> Sa2Va:
     ]
 
     def teach(batch: Batch, _: Progress) -> Lesson:
-        return reading_lesson(model, helpers, batch)[0]
+        read, words = reading_lesson(model, helpers, batch)
+        placed = placing_loss(model, helpers, words.sentence, batch)
+        return Lesson(read.loss + placed, read.figures | {"placed": float(placed.detach())})
 
     subject = _Subject(partial(_batch_of, run, pupil.grounder.template), teach, judged_by="hit")
     return _train(run, pupil, _optimisers(run, parts), subject, tell)
@@ -170,10 +172,10 @@ def train_decoder(run: GroundingRun, reader: Path, tracker: Path, tell: Tell) ->
 
 
 def _take_over(pupil: Pupil, last: Path) -> Any:
-    """Give it what an earlier stage has learnt, SAM-2's part left as it is; returns that stage's ladder."""
+    """Give it what an earlier stage has learnt; returns that stage's ladder."""
     saved = torch.load(last, weights_only=True, map_location="cpu")
-    read = {name: weight for name, weight in saved["model"].items() if not name.startswith("segmenter.")}
-    pupil.model.load_state_dict(read, strict=False)
+    # Not strictly: a refinement begins now.
+    pupil.model.load_state_dict(saved["model"], strict=False)
     pupil.helpers.load_state_dict(saved["helpers"])
     return saved["ladder"]
 

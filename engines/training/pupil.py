@@ -72,12 +72,16 @@ def refined(pupil: Pupil, kind: RefinementKind | None) -> Pupil:
 
 
 def inherit(sam: Sam2Model, tracker: dict[str, Tensor]) -> None:
-    """Give a SAM-2 that draws what one that follows has learnt: its eyes and its hand, not its memory.
+    """Give a SAM-2 that draws what one that follows has learnt: its eyes, and how to fill an outline.
 
-    The decoder of a tracker has drawn one mask for each thing: its other three begin as copies of that.
+    Not how its decoder listens: it never heard of a place, its prompts were memories. What stands for a place
+    stays as it is too, since the language model has learnt to say it. The decoder of a tracker has drawn one
+    mask for each thing: its other three begin as copies of that.
     """
     known = sam.state_dict()
-    sam.load_state_dict({name: weight for name, weight in tracker.items() if name in known}, strict=False)
+    heard = ("mask_decoder.transformer.", "shared_image_embedding.", "prompt_encoder.")
+    kept = {name: w for name, w in tracker.items() if name in known and not name.startswith(heard)}
+    sam.load_state_dict(kept, strict=False)
     decoder: Any = sam.mask_decoder
     with torch.no_grad():
         decoder.mask_tokens.weight[1:] = decoder.mask_tokens.weight[0]
