@@ -174,9 +174,9 @@ def train_decoder(run: GroundingRun, reader: Path, tracker: Path, tell: Tell) ->
 def _take_over(pupil: Pupil, last: Path) -> Any:
     """Give it what an earlier stage has learnt; returns that stage's ladder."""
     saved = torch.load(last, weights_only=True, map_location="cpu")
-    # Not strictly: a refinement begins now.
+    # Not strictly: a refinement begins now, and a head may be newer than that stage.
     pupil.model.load_state_dict(saved["model"], strict=False)
-    pupil.helpers.load_state_dict(saved["helpers"])
+    pupil.helpers.load_state_dict(saved["helpers"], strict=False)
     return saved["ladder"]
 
 
@@ -196,7 +196,7 @@ def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
 def _reader(model: SaModel, helpers: Helpers) -> nn.Module:
     """What Muon teaches: the language model, its eyes, and the heads on both."""
     heat = nn.ParameterList([helpers.heat_bias])
-    heads = [helpers.patches, helpers.place, helpers.heat, helpers.shift]
+    heads = [helpers.patches, helpers.place, helpers.heat, helpers.where, helpers.shift]
     return nn.ModuleList([model.mllm, *heads, heat])
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from engines.grounding.model import Look, Reading, SaModel
 from engines.grounding.structure import Words
-from engines.training.batches import GRID, GROUPS, NOTHING, Batch, Pictures
+from engines.training.batches import GRID, GROUPS, MASK_SIDE, NOTHING, Batch, Pictures
 from engines.training.mixture import WINDOW
 from engines.training.structure_losses import Drawn
 from engines.training.world.colours import COLOURS
@@ -66,6 +66,8 @@ class Helpers(nn.Module):
         "before it sees kinds and sides."
         self.place = nn.Linear(reader_width, prompt_width)
         "On the language model's image tokens: where am I? Without it they forget, and no word finds a side."
+        self.where = nn.Linear(reader_width, 2)
+        "On the language model's states that look at something: where is that?"
         self.shift = nn.Linear(reader_width, 2 * (len(WINDOW) - 1))
         "On the language model's image tokens half-way through: where has this been? So words can ask."
         self.point = nn.Linear(prompt_width, prompt_width, bias=False)
@@ -104,6 +106,7 @@ def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Less
         _place(model, helpers, look, batch),
         _describe(helpers, prompts, batch),
         (0.5 * _attention(reading, batch), {}),
+        _where(helpers, reading, batch),
         _trace(reading, batch),
         _shift(helpers, reading, batch),
     ]
@@ -266,6 +269,21 @@ def _attention(reading: Reading, batch: Batch) -> Tensor:
         share = (paid * wanted[:, None]).sum(dim=-1) / paid.sum(dim=-1).clamp(min=1e-6)
         total = total - _mean(share.clamp(min=1e-4).log())
     return total / ATTENDING_LAYERS
+
+
+def _where(helpers: Helpers, reading: Reading, batch: Batch) -> Told:
+    """Who looks at something knows where it is; the mean error along x or y is told, in pictures.
+
+    Without it nothing but what a thing is reached `[SEG]`: of its place a linear probe found nothing there
+    after 2,300 steps, though 98 % of every image token's.
+    """
+    gazes = batch.gazes
+    share = gazes.masks / gazes.masks.sum(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+    along = torch.linspace(-1, 1, MASK_SIDE, device=share.device)
+    truth = torch.stack([(share.sum(dim=1) * along).sum(dim=1), (share.sum(dim=2) * along).sum(dim=1)], dim=1)
+    states = reading.states[-1][gazes.rows, gazes.places]
+    error = (helpers.where(functional.layer_norm(states, states.shape[-1:])).float() - truth).abs()
+    return 4 * _mean(error), {"where": float(error.detach().sum()) / 4, "where/n": float(len(error))}
 
 
 def _trace(reading: Reading, batch: Batch) -> Told:
