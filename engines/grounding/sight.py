@@ -53,7 +53,7 @@ class Sight:
     @cached_property
     def maps(self) -> tuple[Tensor, ...]:
         """SAM-2's feature maps of the keyframe."""
-        return self._model.maps(_resized([self._pixels], self._draw_px))
+        return self._model.maps(_resized(self._pixels, self._draw_px))
 
     @cached_property
     def _now(self) -> Tensor:
@@ -64,9 +64,9 @@ class Sight:
         return torch.cat([*(self._look(picture) for picture in self._past), self._now], dim=1)
 
     def _look(self, pixels: Pixels) -> Tensor:
-        return self._model.look(_resized([pixels], self._look_px)).tokens
+        return self._model.look(_resized(pixels, self._look_px)).tokens
 
 
-def _resized(pictures: list[Pixels], side_px: int) -> Tensor:
-    """(H, W, 3) each → (B, 3, side, side) normalised."""
-    return torch.cat([normalise(to_square(pixels, side_px)[None]) for pixels in pictures])
+def _resized(pixels: Pixels, side_px: int) -> Tensor:
+    """(H, W, 3) → (1, 3, side, side) normalised."""
+    return normalise(to_square(pixels, side_px)[None])

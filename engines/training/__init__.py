@@ -2,10 +2,16 @@
 
     world/               clips with exact masks, on a ladder of levels; the demo
     language/            unambiguous words about them: expressions, questions, captions
-    mixture.py           batches of questions: words varied, packed behind their picture, labels
+    nano.py              nano's shapes, in the published layouts
+    tokenizer.py         nano's words
+    mixture.py           what is asked and told about a scene: expressions, questions, captions, varied
+    batches.py           scenes and their tasks as tensors with every label
+    feeding.py           batches drawn ahead by processes of their own
+    first_weights.py     weights to start from in narrow layers
+    pupil.py             the grounder before its first lesson, and the heads that only training has
     losses.py            see, look, point, speak, draw
     structure_losses.py  regions near to their words, sharp outlines
-    grounding_recipe.py  stages `grounding` and `decoder`: Sa2VA from scratch
+    grounding_recipe.py  stages `vision`, `grounding` and `decoder`: Sa2VA from scratch
     clips.py             batches of clips with the truth about some of their objects
     tracker_recipe.py    stage `tracker`: SAM-2 with its memory from scratch
     memory_recipe.py     stage `memory`: the tracker on long clips, so that it does not drift

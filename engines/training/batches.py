@@ -16,7 +16,6 @@ from engines.grounding.model import normalise
 from engines.grounding.packing import Packed, pack
 from engines.grounding.templates import Template
 from engines.training.language.questions import KINDS_OF_QUESTION
-from engines.training.language.view import Seen
 from engines.training.mixture import Shown, Task, draw_shown
 from engines.training.world.colours import COLOURS
 from engines.training.world.levels import Level
@@ -145,6 +144,7 @@ def collate(shown: Sequence[Shown], template: Template) -> Batch:
     packed = pack(prefix, [[[*task.question, *task.answer] for task in one.tasks] for one in shown])
     labels = [_dense(clip, index) for clip in (one.clip for one in shown) for index in range(pictures)]
     kinds, colours = zip(*labels, strict=True)
+    small = [_small(one.clip) for one in shown]
     tokens = template.picture.count(template.image_id)
     first = prefix.index(template.image_id)
     side = round(tokens**0.5)
@@ -153,8 +153,8 @@ def collate(shown: Sequence[Shown], template: Template) -> Batch:
         pictures=pictures,
         packed=packed,
         answers=_answers(shown, packed),
-        pointings=_pointings(shown, packed, template),
-        gazes=_gazes(shown, packed, template),
+        pointings=_pointings(shown, small, packed, template),
+        gazes=_gazes(shown, small, packed, template),
         kinds=torch.from_numpy(np.stack(kinds)),
         colours=torch.from_numpy(np.stack(colours)),
         shifts=torch.from_numpy(np.stack([_shifts(one.clip, side) for one in shown])),
@@ -192,7 +192,13 @@ def _weights(task: Task) -> tuple[list[float], list[int]]:
     return [*[word] * (count - 1), _REST], [*[group] * (count - 1), -1]
 
 
-def _pointings(shown: Sequence[Shown], packed: Packed, template: Template) -> Pointings:
+Small = NDArray[np.float32]
+"""(N, M, M): coverage of the last picture by each of a scene's things."""
+
+
+def _pointings(
+    shown: Sequence[Shown], small: Sequence[Small], packed: Packed, template: Template
+) -> Pointings:
     rows, begins, seg, masks, kinds, colours = [], [], [], [], [], []
     for row, one in enumerate(shown):
         things = one.clip.things
@@ -202,7 +208,7 @@ def _pointings(shown: Sequence[Shown], packed: Packed, template: Template) -> Po
                 # A caption's words about a thing are its phrase; of an expression, the question is about it.
                 begins.append(start + first if task.kind == "caption" else start)
                 seg.append(start + end)
-                masks.append(_seen(one.clip, meant))
+                masks.append(small[row][list(meant)].sum(axis=0))
                 kinds.append(_one({KINDS.index(things[k].kind) for k in meant}))
                 colours.append(_one({COLOURS.index(things[k].colour) for k in meant}))
     return Pointings(
@@ -215,7 +221,7 @@ def _pointings(shown: Sequence[Shown], packed: Packed, template: Template) -> Po
     )
 
 
-def _gazes(shown: Sequence[Shown], packed: Packed, template: Template) -> Gazes:
+def _gazes(shown: Sequence[Shown], small: Sequence[Small], packed: Packed, template: Template) -> Gazes:
     rows, places, masks = [], [], []
     for row, one in enumerate(shown):
         for start, task in zip(packed.starts[row], one.tasks, strict=True):
@@ -226,7 +232,7 @@ def _gazes(shown: Sequence[Shown], packed: Packed, template: Template) -> Gazes:
             for place, things in looked:
                 rows.append(row)
                 places.append(start + place)
-                masks.append(_seen(one.clip, things))
+                masks.append(small[row][list(things)].sum(axis=0))
     return Gazes(_whole(rows), _whole(places), _stacked(masks))
 
 
@@ -240,17 +246,13 @@ def _phrases(task: Task, template: Template) -> tuple[list[int], list[int]]:
     return [len(task.question) - 1] * len(ends), ends
 
 
-def _seen(clip: Clip, things: Seen) -> NDArray[np.float32]:
-    """(M, M): coverage of the last picture by some things together."""
-    return sum((shrunk(clip.masks[-1, thing], MASK_SIDE) for thing in things), _EMPTY)
-
-
-_EMPTY: Final = np.zeros((MASK_SIDE, MASK_SIDE), dtype=np.float32)
+def _small(clip: Clip) -> Small:
+    return np.stack([shrunk(mask, MASK_SIDE) for mask in clip.masks[-1]])
 
 
 def _stacked(masks: list[NDArray[np.float32]]) -> Tensor:
     """(N, M, M)"""
-    return torch.from_numpy(np.stack(masks) if masks else _EMPTY[None][:0])
+    return torch.from_numpy(np.stack(masks) if masks else np.zeros((0, MASK_SIDE, MASK_SIDE), np.float32))
 
 
 def _whole(numbers: Sequence[int]) -> Tensor:

@@ -1,7 +1,7 @@
 """Batches drawn ahead by processes of their own.
 
-A picture and its words take about 11 ms of a core: little beside a CPU that learns from them, not beside a
-GPU.
+A picture and its words take about 7 ms of a core on the widest level: little beside a CPU that learns from
+them, not beside a GPU.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from engines.grounding.model import SaModel
 from engines.grounding.structure import RefinementKind
 from engines.grounding.templates import make_template
 from engines.training.device import training_device
+from engines.training.first_weights import waken
 from engines.training.losses import Helpers
 from engines.training.nano import PROMPT_WIDTH, READER_WIDTH, VISION_WIDTH, grounder_config
 from engines.training.tokenizer import nano_tokenizer
@@ -58,7 +59,7 @@ def fresh_grounder(seed: int = 0) -> Sa2Va:
     with torch.no_grad():
         model.mllm.model.vision_tower.embeddings.position_embeddings[0, 1:] = 0.3 * _waves(16, VISION_WIDTH)
         model.text_hidden_fcs.get_parameter("2.weight").mul_(PROMPT_GAIN)
-        _waken(model.segmenter)
+        _begin(model.segmenter)
     return Sa2Va(model, template, config)
 
 
@@ -89,17 +90,9 @@ def inherit(sam: Sam2Model, tracker: dict[str, Tensor]) -> None:
             hypernetwork.load_state_dict(decoder.output_hypernetworks_mlps[0].state_dict())
 
 
-def _waken(sam: Sam2Model) -> None:
-    """Deviations of 1 / sqrt(fan in): the library's 0.02 leaves layers as narrow as these almost silent."""
-    for module in sam.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            transposed = isinstance(module, nn.ConvTranspose2d)  # (in, out, k, k), no overlap
-            fan_in = module.weight.shape[0] if transposed else module.weight[0].numel()
-            nn.init.trunc_normal_(module.weight, std=fan_in**-0.5)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.5)
+def _begin(sam: Sam2Model) -> None:
+    """First weights of SAM-2's part, in which a prompt is heard at once."""
+    waken(sam)
     backbone = sam.vision_encoder.backbone
     for free in (backbone.pos_embed, backbone.pos_embed_window, sam.no_memory_embedding):
         nn.init.normal_(free, std=0.1)

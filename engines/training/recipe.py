@@ -2,8 +2,8 @@
 
 The papers' recipe at a small scale: SAM-2 first, by following (`tracker`, `memory`); a language model that
 looks and points (`vision`, `grounding`: the pre-training); then both together on the mixture (`decoder`).
-Every stage keeps its last.pt under `runs/<stage>` and goes on from there. engines/nano/MODEL_CARD.md says how
-long each had for the bundled weights.
+Every stage keeps its last.pt under `runs/<stage>` and goes on from there. The bundled weights are of an
+earlier and smaller form of these stages: engines/nano/MODEL_CARD.md.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from engines.training.clips import coarse, draw_batch
 from engines.training.course import Course, Every, Figures, Run, Tell
 from engines.training.device import mixed_precision, training_device
 from engines.training.feeding import feed, painters_for
+from engines.training.first_weights import waken
 from engines.training.follower import Exercise, Follower, TrainedTracker
 from engines.training.ladder import Ladder
 from engines.training.nano import tracker_config
@@ -61,24 +62,14 @@ class TrackerRun(Run):
 def fresh_tracker(seed: int = 0) -> Sam2VideoModel:
     """Nano's tracker with weights to start from.
 
-    Deviations of 1/sqrt(fan in): the library's 0.02 leaves layers as narrow as these almost silent.
-    Then three things that cost hundreds of steps to learn are given at the start: features of
+    Three things that cost hundreds of steps to learn are given at the start: features of
     deviation 1, marks of the mask as loud as the picture in a memory, and memory attention that
     looks at the place itself first (see `_look_near`).
     """
     torch.manual_seed(seed)
     model: Any = Sam2VideoModel(tracker_config())
+    waken(model)
     with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                # A transposed convolution is (in, out, k, k); ours do not overlap.
-                transposed = isinstance(module, nn.ConvTranspose2d)
-                fan_in = module.weight.shape[0] if transposed else module.weight[0].numel()
-                nn.init.trunc_normal_(module.weight, std=fan_in**-0.5)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=0.5)
         backbone = model.vision_encoder.backbone
         free = [backbone.pos_embed, backbone.pos_embed_window, model.memory_temporal_positional_encoding]
         free += [
