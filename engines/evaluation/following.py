@@ -18,9 +18,7 @@ from engines.evaluation.propagation import propagate
 from engines.evaluation.returns import WITHIN, clearly_seen, returns
 from engines.tracking.compiled import CompiledTracker
 from engines.tracking.tracker import KEEP_IOU, SamTracker
-from engines.training.world.holdout import HELD_OUT_SEED
-from engines.training.world.levels import KNOWN, Level
-from engines.training.world.scenes import Clip, draw_clip
+from engines.training.world.scenes import Clip
 from streaming.vocabulary import Mask
 
 FOUND_J: Final = 0.5
@@ -48,21 +46,6 @@ class FollowingScore:
     f"Share of those after which the same track had J >= {FOUND_J} within {WITHIN} frames."
     silent: float
     "Share of frames without the thing on which its track had no mask."
-
-
-def score_tracker(
-    compiled: CompiledTracker,
-    *,
-    clips: int,
-    frames: int,
-    stride: float,
-    keep_iou: float = KEEP_IOU,
-    level: Level = KNOWN,
-) -> FollowingScore:
-    """Follow things of the first held-out clips; `stride` and `level` as in `draw_clip`."""
-    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + clips)
-    drawn = (draw_clip(seed, frames=frames, stride=stride, level=level) for seed in seeds)
-    return score_clips(compiled, drawn, keep_iou)
 
 
 def score_clips(

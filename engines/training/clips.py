@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.training.nano import SIDE_PX
-from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.holdout import JUDGED_SEED
 from engines.training.world.levels import KNOWN, Level
 from engines.training.world.scenes import draw_clip
 
@@ -65,7 +65,7 @@ def draw_batch(
     masks: list[NDArray[np.bool_]] = []
     while len(frames) < clips:
         stride, kept = pace(rng, length)
-        number = int(rng.integers(HELD_OUT_SEED))
+        number = int(rng.integers(JUDGED_SEED))
         clip = draw_clip(number, frames=kept[-1] + 1, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
         drawn = clip.masks[kept]
         area = drawn.mean(axis=(2, 3))

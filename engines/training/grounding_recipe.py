@@ -44,7 +44,7 @@ from engines.training.mixture import shows_window
 from engines.training.optimiser import Muon, Optimisers, split_parameters
 from engines.training.pupil import Pupil, fresh_pupil, inherit, refined
 from engines.training.structure_losses import Structure, structure_loss, warmth
-from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.holdout import JUDGED_SEED
 from engines.training.world.levels import Level
 
 READER_SCALE: Final = 0.4
@@ -57,8 +57,6 @@ READ_EVERY: Final = 3
 "Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap."
 
 JUDGED_BATCHES: Final = 12
-JUDGED_SEED: Final = HELD_OUT_SEED - 2 * 10**9
-"Of the scenes that open gates: neither trained on nor among those that a model is measured on at last."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from torch.nn import functional
 from transformers import Sam2VideoModel
 
 from engines.backends.torch_backend import TorchBackend
-from engines.evaluation.following import FollowingScore, score_tracker
+from engines.evaluation.following import FollowingScore, score_clips
 from engines.tracking.checkpoints import TrackerWeights, save_tracker
 from engines.tracking.compiled import compile_tracker
 from engines.training.checkpoint import Progress
@@ -33,7 +33,9 @@ from engines.training.follower import Exercise, Follower, TrainedTracker
 from engines.training.ladder import Ladder
 from engines.training.nano import tracker_config
 from engines.training.optimiser import Muon, Optimisers, split_parameters, warmed_cosine
+from engines.training.world.holdout import JUDGED_SEED
 from engines.training.world.levels import STRANGERS, Level
+from engines.training.world.scenes import draw_clip
 
 JUDGED_CLIPS: Final = 12
 STRANGE_STEPS: Final = (1, 3)
@@ -164,9 +166,9 @@ def judge(model: Sam2VideoModel, level: Level) -> FollowingScore:
     """Quality on a few held-out clips of a level, through the tracker that the service uses: on the CPU."""
     weights = TrackerWeights("training", deepcopy(model).cpu())
     backend = TorchBackend(torch.get_num_threads())
-    return score_tracker(
-        compile_tracker(weights, backend), clips=JUDGED_CLIPS, frames=12, stride=3.0, level=level
-    )
+    seeds = range(JUDGED_SEED, JUDGED_SEED + JUDGED_CLIPS)
+    clips = (draw_clip(seed, frames=12, stride=3.0, level=level) for seed in seeds)
+    return score_clips(compile_tracker(weights, backend), clips)
 
 
 def rate_at(share: float, step: int) -> float:

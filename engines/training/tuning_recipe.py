@@ -33,7 +33,7 @@ from engines.training.mixture import shows_window
 from engines.training.optimiser import Optimisers
 from engines.training.plot import CURVES, draw_runs
 from engines.training.tuning_batches import Sizes, TuningBatch, draw_tuning_batch
-from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.holdout import JUDGED_SEED
 from engines.training.world.levels import LADDER, Level
 
 LEARNING: Final = (
@@ -121,7 +121,7 @@ def train_tuning(run: TuningRun, tell: Tell) -> Sa2Va:
         """Rates on held-out scenes."""
         tally = Tally()
         for step in range(JUDGED_BATCHES):
-            batch = draw((HELD_OUT_SEED + step * run.pictures, step))
+            batch = draw((JUDGED_SEED + step * run.pictures, step))
             tally.add(_lesson(model, to_device(batch, device)).figures)
         return {f"held_out_{name}": value for name, value in tally.take().items()}
 

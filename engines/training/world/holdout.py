@@ -13,7 +13,11 @@ from typing import Final
 from engines.training.world.things import Thing
 
 HELD_OUT_SEED: Final = 1 << 40
-"First seed that training never draws."
+"First of the seeds that a model is measured on at last."
+JUDGED_SEED: Final = HELD_OUT_SEED - 2 * 10**9
+"First seed that training never draws: of the scenes that open its gates."
+CALIBRATION_SEED: Final = HELD_OUT_SEED - 10**9
+"First of the scenes that set a threshold."
 _SALT: Final = "saccade-176"
 "Chosen so that every kind and colour, at the first level too, keeps most of its combinations."
 

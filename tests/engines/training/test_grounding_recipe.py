@@ -14,9 +14,7 @@ from engines.grounding.structure import RefinementKind
 from engines.training import grounding_recipe
 from engines.training.ablation import StepClock
 from engines.training.batches import Batch, draw_batch
-from engines.training.calibration import CALIBRATION_SEED
 from engines.training.grounding_recipe import (
-    JUDGED_SEED,
     GroundingRun,
     first_seed,
     rate_at,
@@ -27,7 +25,7 @@ from engines.training.grounding_recipe import (
 from engines.training.pupil import fresh_grounder
 from engines.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, Structure
 from engines.training.tracker_recipe import fresh_tracker
-from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.holdout import CALIBRATION_SEED, HELD_OUT_SEED, JUDGED_SEED
 from engines.training.world.levels import LADDER
 
 
@@ -47,7 +45,7 @@ def test_no_two_steps_share_a_seed() -> None:
 
 
 def test_a_thousand_runs_stay_below_the_held_out_seeds() -> None:
-    assert first_seed(2000, 10**6, 256) < HELD_OUT_SEED // 2 < JUDGED_SEED < CALIBRATION_SEED
+    assert first_seed(2000, 10**6, 256) < HELD_OUT_SEED // 2 < JUDGED_SEED < CALIBRATION_SEED < HELD_OUT_SEED
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
