@@ -157,7 +157,7 @@ def train_tracker(run: TrackerRun, tell: Tell) -> None:
             score = judge(follower.average, ladder.level)
             course.tell(asdict(score) | {"rung": ladder.rung})
             ladder.judged(score.j)
-        return follower.learn(_learn, next(exercises), rate_at(run.share(progress), progress.step))
+        return follower.learn(learn_all, next(exercises), rate_at(run.share(progress), progress.step))
 
     course.run(take_step, partial(save_tracker, follower.average))
 
@@ -177,16 +177,22 @@ def rate_at(share: float, step: int) -> float:
 
 
 def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> Exercise:
-    """Clips of a step at a share 0..1 of the budget; sometimes there is a late prompt."""
+    """Clips of a step at a share 0..1 of the budget."""
     step, share, level = order
-    if step % 5 in STRANGE_STEPS:
-        level = STRANGERS
-    seed = run.number * 10**6 + step
-    generator = torch.Generator().manual_seed(seed)
     length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5
     # Longer clips, fewer of them: a step costs about the same.
     clips = max(2, round(run.clips * 4 / (length + 0.5)))
-    batch = draw_batch(seed, (clips, run.objects, length), level)
+    return glimpses(run.number, step, (clips, run.objects, length), level)
+
+
+def glimpses(number: int, step: int, shape: tuple[int, int, int], level: Level) -> Exercise:
+    """Clips, objects of each, frames far apart; on some steps strangers, on some with a late prompt."""
+    if step % 5 in STRANGE_STEPS:
+        level = STRANGERS
+    seed = number * 10**6 + step
+    generator = torch.Generator().manual_seed(seed)
+    length = shape[2]
+    batch = draw_batch(seed, shape, level)
     roughness = 0.0 if step % 2 else 0.12
     prompts = {0: coarse(batch.masks[0], roughness, generator) if step % 2 == 0 else batch.masks[0]}
     if length > 4 and step % 3 == 0:
@@ -195,8 +201,8 @@ def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> Exercise:
     return Exercise(batch, prompts)
 
 
-def _learn(tracker: TrainedTracker, exercise: Exercise) -> Figures:
-    """Follow and gather gradients; all on the tracker's device."""
+def learn_all(tracker: TrainedTracker, exercise: Exercise) -> Figures:
+    """Follow and gather gradients through all frames at once; all on the tracker's device."""
     frames, masks = exercise.clips.frames, exercise.clips.masks
     with mixed_precision(frames.device):
         seen = tracker.follow(frames, exercise.prompts)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from engines.training.memory_recipe import MemoryRun, frame_loss, rate_at, train_memory
+from engines.training.clips import at_a_cameras_pace, draw_batch
+from engines.training.follower import Exercise, TrainedTracker
+from engines.training.memory_recipe import MemoryRun, follow, frame_loss, is_long, rate_at, train_memory
 from engines.training.tracker_recipe import fresh_tracker
 
 
@@ -35,14 +37,21 @@ def trained(start: Path, folder: Path, budget_s: float) -> tuple[dict[str, Any],
     return torch.load(folder / "last.pt", weights_only=True), told
 
 
-def test_a_step_teaches_memory_and_leaves_the_picture_encoder_as_it_is(start: Path, tmp_path: Path) -> None:
-    before = torch.load(start, weights_only=True)["average"]
-    state, (figures,) = trained(start, tmp_path, budget_s=0.01)
-    changed = {name for name, weight in state["model"].items() if not torch.equal(weight, before[name])}
-    assert changed and not any(name.startswith("vision_encoder") for name in changed)
-    assert any(name.startswith("memory_encoder") for name in changed), "gradients reach back through memory"
-    assert 0 <= figures["j"] <= 1 and 0 <= figures["present_right"] <= 1
+def test_lessons_of_glimpses_and_long_clips_take_turns(start: Path, tmp_path: Path) -> None:
+    first, (glimpsed,) = trained(start, tmp_path, budget_s=0.01)
+    _, (followed,) = trained(start, tmp_path, budget_s=first["spent_s"] + 0.01)
+    assert not is_long(0) and 0 <= glimpsed["glimpsed_j"] <= 1
+    assert is_long(1) and 0 <= followed["j"] <= 1 and 0 <= followed["present_right"] <= 1
     assert (tmp_path / "export" / "model.safetensors").is_file()
+
+
+def test_long_clips_teach_through_memory_and_not_the_picture_encoder() -> None:
+    tracker = TrainedTracker(fresh_tracker(3))
+    clips = draw_batch(5, (1, 2, 5), pace=at_a_cameras_pace)
+    follow(tracker, Exercise(clips, {0: clips.masks[0]}))
+    taught = {name for name, weight in tracker.model.named_parameters() if weight.grad is not None}
+    assert any(name.startswith("memory_encoder") for name in taught), "gradients reach back through memory"
+    assert not any(name.startswith("vision_encoder") for name in taught)
 
 
 def test_the_mean_that_is_exported_follows_the_weights_slowly(start: Path, tmp_path: Path) -> None:
