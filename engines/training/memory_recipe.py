@@ -36,8 +36,6 @@ SURE_CELLS: Final = 12
 "Cells of the mask from which on a thing counts as seen; with fewer nothing is taught about its presence."
 LATE_EVERY: Final = 3
 "Steps to one with a second, late prompt."
-GLIMPSES: Final = (3, 2, 6)
-"Clips, objects of each and frames of a lesson of stage `tracker`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +47,8 @@ class MemoryRun(Run):
     number: int = 77
     clips: int = 2
     objects: int = 3
+    glimpses: tuple[int, int, int] = (3, 2, 6)
+    "Clips, objects of each and frames of a lesson of stage `tracker`."
     adam_rate: float = 1.5e-4
     tell_steps: int = 10
     checkpoint_s: float = 120.0
@@ -69,8 +69,10 @@ def train_memory(run: MemoryRun, tell: Tell) -> None:
     exercises = feed(partial(_draw, run, ladder.level), orders, painters_for(device))
 
     def take_step(progress: Progress) -> Figures:
-        teach = follow if is_long(progress.step) else _glimpse
-        return follower.learn(teach, next(exercises), rate_at(run.share(progress), progress.step))
+        rate = rate_at(run.share(progress), progress.step)
+        if is_long(progress.step):
+            return _told("", follower.learn(follow, next(exercises), rate))
+        return _told("glimpsed_", follower.learn(learn_all, next(exercises), rate))
 
     course.run(take_step, partial(save_tracker, follower.average))
 
@@ -78,6 +80,12 @@ def train_memory(run: MemoryRun, tell: Tell) -> None:
 def is_long(step: int) -> bool:
     """Whether a step follows long clips; else its lesson is one of stage `tracker`."""
     return step % 2 == 1
+
+
+def _told(prefix: str, figures: Figures) -> Figures:
+    """Figures as means over the lessons of their own sort (see `Tally`)."""
+    named = {prefix + name: value for name, value in figures.items()}
+    return named | {f"{name}/n": 1.0 for name in named}
 
 
 def _optimisers(model: nn.Module, run: MemoryRun) -> Optimisers:
@@ -97,7 +105,7 @@ def _draw(run: MemoryRun, level: Level, order: tuple[int, int]) -> Exercise:
     """Clips of a step, so many frames long; sometimes there is a late prompt."""
     step, length = order
     if not is_long(step):
-        return glimpses(run.number, step, GLIMPSES, level)
+        return glimpses(run.number, step, run.glimpses, level)
     seed = run.number * 10**6 + step
     if step % 5 in STRANGE_STEPS:
         level = STRANGERS
@@ -145,11 +153,6 @@ def follow(tracker: TrainedTracker, exercise: Exercise) -> Figures:
             losses.clear()
             given, recent = _cut(given), _cut(recent)
     return {name: float(np.mean([told[name] for told in figures])) for name in figures[0]}
-
-
-def _glimpse(tracker: TrainedTracker, exercise: Exercise) -> Figures:
-    """A lesson of stage `tracker`, told of apart."""
-    return {f"glimpsed_{name}": value for name, value in learn_all(tracker, exercise).items()}
 
 
 def frame_loss(logits: Tensor, iou: Tensor, score: Tensor, masks: Tensor) -> tuple[Tensor, Figures]:

@@ -31,6 +31,7 @@ def trained(start: Path, folder: Path, budget_s: float) -> tuple[dict[str, Any],
         budget_s=budget_s,
         clips=1,
         objects=2,
+        glimpses=(1, 2, 3),
         tell_steps=1,
     )
     train_memory(run, told.append)
