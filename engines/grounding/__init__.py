@@ -9,6 +9,7 @@
     layout.py       where tensors are in a published checkpoint, both ways
     weights.py      published tensors into a model, mapped, not copied
     devices.py      where it runs, and in which numbers
+    hub.py          a checkpoint by its name on a model hub
     checkpoints.py  a folder → a model and its template, and back
     sight.py        a keyframe as it is looked at: each picture once
     prefix.py       pictures before every question about them, read once

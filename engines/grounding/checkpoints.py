@@ -30,6 +30,7 @@ from transformers import Sam2Config
 from engines.grounding.devices import choose_device, choose_dtype
 from engines.grounding.families.choose import choose_family
 from engines.grounding.families.internvl import InternVl
+from engines.grounding.hub import fetch, is_hub_name
 from engines.grounding.layout import SAM, published
 from engines.grounding.model import SaModel
 from engines.grounding.pictures import Resize, as_trained_here, bicubic
@@ -114,17 +115,13 @@ class Sa2Va:
 
 
 def load_sa2va(name_or_dir: str | Path, running: Running = AS_IT_IS) -> Sa2Va:
-    """Read `nano` (bundled) or a checkpoint folder.
+    """Read `nano` (bundled), a checkpoint folder or one on a hub, `owner/name@commit`.
 
-    Raises NotFound where there is no such folder; CheckpointError where a file cannot be read, the
+    Raises NotFound where there is no such checkpoint; CheckpointError where a file cannot be read, the
     architecture is not one that is read here, or tensors are missing, surplus or misshapen (named);
     BackendUnavailable where there is no such device.
     """
-    directory = NANO_DIR if str(name_or_dir) == "nano" else Path(name_or_dir)
-    if not (directory / "config.json").is_file():
-        raise NotFound(
-            f"No Sa2VA checkpoint at {directory}.", remedy="It is `nano` or a folder with a config.json."
-        )
+    directory = _directory(str(name_or_dir))
     config = _config(directory)
     tokenizer = _tokenizer(directory)
     try:
@@ -147,6 +144,18 @@ def load_sa2va(name_or_dir: str | Path, running: Running = AS_IT_IS) -> Sa2Va:
     put(model, given, choose_dtype(running.dtype, device, tensors.values()), device)
     model.eval().requires_grad_(False)
     return Sa2Va(model, template, config, running.tiles)
+
+
+def _directory(name: str) -> Path:
+    directory = NANO_DIR if name == "nano" else Path(name)
+    if not directory.exists() and is_hub_name(name):
+        directory = fetch(name)
+    if not (directory / "config.json").is_file():
+        raise NotFound(
+            f"No Sa2VA checkpoint at {directory}.",
+            remedy="It is `nano`, a folder with a config.json, or owner/name@commit on a hub.",
+        )
+    return directory
 
 
 def _config(directory: Path) -> dict[str, Any]:
