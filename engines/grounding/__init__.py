@@ -6,6 +6,7 @@
     families/       InternVL and Qwen: what differs between them
     model.py        a language model of a family + [SEG] head + SAM-2's encoder and mask decoder
     structure.py    words written on the coarse map: mask-biased attention, FiLM
+    spelling.py     a checkpoint's tokenizer, however it was saved
     layout.py       where tensors are in a published checkpoint, both ways
     weights.py      published tensors into a model, mapped, not copied
     devices.py      where it runs, and in which numbers

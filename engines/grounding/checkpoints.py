@@ -1,6 +1,6 @@
 """Sa2VA checkpoints on disk, in the layout in which they are published, read without anybody's remote code.
 
-A folder holds `config.json`, `tokenizer.json` and `model.safetensors` (or a sharded
+A folder holds `config.json`, a tokenizer and `model.safetensors` (or a sharded
 `model.safetensors.index.json`). `config.json` names the family (`families/`), whose tensors stand beside
 
     text_hidden_fcs.{0,2}.*            hidden state at [SEG] → prompt
@@ -23,7 +23,6 @@ from typing import Any, Final, Literal
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Sam2Config
 
@@ -34,6 +33,7 @@ from engines.grounding.hub import fetch, is_hub_name
 from engines.grounding.layout import SAM, published
 from engines.grounding.model import SaModel
 from engines.grounding.pictures import Resize, as_trained_here, bicubic
+from engines.grounding.spelling import open_tokenizer
 from engines.grounding.structure import RefinementKind
 from engines.grounding.templates import Template, make_template
 from engines.grounding.weights import WEIGHTS_FILE as WEIGHTS_FILE
@@ -123,7 +123,7 @@ def load_sa2va(name_or_dir: str | Path, running: Running = AS_IT_IS) -> Sa2Va:
     """
     directory = _directory(str(name_or_dir))
     config = _config(directory)
-    tokenizer = _tokenizer(directory)
+    tokenizer = open_tokenizer(directory)
     try:
         tensors = open_weights(directory)
     except (OSError, ValueError, SafetensorError) as exc:
@@ -166,13 +166,6 @@ def _config(directory: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"{directory / 'config.json'} holds no object.")
     return config
-
-
-def _tokenizer(directory: Path) -> Tokenizer:
-    try:
-        return Tokenizer.from_file(str(directory / "tokenizer.json"))
-    except Exception as exc:  # tokenizers raises bare Exception for a missing or broken file
-        raise CheckpointError(f"Cannot read {directory / 'tokenizer.json'}: {exc}.") from exc
 
 
 def save_sa2va(checkpoint: Sa2Va, directory: Path) -> None:

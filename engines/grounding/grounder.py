@@ -146,7 +146,7 @@ class SaGrounder:
         template, describes = self._template, query.kind is QueryKind.DESCRIBE
         past = not describes and is_about_change(query.text)
         asked = template.asked(DESCRIBE if describes else query.text)
-        speech = speak(self._model, sight.prefix(past=past), asked, template.end_id)
+        speech = speak(self._model, sight.prefix(past=past), asked, template.ends)
         text = spelt(template.tokenizer, speech.ids)
         places = [k for k, token in enumerate(speech.ids) if token == template.seg_id][:MAX_POINTED]
         if not places:

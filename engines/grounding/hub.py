@@ -17,7 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Repo
 
 from streaming.errors import CheckpointError, NotFound
 
-PATTERNS: Final = ["*.safetensors", "*.json", "tokenizer.model"]
+PATTERNS: Final = ["*.safetensors", "*.json", "tokenizer.model", "merges.txt"]
 "No pickles, no remote code."
 _NAMED: Final = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<commit>\S*))?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")

@@ -7,6 +7,7 @@ Every `[SEG]` of an answer points at something; its phrase is the last one betwe
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +19,9 @@ from engines.grounding.model import SaModel
 from engines.grounding.prefix import Prefix
 from engines.grounding.templates import SEG
 
-MOST_TOKENS: Final = 96
-"Of an answer. A caption of nano's is below 60; a model that does not find its end is stopped."
+MOST_TOKENS: Final = 256
+"""Of an answer. A caption of nano's is below 60, one that names a dozen things with their marks about 200; a
+model that does not find its end is stopped."""
 _PHRASE: Final = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 
 
@@ -35,7 +37,7 @@ class Speech:
     "(A,) float32: how probable each token was."
 
 
-def speak(model: SaModel, prefix: Prefix, question: list[int], end_id: int) -> Speech:
+def speak(model: SaModel, prefix: Prefix, question: list[int], ends: Collection[int]) -> Speech:
     """Answer a question about what the prefix shows."""
     said: list[int] = []
     hidden: list[Tensor] = []
@@ -44,7 +46,7 @@ def speak(model: SaModel, prefix: Prefix, question: list[int], end_id: int) -> S
         nothing = talk.state[None][:0]
         while len(said) < MOST_TOKENS:
             chance, best = model.log_probabilities(talk.state).exp().max(dim=-1)
-            if int(best) == end_id:
+            if int(best) in ends:
                 break
             talk.say(int(best))
             said.append(int(best))

@@ -24,6 +24,8 @@ from streaming.errors import CheckpointError
 SEG = "[SEG]"
 IMAGE = "<IMG_CONTEXT>"
 END = "<|im_end|>"
+OTHER_ENDS = ("<|endoftext|>", "</s>")
+"Said now and then instead, by Qwen's models and by InternLM2."
 SPECIAL = ("<img>", IMAGE, "</img>", SEG, "<p>", "</p>", "<vp>", "</vp>", "<|im_start|>", END)
 "Of the InternVL family."
 _SAYING = (SEG, "<p>", "</p>", "<|im_start|>", END)
@@ -92,8 +94,14 @@ class Template:
 
     @property
     def end_id(self) -> int:
-        """What ends an answer."""
+        """What ends an answer as it is taught."""
         return self.answer[-1]
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Whatever ends an answer as it is said."""
+        others = (self.tokenizer.token_to_id(token) for token in OTHER_ENDS)
+        return frozenset({self.end_id, *(number for number in others if number is not None)})
 
     def answered(self, text: str) -> list[int]:
         """Ids of an answer and its end. Its tokens are obeyed: only for words that are our own."""

@@ -129,7 +129,7 @@ def test_what_an_answer_in_words_points_at_is_drawn(
     template = fresh_grounder(6).template
     said = tuple(template.answered("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
 
-    def speak(model: SaModel, prefix: object, question: list[int], end_id: int) -> Speech:
+    def speak(model: SaModel, prefix: object, question: list[int], ends: object) -> Speech:
         return Speech(
             said, torch.randn(len(said), model.mllm.lm_head.in_features), torch.full((len(said),), 0.7)
         )
@@ -217,7 +217,7 @@ def test_what_is_given_as_the_answer_is_what_nano_would_have_said() -> None:
     said = 0
     for text in ("the red circle", "the blue star", "the largest thing", "the thing on the left"):
         prefix, question = Sight(nano, _refer(text)).prefix(past=False), nano.template.question(text)
-        speech = speak(nano.model, prefix, question, nano.template.end_id)
+        speech = speak(nano.model, prefix, question, nano.template.ends)
         if speech.ids != nano.template.answer[:-1]:
             continue
         given = prefix.read([[*question, *nano.template.answer]]).hidden[0, len(question) :]

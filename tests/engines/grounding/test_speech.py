@@ -39,7 +39,7 @@ def _question(nano: Sa2Va) -> list[int]:
 
 def test_an_answer_is_the_likeliest_word_after_word_as_one_prefill_sees_it(nano: Sa2Va) -> None:
     question = _question(nano)
-    speech = speak(nano.model, _prefix(nano), question, nano.template.end_id)
+    speech = speak(nano.model, _prefix(nano), question, nano.template.ends)
     hidden = _prefix(nano).read([[*question, *speech.ids]]).hidden[0]
     chances = nano.model.log_probabilities(hidden).exp()
     said = torch.arange(len(question), len(question) + len(speech.ids))
@@ -49,12 +49,12 @@ def test_an_answer_is_the_likeliest_word_after_word_as_one_prefill_sees_it(nano:
 
 
 def test_a_model_that_finds_no_end_is_stopped(nano: Sa2Va) -> None:
-    assert len(speak(nano.model, _prefix(nano), _question(nano), end_id=-1).ids) == MOST_TOKENS
+    assert len(speak(nano.model, _prefix(nano), _question(nano), ends=()).ids) == MOST_TOKENS
 
 
 def test_an_answer_may_end_at_once(nano: Sa2Va) -> None:
-    first = speak(nano.model, _prefix(nano), _question(nano), end_id=-1).ids[0]
-    silence = speak(nano.model, _prefix(nano), _question(nano), end_id=first)
+    first = speak(nano.model, _prefix(nano), _question(nano), ends=()).ids[0]
+    silence = speak(nano.model, _prefix(nano), _question(nano), ends={first})
     assert silence.ids == () and silence.hidden.shape == (0, 160) and silence.chances.shape == (0,)
 
 

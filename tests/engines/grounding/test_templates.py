@@ -85,6 +85,14 @@ def test_an_answer_may_point(template: Template) -> None:
     assert answer[-1] == template.answer[-1]
 
 
+def test_an_answer_ends_where_any_of_the_models_ends_it(template: Template) -> None:
+    assert template.ends == {template.answer[-1]}
+    tokenizer = tiny_tokenizer("Sa2VAChatModel")
+    tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True)])
+    ends = make_template(tokenizer, image_tokens=1).ends
+    assert ends == {tokenizer.token_to_id("<|im_end|>"), tokenizer.token_to_id("<|endoftext|>")}
+
+
 def test_a_very_long_phrase_is_cut(template: Template) -> None:
     bare = len(template.question(""))
     assert len(template.question("red " * 5000)) == bare + MAX_PHRASE_TOKENS

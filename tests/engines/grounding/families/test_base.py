@@ -139,7 +139,7 @@ def test_an_answer_given_is_read_as_one_said_word_by_word(case: Case, pixels: Pi
     """Teacher forcing changes nothing but time: whatever is generated, one prefill sees the same states."""
     model, template = case.loaded.model, case.loaded.template
     prefix, question = _sight(case, pixels).prefix(past=False), template.question("the red star")
-    speech = speak(model, prefix, question, template.end_id)
+    speech = speak(model, prefix, question, template.ends)
     given = prefix.read([[*question, *speech.ids]]).hidden[0, len(question) :]
     assert len(speech.ids) > 1
     torch.testing.assert_close(speech.hidden, given, atol=1e-4, rtol=0)
