@@ -173,7 +173,10 @@ def internvl(llm: str) -> tuple[dict[str, Any], Shapes]:
             "max_position_embeddings": 4096,
             "rms_norm_eps": 1e-6,
             "rope_theta": 1_000_000.0,
+            "rope_scaling": {"factor": 2.0, "rope_type": "dynamic", "type": "dynamic"},
+            "sliding_window": None,
             "torch_dtype": "bfloat16",
+            "use_sliding_window": False,
         },
     }
     text = config["llm_config"]

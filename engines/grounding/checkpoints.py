@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -41,7 +42,11 @@ from engines.grounding.weights import hollow, open_weights, put
 from streaming.errors import CheckpointError, NotFound
 
 NANO_DIR: Final = Path(__file__).resolve().parent.parent / "nano" / "sa2va"
-DEFAULT_PRESENCE_THRESHOLD: Final = 0.5
+TAUGHT_ONE_ANSWER: Final = 0.5
+TAUGHT_FIVE_ANSWERS: Final = 0.05
+"""Presence from which a thing is there, where config.json says nothing. Published models were taught one of
+five answers at random ("It is [SEG].", "Sure, it is [SEG].", …): what they are sure of, they say in these
+words with a probability of about 0.2. Not yet measured on published weights."""
 
 _MEMORY: Final = re.compile(
     re.escape(SAM) + r"(memory_|maskmem_tpos_enc|obj_ptr_|no_obj_|no_mem_pos_enc|mask_downsample)"
@@ -95,7 +100,8 @@ class Sa2Va:
     @property
     def presence_threshold(self) -> float:
         """A thing is there where the probability of "Sure, [SEG]" reaches this."""
-        return float(self.config.get("presence_threshold", DEFAULT_PRESENCE_THRESHOLD))
+        usual = TAUGHT_ONE_ANSWER if self._is_of_ours else TAUGHT_FIVE_ANSWERS
+        return float(self.config.get("presence_threshold", usual))
 
     @property
     def look_px(self) -> int:
@@ -111,7 +117,12 @@ class Sa2Va:
     @property
     def resize(self) -> Resize:
         """How SAM-2's picture is made."""
-        return as_trained_here if "sam2_config" in self.config else bicubic
+        return as_trained_here if self._is_of_ours else bicubic
+
+    @property
+    def _is_of_ours(self) -> bool:
+        """Trained here: published ones have no SAM-2 of a shape of their own."""
+        return "sam2_config" in self.config
 
 
 def load_sa2va(name_or_dir: str | Path, running: Running = AS_IT_IS) -> Sa2Va:
@@ -122,26 +133,14 @@ def load_sa2va(name_or_dir: str | Path, running: Running = AS_IT_IS) -> Sa2Va:
     BackendUnavailable where there is no such device.
     """
     directory = _directory(str(name_or_dir))
-    config = _config(directory)
-    tokenizer = open_tokenizer(directory)
-    try:
-        tensors = open_weights(directory)
-    except (OSError, ValueError, SafetensorError) as exc:
-        raise CheckpointError(f"Cannot read {directory}: {exc}.", remedy="Copy the checkpoint anew.") from exc
-    try:
+    config, tokenizer = _config(directory), open_tokenizer(directory)
+    tensors = _tensors(directory)
+    with _named(directory / "config.json"):
         template = make_template(tokenizer, image_tokens(config), choose_family(config, 0).marks)
         with hollow():
             model = build(config, template.image_id)
-    except CheckpointError:
-        raise
-    except Exception as exc:  # whatever transformers raises at a configuration it cannot build from
-        raise CheckpointError(
-            f"{directory / 'config.json'} describes no model: {type(exc).__name__}: {exc}.",
-            remedy="Use the config.json of the checkpoint.",
-        ) from exc
-    given = {name: tensor for name, tensor in tensors.items() if not _MEMORY.match(name)}
     device = choose_device(running.device)
-    put(model, given, choose_dtype(running.dtype, device, tensors.values()), device)
+    put(model, tensors, choose_dtype(running.dtype, device, tensors.values()), device)
     model.eval().requires_grad_(False)
     return Sa2Va(model, template, config, running.tiles)
 
@@ -166,6 +165,28 @@ def _config(directory: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"{directory / 'config.json'} holds no object.")
     return config
+
+
+def _tensors(directory: Path) -> dict[str, Tensor]:
+    try:
+        tensors = open_weights(directory)
+    except (OSError, ValueError, SafetensorError) as exc:
+        raise CheckpointError(f"Cannot read {directory}: {exc}.", remedy="Copy the checkpoint anew.") from exc
+    return {name: tensor for name, tensor in tensors.items() if not _MEMORY.match(name)}
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Translate whatever transformers raises at a configuration that it cannot build from."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as exc:
+        raise CheckpointError(
+            f"{file} describes no model: {type(exc).__name__}: {exc}.",
+            remedy="Use the config.json of the checkpoint.",
+        ) from exc
 
 
 def save_sa2va(checkpoint: Sa2Va, directory: Path) -> None:

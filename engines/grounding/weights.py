@@ -18,7 +18,6 @@ from torch.overrides import TorchFunctionMode
 
 from engines.grounding.layout import check, native, published
 from engines.grounding.model import SaModel
-from streaming.errors import CheckpointError
 
 WEIGHTS_FILE: Final = "model.safetensors"
 INDEX_FILE: Final = "model.safetensors.index.json"
@@ -83,8 +82,9 @@ def put(model: SaModel, tensors: Mapping[str, Tensor], dtype: torch.dtype, devic
     Raises CheckpointError naming the first ten that are missing, surplus or misshapen.
     """
     state = model.state_dict()
-    if model.mllm.config.tie_word_embeddings:
-        tensors = _tied(tensors, model.place(_HEAD).name, model.place(_EMBEDDING).name)
+    tied = model.mllm.config.tie_word_embeddings
+    if tied:
+        tensors = _twice(tensors, model.place(_HEAD).name, model.place(_EMBEDDING).name)
     check(published(state, model.place), tensors)
     placed = {
         name: native(name, tensors, model.place).to(
@@ -93,23 +93,16 @@ def put(model: SaModel, tensors: Mapping[str, Tensor], dtype: torch.dtype, devic
         for name in state
     }
     model.load_state_dict(placed, assign=True)
-    model.mllm.tie_weights()
+    if tied and torch.equal(placed[_HEAD], placed[_EMBEDDING]):
+        model.mllm.tie_weights()
     model.to(device)
     assert not [name for name, tensor in _all(model) if tensor.is_meta]
 
 
-def _tied(tensors: Mapping[str, Tensor], head: str, embedding: str) -> Mapping[str, Tensor]:
-    """One matrix may be written once, or twice."""
+def _twice(tensors: Mapping[str, Tensor], head: str, embedding: str) -> Mapping[str, Tensor]:
+    """One matrix may be written once, or twice; then each time as it is, even if it is no longer the same."""
     either = tensors.get(embedding, tensors.get(head))
-    if either is None:
-        return tensors
-    both = {**tensors, head: tensors.get(head, either), embedding: either}
-    if not torch.equal(both[head], both[embedding]):
-        raise CheckpointError(
-            f"config.json ties {head} to {embedding}, and they differ.",
-            remedy="Set tie_word_embeddings to false in config.json.",
-        )
-    return both
+    return tensors if either is None else {head: either, embedding: either, **tensors}
 
 
 def _all(model: nn.Module) -> list[tuple[str, Tensor]]:

@@ -166,6 +166,14 @@ def test_bfloat16_sees_nearly_the_same(tmp_path: Path) -> None:
     assert (masks[0] > 0)[clear].eq((masks[1] > 0)[clear]).float().mean() > 0.97
 
 
+def test_presence_is_judged_by_how_many_answers_were_taught(nano: Sa2Va) -> None:
+    published_config = {key: value for key, value in nano.config.items() if key != "sam2_config"}
+    told = {**published_config, "presence_threshold": 0.3}
+    configs = (nano.config, published_config, told)
+    thresholds = [Sa2Va(nano.model, nano.template, config).presence_threshold for config in configs]
+    assert thresholds == [0.5, 0.05, 0.3]
+
+
 def test_a_tied_model_stays_tied(saved: Path) -> None:
     mllm = load_sa2va(saved).model.mllm
     assert mllm.lm_head.weight is mllm.model.language_model.embed_tokens.weight

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from engines.grounding.checkpoints import Sa2Va, load_sa2va, to_published
+from engines.grounding.checkpoints import Running, Sa2Va, load_sa2va, to_published
 from engines.grounding.families.base import TEXT_KEYS, only, part
+from engines.grounding.grounder import SaGrounder, load_grounder
 from engines.grounding.pictures import normalise
 from engines.grounding.sight import Sight
 from engines.grounding.speech import speak
 from streaming.errors import CheckpointError
-from streaming.vocabulary import Clock, Frame, Keyframe, Pixels, StreamId
+from streaming.vocabulary import Clock, Frame, Keyframe, Pixels, Query, QueryId, QueryKind, StreamId
 from tests import published, sa2va_by_hand
 
 
@@ -154,6 +157,33 @@ def test_questions_asked_together_are_answered_as_alone(case: Case, pixels: Pixe
     for start, block in zip(together.starts, blocks, strict=True):
         alone = prefix.read([block]).hidden[0]
         torch.testing.assert_close(together.hidden[0, start : start + len(block)], alone, atol=1e-4, rtol=0)
+
+
+def test_in_bfloat16_questions_are_answered_about_pictures_and_windows(
+    case: Case, tmp_path: Path, pixels: Pixels
+) -> None:
+    published.write(case.kind, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"presence_threshold": 0.0}))
+    grounder = load_grounder(tmp_path, Running(dtype="bfloat16", tiles=4))
+    frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
+    for kind, text, earlier in (
+        (QueryKind.DESCRIBE, "all", ()),
+        (QueryKind.REFER, "the star", ()),
+        (QueryKind.REFER, "the moving star", (pixels[::-1].copy(), pixels[:, ::-1].copy())),
+    ):
+        query = Query(QueryId("q"), StreamId("cam"), text, kind)
+        (answer,) = grounder.ground(Keyframe(frame, (query,), 1.0, earlier=earlier))
+        assert answer.text and np.isfinite(answer.logits).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 4000)])
+def test_the_smallest_and_a_large_picture_are_answered(case: Case, size: tuple[int, int]) -> None:
+    pixels = np.full((*size, 3), 127, dtype=np.uint8)
+    frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
+    query = Query(QueryId("q"), StreamId("cam"), "the star")
+    (answer,) = SaGrounder(case.loaded).ground(Keyframe(frame, (query,), 1.0))
+    assert answer.text
 
 
 def test_a_part_that_is_no_object_is_said() -> None:
