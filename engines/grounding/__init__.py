@@ -12,6 +12,7 @@
     devices.py      where it runs, and in which numbers
     hub.py          a checkpoint by its name on a model hub
     checkpoints.py  a folder → a model and its template, and back
+    regions.py      what a person pointed at, as the model reads it
     sight.py        a keyframe as it is looked at: each picture once
     prefix.py       pictures before every question about them, read once
     speech.py       answers in words

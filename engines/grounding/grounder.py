@@ -13,7 +13,7 @@ asked about it and its past together.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,7 @@ from streaming.vocabulary import Answer, Keyframe, Logits, Prompt, Query, QueryK
 MAX_PACKED: Final = 16
 "Questions in one prefill; attention grows with their square, so more are asked in turns."
 ANSWER_TEXT: Final = "Sure, [SEG]."
+SPEECHLESS: Final = "I can point at things, but this model was not taught to answer in words."
 MAX_POINTED: Final = 8
 "Masks of one answer in words; a caption that points at more is not drawn further."
 
@@ -61,6 +62,7 @@ class SaGrounder:
         self._model = checkpoint.model
         self._template = checkpoint.template
         self._threshold = checkpoint.presence_threshold
+        self._speaks = bool(checkpoint.config.get("answers_in_words", True))
 
     @torch.inference_mode()
     def ground(self, keyframe: Keyframe) -> list[Answer]:
@@ -84,6 +86,18 @@ class SaGrounder:
         replies |= {query: self._say(sight, query) for query in asked if query not in replies}
         took_s = time.perf_counter() - started_s
         return [self._answer(keyframe, query, replies.get(query), took_s) for query in keyframe.queries]
+
+    @torch.inference_mode()
+    def tell(self, keyframe: Keyframe, regions: Sequence[NDArray[np.bool_]], question: str) -> str:
+        """Answer words about regions (H, W) of a keyframe, which they call region1, region2, … in order.
+
+        Raises InvalidQuery where a region is empty, or the model was not taught regions.
+        """
+        if not self._speaks:
+            return SPEECHLESS
+        prefix, template = Sight(self._checkpoint, keyframe).regions(regions), self._template
+        speech = speak(self._model, prefix, template.asked(question), template.ends)
+        return spelt(template.tokenizer, speech.ids)
 
     def _answer(self, keyframe: Keyframe, query: Query, reply: _Reply | None, took_s: float) -> Answer:
         reply = reply or _Reply("Nothing was asked.")
@@ -141,8 +155,8 @@ class SaGrounder:
     # --- answers in words
 
     def _say(self, sight: Sight, query: Query) -> _Reply:
-        if not self._checkpoint.config.get("answers_in_words", True):
-            return _Reply("I can point at things, but this model was not taught to answer in words.")
+        if not self._speaks:
+            return _Reply(SPEECHLESS)
         template, describes = self._template, query.kind is QueryKind.DESCRIBE
         past = not describes and is_about_change(query.text)
         asked = template.asked(DESCRIBE if describes else query.text)

@@ -5,17 +5,21 @@ A past costs a look for every picture of it, so only words about change are answ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.pictures import normalise
 from engines.grounding.prefix import Prefix, Shown
+from engines.grounding.regions import cells
 from streaming.vocabulary import Keyframe, Pixels
 
 PAST: Final = 2
@@ -46,6 +50,23 @@ class Sight:
     def prefix(self, *, past: bool) -> Prefix:
         """What stands before a question about the keyframe, where the past is wanted about that too."""
         return self._with_past if past and len(self._past) == PAST else self._alone
+
+    def regions(self, regions: Sequence[NDArray[np.bool_]]) -> Prefix:
+        """What stands before a question about regions (H, W) of the keyframe: region1, region2, …
+
+        Raises InvalidQuery where one is empty, or the model was not taught regions.
+        """
+        template, tokens = self._checkpoint.template, self._now.tokens
+        # The last square is the whole picture.
+        whole = tokens[:, -template.image_tokens :]
+        side = math.isqrt(whole.shape[1])
+        inside = [cells(region, side) for region in regions]
+        introduced = template.regions([int(one.sum()) for one in inside])
+        shown = Shown(
+            ids=(*template.shown([tokens.shape[1]]), *introduced),
+            tokens=torch.cat([tokens, *(whole[:, one] for one in inside)], dim=1),
+        )
+        return Prefix(self._model, shown)
 
     @cached_property
     def maps(self) -> tuple[Tensor, ...]:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from tokenizers import Encoding, Tokenizer
 
 from engines.grounding.families.base import Marks
-from streaming.errors import CheckpointError
+from engines.grounding.regions import introduced
+from streaming.errors import CheckpointError, InvalidQuery
 
 SEG = "[SEG]"
 IMAGE = "<IMG_CONTEXT>"
@@ -76,6 +77,15 @@ class Template:
         """The same, of pictures with so many image tokens each."""
         line = self._marked("\n")
         return [*self.opening, *(token for size in sizes for token in (*self._picture(size), *line))]
+
+    def regions(self, sizes: Sequence[int]) -> list[int]:
+        """What stands behind a picture whose regions are asked about, with so many image tokens each.
+
+        Raises InvalidQuery where the model was not taught regions.
+        """
+        if self.tokenizer.id_to_token(self.image_id) != IMAGE:
+            raise InvalidQuery("This model takes no regions.", remedy="Ask a Sa2VA of the InternVL family.")
+        return self._marked(introduced(IMAGE, list(sizes)))
 
     def _picture(self, size: int) -> tuple[int, ...]:
         before, behind = self.around

@@ -17,7 +17,7 @@ from engines.grounding.grounder import SaGrounder, load_grounder
 from engines.grounding.pictures import normalise
 from engines.grounding.sight import Sight
 from engines.grounding.speech import speak
-from streaming.errors import CheckpointError
+from streaming.errors import CheckpointError, InvalidQuery
 from streaming.vocabulary import Clock, Frame, Keyframe, Pixels, Query, QueryId, QueryKind, StreamId
 from tests import published, sa2va_by_hand
 
@@ -55,35 +55,65 @@ def _asked(case: Case) -> list[int]:
 
 def _by_hand(case: Case, pixels: Pixels, behind: list[int]) -> Tensor:
     """Hidden states of `behind`, read after the picture."""
-    checkpoint, tensors, config = case.loaded, case.tensors, case.loaded.config
+    checkpoint, config = case.loaded, case.loaded.config
     seen = checkpoint.model.family.prepare(pixels, 1)[0]
-    text = config.get("llm_config") or config["text_config"]
     if case.kind.startswith("internvl"):
-        tokens, deep = sa2va_by_hand.intern_eyes(tensors, config["vision_config"], seen), []
-    else:
-        tokens, deep = sa2va_by_hand.qwen_eyes(tensors, config["vision_config"], seen)
+        tokens = sa2va_by_hand.intern_eyes(case.tensors, config["vision_config"], seen)
+        ids = torch.tensor([*checkpoint.template.shown([len(tokens)]), *behind])
+        return _read_by_hand(case, ids, tokens)[-len(behind) :]
+    tokens, deep = sa2va_by_hand.qwen_eyes(case.tensors, config["vision_config"], seen)
     ids = torch.tensor([*checkpoint.template.shown([len(tokens)]), *behind])
     image = (ids == checkpoint.template.image_id).nonzero()[:, 0]
-    written = next(t for n, t in tensors.items() if "embed_tokens" in n or "tok_embeddings" in n)[ids].clone()
+    written = case.tensors["model.model.language_model.embed_tokens.weight"][ids].clone()
     written[image] = tokens
-    if case.kind == "internvl-internlm2":
-        turn = sa2va_by_hand.counted(12, text["rope_theta"], len(ids))
-        hidden = sa2va_by_hand.internlm2_reader(tensors, "language_model.model.", text, written, turn)
-    elif case.kind.startswith("internvl"):
-        turn = sa2va_by_hand.counted(text.get("head_dim", 12), text["rope_theta"], len(ids))
-        hidden = sa2va_by_hand.qwen_reader(tensors, "language_model.model.", text, written, turn, [])
-    else:
-        cell = 2 * config["vision_config"]["patch_size"]
-        places = _places(len(ids), int(image[0]), seen.shape[1] // cell, seen.shape[2] // cell)
-        hidden = sa2va_by_hand.qwen_reader(
-            tensors,
-            "model.model.language_model.",
-            text,
-            written,
-            sa2va_by_hand.spread(text, places),
-            [(image, level) for level in deep],
-        )
+    cell = 2 * config["vision_config"]["patch_size"]
+    places = _places(len(ids), int(image[0]), seen.shape[1] // cell, seen.shape[2] // cell)
+    hidden = sa2va_by_hand.qwen_reader(
+        case.tensors,
+        "model.model.language_model.",
+        config["text_config"],
+        written,
+        sa2va_by_hand.spread(config["text_config"], places),
+        [(image, level) for level in deep],
+    )
     return hidden[-len(behind) :]
+
+
+REGIONS = (np.tri(90, 160, k=-20, dtype=bool), np.tri(90, 160, k=60, dtype=bool))
+
+
+def test_regions_are_shown_again_behind_the_picture_as_published(case: Case, pixels: Pixels) -> None:
+    """Of the thumbnail's tokens, after all tiles'; the InternVL family alone was taught it."""
+    config, template, sight = case.loaded.config, case.loaded.template, _sight(case, pixels)
+    question = template.asked("what is region1")
+    if not case.kind.startswith("internvl"):
+        with pytest.raises(InvalidQuery, match="InternVL"):
+            sight.regions(REGIONS)
+        return
+    seen = case.loaded.model.family.prepare(pixels, 1)[0]
+    tokens = sa2va_by_hand.intern_eyes(case.tensors, config["vision_config"], seen)
+    inside = [
+        torch.nn.functional.interpolate(torch.tensor(region)[None, None].float(), (2, 2))[0, 0].flatten() > 0
+        for region in REGIONS
+    ]
+    prefix = [*template.shown([4]), *template.regions([int(one.sum()) for one in inside])]
+    ids = torch.tensor([*prefix, *question])
+    shown = torch.cat([tokens, *(tokens[one] for one in inside)])
+    hidden = _read_by_hand(case, ids, shown)[-len(question) :]
+    torch.testing.assert_close(sight.regions(REGIONS).read([question]).hidden[0], hidden, atol=1e-4, rtol=0)
+
+
+def _read_by_hand(case: Case, ids: Tensor, tokens: Tensor) -> Tensor:
+    """Hidden states of ids with image tokens in their places, by an InternVL's language model."""
+    written = next(t for n, t in case.tensors.items() if "embed_tokens" in n or "tok_embeddings" in n)[
+        ids
+    ].clone()
+    written[ids == case.loaded.template.image_id] = tokens
+    text = case.loaded.config["llm_config"]
+    turn = sa2va_by_hand.counted(text.get("head_dim", 12), text["rope_theta"], len(ids))
+    if case.kind == "internvl-internlm2":
+        return sa2va_by_hand.internlm2_reader(case.tensors, "language_model.model.", text, written, turn)
+    return sa2va_by_hand.qwen_reader(case.tensors, "language_model.model.", text, written, turn, [])
 
 
 def _places(size: int, start: int, rows: int, columns: int) -> Tensor:
