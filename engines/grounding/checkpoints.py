@@ -75,15 +75,15 @@ HIERA_LARGE: Final[dict[str, Any]] = {
 class Running:
     """How a checkpoint is to be run."""
 
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    "`auto`: bfloat16 where the file has it and the machine computes in it."
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
+    "What trains wants float32. `auto`: bfloat16 where the file has it and the machine computes in it."
     device: str = "cpu"
     "As torch names it: `cpu`, `cuda`, `cuda:1`."
     tiles: int = 1
     "Tiles that a picture without a past is cut into at most, by models that were trained on tiles."
 
 
-AS_IT_IS: Final = Running()
+PLAIN: Final = Running()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +125,7 @@ class Sa2Va:
         return "sam2_config" in self.config
 
 
-def load_sa2va(name_or_dir: str | Path, running: Running = AS_IT_IS) -> Sa2Va:
+def load_sa2va(name_or_dir: str | Path, running: Running = PLAIN) -> Sa2Va:
     """Read `nano` (bundled), a checkpoint folder or one on a hub, `owner/name@commit`.
 
     Raises NotFound where there is no such checkpoint; CheckpointError where a file cannot be read, the

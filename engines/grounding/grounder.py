@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.grounding.checkpoints import AS_IT_IS, Running, Sa2Va, load_sa2va
+from engines.grounding.checkpoints import PLAIN, Running, Sa2Va, load_sa2va
 from engines.grounding.model import best_mask
 from engines.grounding.sight import Sight, is_about_change
 from engines.grounding.speech import phrases, speak, spelt
@@ -49,7 +49,7 @@ class _Reply:
     "(N, h, w); None where N is 0."
 
 
-def load_grounder(name_or_dir: str | Path, running: Running = AS_IT_IS) -> SaGrounder:
+def load_grounder(name_or_dir: str | Path, running: Running = PLAIN) -> SaGrounder:
     """The grounder of `nano` (bundled) or of a checkpoint folder. Raises as `load_sa2va`."""
     return SaGrounder(load_sa2va(name_or_dir, running))
 

@@ -166,6 +166,14 @@ def test_bfloat16_sees_nearly_the_same(tmp_path: Path) -> None:
     assert (masks[0] > 0)[clear].eq((masks[1] > 0)[clear]).float().mean() > 0.97
 
 
+def test_what_is_to_be_trained_is_float32_whatever_the_file_has(tmp_path: Path) -> None:
+    published.write("internvl-qwen2", tmp_path)
+    halves = {name: tensor.bfloat16() for name, tensor in load_file(tmp_path / WEIGHTS_FILE).items()}
+    save_file(halves, tmp_path / WEIGHTS_FILE)
+    kinds = {weight.dtype for weight in load_sa2va(tmp_path).model.parameters()}
+    assert kinds == {torch.float32}
+
+
 def test_presence_is_judged_by_how_many_answers_were_taught(nano: Sa2Va) -> None:
     published_config = {key: value for key, value in nano.config.items() if key != "sam2_config"}
     told = {**published_config, "presence_threshold": 0.3}

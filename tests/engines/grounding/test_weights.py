@@ -54,6 +54,16 @@ def test_in_the_files_own_dtype_a_weight_is_the_files_own_page(folder: Path) -> 
     assert len(elsewhere) <= 3 * published.LAYERS + 1
 
 
+def test_what_is_learnt_is_not_written_to_the_file(folder: Path) -> None:
+    model = _hollow(folder)
+    put(model, _read(folder), torch.float32, CPU)
+    before = (folder / WEIGHTS_FILE).read_bytes()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(1.0)
+    assert (folder / WEIGHTS_FILE).read_bytes() == before
+
+
 def test_inside_hollow_parameters_have_no_memory_and_frequencies_are_real(folder: Path) -> None:
     model = _hollow(folder)
     assert all(weight.is_meta for weight in model.parameters())
