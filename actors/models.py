@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 
 def load_grounder(settings: Settings) -> Grounder:
-    """The model that answers queries. Raises CheckpointError, NotFound."""
+    """The model that answers queries. Raises CheckpointError, NotFound, BackendUnavailable."""
     _log_as(settings)
     # Here and below: the model's libraries take seconds to import and belong to one process each.
     from engines.grounding import grounder
+    from engines.grounding.checkpoints import Running
 
-    return grounder.load_grounder(settings.model)
+    running = Running(settings.model_dtype, settings.model_device, settings.model_tiles)
+    return grounder.load_grounder(settings.model, running)
 
 
 def load_trackers(settings: Settings) -> MakeTracker:

@@ -66,7 +66,13 @@ class Settings(BaseSettings):
     """Local addresses offered as WebRTC host candidates."""
 
     model: str = "nano"
-    """`nano`, or the folder of a Sa2VA checkpoint: what the grounder runs."""
+    """What the grounder runs: `nano`, the folder of a Sa2VA checkpoint, or `owner/name@commit` on a hub."""
+    model_device: str = "cpu"
+    """Where the grounder computes: `cpu`, `cuda`, `cuda:1`."""
+    model_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """In which numbers; `auto` takes bfloat16 where the checkpoint has it and the machine computes in it."""
+    model_tiles: int = Field(1, ge=1, le=12)
+    """Tiles that a keyframe without a past is cut into at most, for models that know tiles; 1: whole."""
     tracker: str = "nano"
     """`nano`, or the folder of a SAM-2 checkpoint: what the trackers run."""
     backend: BackendName = "auto"

@@ -2,9 +2,20 @@
 
     templates.py    Sa2VA's prompts as token ids
     packing.py      many questions behind one picture, each as if it stood alone
-    model.py        InternVL + [SEG] head + SAM-2's encoder and mask decoder
+    pictures.py     resized, tiled, normalised
+    families/       InternVL and Qwen: what differs between them
+    model.py        a language model of a family + [SEG] head + SAM-2's encoder and mask decoder
     structure.py    words written on the coarse map: mask-biased attention, FiLM
-    checkpoints.py  the published layout, both ways
+    spelling.py     a checkpoint's tokenizer, however it was saved
+    layout.py       where tensors are in a published checkpoint, both ways
+    weights.py      published tensors into a model, mapped, not copied
+    devices.py      where it runs, and in which numbers
+    hub.py          a checkpoint by its name on a model hub
+    checkpoints.py  a folder → a model and its template, and back
+    regions.py      what a person pointed at, as the model reads it
+    sight.py        a keyframe as it is looked at: each picture once
+    prefix.py       pictures before every question about them, read once
+    speech.py       answers in words
     grounder.py     the verb: ground(keyframe) -> answers
 
 Theory of operation. A query is not generated but verified: "Sure, [SEG]." is given as the answer, one

@@ -13,7 +13,7 @@ asked about it and its past together.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,9 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.grounding.checkpoints import Sa2Va, load_sa2va
+from engines.grounding.checkpoints import PLAIN, Running, Sa2Va, load_sa2va
 from engines.grounding.model import best_mask
-from engines.grounding.packing import pack
 from engines.grounding.sight import Sight, is_about_change
 from engines.grounding.speech import phrases, speak, spelt
 from engines.grounding.structure import Words
@@ -35,6 +34,7 @@ from streaming.vocabulary import Answer, Keyframe, Logits, Prompt, Query, QueryK
 MAX_PACKED: Final = 16
 "Questions in one prefill; attention grows with their square, so more are asked in turns."
 ANSWER_TEXT: Final = "Sure, [SEG]."
+SPEECHLESS: Final = "I can point at things, but this model was not taught to answer in words."
 MAX_POINTED: Final = 8
 "Masks of one answer in words; a caption that points at more is not drawn further."
 
@@ -49,9 +49,9 @@ class _Reply:
     "(N, h, w); None where N is 0."
 
 
-def load_grounder(name_or_dir: str | Path) -> SaGrounder:
-    """The grounder of `nano` (bundled) or of a checkpoint folder. Raises NotFound, CheckpointError."""
-    return SaGrounder(load_sa2va(name_or_dir))
+def load_grounder(name_or_dir: str | Path, running: Running = PLAIN) -> SaGrounder:
+    """The grounder of `nano` (bundled) or of a checkpoint folder. Raises as `load_sa2va`."""
+    return SaGrounder(load_sa2va(name_or_dir, running))
 
 
 class SaGrounder:
@@ -62,6 +62,7 @@ class SaGrounder:
         self._model = checkpoint.model
         self._template = checkpoint.template
         self._threshold = checkpoint.presence_threshold
+        self._speaks = bool(checkpoint.config.get("answers_in_words", True))
 
     @torch.inference_mode()
     def ground(self, keyframe: Keyframe) -> list[Answer]:
@@ -85,6 +86,18 @@ class SaGrounder:
         replies |= {query: self._say(sight, query) for query in asked if query not in replies}
         took_s = time.perf_counter() - started_s
         return [self._answer(keyframe, query, replies.get(query), took_s) for query in keyframe.queries]
+
+    @torch.inference_mode()
+    def tell(self, keyframe: Keyframe, regions: Sequence[NDArray[np.bool_]], question: str) -> str:
+        """Answer words about regions (H, W) of a keyframe, which they call region1, region2, … in order.
+
+        Raises InvalidQuery where a region is empty, or the model was not taught regions.
+        """
+        if not self._speaks:
+            return SPEECHLESS
+        prefix, template = Sight(self._checkpoint, keyframe).regions(regions), self._template
+        speech = speak(self._model, prefix, template.asked(question), template.ends)
+        return spelt(template.tokenizer, speech.ids)
 
     def _answer(self, keyframe: Keyframe, query: Query, reply: _Reply | None, took_s: float) -> Answer:
         reply = reply or _Reply("Nothing was asked.")
@@ -119,18 +132,16 @@ class SaGrounder:
         """Presence (K,) of what texts mean, and the words as they were understood."""
         template = self._template
         questions = [template.question(text) for text in texts]
-        prefix = template.prefix(sight.pictures(past=past))
-        packed = pack(prefix, [[[*question, *template.answer] for question in questions]])
-        hidden = self._model.read(sight.tokens(past=past), packed).hidden
-        answers = zip(packed.starts[0], questions, strict=True)
+        behind = sight.prefix(past=past).read([[*question, *template.answer] for question in questions])
+        answers = zip(behind.starts, questions, strict=True)
         starts = torch.tensor([start + len(question) for start, question in answers])
         told = torch.arange(template.seg_offset + 1)
         # A token is predicted from the place before its own.
-        chances = self._model.log_probabilities(hidden[0, starts[:, None] + told - 1])
+        chances = self._model.log_probabilities(behind.hidden[0, starts[:, None] + told - 1])
         given = torch.tensor(template.answer)[told]
-        presence = chances[:, told, given].sum(dim=1).exp()
-        begins, rows = torch.tensor(packed.starts[0]), torch.zeros(len(texts), dtype=torch.int64)
-        return presence, self._model.words(hidden, rows, begins, starts + template.seg_offset)
+        presence = chances[:, told, given].sum(dim=1).exp().cpu()
+        begins, rows = torch.tensor(behind.starts), torch.zeros(len(texts), dtype=torch.int64)
+        return presence, self._model.words(behind.hidden, rows, begins, starts + template.seg_offset)
 
     def _draw(self, sight: Sight, words: Words, wanted: Tensor) -> Tensor:
         """(K, h, w) logits; those not wanted are not drawn and stay negative."""
@@ -138,21 +149,18 @@ class SaGrounder:
         logits = torch.full((len(wanted), side, side), -1.0)
         if wanted.any():
             drawn = self._model.segment(sight.maps, words.sentence[None, wanted], words[wanted])
-            logits[wanted] = best_mask(*drawn)[0].float()
+            logits[wanted] = best_mask(*drawn)[0].float().cpu()
         return logits
 
     # --- answers in words
 
     def _say(self, sight: Sight, query: Query) -> _Reply:
-        if not self._checkpoint.config.get("answers_in_words", True):
-            return _Reply("I can point at things, but this model was not taught to answer in words.")
+        if not self._speaks:
+            return _Reply(SPEECHLESS)
         template, describes = self._template, query.kind is QueryKind.DESCRIBE
         past = not describes and is_about_change(query.text)
-        asked = [
-            *template.prefix(sight.pictures(past=past)),
-            *template.asked(DESCRIBE if describes else query.text),
-        ]
-        speech = speak(self._model, sight.tokens(past=past), asked, template.end_id)
+        asked = template.asked(DESCRIBE if describes else query.text)
+        speech = speak(self._model, sight.prefix(past=past), asked, template.ends)
         text = spelt(template.tokenizer, speech.ids)
         places = [k for k, token in enumerate(speech.ids) if token == template.seg_id][:MAX_POINTED]
         if not places:
@@ -171,4 +179,4 @@ def _spans(places: list[int]) -> tuple[Tensor, Tensor]:
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
-    return tensor.float().numpy()
+    return tensor.float().cpu().numpy()

@@ -1,6 +1,6 @@
-"""Sa2VA: an InternVL that says `[SEG]`, and a SAM-2 that draws what it said.
+"""Sa2VA: a multimodal language model that says `[SEG]`, and a SAM-2 that draws what it said.
 
-Three parts, all transformers' own modules: `mllm` (InternVL), `text_hidden_fcs` (hidden state at `[SEG]`
+Three parts, all transformers' own modules: `mllm` (of a family), `text_hidden_fcs` (hidden state at `[SEG]`
 → prompt embedding), `segmenter` (SAM-2's image encoder and mask decoder without memory). Source: Sa2VA
 (arXiv 2501.04001), bytedance/Sa2VA `projects/sa2va/hf/models/modeling_sa2va_chat.py`.
 """
@@ -10,34 +10,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import InternVLConfig, InternVLForConditionalGeneration, Sam2Config, Sam2Model
+from transformers import DynamicCache, Sam2Config, Sam2Model
 
+from engines.grounding.families.base import Family
+from engines.grounding.families.base import Look as Look
+from engines.grounding.layout import SEGMENTER, Place
 from engines.grounding.packing import Packed
+from engines.grounding.pictures import normalise as normalise
 from engines.grounding.structure import Refinement, RefinementKind, Words, draw_twice, make_refinement
 
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
-
-
-def normalise(pictures: NDArray[np.uint8]) -> Tensor:
-    """(B, H, W, 3) uint8 RGB → (B, 3, H, W) float32, ImageNet-normalised, as both InternVL and SAM-2
-    want it."""
-    mean, std = torch.tensor(IMAGE_MEAN) * 255, torch.tensor(IMAGE_STD) * 255
-    return ((torch.from_numpy(pictures).float() - mean) / std).permute(0, 3, 1, 2).contiguous()
+_MLLM = "mllm."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """A picture as the language model sees it; shared by every question about it."""
+class Written:
+    """A stretch of S tokens as the language model takes them in."""
 
-    patches: Tensor
-    "(B, P, C) patch states of the vision tower, row by row, without the class token."
-    tokens: Tensor
-    "(B, T, D) image tokens of the language model, row by row."
+    embedded: Tensor
+    "(B, S, D)."
+    positions: Tensor
+    "(B, S) int64, or (A, B, S) on A axes."
+    bias: Tensor | None = None
+    "(B, 1, S, S and what is remembered), added to attention; None where everything before is seen."
+    pictured: Tensor | None = None
+    "(B, S) bool: the image tokens; None where there is none."
+    deep: tuple[Tensor, ...] = ()
+    "Each (T, D): added to all image tokens behind each of the first layers."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,64 +52,14 @@ class Reading:
     "What goes into each layer, (B, S, D); empty unless asked for."
 
 
-class PatchStem(nn.Module):
-    """A convolutional patch embedding: strides of 2 down to the patch grid instead of one wide stride.
-
-    nano only: from scratch it learns shapes several times faster than the plain projection (Xiao et al.,
-    arXiv 2106.14881). `widths` are the channels after each halving of the size, the last one the tower's
-    own.
-    """
-
-    def __init__(self, widths: tuple[int, ...]) -> None:
-        super().__init__()
-        first, *rest = widths
-        # 4 x 4 pixels folded into channels: a stride-4 convolution that CPUs run as a matrix product.
-        layers: list[nn.Module] = [
-            nn.PixelUnshuffle(4),
-            nn.Conv2d(48, first, kernel_size=1),
-            nn.GELU(),
-            _Residual(first),
-        ]
-        for before, after in zip(widths[:-1], rest, strict=True):
-            layers += [nn.GroupNorm(1, before), nn.Conv2d(before, after, 3, 2, 1), nn.GELU()]
-            layers += [_Residual(after)] if after != widths[-1] else []
-        layers.append(nn.Conv2d(widths[-1], widths[-1], kernel_size=1))
-        self.layers = nn.Sequential(*layers)
-
-    @property
-    def weight(self) -> Tensor:
-        """Stands for the plain projection's weight, of which callers ask the dtype."""
-        first = self.layers[1]
-        assert isinstance(first, nn.Conv2d)
-        return first.weight
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) → (B, C, H / stride, W / stride)."""
-        grid: Tensor = self.layers(pixels)
-        return grid
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(1, width)
-        self.conv = nn.Conv2d(width, width, 3, 1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + nn.functional.gelu(self.conv(self.norm(x)))
-
-
 class SaModel(nn.Module):
     """Pictures and packed questions in; hidden states, prompt embeddings and mask logits out."""
 
-    def __init__(
-        self, mllm_config: InternVLConfig, sam_config: Sam2Config, stem_widths: tuple[int, ...] = ()
-    ) -> None:
+    def __init__(self, family: Family, sam_config: Sam2Config) -> None:
         super().__init__()
-        self.mllm = InternVLForConditionalGeneration(mllm_config)
+        self.family = family
+        self.mllm = family.make()
         self.segmenter = Sam2Model(sam_config)
-        if stem_widths:
-            self.mllm.model.vision_tower.embeddings.patch_embeddings.projection = PatchStem(stem_widths)
         width = self.mllm.lm_head.in_features
         prompt_width = self.segmenter.hidden_dim
         self.text_hidden_fcs = nn.Sequential(
@@ -121,21 +71,29 @@ class SaModel(nn.Module):
         """Draw twice from now on, by an untrained refinement, which changes nothing yet."""
         self.structure = make_refinement(kind, self.segmenter.hidden_dim).to(self.mllm.device)
 
+    def place(self, name: str) -> Place:
+        """Where one of these tensors, SAM-2's apart, is in a published checkpoint."""
+        assert not name.startswith(SEGMENTER)
+        return self.family.place(name.removeprefix(_MLLM)) if name.startswith(_MLLM) else Place(name)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        device: torch.device = self.mllm.device
+        return device
+
     def look(self, pixels: Tensor) -> Look:
-        """(B, 3, H, W) float, ImageNet-normalised, at the vision tower's size."""
-        seen = self.mllm.model.get_image_features(pixels, return_dict=True)
-        return Look(patches=seen.last_hidden_state[:, 1:], tokens=seen.pooler_output)
+        """(B, 3, H, W) float, as the family prepares them."""
+        return self.family.look(self.mllm, pixels.to(self.device))
 
     def read(self, tokens: Tensor, packed: Packed, *, inside: bool = False) -> Reading:
         """One prefill over image tokens (B, T, D), of all pictures of the prefix, and what is packed behind.
 
-        To see `inside`, the language model's attention implementation has to be "eager".
+        For families that count positions. To see `inside`, the language model's attention implementation has
+        to be "eager".
         """
-        language = self.mllm.model.language_model
-        embedded = language.embed_tokens(packed.ids)
-        image = packed.ids == self.mllm.config.image_token_id
-        embedded = embedded.masked_scatter(image[..., None], tokens.to(embedded.dtype))
-        out = language(
+        embedded, _ = self.embed(packed.ids, tokens)
+        out = self.mllm.model.language_model(
             inputs_embeds=embedded,
             attention_mask={"full_attention": packed.bias.to(embedded.dtype)},
             position_ids=packed.positions,
@@ -146,6 +104,28 @@ class SaModel(nn.Module):
         states = tuple(out.hidden_states or ())[:-1]
         return Reading(out.last_hidden_state, tuple(out.attentions or ()), states)
 
+    def embed(self, ids: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S) ids, with image tokens (B, T, D) in their places: (B, S, D), and which these are: (B, S)
+        bool."""
+        embedded = self.mllm.model.language_model.embed_tokens(ids)
+        image = ids == self.mllm.config.image_token_id
+        return embedded.masked_scatter(image[..., None], tokens.to(embedded.dtype)), image
+
+    def go_on(self, written: Written, memory: DynamicCache) -> Tensor:
+        """Read on, behind what `memory` holds, which then holds this too: (B, S, D) hidden states."""
+        deep = {}
+        if written.deep:
+            deep = {"visual_pos_masks": written.pictured, "deepstack_visual_embeds": list(written.deep)}
+        hidden: Tensor = self.mllm.model.language_model(
+            inputs_embeds=written.embedded,
+            attention_mask=None if written.bias is None else written.bias.to(written.embedded.dtype),
+            position_ids=written.positions,
+            past_key_values=memory,
+            use_cache=True,
+            **deep,
+        ).last_hidden_state
+        return hidden
+
     def log_probabilities(self, hidden: Tensor) -> Tensor:
         """(…, D) → (…, vocabulary) log-probabilities of the next token, float32."""
         scores: Tensor = self.mllm.lm_head(hidden)
@@ -153,7 +133,9 @@ class SaModel(nn.Module):
 
     def embeddings(self, hidden: Tensor) -> Tensor:
         """Hidden states at `[SEG]` (…, D) → prompt embeddings (…, E)."""
-        prompts: Tensor = self.text_hidden_fcs(hidden)
+        first = self.text_hidden_fcs[0]
+        assert isinstance(first, nn.Linear)
+        prompts: Tensor = self.text_hidden_fcs(hidden.to(first.weight.dtype))
         return prompts
 
     def words(self, hidden: Tensor, rows: Tensor, begins: Tensor, segs: Tensor) -> Words:
@@ -165,7 +147,9 @@ class SaModel(nn.Module):
 
     def maps(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) normalised → SAM-2's feature maps, strides 4, 8 and 16: each (B, E, h, w)."""
-        return tuple(self.segmenter.vision_encoder(pixels, return_dict=True).fpn_hidden_states)
+        eyes = self.segmenter.vision_encoder
+        pixels = pixels.to(self.device, eyes.dtype)
+        return tuple(eyes(pixels, return_dict=True).fpn_hidden_states)
 
     def segment(
         self, maps: tuple[Tensor, ...], prompts: Tensor, words: Words | None = None

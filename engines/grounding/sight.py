@@ -5,15 +5,21 @@ A past costs a look for every picture of it, so only words about change are answ
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.geometry import to_square
 from engines.grounding.checkpoints import Sa2Va
-from engines.grounding.model import normalise
+from engines.grounding.pictures import normalise
+from engines.grounding.prefix import Prefix, Shown
+from engines.grounding.regions import cells
 from streaming.vocabulary import Keyframe, Pixels
 
 PAST: Final = 2
@@ -36,37 +42,81 @@ class Sight:
     """What a checkpoint sees of one keyframe."""
 
     def __init__(self, checkpoint: Sa2Va, keyframe: Keyframe) -> None:
+        self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._look_px = checkpoint.look_px
-        self._draw_px = checkpoint.draw_px
         self._pixels = keyframe.frame.pixels
         self._past = keyframe.earlier[-PAST:]
 
-    def pictures(self, *, past: bool) -> int:
-        """How many pictures are seen, where the past is wanted."""
-        return 1 + PAST if past and len(self._past) == PAST else 1
+    def prefix(self, *, past: bool) -> Prefix:
+        """What stands before a question about the keyframe, where the past is wanted about that too."""
+        return self._with_past if past and len(self._past) == PAST else self._alone
 
-    def tokens(self, *, past: bool) -> Tensor:
-        """(1, pictures * T, D): their image tokens, oldest first."""
-        return self._all if self.pictures(past=past) > 1 else self._now
+    def regions(self, regions: Sequence[NDArray[np.bool_]]) -> Prefix:
+        """What stands before a question about regions (H, W) of the keyframe: region1, region2, …
+
+        Raises InvalidQuery where one is empty, or the model was not taught regions.
+        """
+        template, tokens = self._checkpoint.template, self._now.tokens
+        # The last square is the whole picture.
+        whole = tokens[:, -template.image_tokens :]
+        side = math.isqrt(whole.shape[1])
+        inside = [cells(region, side) for region in regions]
+        introduced = template.regions([int(one.sum()) for one in inside])
+        shown = Shown(
+            ids=(*template.shown([tokens.shape[1]]), *introduced),
+            tokens=torch.cat([tokens, *(whole[:, one] for one in inside)], dim=1),
+        )
+        return Prefix(self._model, shown)
 
     @cached_property
     def maps(self) -> tuple[Tensor, ...]:
-        """SAM-2's feature maps of the keyframe."""
-        return self._model.maps(_resized(self._pixels, self._draw_px))
+        """SAM-2's feature maps of the keyframe, float32."""
+        pixels = self._checkpoint.resize(self._pixels, self._checkpoint.draw_px, self._checkpoint.draw_px)
+        return tuple(one.float() for one in self._model.maps(normalise(pixels[None])))
 
     @cached_property
-    def _now(self) -> Tensor:
-        return self._look(self._pixels)
+    def _alone(self) -> Prefix:
+        return self._shown([self._now])
 
     @cached_property
-    def _all(self) -> Tensor:
-        return torch.cat([*(self._look(picture) for picture in self._past), self._now], dim=1)
+    def _with_past(self) -> Prefix:
+        return self._shown([*(self._look(picture, 1) for picture in self._past), self._now])
 
-    def _look(self, pixels: Pixels) -> Tensor:
-        return self._model.look(_resized(pixels, self._look_px)).tokens
+    @cached_property
+    def _now(self) -> _Looked:
+        # Pictures of a window are shown whole; one alone may be shown in tiles.
+        return self._look(self._pixels, 1 if self._past else self._checkpoint.tiles)
+
+    def _shown(self, looked: Sequence[_Looked]) -> Prefix:
+        template, family = self._checkpoint.template, self._model.family
+        ids = template.shown([one.tokens.shape[1] for one in looked])
+        levels = zip(*(one.deep for one in looked), strict=True)
+        shown = Shown(
+            ids=tuple(ids),
+            tokens=torch.cat([one.tokens for one in looked], dim=1),
+            deep=tuple(torch.cat(level) for level in levels),
+            axes=family.axes(ids, template.image_id, [one.size for one in looked]),
+        )
+        return Prefix(self._model, shown)
+
+    def _look(self, pixels: Pixels, tiles: int) -> _Looked:
+        prepared = self._model.family.prepare(pixels, tiles)
+        look = self._model.look(prepared)
+        height, width = prepared.shape[2:]
+        return _Looked(
+            tokens=look.tokens.flatten(0, 1)[None],
+            deep=tuple(level.flatten(0, 1) for level in look.deep),
+            size=(height, width),
+        )
 
 
-def _resized(pixels: Pixels, side_px: int) -> Tensor:
-    """(H, W, 3) → (1, 3, side, side) normalised."""
-    return normalise(to_square(pixels, side_px)[None])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Looked:
+    """One picture, in however many tiles."""
+
+    tokens: Tensor
+    "(1, T, D)."
+    deep: tuple[Tensor, ...]
+    "Each (T, D)."
+    size: tuple[int, int]
+    "Height and width of what the vision tower saw."

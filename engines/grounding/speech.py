@@ -7,19 +7,21 @@ Every `[SEG]` of an answer points at something; its phrase is the last one betwe
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import DynamicCache
 
 from engines.grounding.model import SaModel
+from engines.grounding.prefix import Prefix
 from engines.grounding.templates import SEG
 
-MOST_TOKENS: Final = 96
-"Of an answer. A caption of nano's is below 60; a model that does not find its end is stopped."
+MOST_TOKENS: Final = 256
+"""Of an answer. A caption of nano's is below 60, one that names a dozen things with their marks about 200; a
+model that does not find its end is stopped."""
 _PHRASE: Final = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 
 
@@ -35,29 +37,21 @@ class Speech:
     "(A,) float32: how probable each token was."
 
 
-def speak(model: SaModel, tokens: Tensor, asked: list[int], end_id: int) -> Speech:
-    """Answer `asked`, ids with a place for each of the image tokens (1, T, D)."""
-    language, cache = model.mllm.model.language_model, DynamicCache()
-    ids = torch.tensor([asked])
-    embedded = language.embed_tokens(ids)
-    image = ids == model.mllm.config.image_token_id
-    embedded = embedded.masked_scatter(image[..., None], tokens.to(embedded.dtype))
+def speak(model: SaModel, prefix: Prefix, question: list[int], ends: Collection[int]) -> Speech:
+    """Answer a question about what the prefix shows."""
     said: list[int] = []
     hidden: list[Tensor] = []
     chances: list[Tensor] = []
-    while True:
-        state = language(inputs_embeds=embedded, past_key_values=cache, use_cache=True).last_hidden_state[
-            0, -1
-        ]
-        if said:
-            hidden.append(state)
-        chance, best = model.log_probabilities(state).exp().max(dim=-1)
-        if int(best) == end_id or len(said) == MOST_TOKENS:
-            break
-        said.append(int(best))
-        chances.append(chance)
-        embedded = language.embed_tokens(best.view(1, 1))
-    nothing = state[None][:0]
+    with prefix.talk(question) as talk:
+        nothing = talk.state[None][:0]
+        while len(said) < MOST_TOKENS:
+            chance, best = model.log_probabilities(talk.state).exp().max(dim=-1)
+            if int(best) in ends:
+                break
+            talk.say(int(best))
+            said.append(int(best))
+            hidden.append(talk.state)
+            chances.append(chance)
     return Speech(
         ids=tuple(said),
         hidden=torch.stack(hidden) if hidden else nothing,

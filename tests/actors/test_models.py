@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.models import load_grounder, load_trackers
-from streaming.errors import NotFound
+from streaming.errors import BackendUnavailable, NotFound
 from streaming.settings import Settings
 from streaming.vocabulary import Keyframe, Query, QueryId, StreamId
 from tests.doubles import frame_of, square_picture
@@ -19,6 +19,16 @@ def test_nano_sees_a_keyframe_and_answers_every_query(tmp_path: Path) -> None:
     answers = grounder.ground(Keyframe(frame_of(square_picture((30, 24)), 0), queries, 0.0))
     assert [answer.query_id for answer in answers] == ["the red square", "the jacket"]
     assert all(answer.text for answer in answers)
+
+
+def test_a_grounder_runs_where_and_as_the_settings_say(tmp_path: Path) -> None:
+    """In bfloat16 nano still sees a red square."""
+    grounder = load_grounder(Settings(state_dir=tmp_path, model_dtype="bfloat16"))
+    query = Query(QueryId("q"), StreamId("s"), "the red square")
+    (answer,) = grounder.ground(Keyframe(frame_of(square_picture((30, 24)), 0), (query,), 0.0))
+    assert answer.text
+    with pytest.raises(BackendUnavailable, match="toaster"):
+        load_grounder(Settings(state_dir=tmp_path, model_device="toaster"))
 
 
 def test_trackers_share_weights_and_nothing_else(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 from engines.grounding.checkpoints import (
     HIERA_LARGE,
     WEIGHTS_FILE,
+    Running,
     Sa2Va,
-    fill,
     load_sa2va,
     save_sa2va,
-    to_published,
 )
 from engines.grounding.structure import RefinementKind
 from engines.training.pupil import fresh_grounder
 from streaming.errors import CheckpointError, NotFound
+from tests import published
 
 
 @pytest.fixture(scope="module")
@@ -96,31 +96,12 @@ def test_tensors_have_the_published_names(saved: Path) -> None:
         assert name in names
 
 
-def test_memory_tensors_of_a_published_sam_are_read_past(nano: Sa2Va) -> None:
-    tensors = to_published(nano.model.state_dict())
+def test_memory_tensors_of_a_published_sam_are_read_past(nano: Sa2Va, saved: Path) -> None:
+    tensors = load_file(saved / WEIGHTS_FILE)
     tensors["grounding_encoder.sam2_model.memory_attention.norm.weight"] = torch.zeros(3)
     tensors["grounding_encoder.sam2_model.maskmem_tpos_enc"] = torch.zeros(3)
-    fill(fresh_grounder(5).model, tensors)
-
-
-def test_missing_surplus_and_misshapen_tensors_are_named(nano: Sa2Va) -> None:
-    tensors = to_published(nano.model.state_dict())
-    del tensors["mlp1.0.weight"]
-    tensors["visual.odd"] = torch.zeros(1)
-    tensors["text_hidden_fcs.0.bias"] = torch.zeros(7)
-    with pytest.raises(CheckpointError) as caught:
-        fill(nano.model, tensors)
-    assert "missing 1: mlp1.0.weight" in str(caught.value)
-    assert "surplus 1: visual.odd" in str(caught.value)
-    assert "misshapen 1: text_hidden_fcs.0.bias (7,) for (160,)" in str(caught.value)
-
-
-def test_only_ten_of_many_are_named(nano: Sa2Va) -> None:
-    with pytest.raises(CheckpointError) as caught:
-        fill(nano.model, {})
-    told = str(caught.value).split("missing ", 1)[1]
-    assert told.count(", ") == 9
-    assert int(told.split(":")[0]) > 100
+    save_file(tensors, saved / WEIGHTS_FILE)
+    load_sa2va(saved)
 
 
 def test_a_folder_that_is_not_there_is_not_found(tmp_path: Path) -> None:
@@ -144,26 +125,66 @@ def test_a_missing_file_is_a_checkpoint_error(saved: Path, name: str) -> None:
 
 def test_an_architecture_that_is_not_read_is_said_so(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
-    config["llm_config"]["architectures"] = ["InternLM2ForCausalLM"]
+    config["llm_config"]["architectures"] = ["Phi3ForCausalLM"]
     (saved / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="InternLM2ForCausalLM"):
+    with pytest.raises(CheckpointError, match="Phi3ForCausalLM"):
         load_sa2va(saved)
 
 
-def test_shards_are_read_as_one(saved: Path) -> None:
-    tensors = load_file(saved / WEIGHTS_FILE)
-    names = sorted(tensors)
-    halves = {
-        shard: {name: tensors[name] for name in names[start::2]}
-        for start, shard in enumerate(("a.safetensors", "b.safetensors"))
-    }
-    for shard, part in halves.items():
-        save_file(part, saved / shard)
-    weight_map = {name: shard for shard, part in halves.items() for name in part}
-    (saved / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    (saved / WEIGHTS_FILE).unlink()
-    loaded = load_sa2va(saved).model.state_dict()
-    assert torch.equal(loaded["text_hidden_fcs.0.weight"], tensors["text_hidden_fcs.0.weight"].float())
+def test_a_config_that_describes_no_model_is_a_checkpoint_error(saved: Path) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    for broken in (
+        [config],
+        {key: value for key, value in config.items() if key != "vision_config"},
+        {**config, "vision_config": {"hidden_size": "many"}},
+        {**config, "llm_config": {**config["llm_config"], "hidden_size": -3}},
+    ):
+        (saved / "config.json").write_text(json.dumps(broken))
+        with pytest.raises(CheckpointError, match=r"config\.json"):
+            load_sa2va(saved)
+
+
+def test_a_weights_file_cut_short_is_a_checkpoint_error(saved: Path) -> None:
+    (saved / WEIGHTS_FILE).write_bytes((saved / WEIGHTS_FILE).read_bytes()[:-10])
+    with pytest.raises(CheckpointError, match="Copy the checkpoint anew"):
+        load_sa2va(saved)
+
+
+def test_bfloat16_sees_nearly_the_same(tmp_path: Path) -> None:
+    """Of random weights, whose masks are all doubt; what is not near zero keeps its side."""
+    published.write("internvl-qwen2", tmp_path)
+    whole, half = (load_sa2va(tmp_path, Running(dtype=dtype)).model for dtype in ("float32", "bfloat16"))
+    torch.manual_seed(0)
+    pixels, prompts = (
+        torch.randn(1, 3, published.SAM_PX, published.SAM_PX),
+        torch.randn(1, 1, published.PROMPT),
+    )
+    masks = [
+        model.segment(tuple(one.float() for one in model.maps(pixels)), prompts)[0] for model in (whole, half)
+    ]
+    clear = masks[0].abs() > 0.2
+    assert (masks[0] > 0)[clear].eq((masks[1] > 0)[clear]).float().mean() > 0.97
+
+
+def test_what_is_to_be_trained_is_float32_whatever_the_file_has(tmp_path: Path) -> None:
+    published.write("internvl-qwen2", tmp_path)
+    halves = {name: tensor.bfloat16() for name, tensor in load_file(tmp_path / WEIGHTS_FILE).items()}
+    save_file(halves, tmp_path / WEIGHTS_FILE)
+    kinds = {weight.dtype for weight in load_sa2va(tmp_path).model.parameters()}
+    assert kinds == {torch.float32}
+
+
+def test_presence_is_judged_by_how_many_answers_were_taught(nano: Sa2Va) -> None:
+    published_config = {key: value for key, value in nano.config.items() if key != "sam2_config"}
+    told = {**published_config, "presence_threshold": 0.3}
+    configs = (nano.config, published_config, told)
+    thresholds = [Sa2Va(nano.model, nano.template, config).presence_threshold for config in configs]
+    assert thresholds == [0.5, 0.05, 0.3]
+
+
+def test_a_tied_model_stays_tied(saved: Path) -> None:
+    mllm = load_sa2va(saved).model.mllm
+    assert mllm.lm_head.weight is mllm.model.language_model.embed_tokens.weight
 
 
 def test_published_sam_is_hiera_large() -> None:

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from engines.grounding import grounder
-from engines.grounding.checkpoints import NANO_DIR, WEIGHTS_FILE, Sa2Va
-from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SaGrounder, load_grounder
-from engines.grounding.speech import Speech
+from engines.grounding.checkpoints import NANO_DIR, WEIGHTS_FILE, Sa2Va, load_sa2va
+from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SPEECHLESS, SaGrounder, load_grounder
+from engines.grounding.model import SaModel
+from engines.grounding.sight import Sight
+from engines.grounding.speech import Speech, speak
 from engines.grounding.structure import RefinementKind
 from engines.protocols import Grounder
 from engines.training.pupil import fresh_grounder
@@ -127,8 +129,10 @@ def test_what_an_answer_in_words_points_at_is_drawn(
     template = fresh_grounder(6).template
     said = tuple(template.answered("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
 
-    def speak(model: object, tokens: torch.Tensor, asked: list[int], end_id: int) -> Speech:
-        return Speech(said, torch.randn(len(said), tokens.shape[-1]), torch.full((len(said),), 0.7))
+    def speak(model: SaModel, prefix: object, question: list[int], ends: object) -> Speech:
+        return Speech(
+            said, torch.randn(len(said), model.mllm.lm_head.in_features), torch.full((len(said),), 0.7)
+        )
 
     monkeypatch.setattr(grounder, "speak", speak)
     (answer,) = sure.ground(_keyframe(("all", QueryKind.DESCRIBE)))
@@ -205,9 +209,27 @@ def test_bundled_nano_meets_its_floors() -> None:
     assert score.wrongly_refused <= 0.25
 
 
+@bundled
+def test_what_is_given_as_the_answer_is_what_nano_would_have_said() -> None:
+    """One prefill instead of word by word: the same [SEG], to rounding, wherever it says the template."""
+    torch.set_num_threads(1)
+    nano = load_sa2va("nano")
+    said = 0
+    for text in ("the red circle", "the blue star", "the largest thing", "the thing on the left"):
+        prefix, question = Sight(nano, _refer(text)).prefix(past=False), nano.template.question(text)
+        speech = speak(nano.model, prefix, question, nano.template.ends)
+        if speech.ids != nano.template.answer[:-1]:
+            continue
+        given = prefix.read([[*question, *nano.template.answer]]).hidden[0, len(question) :]
+        torch.testing.assert_close(speech.hidden, given[:-1], atol=1e-4, rtol=0)
+        said += 1
+    assert said
+
+
 def test_a_model_that_was_not_taught_to_speak_says_so(sure: SaGrounder) -> None:
     checkpoint = fresh_grounder(6)
     silent = Sa2Va(checkpoint.model, checkpoint.template, {**checkpoint.config, "answers_in_words": False})
     (answer,) = SaGrounder(silent).ground(_keyframe(("what is there?", QueryKind.ASK)))
     assert answer.prompts == ()
-    assert "not taught to answer in words" in answer.text
+    assert answer.text == SPEECHLESS
+    assert SaGrounder(silent).tell(_keyframe(), [np.ones((90, 160), dtype=bool)], "what?") == SPEECHLESS

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from engines.geometry import to_square
 from engines.grounding.checkpoints import Sa2Va
+from engines.grounding.packing import pack
+from engines.grounding.pictures import normalise
 from engines.grounding.sight import Sight, is_about_change
 from engines.training.language.moving import MOVES
 from engines.training.language.words import WAYS
@@ -68,19 +71,27 @@ def test_a_picture_is_looked_at_once_and_the_past_only_when_it_is_wanted(
     nano: Sa2Va, looks: list[float]
 ) -> None:
     sight = Sight(nano, _keyframe(earlier=2))
-    assert sight.tokens(past=False).shape == (1, 64, 160)
-    assert sight.tokens(past=False) is sight.tokens(past=False)
+    question = [nano.template.question("the star")]
+    sight.prefix(past=False).read(question)
+    sight.prefix(past=False).read(question)
     assert len(looks) == 1
-    both = sight.tokens(past=True)
-    assert both.shape == (1, 192, 160)
+    sight.prefix(past=True).read(question)
     assert len(looks) == 3
-    assert torch.equal(both[:, 128:], sight.tokens(past=False))
+
+
+def test_the_past_is_read_from_oldest_to_newest(nano: Sa2Va) -> None:
+    keyframe = _keyframe(earlier=2)
+    question = nano.template.question("the moving star")
+    pictures = np.stack([to_square(p, nano.look_px) for p in (*keyframe.earlier, keyframe.frame.pixels)])
+    tokens = nano.model.look(normalise(pictures)).tokens.flatten(0, 1)[None]
+    expected = nano.model.read(tokens, pack(nano.template.prefix(3), [[question]])).hidden
+    seen = Sight(nano, keyframe).prefix(past=True).read([question]).hidden
+    torch.testing.assert_close(seen, expected[:, -len(question) :], atol=1e-4, rtol=1e-4)
 
 
 def test_a_past_that_is_too_short_is_none(nano: Sa2Va, looks: list[float]) -> None:
     sight = Sight(nano, _keyframe(earlier=1))
-    assert sight.pictures(past=True) == 1
-    assert sight.tokens(past=True).shape == (1, 64, 160)
+    assert sight.prefix(past=True) is sight.prefix(past=False)
     assert len(looks) == 1
 
 

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.model import normalise
-from engines.grounding.packing import pack
+from engines.grounding.prefix import Prefix, Shown
 from engines.grounding.speech import MOST_TOKENS, phrases, speak, spelt
 from engines.training.pupil import fresh_grounder
 from engines.training.tokenizer import nano_tokenizer
@@ -28,32 +28,33 @@ def tokenizer() -> Tokenizer:
     return nano_tokenizer()
 
 
-def _asked(nano: Sa2Va) -> tuple[torch.Tensor, list[int]]:
+def _prefix(nano: Sa2Va) -> Prefix:
     tokens = nano.model.look(normalise(draw_clip(1, frames=1).frames)).tokens
-    return tokens, [*nano.template.prefix(), *nano.template.asked("how many red circles are there?")]
+    return Prefix(nano.model, Shown(tuple(nano.template.prefix()), tokens))
+
+
+def _question(nano: Sa2Va) -> list[int]:
+    return nano.template.asked("how many red circles are there?")
 
 
 def test_an_answer_is_the_likeliest_word_after_word_as_one_prefill_sees_it(nano: Sa2Va) -> None:
-    tokens, asked = _asked(nano)
-    speech = speak(nano.model, tokens, asked, nano.template.end_id)
-    whole = pack(nano.template.prefix(), [[[*asked[len(nano.template.prefix()) :], *speech.ids]]])
-    hidden = nano.model.read(tokens, whole).hidden[0]
+    question = _question(nano)
+    speech = speak(nano.model, _prefix(nano), question, nano.template.ends)
+    hidden = _prefix(nano).read([[*question, *speech.ids]]).hidden[0]
     chances = nano.model.log_probabilities(hidden).exp()
-    said = torch.arange(len(asked), len(asked) + len(speech.ids))
+    said = torch.arange(len(question), len(question) + len(speech.ids))
     assert chances[said - 1].argmax(dim=-1).tolist() == list(speech.ids)
     torch.testing.assert_close(speech.hidden, hidden[said], atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(speech.chances, chances[said - 1].amax(dim=-1), atol=1e-3, rtol=1e-3)
 
 
 def test_a_model_that_finds_no_end_is_stopped(nano: Sa2Va) -> None:
-    tokens, asked = _asked(nano)
-    assert len(speak(nano.model, tokens, asked, end_id=-1).ids) == MOST_TOKENS
+    assert len(speak(nano.model, _prefix(nano), _question(nano), ends=()).ids) == MOST_TOKENS
 
 
 def test_an_answer_may_end_at_once(nano: Sa2Va) -> None:
-    tokens, asked = _asked(nano)
-    first = speak(nano.model, tokens, asked, end_id=-1).ids[0]
-    silence = speak(nano.model, tokens, asked, end_id=first)
+    first = speak(nano.model, _prefix(nano), _question(nano), ends=()).ids[0]
+    silence = speak(nano.model, _prefix(nano), _question(nano), ends={first})
     assert silence.ids == () and silence.hidden.shape == (0, 160) and silence.chances.shape == (0,)
 
 

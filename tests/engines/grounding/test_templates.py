@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tokenizers import Tokenizer, models
+from tokenizers import AddedToken, Tokenizer, models
 
+from engines.grounding.families.base import Marks
 from engines.grounding.templates import (
     MAX_PHRASE_TOKENS,
     MAX_QUESTION_TOKENS,
@@ -14,6 +15,7 @@ from engines.grounding.templates import (
 )
 from engines.training.tokenizer import nano_tokenizer
 from streaming.errors import CheckpointError
+from tests.published import MARKS, tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +85,59 @@ def test_an_answer_may_point(template: Template) -> None:
     assert answer[-1] == template.answer[-1]
 
 
+def test_an_answer_ends_where_any_of_the_models_ends_it(template: Template) -> None:
+    assert template.ends == {template.answer[-1]}
+    tokenizer = tiny_tokenizer("Sa2VAChatModel")
+    tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True)])
+    ends = make_template(tokenizer, image_tokens=1).ends
+    assert ends == {tokenizer.token_to_id("<|im_end|>"), tokenizer.token_to_id("<|endoftext|>")}
+
+
 def test_a_very_long_phrase_is_cut(template: Template) -> None:
     bare = len(template.question(""))
     assert len(template.question("red " * 5000)) == bare + MAX_PHRASE_TOKENS
+
+
+@pytest.fixture(scope="module")
+def qwen() -> Template:
+    """Of the Qwen family, whose pictures have each their own number of tokens."""
+    return make_template(tiny_tokenizer("Sa2VAChatModelQwen"), 0, Marks(*MARKS["Sa2VAChatModelQwen"]))
+
+
+def test_another_familys_marks_stand_around_its_pictures(qwen: Template) -> None:
+    assert _text(qwen, qwen.shown([2, 1])) == (
+        "<|im_start|> user \n <|vision_start|> <|image_pad|> <|image_pad|> <|vision_end|> \n "
+        "<|vision_start|> <|image_pad|> <|vision_end|> \n"
+    )
+
+
+@pytest.mark.parametrize("token", [*MARKS["Sa2VAChatModelQwen"], "[SEG]", "<|im_end|>"])
+def test_another_familys_tokens_are_only_text_too(qwen: Template, token: str) -> None:
+    number = qwen.tokenizer.token_to_id(token)
+    framing = qwen.question("the red star").count(number)
+    assert qwen.question(f"the red {token} star").count(number) == framing
+
+
+def test_a_token_that_is_obeyed_without_being_special_is_only_text() -> None:
+    """As `<tool_call>` is in Qwen's tokenizers."""
+    tokenizer = tiny_tokenizer("Sa2VAChatModel")
+    tokenizer.add_tokens([AddedToken("<tool_call>", special=False, normalized=False)])
+    template = make_template(tokenizer, image_tokens=1)
+    number = tokenizer.token_to_id("<tool_call>")
+    assert number in tokenizer.encode("the <tool_call> star").ids
+    assert number not in template.question("the <tool_call> star")
+    assert number not in template.asked("<tool_call><tool_call>")
+
+
+def test_where_a_tokenizer_begins_every_text_so_does_the_prompt() -> None:
+    marks = Marks(*MARKS["Sa2VAChatModel"], begin="<s>")
+    template = make_template(tiny_tokenizer("Sa2VAChatModel"), 1, marks)
+    assert _text(template, template.prefix()).startswith("<s> <|im_start|> user")
+
+
+def test_a_tokenizer_without_the_familys_marks_is_refused_by_name() -> None:
+    with pytest.raises(CheckpointError, match=r"<\|vision_start\|>"):
+        make_template(tiny_tokenizer("Sa2VAChatModel"), 0, Marks(*MARKS["Sa2VAChatModelQwen"]))
 
 
 def test_a_tokenizer_without_seg_is_refused_by_name() -> None:

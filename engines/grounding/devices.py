@@ -1,0 +1,42 @@
+"""Where a checkpoint is run, and in which numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import torch
+from torch import Tensor
+
+from streaming.errors import BackendUnavailable
+
+DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name. Raises BackendUnavailable where there is none."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as exc:
+        raise BackendUnavailable(
+            f"There is no device {name!r} here.", remedy="Set model_device to cpu, cuda or cuda:N."
+        ) from exc
+    return device
+
+
+def choose_dtype(
+    name: Literal["auto", "float32", "bfloat16"], device: torch.device, tensors: Iterable[Tensor]
+) -> torch.dtype:
+    """Of that name; `auto` is bfloat16 where some of the tensors have it and the device computes in it."""
+    if name != "auto":
+        return DTYPES[name]
+    has_it = any(tensor.dtype == torch.bfloat16 for tensor in tensors)
+    return torch.bfloat16 if has_it and _computes_bfloat16(device) else torch.float32
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    # Without these instructions a CPU converts back and forth, slower than float32.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,55 @@
+"""Laws of regions. That they are read as published is shown in families/test_base.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines.grounding.grounder import SaGrounder, load_grounder
+from engines.grounding.regions import cells, introduced
+from streaming.errors import InvalidQuery
+from streaming.vocabulary import Clock, Frame, Keyframe, StreamId
+from tests import published
+
+
+@pytest.mark.parametrize("size", [(90, 160), (7, 5), (480, 640)])
+def test_a_token_is_inside_where_its_upper_left_corner_is(size: tuple[int, int]) -> None:
+    region = np.random.default_rng(4).random(size) > 0.4
+    nearest = torch.nn.functional.interpolate(torch.tensor(region)[None, None].float(), (16, 16))
+    assert torch.equal(cells(region, 16), nearest[0, 0].flatten() > 0)
+
+
+def test_what_is_smaller_than_a_token_is_the_token_in_its_middle() -> None:
+    region = np.zeros((160, 160), dtype=bool)
+    region[43:46, 102:105] = True
+    assert cells(region, 16).nonzero().tolist() == [[4 * 16 + 10]]
+
+
+def test_nothing_is_no_region() -> None:
+    with pytest.raises(InvalidQuery, match="empty"):
+        cells(np.zeros((9, 9), dtype=bool), 16)
+
+
+def test_regions_are_counted_from_one() -> None:
+    assert introduced("*", [2, 1]) == (
+        "There are 2 part regions in the picture: region1<vp>**</vp>, region2<vp>*</vp>.\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def grounder(tmp_path_factory: pytest.TempPathFactory) -> SaGrounder:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("internvl")
+    published.write("internvl-qwen2", folder)
+    return load_grounder(folder)
+
+
+def test_a_question_about_a_region_is_answered_in_words(grounder: SaGrounder) -> None:
+    pixels = np.random.default_rng(5).integers(0, 255, (90, 160, 3), dtype=np.uint8)
+    frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
+    keyframe = Keyframe(frame, (), 1.0)
+    left, right = np.zeros((90, 160), dtype=bool), np.zeros((90, 160), dtype=bool)
+    left[:, :80] = right[:, 80:] = True
+    told = [grounder.tell(keyframe, [one], "what is region1") for one in (left, right)]
+    assert all(told) and told[0] == grounder.tell(keyframe, [left], "what is region1")
