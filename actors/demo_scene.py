@@ -68,8 +68,6 @@ def load_truth(truth: Path = TRUTH) -> Truth:
 def render(clip: Path = CLIP, truth: Path = TRUTH, fps: int = FPS) -> None:
     """Draw the scene again, clip and truth: `python -m actors.demo_scene`. Takes a few seconds."""
     from engines.training.language.nouns import Noun
-
-    # `street` from the day on which the bundled weights know it: everything else asks the truth it renders.
     from engines.training.world import demo as scene
     from engines.training.world.levels import KNOWN
     from streaming.video_writer import VideoWriter

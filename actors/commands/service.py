@@ -26,7 +26,7 @@ def demo(
     compares what was published with the scene's truth, and prints the figures as its last line.
 
         saccade demo
-        saccade demo --query "the yellow star"
+        saccade demo --query "the person in yellow"
         saccade demo --duration 30 --no-browser --json
     """
     from actors.demo import DemoOptions, run_demo

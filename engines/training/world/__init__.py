@@ -8,7 +8,7 @@
     levels.py      the ladder from five shapes to everything        holdout.py   what training never sees
     casting.py     which things play                                composing.py how they look, stand and go
     stage.py       one moment painted, with the truth about it      scenes.py    `draw_clip`
-    demo.py        the showcase of the bundled clip                 street.py    the one that follows it
+    demo.py        the showcase of the bundled clip
 
 Rules. A scene is a function of its seed and its level, and the seed says which set it belongs to. Everything
 random but the sensor's noise is drawn before the first picture, so that a longer clip begins like a shorter
