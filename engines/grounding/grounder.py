@@ -34,7 +34,6 @@ from streaming.vocabulary import Answer, Keyframe, Logits, Prompt, Query, QueryK
 MAX_PACKED: Final = 16
 "Questions in one prefill; attention grows with their square, so more are asked in turns."
 ANSWER_TEXT: Final = "Sure, [SEG]."
-SPEECHLESS: Final = "I can point at things, but this model was not taught to answer in words."
 MAX_POINTED: Final = 8
 "Masks of one answer in words; a caption that points at more is not drawn further."
 
@@ -62,7 +61,6 @@ class SaGrounder:
         self._model = checkpoint.model
         self._template = checkpoint.template
         self._threshold = checkpoint.presence_threshold
-        self._speaks = bool(checkpoint.config.get("answers_in_words", True))
 
     @torch.inference_mode()
     def ground(self, keyframe: Keyframe) -> list[Answer]:
@@ -93,8 +91,6 @@ class SaGrounder:
 
         Raises InvalidQuery where a region is empty, or the model was not taught regions.
         """
-        if not self._speaks:
-            return SPEECHLESS
         prefix, template = Sight(self._checkpoint, keyframe).regions(regions), self._template
         speech = speak(self._model, prefix, template.asked(question), template.ends)
         return spelt(template.tokenizer, speech.ids)
@@ -155,8 +151,6 @@ class SaGrounder:
     # --- answers in words
 
     def _say(self, sight: Sight, query: Query) -> _Reply:
-        if not self._speaks:
-            return _Reply(SPEECHLESS)
         template, describes = self._template, query.kind is QueryKind.DESCRIBE
         past = not describes and is_about_change(query.text)
         asked = template.asked(DESCRIBE if describes else query.text)

@@ -138,5 +138,5 @@ STRANGERS: Final = replace(
 )
 """Beside the ladder, for what only follows: soft bodies of any shape under any surface before a jumble, which
 is nearer to footage than anything that could be named."""
-KNOWN: Final = LADDER[0]
+KNOWN: Final = LADDER[-1]
 "What the bundled weights have learnt."

@@ -8,7 +8,7 @@ import torch
 
 from engines.grounding import grounder
 from engines.grounding.checkpoints import NANO_DIR, WEIGHTS_FILE, Sa2Va, load_sa2va
-from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SPEECHLESS, SaGrounder, load_grounder
+from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SaGrounder, load_grounder
 from engines.grounding.model import SaModel
 from engines.grounding.sight import Sight
 from engines.grounding.speech import Speech, speak
@@ -224,12 +224,3 @@ def test_what_is_given_as_the_answer_is_what_nano_would_have_said() -> None:
         torch.testing.assert_close(speech.hidden, given[:-1], atol=1e-4, rtol=0)
         said += 1
     assert said
-
-
-def test_a_model_that_was_not_taught_to_speak_says_so(sure: SaGrounder) -> None:
-    checkpoint = fresh_grounder(6)
-    silent = Sa2Va(checkpoint.model, checkpoint.template, {**checkpoint.config, "answers_in_words": False})
-    (answer,) = SaGrounder(silent).ground(_keyframe(("what is there?", QueryKind.ASK)))
-    assert answer.prompts == ()
-    assert answer.text == SPEECHLESS
-    assert SaGrounder(silent).tell(_keyframe(), [np.ones((90, 160), dtype=bool)], "what?") == SPEECHLESS

@@ -9,10 +9,12 @@ import pytest
 
 from engines.training.language.expressions import ABSENT_PER_KIND, KINDS_OF_PHRASE, PER_KIND, expressions
 from engines.training.world.holdout import Split, is_held_out
-from engines.training.world.levels import KNOWN, LADDER, Level
+from engines.training.world.levels import LADDER, Level
 from engines.training.world.scenes import Clip, draw_clip
 from engines.training.world.things import Thing
 from tests.truth_of_words import judged
+
+PLAIN = LADDER[0]
 
 WORLD = LADDER[-1]
 FRAMES = 16
@@ -111,15 +113,15 @@ def test_near_misses_are_preferred() -> None:
     """Most full names of what is absent share a colour or a kind with what is there."""
     shared: list[int] = []
     for number in range(60):
-        clip = draw_clip(number, frames=1, level=KNOWN)
+        clip = draw_clip(number, frames=1, level=PLAIN)
         there = {word for thing in clip.things for word in (thing.colour, thing.kind)}
         for one in expressions(clip, 0, np.random.default_rng(number)):
             _, *named = one.text.split()
             if (
                 one.kind == "absent"
                 and len(named) == 2
-                and named[0] in KNOWN.colours
-                and named[1] in KNOWN.kinds
+                and named[0] in PLAIN.colours
+                and named[1] in PLAIN.kinds
             ):
                 shared.append(len(there & set(named)))
     assert len(shared) > 30

@@ -9,9 +9,11 @@ import pytest
 
 from engines.training.language.view import SEEN_OF_WHOLE, SIZE_RATIO, View
 from engines.training.world.holdout import Split, is_held_out
-from engines.training.world.levels import KNOWN, LADDER
+from engines.training.world.levels import LADDER
 from engines.training.world.scenes import Clip, draw_clip
 from engines.training.world.things import Thing
+
+PLAIN = LADDER[0]
 
 SIDE = 100
 
@@ -43,10 +45,10 @@ def clip_of(*tracks: list[tuple[float, float]], sizes: tuple[float, ...] = (), s
         centres=centres,
         boxes=np.concatenate([centres - half, centres + half], axis=2),
         paths=centres.copy(),
-        things=tuple(Thing("cup", colour) for colour in KNOWN.colours[:count]),
+        things=tuple(Thing("cup", colour) for colour in PLAIN.colours[:count]),
         step_s=step_s,
         seed=0,
-        level=KNOWN,
+        level=PLAIN,
     )
 
 
@@ -157,7 +159,7 @@ def test_growing_and_shrinking() -> None:
 
 
 def test_only_their_own_scenes_name_held_out_combinations() -> None:
-    secret = next(Thing(k, c) for k in KNOWN.kinds for c in KNOWN.colours if is_held_out(Thing(k, c)))
+    secret = next(Thing(k, c) for k in PLAIN.kinds for c in PLAIN.colours if is_held_out(Thing(k, c)))
     view = still((50, 50))
     assert not view.may_name(secret)
     assert View(replace(view.clip, seed=Split.COMBINATIONS.first_seed), 0).may_name(secret)

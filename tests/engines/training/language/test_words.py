@@ -9,9 +9,11 @@ import pytest
 
 from engines.training.language.words import WAYS, anything, plural, say, vocabulary, with_article
 from engines.training.world.colours import COLOURS
-from engines.training.world.levels import KNOWN, LADDER
+from engines.training.world.levels import LADDER
 from engines.training.world.things import KINDS
 from tests.truth_of_words import noun, readings
+
+PLAIN = LADDER[0]
 
 OPPOSITES = (
     ("left", "right"),
@@ -50,7 +52,7 @@ def test_a_meaning_never_names_its_opposite(one: str, other: str) -> None:
 
 def test_the_narrowest_level_has_one_way_for_everything() -> None:
     rng = np.random.default_rng(0)
-    said = {say("left", KNOWN, rng, one="thing") for _ in range(20)}
+    said = {say("left", PLAIN, rng, one="thing") for _ in range(20)}
     assert said == {"the thing on the left"}
     assert len({say("left", LADDER[-1], rng, one="thing") for _ in range(60)}) == len(WAYS["left"])
 
@@ -68,7 +70,7 @@ def test_plurals_and_articles() -> None:
 
 
 def test_only_shapes_are_called_shapes() -> None:
-    assert "shape" in anything(KNOWN)
+    assert "shape" in anything(PLAIN)
     assert "shape" not in anything(LADDER[-1])
 
 

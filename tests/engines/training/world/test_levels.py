@@ -46,9 +46,9 @@ def test_it_ends_with_the_whole_world() -> None:
     assert world.things == (1, 8)
 
 
-def test_names_are_different_and_the_known_one_is_the_narrowest() -> None:
+def test_names_are_different_and_the_known_one_is_the_widest() -> None:
     assert len({level.name for level in LADDER}) == len(LADDER)
-    assert KNOWN is LADDER[0]
+    assert KNOWN is LADDER[-1]
 
 
 def test_what_has_no_name_stays_beside_the_ladder_and_nothing_is_said_of_it() -> None:
