@@ -1,9 +1,10 @@
 """OpenVINO on the CPU: the default where there is no GPU.
 
-It reads the exported float32 file: as exact and as fast as what OpenVINO makes of the module itself, and made in
-a third of the time (nano, SAM 2.1 tiny). OpenVINO keeps its compiled blobs beside the file. bfloat16 where the
-CPU computes in it: on a CPU with avx512_bf16 it takes about 0.6 of float32's time (see the module card of nano
-for what it does to the masks). Inputs and outputs are shared with numpy, not copied.
+It reads the exported float32 file: as exact and as fast as what OpenVINO makes of the module itself, and
+made in a third of the time (nano, SAM 2.1 tiny). OpenVINO keeps its compiled blobs beside the file.
+bfloat16 where the CPU computes in it: on a CPU with avx512_bf16 it takes about 0.6 of float32's time (see
+the module card of nano for what it does to the masks). Inputs and outputs are shared with numpy, not
+copied.
 """
 
 from __future__ import annotations
