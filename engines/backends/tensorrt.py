@@ -15,7 +15,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from engines.backends.export import Exporter, Precision
 from engines.backends.gpu import Gpu, find_gpu
@@ -25,6 +25,9 @@ from engines.backends.tensorrt_runner import TensorRtRunner
 from streaming.errors import BackendUnavailable
 
 log = logging.getLogger(__name__)
+
+_FIRST_WITH_BFLOAT16: Final = (8, 0)
+"Compute capability."
 
 
 def load_tensorrt() -> ModuleType:
@@ -45,7 +48,8 @@ def load_tensorrt() -> ModuleType:
 
 def usable_gpu() -> Gpu:
     """The GPU that engines run on. Raises BackendUnavailable where something is missing, and says what."""
-    trt, gpu = load_tensorrt(), find_gpu()
+    gpu = find_gpu()  # first: loading TensorRT takes longer
+    trt = load_tensorrt()
     compute = "".join(map(str, gpu.capability))
     if _is_rtx(trt) and not hasattr(trt.ComputeCapability, f"SM{compute}"):
         raise BackendUnavailable(
@@ -55,12 +59,17 @@ def usable_gpu() -> Gpu:
     return gpu
 
 
+def fastest_precision() -> Precision:
+    """What the GPU here multiplies in. Raises as `usable_gpu`."""
+    return "bfloat16" if usable_gpu().capability >= _FIRST_WITH_BFLOAT16 else "float32"
+
+
 @dataclass(frozen=True, slots=True)
 class TensorRtBackend:
     """Builds engines, and runs them where there is a GPU."""
 
     precision: Precision = "bfloat16"
-    "Of the products; every GPU from compute capability 8.0 on multiplies in bfloat16."
+    "Of the products."
     capacity: int = 16
     "Most objects of one call."
     cache_dir: Path | None = None
