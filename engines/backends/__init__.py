@@ -10,6 +10,7 @@ SAM-2 or Sa2VA, so both stand on it.
     onnx_runtime.py     the file as it is: the reference among the runtimes
     openvino.py         the CPU's default
     tensorrt.py         NVIDIA GPUs; run by tensorrt_runner.py, on the few calls of CUDA in gpu.py
+    checking.py         whether one gives what torch gives
     kept_files.py       what takes long to make, on disk
 
 Rules: a program's weights are shared by threads, a runner belongs to one. A vendor's runtime is

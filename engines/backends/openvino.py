@@ -9,6 +9,7 @@ copied.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,10 +66,14 @@ class OpenVinoBackend:
             "ENABLE_CPU_PINNING": False,
         }
         with _translated(name):
-            if file.path is None:
-                return OpenVinoProgram(core.compile_model(core.read_model(file.content), "CPU", options))
-            options["CACHE_DIR"] = str(file.path.parent / "blobs")
-            return OpenVinoProgram(core.compile_model(file.path, "CPU", options))
+            if file.path is not None:
+                options["CACHE_DIR"] = str(file.path.parent / "blobs")
+                return OpenVinoProgram(core.compile_model(file.path, "CPU", options))
+            # Not from memory: read from there, a model loses the inputs that it makes no use of.
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "graph.onnx"
+                path.write_bytes(file.content)
+                return OpenVinoProgram(core.compile_model(path, "CPU", options))
 
     def _precision(self, core: ov.Core) -> str:
         if self.precision == "auto":
