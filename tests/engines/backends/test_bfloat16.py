@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,8 +12,8 @@ from onnx.reference import ReferenceEvaluator
 
 from engines.backends.bfloat16 import to_bfloat16
 from engines.backends.checking import Call
+from engines.backends.export import Exporter
 from engines.backends.graph import Array
-from engines.backends.tracing import trace
 from engines.geometry import mask_iou
 from tests.nano_cases import nano_cases
 
@@ -33,23 +34,27 @@ EXACT = {
 NAMES = ("encode", "prompt", "track")
 
 
-@cache
-def copy_of(name: str) -> tuple[Call, onnx.ModelProto]:
-    (case,) = [case for case in nano_cases() if case.graph.name == name]
-    return case, onnx.load_model_from_string(to_bfloat16(traced(name)))
+@dataclass(frozen=True)
+class Copy:
+    case: Call
+    model: onnx.ModelProto
+    outputs: tuple[Array, ...]
+    "As ONNX's reference evaluator gives them: it rounds where the types say so."
+    size: float
+    "In parts of the float32 file."
 
 
-@cache
-def traced(name: str) -> bytes:
-    (case,) = [case for case in nano_cases() if case.graph.name == name]
-    return trace(case.graph)
+@pytest.fixture(scope="module")
+def copies(exports: Path) -> dict[str, Copy]:
+    return {case.graph.name: copy_of(case, Exporter(exports)) for case in nano_cases()}
 
 
-@cache
-def evaluated(name: str) -> tuple[Array, ...]:
-    case, model = copy_of(name)
+def copy_of(case: Call, exporter: Exporter) -> Copy:
+    content, whole = (exporter.export(case.graph, kind).content for kind in ("bfloat16", "float32"))
+    model = onnx.load_model_from_string(content)
     inputs = {port.name: array for port, array in zip(case.graph.ports, case.inputs, strict=True)}
-    return tuple(ReferenceEvaluator(model).run(None, inputs))
+    outputs = tuple(ReferenceEvaluator(model).run(None, inputs))
+    return Copy(case, model, outputs, len(content) / len(whole))
 
 
 def typed(model: onnx.ModelProto) -> dict[str, int]:
@@ -62,8 +67,8 @@ def typed(model: onnx.ModelProto) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_copy_holds_and_its_inputs_and_outputs_are_as_before(name: str) -> None:
-    case, model = copy_of(name)
+def test_the_copy_holds_and_its_inputs_and_outputs_are_as_before(copies: dict[str, Copy], name: str) -> None:
+    case, model = copies[name].case, copies[name].model
     onnx.checker.check_model(model, full_check=True)
     assert [value.name for value in model.graph.input] == [port.name for port in case.graph.ports]
     assert [value.name for value in model.graph.output] == list(case.graph.outputs)
@@ -72,8 +77,8 @@ def test_the_copy_holds_and_its_inputs_and_outputs_are_as_before(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["encode", "track"])
-def test_products_are_bfloat16_and_what_must_be_exact_is_float32(name: str) -> None:
-    _, model = copy_of(name)
+def test_products_are_bfloat16_and_what_must_be_exact_is_float32(copies: dict[str, Copy], name: str) -> None:
+    model = copies[name].model
     kinds = typed(model)
     of = {
         kind: {kinds[node.output[0]] for node in model.graph.node if node.op_type == kind} for kind in EXACT
@@ -86,8 +91,8 @@ def test_products_are_bfloat16_and_what_must_be_exact_is_float32(name: str) -> N
     }
 
 
-def test_the_heads_are_float32_to_the_end() -> None:
-    _, model = copy_of("track")
+def test_the_heads_are_float32_to_the_end(copies: dict[str, Copy]) -> None:
+    model = copies["track"].model
     heads = {node.name.split("/")[-3] for node in model.graph.node if node.op_type == "Gemm"}
     assert heads >= {"iou_prediction_head", "pred_obj_score_head", "project"}
 
@@ -109,22 +114,20 @@ def test_a_choice_by_one_hot_rows_is_not_rounded() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_weights_take_little_more_than_half(name: str) -> None:
-    _, model = copy_of(name)
-    assert model.ByteSize() < 0.7 * len(traced(name))
+def test_weights_take_little_more_than_half(copies: dict[str, Copy], name: str) -> None:
+    assert copies[name].size < 0.7
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_copy_gives_what_torch_gives_but_for_a_few_percent(name: str) -> None:
-    """Run by ONNX's reference evaluator, which rounds where the types say so; with trained weights."""
-    case, _ = copy_of(name)
-    differences = case.differences(evaluated(name))
-    assert max(differences.values()) < 0.05, differences
+def test_the_copy_gives_what_torch_gives_but_for_half_a_percent(copies: dict[str, Copy], name: str) -> None:
+    """With trained weights, of what their sizes are on average."""
+    differences = copies[name].case.differences(copies[name].outputs)
+    assert max(differences.values()) < 0.005, differences
 
 
-def test_the_copy_draws_the_same_masks() -> None:
-    case, _ = copy_of("track")
+def test_the_copy_draws_the_same_masks(copies: dict[str, Copy]) -> None:
+    case = copies["track"].case
     logits = case.graph.outputs.index("logits")
-    drawn, wanted = evaluated("track")[logits] > 0, case.expected[logits] > 0
+    drawn, wanted = copies["track"].outputs[logits] > 0, case.expected[logits] > 0
     assert wanted.any()
-    assert mask_iou(drawn, wanted) > 0.98
+    assert mask_iou(drawn, wanted) > 0.99

@@ -27,8 +27,8 @@ def test_any_number_of_rows_comes_out_as_in_torch(rows: int) -> None:
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_every_graph_of_nano_gives_what_torch_gives() -> None:
-    backend = OnnxRuntimeBackend()
+def test_every_graph_of_nano_gives_what_torch_gives(exports: Path) -> None:
+    backend = OnnxRuntimeBackend(cache_dir=exports)
     for case in nano_cases():
         errors = largest_errors(case, backend.compile(case.graph).runner()(*case.inputs))
         assert max(errors.values()) < 1e-4, f"{case.graph.name}: {errors}"

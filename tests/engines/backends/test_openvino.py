@@ -99,17 +99,11 @@ def test_where_nothing_can_be_kept_it_compiles_all_the_same(tmp_path: Path) -> N
     assert len(program.runner()(*toy_inputs(1))) > 0
 
 
-def test_every_graph_of_nano_gives_what_torch_gives(cache: Path) -> None:
-    backend = OpenVinoBackend(precision="float32", cache_dir=cache)
+def test_every_graph_of_nano_gives_what_torch_gives(exports: Path) -> None:
+    backend = OpenVinoBackend(precision="float32", cache_dir=exports)
     for case in nano_cases():
         errors = largest_errors(case, backend.compile(case.graph).runner()(*case.inputs))
         assert max(errors.values()) < 1e-4, f"{case.graph.name}: {errors}"
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Exporting the real graphs takes seconds: once is enough."""
-    return tmp_path_factory.mktemp("openvino")
 
 
 def test_a_graph_that_makes_no_use_of_an_input_takes_it_all_the_same() -> None:
@@ -121,7 +115,7 @@ def test_a_graph_that_makes_no_use_of_an_input_takes_it_all_the_same() -> None:
 
 @pytest.mark.parametrize(("precision", "agreement"), [("float32", 0.9999), ("auto", 0.98)])
 def test_with_trained_weights_it_draws_the_same_masks_as_torch(
-    precision: str, agreement: float, cache: Path
+    precision: str, agreement: float, exports: Path
 ) -> None:
     """Trained ones: OpenVINO once computed Hiera's fused attention right with random weights only."""
     if not NANO_DIR.is_dir():
@@ -131,7 +125,7 @@ def test_with_trained_weights_it_draws_the_same_masks_as_torch(
     graphs = tracker_graphs(weights)
     clip = draw_clip(HELD_OUT_SEED + 7, frames=3, stride=3)
     masks = []
-    for backend in (TorchBackend(), OpenVinoBackend(precision=precision, cache_dir=cache)):
+    for backend in (TorchBackend(), OpenVinoBackend(precision=precision, cache_dir=exports)):
         encode, prompt, track = (backend.compile(graph).runner() for graph in graphs)
         levels = tuple(level.copy() for level in encode(clip.frames[:1]))
         pointer, memory = prompt(*levels, clip.masks[0].astype(np.float32))

@@ -21,16 +21,10 @@ from tests.toy_graph import toy_graph
 BOTH: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An exported graph serves both precisions."""
-    return tmp_path_factory.mktemp("tensorrt")
-
-
-def build_all(graphs: tuple[Graph, ...], cache: Path) -> dict[str, int]:
+def build_all(graphs: tuple[Graph, ...], exports: Path) -> dict[str, int]:
     """Engine sizes in bytes; there is none where TensorRT finds a node that it cannot read or build."""
     return {
-        f"{graph.name} {precision}": len(TensorRtBackend(precision, cache_dir=cache).build(graph).content)
+        f"{graph.name} {precision}": len(TensorRtBackend(precision, cache_dir=exports).build(graph).content)
         for graph in graphs
         for precision in BOTH
     }
@@ -41,21 +35,21 @@ def report(model: str, sizes: dict[str, int]) -> None:
         print(f"{model:>9} {what:<16} {size / 1e6:6.1f} MB")
 
 
-def test_every_graph_of_nano_is_built_in_both_precisions(cache: Path) -> None:
-    sizes = build_all(tuple(case.graph for case in nano_cases()), cache)
+def test_every_graph_of_nano_is_built_in_both_precisions(exports: Path) -> None:
+    sizes = build_all(tuple(case.graph for case in nano_cases()), exports)
     report("nano", sizes)
     assert min(sizes.values()) > 1e6
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_every_graph_of_sam_2_tiny_and_base_plus_is_built_in_both_precisions(cache: Path) -> None:
+def test_every_graph_of_sam_2_tiny_and_base_plus_is_built_in_both_precisions(exports: Path) -> None:
     tiny, base_plus = (tracker_graphs(random_sam(size, 512)) for size in ("tiny", "base_plus"))
-    sizes = {"tiny": build_all(tiny, cache)}
+    sizes = {"tiny": build_all(tiny, exports)}
     # The sizes of SAM 2.1 share all but the image encoder: what is the same graph is built once.
     own = tuple(theirs for ours, theirs in zip(tiny, base_plus, strict=True) if not is_alike(ours, theirs))
     assert [graph.name for graph in own] == ["encode"]
-    sizes["base_plus"] = build_all(own, cache)
+    sizes["base_plus"] = build_all(own, exports)
     for model, found in sizes.items():
         report(model, found)
         assert all(found[f"{name} bfloat16"] < found[f"{name} float32"] for name in ("encode",))
