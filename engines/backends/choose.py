@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from engines.backends.export import Precision
 from engines.backends.graph import Backend
 from streaming.errors import BackendUnavailable
 
@@ -27,24 +28,34 @@ def resolve_backend(name: str) -> str:
 
 
 def choose_backend(
-    name: str, *, threads: int = 1, capacity: int = 16, cache_dir: Path | None = None
+    name: str,
+    *,
+    threads: int = 1,
+    capacity: int = 16,
+    precision: Precision | None = None,
+    cache_dir: Path | None = None,
 ) -> Backend:
     """The backend that `resolve_backend` names; raises as it does.
 
     `threads` per call on a CPU, where OpenVINO runs as many calls side by side as there is room for;
-    `capacity`: most objects of one call, which engines for a GPU are built for.
+    `capacity`: most objects of one call, which engines for a GPU are built for; `precision`: of products,
+    None for the fastest it has.
     """
     chosen = resolve_backend(name)
     # Each imported only where it is chosen: OpenVINO takes a quarter of a second, torch a whole one.
     if chosen == "tensorrt":
         from engines.backends.tensorrt import TensorRtBackend, fastest_precision
 
-        return TensorRtBackend(fastest_precision(), capacity, cache_dir)
+        return TensorRtBackend(precision or fastest_precision(), capacity, cache_dir)
     if chosen == "openvino":
         from engines.backends.openvino import OpenVinoBackend
 
         parallel = max(1, (os.cpu_count() or 1) // threads)
-        return OpenVinoBackend(threads=threads, parallel=parallel, cache_dir=cache_dir)
+        return OpenVinoBackend(threads, parallel, precision or "auto", cache_dir)
+    if precision == "bfloat16":
+        raise BackendUnavailable(
+            f"{chosen} multiplies in float32 only.", remedy="Choose openvino or tensorrt, or float32."
+        )
     if chosen == "onnxruntime":
         from engines.backends.onnx_runtime import OnnxRuntimeBackend
 

@@ -12,7 +12,9 @@ import pytest
 
 from engines.backends import tensorrt
 from engines.backends.choose import NAMES, choose_backend, resolve_backend
+from engines.backends.export import Precision
 from engines.backends.gpu import Gpu
+from engines.backends.openvino import OpenVinoBackend
 from streaming.errors import BackendUnavailable
 from streaming.settings import BackendName
 
@@ -52,6 +54,20 @@ def test_where_tensorrt_and_a_gpu_are_auto_takes_them_in_the_precision_it_multip
     chosen = choose_backend("auto", capacity=4, cache_dir=tmp_path)
     assert isinstance(chosen, tensorrt.TensorRtBackend)
     assert (chosen.precision, chosen.capacity, chosen.cache_dir) == (precision, 4, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "torch"])
+def test_a_precision_that_a_backend_has_not_is_refused(name: str) -> None:
+    with pytest.raises(BackendUnavailable, match=f"{name} multiplies in float32 only"):
+        choose_backend(name, precision="bfloat16")
+    assert choose_backend(name, precision="float32").name == name
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_precision_is_handed_on(precision: Precision) -> None:
+    chosen = choose_backend("openvino", precision=precision)
+    assert isinstance(chosen, OpenVinoBackend)
+    assert chosen.precision == precision
 
 
 @pytest.mark.usefixtures("no_gpu")
