@@ -53,6 +53,14 @@ class Exporter:
         return KeptFiles(self.cache_dir, ".onnx")
 
 
+def names_of(exported: KeptFile) -> tuple[str, ...]:
+    """Of its inputs and then its outputs, in the graph's order."""
+    import onnx
+
+    graph = onnx.load_model_from_string(exported.content).graph
+    return tuple(value.name for value in (*graph.input, *graph.output))
+
+
 def _traced(graph: Graph) -> bytes:
     from engines.backends.tracing import trace
 

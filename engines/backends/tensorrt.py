@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from engines.backends.export import Exporter, Precision
+from engines.backends.export import Exporter, Precision, names_of
 from engines.backends.gpu import Gpu, find_gpu
 from engines.backends.graph import Graph
 from engines.backends.kept_files import KeptFile, KeptFiles, key_of
@@ -114,15 +114,15 @@ class TensorRtBackend:
         return self._engines.write(key, build_engine(exported.content, self.capacity))
 
     def _load(self, name: str, exported: KeptFile) -> TensorRtProgram:
-        file = self._engine(name, exported)
+        file, names = self._engine(name, exported), names_of(exported)
         try:
-            return _program(name, file.content)
+            return _program(name, file.content, names)
         except BackendUnavailable:
             if file.path is None:
                 raise
             log.warning("%s cannot be loaded and is built anew.", file.path)
             file.path.unlink(missing_ok=True)
-            return _program(name, self._engine(name, exported).content)
+            return _program(name, self._engine(name, exported).content, names)
 
     def _key(self, name: str, exported: KeptFile) -> str:
         trt = load_tensorrt()
@@ -166,13 +166,15 @@ class TensorRtProgram:
     tensorrt: ModuleType
     engine: Any
     "Its binding keeps alive what it stands on."
+    names: tuple[str, ...]
+    "Of its inputs and outputs, in the graph's order."
 
     def runner(self) -> TensorRtRunner:
         """An execution context and buffers of its own."""
-        return TensorRtRunner(self.tensorrt, self.engine)
+        return TensorRtRunner(self.tensorrt, self.engine, self.names)
 
 
-def _program(name: str, content: bytes) -> TensorRtProgram:
+def _program(name: str, content: bytes, names: tuple[str, ...]) -> TensorRtProgram:
     trt = load_tensorrt()
     logger = _logger(trt)
     runtime = trt.Runtime(logger)
@@ -181,7 +183,7 @@ def _program(name: str, content: bytes) -> TensorRtProgram:
         raise BackendUnavailable(
             f"TensorRT cannot load the engine of {name}: {_last(logger)}", remedy="Set backend to torch."
         )
-    return TensorRtProgram(trt, engine)
+    return TensorRtProgram(trt, engine, names)
 
 
 def _is_rtx(trt: ModuleType) -> bool:

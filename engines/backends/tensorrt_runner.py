@@ -41,12 +41,12 @@ class _Binding:
 class TensorRtRunner:
     """An execution context with its buffers. Arrays that it returns are its own memory: they end with it."""
 
-    def __init__(self, runtime: Any, engine: Any) -> None:
+    def __init__(self, runtime: Any, engine: Any, names: tuple[str, ...]) -> None:
+        """`names`: of inputs and outputs in the graph's order, which the engine need not keep."""
         self._context = engine.create_execution_context()
         if self._context is None:
             raise BackendUnavailable("TensorRT has no memory left to run another engine on the GPU.")
         self._stream = Stream()
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         is_input = {name: engine.get_tensor_mode(name) == runtime.TensorIOMode.INPUT for name in names}
         is_open = {name: engine.get_tensor_shape(name)[0] == -1 for name in names}
         for name in names:

@@ -13,11 +13,13 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from engines.backends import tracing
-from engines.backends.export import Exporter, Precision
+from engines.backends.export import Exporter, Precision, names_of
 from tests.toy_graph import toy_graph
 
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_second_time_nothing_is_traced(
     precision: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,11 +32,10 @@ def test_the_second_time_nothing_is_traced(
 
 def test_other_weights_and_other_precisions_are_other_files(tmp_path: Path) -> None:
     exporter = Exporter(tmp_path)
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
     paths = {
         exporter.export(toy_graph(fingerprint), precision).path
         for fingerprint in ("toy-1", "toy-2")
-        for precision in precisions
+        for precision in PRECISIONS
     }
     assert len(paths) == 4
     assert exporter.reopen("toy", "toy-3", "float32") is None
@@ -60,6 +61,12 @@ def test_where_nothing_is_kept_it_is_exported_all_the_same() -> None:
     read, peak = ReferenceEvaluator(onnx.load_model_from_string(kept.content)).run(None, inputs)
     assert (read.shape, peak.shape) == ((3, 3), (3,))
     assert Exporter().reopen("toy", "toy-1", "float32") is None
+
+
+def test_a_file_names_its_inputs_and_outputs_in_the_graphs_order() -> None:
+    for precision in PRECISIONS:
+        exported = Exporter().export(toy_graph(), precision)
+        assert names_of(exported) == ("pixels", "rows", "bias", "read", "peak")
 
 
 def test_finding_it_again_takes_no_torch(tmp_path: Path) -> None:

@@ -89,11 +89,8 @@ class Context:
 
 
 def engine(capturable: bool = True) -> Any:
-    names = list(SHAPES)
     return SimpleNamespace(
         create_execution_context=lambda: Context(capturable),
-        num_io_tensors=len(names),
-        get_tensor_name=lambda index: names[index],
         get_tensor_mode=lambda name: Mode.INPUT if name in ("picture", "rows") else Mode.OUTPUT,
         get_tensor_shape=SHAPES.__getitem__,
         get_tensor_dtype=lambda name: "float32",
@@ -103,7 +100,7 @@ def engine(capturable: bool = True) -> Any:
 
 def runner(capturable: bool = True) -> TensorRtRunner:
     runtime = SimpleNamespace(TensorIOMode=Mode, nptype=np.dtype)
-    return TensorRtRunner(runtime, engine(capturable))
+    return TensorRtRunner(runtime, engine(capturable), tuple(SHAPES))
 
 
 @pytest.fixture(autouse=True)
