@@ -44,17 +44,28 @@ def find_gpu() -> Gpu:
     return Gpu(found.name.decode(), (found.major, found.minor), driver)
 
 
+class Scratch:
+    """Memory on the GPU alone; it goes with this object."""
+
+    def __init__(self, nbytes: int) -> None:
+        cuda = _runtime()
+        self.nbytes = nbytes
+        (self.device,) = _checked(cuda.cudaMalloc(max(nbytes, 1)))
+        "Its address."
+        weakref.finalize(self, cuda.cudaFree, self.device)
+
+
 class Buffer:
     """Memory on the GPU, and pinned memory on the host to copy it from and to; both go with the buffer."""
 
     def __init__(self, nbytes: int) -> None:
         cuda = _runtime()
-        (self.device,) = _checked(cuda.cudaMalloc(nbytes))
+        self._scratch = Scratch(nbytes)
+        self.device = self._scratch.device
         "Its address on the GPU."
-        (address,) = _checked(cuda.cudaMallocHost(nbytes))
-        self._host = address
-        self._bytes = np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(address))
-        weakref.finalize(self, _free, self.device, address)
+        (self._host,) = _checked(cuda.cudaMallocHost(nbytes))
+        self._bytes = np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(self._host))
+        weakref.finalize(self, cuda.cudaFreeHost, self._host)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """The host's memory, from its beginning, as an array."""
@@ -102,11 +113,6 @@ class Stream:
 
 def _nbytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     return int(np.prod(shape)) * dtype.itemsize
-
-
-def _free(device: int, host: int) -> None:
-    _runtime().cudaFree(device)
-    _runtime().cudaFreeHost(host)
 
 
 def _runtime() -> Any:

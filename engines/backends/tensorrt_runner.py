@@ -1,7 +1,9 @@
 """Runs an engine of TensorRT: one CUDA stream, and buffers for as many objects as the engine takes.
 
-The first call with a number of objects queues the copies and the engine one by one, and lets TensorRT
-choose its kernels; then all of it is recorded as one CUDA graph, which later calls with that number launch.
+Each number of objects has an execution context of its own, for a CUDA graph recorded of a context holds only
+while that keeps its shapes; they share their scratch memory, since one runs at a time. The first call with a
+number queues the copies and the engine one by one, and TensorRT chooses its kernels. As soon as it has them
+all, the work is recorded as a CUDA graph, which later calls launch.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.backends.gpu import Buffer, Stream
+from engines.backends.gpu import Buffer, Scratch, Stream
 from engines.backends.graph import Array
 from streaming.errors import BackendUnavailable, LimitReached
 
@@ -29,40 +31,31 @@ class _Binding:
 
     def array(self, rows: int) -> Array:
         """Its part of the host's memory, for so many objects."""
-        return self.buffer.array(self.sized(rows), self.dtype)
-
-    def sized(self, rows: int) -> tuple[int, ...]:
-        return (rows, *self.shape[1:]) if self.is_open else self.shape
-
-    def nbytes(self, rows: int) -> int:
-        return int(np.prod(self.sized(rows))) * self.dtype.itemsize
+        return self.buffer.array((rows, *self.shape[1:]) if self.is_open else self.shape, self.dtype)
 
 
 class TensorRtRunner:
-    """An execution context with its buffers. Arrays that it returns are its own memory: they end with it."""
+    """An engine with its buffers. Arrays that it returns are its own memory: they end with it."""
 
     def __init__(self, runtime: Any, engine: Any, names: tuple[str, ...]) -> None:
         """`names`: of inputs and outputs in the graph's order, which the engine need not keep."""
-        self._context = engine.create_execution_context()
-        if self._context is None:
-            raise BackendUnavailable("TensorRT has no memory left to run another engine on the GPU.")
+        self._runtime, self._engine = runtime, engine
         self._stream = Stream()
-        is_input = {name: engine.get_tensor_mode(name) == runtime.TensorIOMode.INPUT for name in names}
-        is_open = {name: engine.get_tensor_shape(name)[0] == -1 for name in names}
+        self._scratch = Scratch(engine.device_memory_size_v2)
+        self._is_open = {name: engine.get_tensor_shape(name)[0] == -1 for name in names}
+        inputs = [name for name in names if engine.get_tensor_mode(name) == runtime.TensorIOMode.INPUT]
+        self._inputs: list[_Binding] = []
+        self._outputs: list[_Binding] = []
+        largest = (engine.get_tensor_profile_shape(name, 0)[2] for name in inputs if self._is_open[name])
+        self._capacity = next((shape[0] for shape in largest), 1)
+        full = self._context_for(self._capacity, inputs)
         for name in names:
-            if is_input[name] and is_open[name]:
-                _, _, largest = engine.get_tensor_profile_shape(name, 0)
-                self._context.set_input_shape(name, tuple(largest))
-        bindings = []
-        for name in names:
-            # Of an output only the context knows the shape, now that it knows that of its inputs.
-            shape = tuple(self._context.get_tensor_shape(name))
+            shape = tuple(full.get_tensor_shape(name))  # of an output, only a context knows it
             dtype = np.dtype(runtime.nptype(engine.get_tensor_dtype(name)))
             buffer = Buffer(int(np.prod(shape)) * dtype.itemsize)
-            self._context.set_tensor_address(name, buffer.device)
-            bindings.append(_Binding(name, shape, dtype, is_open[name], buffer))
-        self._inputs = [one for one in bindings if is_input[one.name]]
-        self._outputs = [one for one in bindings if not is_input[one.name]]
+            binding = _Binding(name, shape, dtype, self._is_open[name], buffer)
+            (self._inputs if name in inputs else self._outputs).append(binding)
+        self._contexts: dict[int, Any] = {}
         self._launches: dict[int, Callable[[], None]] = {}
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
@@ -72,34 +65,55 @@ class TensorRtRunner:
             np.copyto(binding.array(rows), array, casting="no")
         if rows in self._launches:
             self._launches[rows]()
-        else:
-            self._enqueue(rows)
             self._stream.wait()
-            self._launches[rows] = self._recorded(rows)
-        self._stream.wait()
+        else:
+            self._first_calls(rows)
         return tuple(binding.array(rows) for binding in self._outputs)
 
     def _rows(self, inputs: tuple[Array, ...]) -> int:
         pairs = zip(self._inputs, inputs, strict=True)
-        rows, capacity = next(((len(array), one.shape[0]) for one, array in pairs if one.is_open), (1, 1))
-        if rows > capacity:
+        rows = next((len(array) for binding, array in pairs if binding.is_open), 1)
+        if rows > self._capacity:
             raise LimitReached(
-                f"{rows} objects are more than the {capacity} this engine was built for.",
+                f"{rows} objects are more than the {self._capacity} this engine was built for.",
                 remedy="Set max_tracks_per_stream, and let it be built again.",
             )
         return rows
 
-    def _recorded(self, rows: int) -> Callable[[], None]:
-        if self._context.is_stream_capturable(self._stream.handle):
-            return self._stream.record(lambda: self._enqueue(rows))
-        return lambda: self._enqueue(rows)
+    def _first_calls(self, rows: int) -> None:
+        context = self._contexts.get(rows) or self._bound(rows)
+        self._enqueue(context, rows)
+        self._stream.wait()
+        if _has_its_kernels(context, self._stream):
+            self._launches[rows] = self._stream.record(lambda: self._enqueue(context, rows))
 
-    def _enqueue(self, rows: int) -> None:
+    def _bound(self, rows: int) -> Any:
+        context = self._context_for(rows, [binding.name for binding in self._inputs])
+        for binding in (*self._inputs, *self._outputs):
+            context.set_tensor_address(binding.name, binding.buffer.device)
+        return self._contexts.setdefault(rows, context)
+
+    def _context_for(self, rows: int, inputs: list[str]) -> Any:
+        strategy = self._runtime.ExecutionContextAllocationStrategy.USER_MANAGED
+        context = self._engine.create_execution_context(strategy)
+        if context is None:
+            raise BackendUnavailable("The GPU has no memory left for another engine.")
+        context.set_device_memory(self._scratch.device, self._scratch.nbytes)
+        for name in inputs:
+            if self._is_open[name]:
+                context.set_input_shape(name, (rows, *self._engine.get_tensor_shape(name)[1:]))
+        return context
+
+    def _enqueue(self, context: Any, rows: int) -> None:
         for binding in self._inputs:
-            binding.buffer.upload(binding.nbytes(rows), self._stream)
-            if binding.is_open:
-                self._context.set_input_shape(binding.name, binding.sized(rows))
-        if not self._context.execute_async_v3(self._stream.handle):
+            binding.buffer.upload(binding.array(rows).nbytes, self._stream)
+        if not context.execute_async_v3(self._stream.handle):
             raise BackendUnavailable("TensorRT could not run its engine; its log says why.")
         for binding in self._outputs:
-            binding.buffer.download(binding.nbytes(rows), self._stream)
+            binding.buffer.download(binding.array(rows).nbytes, self._stream)
+
+
+def _has_its_kernels(context: Any, stream: Stream) -> bool:
+    """TensorRT-RTX may still be compiling some, and says so; the other one has them once it has run."""
+    ask = getattr(context, "is_stream_capturable", None)
+    return ask is None or bool(ask(stream.handle))

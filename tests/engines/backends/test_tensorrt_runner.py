@@ -43,6 +43,11 @@ class HostBuffer:
         self._host[:nbytes] = self._device[:nbytes]
 
 
+class HostScratch:
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes, self.device = nbytes, 11
+
+
 class HostStream:
     """Does at once what is queued; counts what it records."""
 
@@ -58,10 +63,14 @@ class HostStream:
 
 
 class Context:
-    """An execution context: shapes and addresses are set by name."""
+    """An execution context: shapes and addresses are set by name. Recordable once it has run so often."""
 
-    def __init__(self, capturable: bool) -> None:
-        self._shapes, self._addresses, self._capturable = dict(SHAPES), {}, capturable
+    def __init__(self, runs_before_capture: int) -> None:
+        self._shapes, self._addresses, self._left = dict(SHAPES), {}, runs_before_capture
+        self._memory = 0
+
+    def set_device_memory(self, address: int, size: int) -> None:
+        self._memory = address
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> None:
         self._shapes[name] = shape
@@ -73,9 +82,11 @@ class Context:
         self._addresses[name] = address
 
     def is_stream_capturable(self, handle: int) -> bool:
-        return self._capturable
+        return self._left <= 0
 
     def execute_async_v3(self, handle: int) -> bool:
+        assert self._memory == 11
+        self._left -= 1
         picture, rows, sums, doubled = (self._tensor(name) for name in SHAPES)
         sums[:] = rows.sum(axis=1) + picture.sum()
         doubled[:] = 2 * picture
@@ -88,9 +99,10 @@ class Context:
         return np.ctypeslib.as_array(pointer).reshape(shape)
 
 
-def engine(capturable: bool = True) -> Any:
+def engine(runs_before_capture: int) -> Any:
     return SimpleNamespace(
-        create_execution_context=lambda: Context(capturable),
+        create_execution_context=lambda strategy: Context(runs_before_capture),
+        device_memory_size_v2=100,
         get_tensor_mode=lambda name: Mode.INPUT if name in ("picture", "rows") else Mode.OUTPUT,
         get_tensor_shape=SHAPES.__getitem__,
         get_tensor_dtype=lambda name: "float32",
@@ -98,14 +110,18 @@ def engine(capturable: bool = True) -> Any:
     )
 
 
-def runner(capturable: bool = True) -> TensorRtRunner:
-    runtime = SimpleNamespace(TensorIOMode=Mode, nptype=np.dtype)
-    return TensorRtRunner(runtime, engine(capturable), tuple(SHAPES))
+def runner(runs_before_capture: int = 1) -> TensorRtRunner:
+    strategies = SimpleNamespace(USER_MANAGED=2)
+    runtime = SimpleNamespace(
+        TensorIOMode=Mode, nptype=np.dtype, ExecutionContextAllocationStrategy=strategies
+    )
+    return TensorRtRunner(runtime, engine(runs_before_capture), tuple(SHAPES))
 
 
 @pytest.fixture(autouse=True)
 def on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorrt_runner, "Buffer", HostBuffer)
+    monkeypatch.setattr(tensorrt_runner, "Scratch", HostScratch)
     monkeypatch.setattr(tensorrt_runner, "Stream", HostStream)
     monkeypatch.setattr(HostStream, "recorded", 0)
 
@@ -131,13 +147,16 @@ def test_each_number_of_objects_is_recorded_once() -> None:
     assert HostStream.recorded == 2
 
 
-def test_what_cannot_be_recorded_is_queued_each_time() -> None:
-    run = runner(capturable=False)
-    for seed in range(3):
+def test_what_cannot_be_recorded_yet_is_queued_until_it_can() -> None:
+    """TensorRT-RTX goes on choosing kernels while the first calls run."""
+    run = runner(runs_before_capture=3)
+    recorded = []
+    for seed in range(5):
         picture, given = inputs(2, seed)
         sums, _ = run(picture, given)
         np.testing.assert_allclose(sums, given.sum(axis=1) + picture.sum(), rtol=1e-6)
-    assert HostStream.recorded == 0
+        recorded.append(HostStream.recorded)
+    assert recorded == [0, 0, 1, 1, 1]
 
 
 def test_more_objects_than_it_was_built_for_are_refused() -> None:
