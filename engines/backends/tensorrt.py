@@ -137,7 +137,7 @@ class TensorRtBackend:
 def build_engine(content: bytes, capacity: int) -> bytes:
     """An engine of an exported file that takes 1 to `capacity` objects.
 
-    Raises BackendUnavailable, with what TensorRT said, if it cannot be built; classic TensorRT wants the GPU.
+    Raises BackendUnavailable if it cannot be built; classic TensorRT wants the GPU that it is to run on.
     """
     trt = load_tensorrt()
     logger = _logger(trt)
@@ -155,7 +155,7 @@ def build_engine(content: bytes, capacity: int) -> bytes:
     config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise BackendUnavailable(f"TensorRT cannot build the exported graph: {_last(logger)}")
+        raise BackendUnavailable("TensorRT cannot build the exported graph.", remedy="It says why on stderr.")
     return bytes(engine)
 
 
@@ -176,12 +176,11 @@ class TensorRtProgram:
 
 def _program(name: str, content: bytes, names: tuple[str, ...]) -> TensorRtProgram:
     trt = load_tensorrt()
-    logger = _logger(trt)
-    runtime = trt.Runtime(logger)
+    runtime = trt.Runtime(_logger(trt))
     engine = runtime.deserialize_cuda_engine(content)
     if engine is None:
         raise BackendUnavailable(
-            f"TensorRT cannot load the engine of {name}: {_last(logger)}", remedy="Set backend to torch."
+            f"TensorRT cannot load the engine of {name}.", remedy="It says why on stderr."
         )
     return TensorRtProgram(trt, engine, names)
 
@@ -198,21 +197,8 @@ def _gpu_here() -> str:
 
 
 def _logger(trt: ModuleType) -> Any:
-    """Hands on what TensorRT says to the log of this module, and keeps the errors."""
+    """TensorRT's own, which writes errors to stderr.
 
-    class Logger(trt.ILogger):  # type: ignore[name-defined, misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, said: str) -> None:
-            is_error = severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR)
-            if is_error:
-                self.errors.append(said)
-            log.log(logging.WARNING if is_error else logging.DEBUG, "TensorRT: %s", said)
-
-    return Logger()
-
-
-def _last(logger: Any) -> str:
-    return logger.errors[-1] if logger.errors else "it does not say why"
+    One in Python would be called from inside a build, and what is raised there (Ctrl-C) would end it all.
+    """
+    return trt.Logger(trt.Logger.ERROR)

@@ -42,7 +42,7 @@ def test_every_graph_of_nano_is_built_in_both_precisions(exports: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_graph_of_sam_2_tiny_and_base_plus_is_built_in_both_precisions(exports: Path) -> None:
     tiny, base_plus = (tracker_graphs(random_sam(size, 512)) for size in ("tiny", "base_plus"))
     sizes = {"tiny": build_all(tiny, exports)}
