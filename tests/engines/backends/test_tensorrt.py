@@ -35,6 +35,7 @@ def report(model: str, sizes: dict[str, int]) -> None:
         print(f"{model:>9} {what:<16} {size / 1e6:6.1f} MB")
 
 
+@pytest.mark.timeout(600)
 def test_every_graph_of_nano_is_built_in_both_precisions(exports: Path) -> None:
     sizes = build_all(tuple(case.graph for case in nano_cases()), exports)
     report("nano", sizes)
@@ -42,7 +43,7 @@ def test_every_graph_of_nano_is_built_in_both_precisions(exports: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600)  # a minute of one quiet core; a build that is interrupted only ends with its graph
 def test_every_graph_of_sam_2_tiny_and_base_plus_is_built_in_both_precisions(exports: Path) -> None:
     tiny, base_plus = (tracker_graphs(random_sam(size, 512)) for size in ("tiny", "base_plus"))
     sizes = {"tiny": build_all(tiny, exports)}
