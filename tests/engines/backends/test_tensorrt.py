@@ -53,7 +53,7 @@ def test_every_graph_of_sam_2_tiny_and_base_plus_is_built_in_both_precisions(exp
     sizes["base_plus"] = build_all(own, exports)
     for model, found in sizes.items():
         report(model, found)
-        assert all(found[f"{name} bfloat16"] < found[f"{name} float32"] for name in ("encode",))
+        assert found["encode bfloat16"] < 0.6 * found["encode float32"]
 
 
 def is_alike(a: Graph, b: Graph) -> bool:
