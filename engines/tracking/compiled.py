@@ -1,4 +1,4 @@
-"""SAM-2's three graphs, compiled once per process and shared by its streams."""
+"""SAM-2's graphs, compiled once per process and shared by its streams."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 GIVEN_SLOTS: Final = 2
 """Conditioning memories a track keeps: the first and the last."""
+
+POINTS: Final = 8
+"""Points of one click, a box counting as two: the slots of graphs.PointPrompt."""
+
+GRAPHS: Final = ("encode", "prompt", "point", "track", "remember")
+"""Names of the graphs, which are those of `CompiledTracker`'s programs."""
 
 EMPTY_SLOT: Final = -1e4
 """Key bias of an empty slot; 0 where the slot holds something."""
@@ -61,11 +67,15 @@ class CompiledTracker:
     backend: str
     shape: TrackerShape
     encode: Program
-    "See graphs.ImageEncoder."
+    "See hiera.ImageEncoder."
     prompt: Program
     "See graphs.MaskPrompt."
+    point: Program
+    "See graphs.PointPrompt."
     track: Program
     "See graphs.TrackStep."
+    remember: Program
+    "See graphs.Remember."
 
 
 def compile_tracker(weights: TrackerWeights, backend: Backend) -> CompiledTracker:
@@ -73,12 +83,5 @@ def compile_tracker(weights: TrackerWeights, backend: Backend) -> CompiledTracke
     # Only here: whoever runs what was kept does without torch (see kept.py).
     from engines.tracking.graph_set import tracker_graphs, tracker_shape
 
-    encode, prompt, track = tracker_graphs(weights)
-    return CompiledTracker(
-        name=weights.name,
-        backend=backend.name,
-        shape=tracker_shape(weights),
-        encode=backend.compile(encode),
-        prompt=backend.compile(prompt),
-        track=backend.compile(track),
-    )
+    programs = {graph.name: backend.compile(graph) for graph in tracker_graphs(weights)}
+    return CompiledTracker(weights.name, backend.name, tracker_shape(weights), **programs)

@@ -113,6 +113,7 @@ class SamTracker:
         self._encode = self._compiled.encode.runner()
         self._prompt = self._compiled.prompt.runner()
         self._track = self._compiled.track.runner()
+        self._remember = self._compiled.remember.runner()
         while self._bank.rows:
             self._bank.remove(self._bank.rows - 1)
         self._followed: list[_Followed] = []
@@ -265,7 +266,8 @@ class SamTracker:
 
     def _follow(self, look: _Look, size: tuple[int, int]) -> list[Track]:
         look.levels = self._encode(look.picture[None])
-        logits, ious, scores, pointer, memory = self._track(*look.levels, *self._bank.batch())
+        logits, ious, scores, pointer = self._track(*look.levels, *self._bank.batch())
+        (memory,) = self._remember(look.levels[0], logits, scores, np.zeros(len(scores), np.bool_))
         sound = _finite_rows(logits, scores, pointer, memory)
         believed = np.where(scores > 0, ious, 0.0)
         self._bank.remember(memory, pointer, sound & (believed >= self._keep_iou))
