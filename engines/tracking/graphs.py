@@ -80,12 +80,13 @@ class PointPrompt(nn.Module):
         self.kinds = model.prompt_encoder.point_embed
         self.no_mask = model.prompt_encoder.no_mask_embed
         self.no_memory = model.no_memory_embedding
-        self.side = float(model.config.image_size)
-        self.certain = without_doubt(model.config)
         config: Any = model.config
+        self.side = float(config.image_size)
+        self.certain = without_doubt(config)
         # After so many points three readings are asked for (sam2_base.py, `_use_multimask`); never: 1 to 0.
-        bounds = (config.multimask_min_pt_num, config.multimask_max_pt_num)
-        self.few, self.many = bounds if config.multimask_output_in_sam else (1, 0)
+        reads = config.multimask_output_in_sam
+        self.few: int = config.multimask_min_pt_num if reads else 1
+        self.many: int = config.multimask_max_pt_num if reads else 0
 
     def forward(
         self, features: Tensor, mid: Tensor, fine: Tensor, points: Tensor, labels: Tensor
