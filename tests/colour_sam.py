@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.tracking.compiled import GIVEN_SLOTS, GRAPHS, CompiledTracker, TrackerShape
+from engines.tracking.compiled import GRAPHS, CompiledTracker, TrackerShape
 
 SIDE = 32
 SHAPE = TrackerShape(
@@ -34,7 +34,7 @@ class ColourSam:
 
     def compiled(self) -> CompiledTracker:
         programs = {graph: _Program(getattr(self, f"_{graph}")) for graph in GRAPHS}
-        return CompiledTracker("colour", "numpy", SHAPE, **programs)
+        return CompiledTracker("colour", "numpy", SHAPE, "colours", **programs)
 
     def _encode(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
         assert pixels.shape == (1, SIDE, SIDE, 3) and pixels.dtype == np.uint8
@@ -55,7 +55,8 @@ class ColourSam:
     def _track(self, features: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray, ...]:
         self.calls["track"] += 1
         _, _, _, pointer, _, pointer_bias = rest[2:]
-        last = np.where(pointer_bias[:, GIVEN_SLOTS - 1] == 0, GIVEN_SLOTS - 1, 0)
+        given = SHAPE.given_memories
+        last = np.where(pointer_bias[:, given - 1] == 0, given - 1, 0)
         colour = pointer[np.arange(len(pointer)), last]
         logits = 60 - np.abs(features - colour[:, :, None, None]).max(axis=1)
         score = np.where((logits > 0).any(axis=(1, 2)), 4.0, -4.0).astype(np.float32)

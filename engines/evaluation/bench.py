@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
 from engines.tracking.compiled import CompiledTracker, compile_tracker
 from engines.tracking.hiera import IMAGE_MEAN, IMAGE_STD
 from engines.tracking.memory import MemoryBank
+from engines.tracking.policy import PRODUCT
 from engines.tracking.tracker import SamTracker
 from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Logits, Prompt, QueryId, StreamId
@@ -131,7 +132,7 @@ def _race(
 
 def _ours(compiled: CompiledTracker, clip: Clip, objects: int) -> Any:
     # Everything is remembered, as in their session.
-    tracker = SamTracker(compiled, capacity=objects, keep_iou=0.0)
+    tracker = SamTracker(compiled, capacity=objects, policy=replace(PRODUCT, keep_iou=0.0))
     stream = StreamId("bench")
 
     def frame(index: int) -> Frame:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engines.tracking.checkpoints import TrackerWeights
 
 GIVEN_SLOTS: Final = 2
-"""Conditioning memories a track keeps: the first and the last."""
+"""Conditioning memories a track keeps where its checkpoint sets no limit: the first and the last."""
 
 POINTS: Final = 8
 """Points of one click, a box counting as two: the slots of graphs.PointPrompt."""
@@ -37,6 +37,8 @@ class TrackerShape:
     "D"
     recent_memories: int
     recent_pointers: int
+    given_memories: int = GIVEN_SLOTS
+    "At least 2."
 
     @property
     def places(self) -> int:
@@ -51,12 +53,12 @@ class TrackerShape:
     @property
     def memories(self) -> int:
         """M"""
-        return GIVEN_SLOTS + self.recent_memories
+        return self.given_memories + self.recent_memories
 
     @property
     def pointers(self) -> int:
         """P"""
-        return GIVEN_SLOTS + self.recent_pointers
+        return self.given_memories + self.recent_pointers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +68,8 @@ class CompiledTracker:
     name: str
     backend: str
     shape: TrackerShape
+    fingerprint: str
+    "Changes with weights and graphs: memories belong to those that made them."
     encode: Program
     "See hiera.ImageEncoder."
     prompt: Program
@@ -83,5 +87,7 @@ def compile_tracker(weights: TrackerWeights, backend: Backend) -> CompiledTracke
     # Only here: whoever runs what was kept does without torch (see kept.py).
     from engines.tracking.graph_set import tracker_graphs, tracker_shape
 
-    programs = {graph.name: backend.compile(graph) for graph in tracker_graphs(weights)}
-    return CompiledTracker(weights.name, backend.name, tracker_shape(weights), **programs)
+    graphs = tracker_graphs(weights)
+    programs = {graph.name: backend.compile(graph) for graph in graphs}
+    shape = tracker_shape(weights)
+    return CompiledTracker(weights.name, backend.name, shape, graphs[0].fingerprint, **programs)

@@ -12,7 +12,7 @@ import transformers
 from engines.backends.graph import Graph, Port
 from engines.tracking import attention, compiled, decoder, graphs, hiera
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.compiled import POINTS, TrackerShape
+from engines.tracking.compiled import GIVEN_SLOTS, POINTS, TrackerShape
 
 
 def tracker_shape(weights: TrackerWeights) -> TrackerShape:
@@ -25,6 +25,7 @@ def tracker_shape(weights: TrackerWeights) -> TrackerShape:
         memory_channels=int(weights.model.mem_dim),
         recent_memories=int(config.num_maskmem) - 1,
         recent_pointers=int(config.max_object_pointers_in_encoder) - 1,
+        given_memories=config.max_cond_frame_num if config.max_cond_frame_num > 1 else GIVEN_SLOTS,
     )
 
 

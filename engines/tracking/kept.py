@@ -47,18 +47,18 @@ def open_tracker(name_or_dir: str | Path, backend: Backend, notes_dir: Path) -> 
 def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
     programs = {graph: backend.reopen(graph, note.fingerprint) for graph in GRAPHS}
     kept = {graph: program for graph, program in programs.items() if program is not None}
-    return CompiledTracker(name, backend.name, note.shape, **kept) if len(kept) == len(GRAPHS) else None
+    if len(kept) < len(GRAPHS):
+        return None
+    return CompiledTracker(name, backend.name, note.shape, note.fingerprint, **kept)
 
 
 def _compile(name_or_dir: str | Path, backend: Backend, path: Path | None) -> CompiledTracker:
     """Compile; and note it at `path`, if it is kept."""
     from engines.tracking.checkpoints import load_tracker_weights
-    from engines.tracking.graph_set import fingerprint_of
 
-    weights = load_tracker_weights(name_or_dir)
-    compiled = compile_tracker(weights, backend)
+    compiled = compile_tracker(load_tracker_weights(name_or_dir), backend)
     if path is not None:
-        _write(_Note(compiled.shape, fingerprint_of(weights)), path)
+        _write(_Note(compiled.shape, compiled.fingerprint), path)
     return compiled
 
 
