@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,11 +24,12 @@ from engines.masks import DrawnMask, draw_mask, draw_masks_apart
 from engines.tracking import lifecycle
 from engines.tracking.association import BoolMask, associate
 from engines.tracking.compiled import CompiledTracker
-from engines.tracking.lifecycle import Life
 from engines.tracking.memory import Memory, MemoryBank
 from engines.tracking.network import Decoded, Levels, SamNetwork, finite_rows, fits
 from engines.tracking.policy import PRODUCT, TrackerPolicy
-from streaming.vocabulary import Answer, Click, Frame, Logits, Pixels, QueryId, Track, TrackId, TrackState
+from engines.tracking.state import Followed, Look, TrackerState, from_bytes, to_bytes
+from streaming.errors import InvalidMessage
+from streaming.vocabulary import Answer, Click, Frame, Logits, QueryId, Track, TrackId, TrackState
 
 MISSES_TO_END: Final = 2
 "Answers in a row that saw a query's object elsewhere: one may be wrong, two are not."
@@ -36,33 +37,6 @@ MIN_AREA_CELLS: Final = 4
 "Smallest mask, in cells of the logits, that counts as seen."
 _QUERIES_KEPT: Final = 256
 "Queries whose last revision is known; far more than a stream has."
-
-
-@dataclass(slots=True, eq=False)
-class _Followed:
-    """One track; its place in the tracker's list is its row in the bank."""
-
-    track_id: TrackId
-    query_id: QueryId
-    revision: int
-    phrase: str
-    keyframe_index: int
-    life: Life = field(default_factory=Life)
-    misses: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Look:
-    """One frame as it was tracked; kept when it is pinned."""
-
-    frame_index: int
-    step: int
-    picture: Pixels
-    "(S, S, 3)"
-    levels: Levels | None = None
-    "None where nobody needed them."
-    masks: dict[TrackId, BoolMask | None] = field(default_factory=dict)
-    "Masks of the tracks alive then, at the size of the logits; None where not visible."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,12 +102,12 @@ class SamTracker:
         self._network = SamNetwork(self._compiled, self._policy)
         while self._bank.rows:
             self._bank.remove(self._bank.rows - 1)
-        self._followed: list[_Followed] = []
-        self._ended: list[_Followed] = []
-        self._pins: OrderedDict[int, _Look] = OrderedDict()
+        self._followed: list[Followed] = []
+        self._ended: list[Followed] = []
+        self._pins: OrderedDict[int, Look] = OrderedDict()
         self._revisions: OrderedDict[QueryId, int] = OrderedDict()
         self._released: OrderedDict[QueryId, int] = OrderedDict()
-        self._look: _Look | None = None
+        self._look: Look | None = None
         self._steps = 0
 
     @property
@@ -147,7 +121,7 @@ class SamTracker:
         for answer in answers:
             self._take(answer)
         self._steps += 1
-        self._look = _Look(frame.index, self._steps, to_square(frame.pixels, self.shape.side_px))
+        self._look = Look(frame.index, self._steps, to_square(frame.pixels, self.shape.side_px))
         tracks = [_report(gone, 0.0, None) for gone in self._ended]
         self._ended = []
         if self._followed:
@@ -165,6 +139,44 @@ class SamTracker:
         while len(self._pins) >= self._pin_capacity:
             self._pins.popitem(last=False)
         self._pins[frame_index] = look
+
+    def export(self) -> bytes:
+        """All that the next frames depend on; a frame must be pinned before, to be pinned then."""
+        return to_bytes(
+            TrackerState(
+                fingerprint=self._compiled.fingerprint,
+                steps=self._steps,
+                next_id=self._next_id,
+                followed=self._followed,
+                ended=self._ended,
+                pins=list(self._pins.values()),
+                revisions=self._revisions,
+                released=self._released,
+                bank=self._bank.export(),
+            )
+        )
+
+    def restore(self, exported: bytes) -> None:
+        """Go on where another tracker of the same weights was, in place of all that this one knows.
+
+        Its counts stay its own, and ids that it has given are not given again. Raises InvalidMessage where
+        the bytes are not such a tracker's, LimitReached where its objects do not fit; nothing changes then.
+        """
+        state = from_bytes(exported)
+        if state.fingerprint != self._compiled.fingerprint:
+            raise InvalidMessage("These memories were made by other weights.")
+        picture = (self.shape.side_px, self.shape.side_px, 3)
+        if any(pin.picture.shape != picture or pin.picture.dtype != np.uint8 for pin in state.pins):
+            raise InvalidMessage(f"A pinned picture is not uint8 {picture}.")
+        if any(len(array) != len(state.followed) for array in state.bank.values()):
+            raise InvalidMessage(f"{len(state.followed)} tracks have another number of memories.")
+        self._bank.restore(state.bank)
+        self._followed, self._ended = list(state.followed), list(state.ended)
+        self._pins = OrderedDict((pin.frame_index, pin) for pin in state.pins[-self._pin_capacity :])
+        self._revisions, self._released = OrderedDict(state.revisions), OrderedDict(state.released)
+        self._look = None
+        self._steps = state.steps
+        self._next_id = max(self._next_id, state.next_id)
 
     def release(self, query_id: QueryId) -> None:
         """See `engines.protocols.Tracker.release`. Answers about keyframes seen until now no longer count."""
@@ -190,7 +202,7 @@ class SamTracker:
         else:
             self._take_masks(pin, answer, edited=answer.revision > known)
 
-    def _take_masks(self, pin: _Look, answer: Answer, *, edited: bool) -> None:
+    def _take_masks(self, pin: Look, answer: Answer, *, edited: bool) -> None:
         shown = self._shown(answer)
         rows = self._rows_of(answer.query_id)
         masks = [one.mask for one in shown]
@@ -231,7 +243,7 @@ class SamTracker:
         self.counts.refused_prompts += len(answer.prompts) - len(shown)
         return shown
 
-    def _take_click(self, pin: _Look, click: Click) -> None:
+    def _take_click(self, pin: Look, click: Click) -> None:
         if not fits(click):
             self.counts.refused_prompts += 1
             return
@@ -252,12 +264,12 @@ class SamTracker:
     def _rows_of(self, query_id: QueryId) -> list[int]:
         return [row for row, one in enumerate(self._followed) if one.query_id == query_id]
 
-    def _levels_of(self, pin: _Look) -> Levels:
+    def _levels_of(self, pin: Look) -> Levels:
         if pin.levels is None:
             pin.levels = _copied(self._network.encode(pin.picture))
         return pin.levels
 
-    def _agrees(self, pin: _Look, row: int, mask: BoolMask) -> bool:
+    def _agrees(self, pin: Look, row: int, mask: BoolMask) -> bool:
         """Whether a track saw on the keyframe what the answer saw there."""
         own = pin.masks.get(self._followed[row].track_id)
         return self._policy.agreed_iou == 0 or (
@@ -277,7 +289,7 @@ class SamTracker:
                 drop.add(rows[track])
         return sorted(drop)
 
-    def _refresh(self, pin: _Look, row: int, answer: Answer | Click, given: _Given) -> None:
+    def _refresh(self, pin: Look, row: int, answer: Answer | Click, given: _Given) -> None:
         one = self._followed[row]
         one.revision, one.keyframe_index, one.misses = answer.revision, answer.keyframe_index, 0
         one.phrase = given.shown.phrase
@@ -287,7 +299,7 @@ class SamTracker:
                 self._bank.forget(row)
             self._bank.give(row, given.memory, self._steps - pin.step)
 
-    def _begin(self, pin: _Look, answer: Answer | Click, given: _Given) -> None:
+    def _begin(self, pin: Look, answer: Answer | Click, given: _Given) -> None:
         if given.memory is None:
             self.counts.unsound_rows += 1
             return
@@ -296,7 +308,7 @@ class SamTracker:
         track_id = TrackId(self._next_id)
         self._next_id += 1
         self._followed.append(
-            _Followed(track_id, answer.query_id, answer.revision, given.shown.phrase, answer.keyframe_index)
+            Followed(track_id, answer.query_id, answer.revision, given.shown.phrase, answer.keyframe_index)
         )
         assert row == len(self._followed) - 1
 
@@ -306,7 +318,7 @@ class SamTracker:
             self._followed[row].life = lifecycle.end(self._followed[row].life)
             self._ended.append(self._free(row))
 
-    def _free(self, row: int) -> _Followed:
+    def _free(self, row: int) -> Followed:
         gone = self._followed[row]
         moved = self._bank.remove(row)
         last = self._followed.pop()
@@ -316,7 +328,7 @@ class SamTracker:
 
     # --- frames -----------------------------------------------------------------------------------
 
-    def _follow(self, look: _Look, size: tuple[int, int]) -> list[Track]:
+    def _follow(self, look: Look, size: tuple[int, int]) -> list[Track]:
         look.levels = self._network.encode(look.picture)
         decoded = self._network.track(look.levels, self._bank.batch())
         sound = finite_rows(*decoded)
@@ -343,7 +355,7 @@ class SamTracker:
             memory = self._network.remember(levels, decoded)
             self._bank.remember(memory, decoded.pointer, kept & finite_rows(memory))
 
-    def _judge(self, one: _Followed, logits: Logits, score: np.float32, sound: np.bool_) -> bool:
+    def _judge(self, one: Followed, logits: Logits, score: np.float32, sound: np.bool_) -> bool:
         """Move a track's life on by this frame; whether it is seen."""
         if not sound:
             self.counts.unsound_rows += 1
@@ -364,7 +376,7 @@ class SamTracker:
         return [next(drawn) if here else None for here in seen]
 
 
-def _report(one: _Followed, score: float, drawn: DrawnMask | None) -> Track:
+def _report(one: Followed, score: float, drawn: DrawnMask | None) -> Track:
     silent = one.life.state in (TrackState.LOST, TrackState.ENDED)
     shown = None if silent else drawn
     return Track(

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engines.backends.graph import Array, Program, Runner
 from engines.geometry import to_square
 from engines.tracking.graphs import NO_OBJECT
 from engines.tracking.network import SamNetwork
@@ -31,6 +30,7 @@ if importlib.util.find_spec("sam2") is None:
     pytest.skip("the package sam2 is not installed: `make test` does that", allow_module_level=True)
 
 from tests.official_sam2 import Case, Pair, paired, written
+from tests.overheard import Overheard
 
 DOG = Path(__file__).parents[3] / "../shared/data/davis/dog"
 LOGIT_TOLERANCE, SCORE_TOLERANCE = 1e-3, 1e-4
@@ -89,24 +89,6 @@ def _tell(predictor: Any, state: Any, one: Told) -> None:
     predictor.add_new_points_or_box(
         state, one.frame, one.who, points, labels, normalize_coords=False, box=one.box
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Overheard:
-    """A program that keeps what it said."""
-
-    program: Program
-    said: list[tuple[Array, ...]]
-
-    def runner(self) -> Runner:
-        runner = self.program.runner()
-
-        def run(*inputs: Array) -> tuple[Array, ...]:
-            outputs = runner(*inputs)
-            self.said.append(tuple(output.copy() for output in outputs))
-            return outputs
-
-        return run
 
 
 def our_run(
