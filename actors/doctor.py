@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from streaming.errors import SaccadeError
+from engines.backends.choose import resolve_backend
+from engines.backends.tensorrt import load_tensorrt, usable_gpu
+from streaming.errors import BackendUnavailable, SaccadeError
 from streaming.results import ping
 from streaming.settings import Settings
 from streaming.store_server import find_program
 
 NANO = Path(__file__).parents[1] / "engines" / "nano"
 
-PACKAGES = ("torch", "transformers", "openvino", "ray", "av", "aiortc", "redis", "fastapi")
+PACKAGES = ("torch", "transformers", "openvino", "onnxruntime", "ray", "av", "aiortc", "redis", "fastapi")
 
 
 class Verdict(StrEnum):
@@ -47,6 +49,8 @@ def examine(settings: Settings) -> list[Check]:
         *(lambda name=name: _package(name) for name in PACKAGES),
         _processor,
         _gpu,
+        _tensorrt,
+        lambda: _backend(settings),
         lambda: _redis(settings),
         lambda: _checkpoint(settings),
         lambda: _port(settings),
@@ -94,6 +98,21 @@ def _gpu() -> Check:
     if devices:
         return Check("gpu", Verdict.OK, ", ".join(device.name for device in devices))
     return Check("gpu", Verdict.MISSING, "no NVIDIA GPU", "nano runs without; larger checkpoints want one.")
+
+
+def _tensorrt() -> Check:
+    try:
+        gpu = usable_gpu()
+    except BackendUnavailable as exc:
+        return Check("tensorrt", Verdict.MISSING, exc.message, exc.remedy)
+    return Check("tensorrt", Verdict.OK, f"{load_tensorrt().__version__} on {gpu.name}")
+
+
+def _backend(settings: Settings) -> Check:
+    try:
+        return Check("backend", Verdict.OK, f"{settings.backend}: {resolve_backend(settings.backend)}")
+    except BackendUnavailable as exc:
+        return Check("backend", Verdict.BROKEN, exc.message, exc.remedy)
 
 
 def _redis(settings: Settings) -> Check:

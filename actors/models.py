@@ -45,7 +45,12 @@ def load_compiled(settings: Settings) -> CompiledTracker:
     from engines.backends.choose import choose_backend
     from engines.tracking.kept import open_tracker
 
-    backend = choose_backend(settings.backend, threads=settings.tracker_threads, cache_dir=settings.cache_dir)
+    backend = choose_backend(
+        settings.backend,
+        threads=settings.tracker_threads,
+        capacity=settings.max_tracks_per_stream,
+        cache_dir=settings.cache_dir,
+    )
     return open_tracker(settings.tracker, backend, settings.cache_dir)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -107,6 +108,23 @@ def _line_figures(row: Mapping[str, Any], source_fps: int) -> dict[str, str]:
         "tracks": f"{row['tracks']:.2f}",
         **{f"cores: {part}": f"{cores:.2f}" for part, cores in row["cores"].items()},
     }
+
+
+def export_tables(found: Mapping[str, Any]) -> list[Table]:
+    """Graphs built for a backend, with their files' sizes and the output that differs most from torch's."""
+    table = Table(found["backend"], "built in", "files", "differs at most by", box=None)
+    for graph in found["graphs"]:
+        weighs = [f"{Path(name).suffix} {size / 1e6:.1f} MB" for name, size in graph["files"].items()]
+        table.add_row(
+            graph["graph"], f"{graph['build_s']:.1f} s", ", ".join(weighs), _worst(graph["difference"] or {})
+        )
+    unchecked = next(({"not checked": graph["not_run"]} for graph in found["graphs"] if graph["not_run"]), {})
+    return [table, pairs_table({"kept in": found["folder"], **unchecked})]
+
+
+def _worst(differences: Mapping[str, float]) -> str:
+    name = max(differences, key=lambda one: differences[one], default=None)
+    return "" if name is None else f"{differences[name]:.1e} ({name})"
 
 
 def eval_tables(report: Mapping[str, Any]) -> list[Table]:

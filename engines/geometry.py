@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +56,22 @@ def to_size(logits: Logits, side_px: int) -> NDArray[np.bool_]:
 def to_prompt(logits: Logits, side_px: int) -> NDArray[np.float32]:
     """(h, w) logits of a whole picture -> (side, side) float32 mask, 1 where they are > 0."""
     return to_size(logits, side_px).astype(np.float32)
+
+
+def quartered(masks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, S, S) -> (N, S/4, S/4), each cell a weighted mean of the 8 x 8 around it: PyTorch's bilinear
+    interpolation with `antialias=True`."""
+    weights = _quartering(masks.shape[-1])
+    return np.ascontiguousarray(weights @ (masks @ weights.T))
+
+
+@lru_cache(maxsize=4)
+def _quartering(side: int) -> NDArray[np.float32]:
+    """(side/4, side): what each place adds to each cell; the tent is cut off at the edges, its sum kept."""
+    centres = 4 * np.arange(side // 4)[:, None] + 2
+    tent = np.clip(1 - np.abs(np.arange(side) + 0.5 - centres) / 4, 0, None)
+    weights: NDArray[np.float32] = (tent / tent.sum(axis=1, keepdims=True)).astype(np.float32)
+    return weights
 
 
 def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:

@@ -33,15 +33,34 @@ def draw_mask(logits: Logits, size: tuple[int, int]) -> DrawnMask | None:
     """
     if not (logits > 0).any():
         return None
+    return _drawn(_enlarged(logits, size) > 0, size)
+
+
+def draw_masks_apart(logits: Logits, size: tuple[int, int]) -> list[DrawnMask | None]:
+    """(N, h, w) -> masks as by `draw_mask`, but that each pixel belongs to the object with the highest logit
+    alone, the first of equals (sam2_base.py, `_apply_non_overlapping_constraints`)."""
+    if len(logits) < 2:
+        return [draw_mask(one, size) for one in logits]
+    large = np.stack([_enlarged(one, size) for one in logits])
+    highest = large.argmax(axis=0)
+    return [_drawn((one > 0) & (highest == row), size) for row, one in enumerate(large)]
+
+
+def _enlarged(logits: Logits, size: tuple[int, int]) -> NDArray[np.float32]:
+    """(h, w) -> (width, height), lying on its side."""
     height, width = size
-    large = cv2.resize(np.ascontiguousarray(logits.T), (height, width), interpolation=cv2.INTER_LINEAR)
-    edges = _edges(np.ravel(large > 0))
+    turned = np.ascontiguousarray(logits.T)
+    return np.asarray(cv2.resize(turned, (height, width), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _drawn(lying: NDArray[np.bool_], size: tuple[int, int]) -> DrawnMask | None:
+    edges = _edges(np.ravel(lying))
     starts, ends = edges[1:-1:2], edges[2::2]
     if not starts.size:
         return None
     coded = coco.frPyObjects({"size": list(size), "counts": np.diff(edges).tolist()}, *size)
     rle = MaskRle(size, coded["counts"].decode("ascii"))
-    return DrawnMask(rle, _box(starts, ends, height), int((ends - starts).sum()))
+    return DrawnMask(rle, _box(starts, ends, size[0]), int((ends - starts).sum()))
 
 
 def decode_mask(rle: MaskRle) -> Mask:

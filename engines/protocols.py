@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from streaming.vocabulary import Answer, Frame, Keyframe, QueryId, Track
+from streaming.vocabulary import Answer, Click, Frame, Keyframe, QueryId, Track
 
 
 class Tracker(Protocol):
@@ -14,13 +14,14 @@ class Tracker(Protocol):
     Not thread-safe: one thread owns a tracker, as one thread owns its stream.
     """
 
-    def step(self, frame: Frame, answers: Sequence[Answer] = ()) -> list[Track]:
+    def step(self, frame: Frame, answers: Sequence[Answer | Click] = ()) -> list[Track]:
         """Take in what was learnt late, then say where everything is on this frame.
 
         An answer speaks about the keyframe it names, which must have been pinned. Its mask is written
         as a conditioning memory on that keyframe's features before `frame` is tracked. An answer
         for a pin that is gone or for an older revision than a track already follows is ignored.
-        A mask that overlaps a live track of the same query refreshes it under its old id.
+        A mask that overlaps a live track of the same query refreshes it under its old id. A click is an
+        answer about one object; it says nothing about others.
         """
         ...
 

@@ -21,7 +21,7 @@ from pydantic_settings import (
 
 from streaming.errors import InvalidSettings
 
-BackendName = Literal["auto", "torch", "openvino"]
+BackendName = Literal["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
 
 
 class Settings(BaseSettings):
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     tracker: str = "nano"
     """`nano`, or the folder of a SAM-2 checkpoint: what the trackers run."""
     backend: BackendName = "auto"
-    """What runs the tracker's graphs; `auto` takes OpenVINO on a CPU."""
+    """What runs the tracker's graphs: `auto` takes TensorRT where there is a GPU for it, else OpenVINO."""
     tracker_threads: int = Field(1, ge=1)
     """CPU threads each stream's tracker computes with."""
     max_streams: int = Field(16, ge=1)

@@ -1,7 +1,7 @@
 """Every noun that crosses a room. Plain, frozen, numpy only: no torch, no Ray, no Redis.
 
 The order of this file is the order of the line: a `Frame` comes in, a `Keyframe` goes out to
-the grounder, an `Answer` comes back, `Track`s are published in a `FrameResult`.
+the grounder, an `Answer` (or a person's `Click`) comes back, `Track`s are published in a `FrameResult`.
 
 Two clocks never mix: names ending in `_s` that hold a moment are Unix time in seconds
 (`captured_s`, `published_s`, `accepted_s`); `pts_s` is the media's own time line.
@@ -156,6 +156,23 @@ class Answer:
     "(N, h, w) float32 on the keyframe, at the grounder's mask size, whole picture, aspect not kept."
     ground_s: float = 0.0
     "Time the grounder worked on it, its queue not included, seconds."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Click:
+    """What a person pointed at on one frame: one object, by points, a box or both."""
+
+    stream_id: StreamId
+    query_id: QueryId
+    revision: int
+    keyframe_index: int
+    points: NDArray[np.float32]
+    "(K, 2) float32, x and y as shares of the picture's width and height, 0..1; K may be 0 beside a box."
+    on_object: NDArray[np.bool_]
+    "(K,) bool: the object is there; or what is there does not belong to it."
+    box: tuple[float, float, float, float] | None = None
+    "(x0, y0, x1, y1) as shares, 0..1."
+    phrase: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.backends.graph import Graph, Port
+from engines.backends.graph import Array, Graph, Port
 
 
 class Toy(nn.Module):
@@ -28,3 +29,10 @@ def toy_graph(fingerprint: str = "toy-1") -> Graph:
     """The graph of `Toy`, its number of rows open."""
     ports = (Port("pixels", (1, 4, 4, 3), "uint8"), Port("rows", (None, 8)), Port("bias", (None, 16)))
     return Graph("toy", Toy().eval().requires_grad_(False), ports, ("read", "peak"), fingerprint)
+
+
+def toy_inputs(rows: int, seed: int = 0) -> tuple[Array, ...]:
+    """What `Toy` takes, for so many rows."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 255, (1, 4, 4, 3), np.uint8)
+    return pixels, rng.normal(size=(rows, 8)).astype(np.float32), np.zeros((rows, 16), np.float32)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
-from actors.tables import eval_tables, pairs_table
+from actors.tables import eval_tables, export_tables, pairs_table
 from streaming.errors import NotFound, ServiceUnavailable
-from streaming.settings import Settings, load_settings
+from streaming.settings import BackendName, Settings, load_settings
 
 if TYPE_CHECKING:
     from engines.evaluation.report import Model
@@ -114,6 +114,54 @@ def evaluate(
         if live:
             found["live"] = _live(settings, levels[-1], live, progress)
     print_json(found) if as_json else out.print(*eval_tables(found))
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(help="nano, a SAM-2 checkpoint, or a folder made by `saccade train`.")
+    ],
+    backend: Annotated[BackendName, typer.Option(help="What is to run them; auto: the best here.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], typer.Option(help="Of products; auto: the faster one.")
+    ] = "auto",
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the files; the settings' cache_dir if left out.")
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Build the tracker's graphs for a backend, and check each against torch.
+
+    A service that finds them in its cache_dir starts at once. Prints how long each took, what its files
+    weigh, and how much it differs from torch on the same inputs (root mean square, in parts of torch's):
+    more than a tenth is an error. TensorRT-RTX builds without a GPU, too, and is then not checked.
+
+        saccade export nano --backend openvino
+        saccade export ~/sam2.1-tiny --backend tensorrt --precision float32 --out engines/ --json
+    """
+    settings = load_settings(config)
+    log_to_stderr(settings.model_copy(update={"log_level": "warning"}))
+    folder = out_dir or settings.cache_dir
+    chosen = {"tracker": _tracker_of(model), "backend": backend, "cache_dir": folder}
+    with err.status("Loading the model ..."):
+        from actors.exporting import TrackerExport
+
+        work = TrackerExport(settings.model_copy(update=chosen), None if precision == "auto" else precision)
+    parts = []
+    with _progress() as progress:
+        bar = progress.add_task("building", total=len(work.graphs))
+        for graph in work.graphs:
+            progress.update(bar, description=f"building {graph.name}")
+            parts.append(asdict(work.build(graph)))
+            progress.advance(bar)
+    found = {"model": model, "backend": work.backend, "folder": str(folder), "graphs": parts}
+    print_json(found) if as_json else out.print(*export_tables(found))
+
+
+def _tracker_of(model: str) -> str:
+    """What people name: nano, a SAM-2 checkpoint, or a folder with one in `tracker`."""
+    inner = Path(model) / "tracker"
+    return str(inner) if model != "nano" and inner.is_dir() else model
 
 
 def _levels(name: str) -> tuple[Level, ...]:

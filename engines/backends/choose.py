@@ -5,30 +5,80 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
+from typing import Final
 
+from engines.backends.export import Precision
 from engines.backends.graph import Backend
 from streaming.errors import BackendUnavailable
 
-NAMES = ("auto", "openvino", "torch")
+NAMES: Final = ("auto", "tensorrt", "openvino", "onnxruntime", "torch")
 
 
-def choose_backend(name: str, *, threads: int = 1, cache_dir: Path | None = None) -> Backend:
-    """The backend of that name; `auto` takes OpenVINO where it is installed, else torch.
+def resolve_backend(name: str) -> str:
+    """The name of what runs here: of `auto`, TensorRT where it and a GPU are, else OpenVINO, else torch.
 
-    `threads` per call; OpenVINO runs as many calls side by side as the CPU has room for.
-    Raises BackendUnavailable for a name that is unknown or not installed.
+    Raises BackendUnavailable for a name that is unknown, or not installed, or cannot run on this machine.
     """
     if name not in NAMES:
         raise BackendUnavailable(f"No backend {name}.", remedy=f"Choose one of {', '.join(NAMES)}.")
-    installed = importlib.util.find_spec("openvino") is not None
+    if name == "auto":
+        return next(one for one in ("tensorrt", "openvino", "torch") if _is_usable(one))
+    _require(name)
+    return name
+
+
+def choose_backend(
+    name: str,
+    *,
+    threads: int = 1,
+    capacity: int = 16,
+    precision: Precision | None = None,
+    cache_dir: Path | None = None,
+) -> Backend:
+    """The backend that `resolve_backend` names; raises as it does.
+
+    `threads` per call on a CPU, where OpenVINO runs as many calls side by side as there is room for;
+    `capacity`: most objects of one call, which engines for a GPU are built for; `precision`: of products,
+    None for the fastest it has.
+    """
+    chosen = resolve_backend(name)
     # Each imported only where it is chosen: OpenVINO takes a quarter of a second, torch a whole one.
-    if name == "torch" or (name == "auto" and not installed):
-        from engines.backends.torch_backend import TorchBackend
+    if chosen == "tensorrt":
+        from engines.backends.tensorrt import TensorRtBackend, fastest_precision
 
-        return TorchBackend(threads)
-    if not installed:
-        raise BackendUnavailable("OpenVINO is not installed.", remedy="Set backend to torch, or install it.")
-    from engines.backends.openvino import OpenVinoBackend
+        return TensorRtBackend(precision or fastest_precision(), capacity, cache_dir)
+    if chosen == "openvino":
+        from engines.backends.openvino import OpenVinoBackend
 
-    parallel = max(1, (os.cpu_count() or 1) // threads)
-    return OpenVinoBackend(threads=threads, parallel=parallel, cache_dir=cache_dir)
+        parallel = max(1, (os.cpu_count() or 1) // threads)
+        return OpenVinoBackend(threads, parallel, precision or "auto", cache_dir)
+    if precision == "bfloat16":
+        raise BackendUnavailable(
+            f"{chosen} multiplies in float32 only.", remedy="Choose openvino or tensorrt, or float32."
+        )
+    if chosen == "onnxruntime":
+        from engines.backends.onnx_runtime import OnnxRuntimeBackend
+
+        return OnnxRuntimeBackend(threads=threads, cache_dir=cache_dir)
+    from engines.backends.torch_backend import TorchBackend
+
+    return TorchBackend(threads)
+
+
+def _is_usable(name: str) -> bool:
+    try:
+        _require(name)
+    except BackendUnavailable:
+        return False
+    return True
+
+
+def _require(name: str) -> None:
+    if name == "tensorrt":
+        from engines.backends.tensorrt import usable_gpu
+
+        usable_gpu()
+    elif importlib.util.find_spec(name) is None:
+        raise BackendUnavailable(
+            f"{name} is not installed.", remedy=f"Say pip install {name}, or set backend to torch."
+        )

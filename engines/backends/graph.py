@@ -28,7 +28,7 @@ class Port:
     shape: tuple[int | None, ...]
     "None where the size is open."
     dtype: str = "float32"
-    '"uint8", "int64" or "float32".'
+    '"uint8", "int64", "bool" or "float32".'
 
     def example(self, open_size: int) -> Tensor:
         """Zeros of this port's shape and type."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,9 @@ from engines.geometry import mask_iou, to_prompt, to_square
 from engines.masks import decode_mask, draw_mask
 from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
 from engines.tracking.compiled import CompiledTracker, compile_tracker
-from engines.tracking.graphs import IMAGE_MEAN, IMAGE_STD
+from engines.tracking.hiera import IMAGE_MEAN, IMAGE_STD
 from engines.tracking.memory import MemoryBank
+from engines.tracking.policy import PRODUCT
 from engines.tracking.tracker import SamTracker
 from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Logits, Prompt, QueryId, StreamId
@@ -131,7 +132,7 @@ def _race(
 
 def _ours(compiled: CompiledTracker, clip: Clip, objects: int) -> Any:
     # Everything is remembered, as in their session.
-    tracker = SamTracker(compiled, capacity=objects, keep_iou=0.0)
+    tracker = SamTracker(compiled, capacity=objects, policy=replace(PRODUCT, keep_iou=0.0))
     stream = StreamId("bench")
 
     def frame(index: int) -> Frame:
@@ -186,7 +187,9 @@ def _nothing_yet() -> tuple[None, int, int]:
 def _parts(compiled: CompiledTracker, objects: int, repeats: int = 40) -> dict[str, float]:
     """Median milliseconds of each part of a frame."""
     shape = compiled.shape
-    encode, track = compiled.encode.runner(), compiled.track.runner()
+    encode, track, remember = (
+        program.runner() for program in (compiled.encode, compiled.track, compiled.remember)
+    )
     source = np.zeros((*SIZE, 3), np.uint8)
     picture = to_square(source, shape.side_px)[None]
     bank = MemoryBank(shape, objects)
@@ -195,11 +198,14 @@ def _parts(compiled: CompiledTracker, objects: int, repeats: int = 40) -> dict[s
     levels = tuple(level.copy() for level in encode(picture))
     batch = bank.batch()
     rows, columns = np.mgrid[: shape.low_px, : shape.low_px] - shape.low_px / 2
+    nobody = np.zeros(objects, np.bool_)
     disc = (shape.low_px / 6 - np.hypot(rows, columns)).astype(np.float32)
+    discs, scores = np.repeat(disc[None], objects, 0), np.ones(objects, np.float32)
     work = {
         "resize": lambda: to_square(source, shape.side_px),
         "encode": lambda: encode(picture),
         "track": lambda: track(*levels, *batch),
+        "remember": lambda: remember(levels[0], discs, scores, nobody),
         "draw": lambda: [draw_mask(disc, SIZE) for _ in range(objects)],
     }
     return {name: _median_ms(run, repeats) for name, run in work.items()}

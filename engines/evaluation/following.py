@@ -17,7 +17,8 @@ from engines.evaluation.metrics import Fits, Mean, region_j
 from engines.evaluation.propagation import propagate
 from engines.evaluation.returns import WITHIN, clearly_seen, returns
 from engines.tracking.compiled import CompiledTracker
-from engines.tracking.tracker import KEEP_IOU, SamTracker
+from engines.tracking.policy import PRODUCT, TrackerPolicy
+from engines.tracking.tracker import SamTracker
 from engines.training.world.scenes import Clip
 from streaming.vocabulary import Mask
 
@@ -49,16 +50,16 @@ class FollowingScore:
 
 
 def score_clips(
-    compiled: CompiledTracker, clips: Iterable[Clip], keep_iou: float = KEEP_IOU
+    compiled: CompiledTracker, clips: Iterable[Clip], policy: TrackerPolicy = PRODUCT
 ) -> FollowingScore:
-    """Follow things of these clips; `keep_iou` as in `SamTracker`."""
+    """Follow things of these clips; `policy` as in `SamTracker`."""
     found = _Figures()
     for clip in clips:
         found.clips += 1
         things = clearly_seen(clip)
         if not things:
             continue
-        tracker = SamTracker(compiled, capacity=len(things), keep_iou=keep_iou)
+        tracker = SamTracker(compiled, capacity=len(things), policy=policy)
         drawn = list(propagate(tracker, clip.frames, clip.masks[0, things]))
         for place, thing in enumerate(things):
             found.judge(clip.masks[:, thing], [masks[place] for masks in drawn])

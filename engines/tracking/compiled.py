@@ -1,4 +1,4 @@
-"""SAM-2's three graphs, compiled once per process and shared by its streams."""
+"""SAM-2's graphs, compiled once per process and shared by its streams."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from engines.tracking.checkpoints import TrackerWeights
 
 GIVEN_SLOTS: Final = 2
-"""Conditioning memories a track keeps: the first and the last."""
+"""Conditioning memories a track keeps where its checkpoint sets no limit: the first and the last."""
+
+POINTS: Final = 8
+"""Points of one click, a box counting as two: the slots of graphs.PointPrompt."""
+
+GRAPHS: Final = ("encode", "prompt", "point", "track", "remember")
+"""Names of the graphs, which are those of `CompiledTracker`'s programs."""
 
 EMPTY_SLOT: Final = -1e4
 """Key bias of an empty slot; 0 where the slot holds something."""
@@ -31,6 +37,8 @@ class TrackerShape:
     "D"
     recent_memories: int
     recent_pointers: int
+    given_memories: int = GIVEN_SLOTS
+    "At least 2."
 
     @property
     def places(self) -> int:
@@ -45,12 +53,12 @@ class TrackerShape:
     @property
     def memories(self) -> int:
         """M"""
-        return GIVEN_SLOTS + self.recent_memories
+        return self.given_memories + self.recent_memories
 
     @property
     def pointers(self) -> int:
         """P"""
-        return GIVEN_SLOTS + self.recent_pointers
+        return self.given_memories + self.recent_pointers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,12 +68,18 @@ class CompiledTracker:
     name: str
     backend: str
     shape: TrackerShape
+    fingerprint: str
+    "Changes with weights and graphs: memories belong to those that made them."
     encode: Program
-    "See graphs.ImageEncoder."
+    "See hiera.ImageEncoder."
     prompt: Program
     "See graphs.MaskPrompt."
+    point: Program
+    "See graphs.PointPrompt."
     track: Program
     "See graphs.TrackStep."
+    remember: Program
+    "See graphs.Remember."
 
 
 def compile_tracker(weights: TrackerWeights, backend: Backend) -> CompiledTracker:
@@ -73,12 +87,7 @@ def compile_tracker(weights: TrackerWeights, backend: Backend) -> CompiledTracke
     # Only here: whoever runs what was kept does without torch (see kept.py).
     from engines.tracking.graph_set import tracker_graphs, tracker_shape
 
-    encode, prompt, track = tracker_graphs(weights)
-    return CompiledTracker(
-        name=weights.name,
-        backend=backend.name,
-        shape=tracker_shape(weights),
-        encode=backend.compile(encode),
-        prompt=backend.compile(prompt),
-        track=backend.compile(track),
-    )
+    graphs = tracker_graphs(weights)
+    programs = {graph.name: backend.compile(graph) for graph in graphs}
+    shape = tracker_shape(weights)
+    return CompiledTracker(weights.name, backend.name, shape, graphs[0].fingerprint, **programs)

@@ -1,18 +1,18 @@
-"""What is compiled of a checkpoint: its three graphs, with their ports and sizes."""
+"""What is compiled of a checkpoint: its graphs, with their ports and sizes."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import transformers
-from torch import nn
 
 from engines.backends.graph import Graph, Port
-from engines.tracking import compiled, graphs
+from engines.tracking import attention, compiled, decoder, graphs, hiera
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.compiled import TrackerShape
+from engines.tracking.compiled import GIVEN_SLOTS, POINTS, TrackerShape
 
 
 def tracker_shape(weights: TrackerWeights) -> TrackerShape:
@@ -25,16 +25,17 @@ def tracker_shape(weights: TrackerWeights) -> TrackerShape:
         memory_channels=int(weights.model.mem_dim),
         recent_memories=int(config.num_maskmem) - 1,
         recent_pointers=int(config.max_object_pointers_in_encoder) - 1,
+        given_memories=config.max_cond_frame_num if config.max_cond_frame_num > 1 else GIVEN_SLOTS,
     )
 
 
-def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, Graph, Graph]:
-    """Encode, prompt and track graphs; their batch of objects is open."""
+def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
+    """The graphs named in `compiled.GRAPHS`, in that order; their batch of objects is open."""
     shape = tracker_shape(weights)
-    fingerprint = fingerprint_of(weights)
     side, low, channels = shape.side_px, shape.map_px, shape.channels
+    features = Port("features", (1, channels, low, low))
     levels = (
-        Port("features", (1, channels, low, low)),
+        features,
         Port("mid", (1, channels // 4, 2 * low, 2 * low)),
         Port("fine", (1, channels // 8, 4 * low, 4 * low)),
     )
@@ -46,23 +47,30 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, Graph, Graph]:
         Port("pointer_age", (None, shape.pointers)),
         Port("pointer_bias", (None, shape.pointers)),
     )
+    click = (Port("points", (None, POINTS, 2)), Port("labels", (None, POINTS), "int64"))
+    decoded = (
+        Port("logits", (None, 4 * low, 4 * low)),
+        Port("score", (None,)),
+        Port("prompted", (None,), "bool"),
+    )
+    model, fingerprint = weights.model, fingerprint_of(weights)
 
-    def graph(name: str, module: nn.Module, ports: tuple[Port, ...], outputs: tuple[str, ...]) -> Graph:
-        return Graph(name, module.eval(), ports, outputs, fingerprint)
+    def graph(name: str, module: Any, ports: tuple[Port, ...]) -> Graph:
+        return Graph(name, module.eval(), ports, module.outputs, fingerprint)
 
-    encoder = graphs.ImageEncoder(weights.model)
-    prompt, track = graphs.MaskPrompt(weights.model), graphs.TrackStep(weights.model)
     return (
-        graph("encode", encoder, (Port("pixels", (1, side, side, 3), "uint8"),), encoder.outputs),
-        graph("prompt", prompt, (*levels, Port("mask", (None, side, side))), prompt.outputs),
-        graph("track", track, (*levels, *bank), track.outputs),
+        graph("encode", hiera.ImageEncoder(model), (Port("pixels", (1, side, side, 3), "uint8"),)),
+        graph("prompt", graphs.MaskPrompt(model), (*levels, Port("mask", (None, side, side)))),
+        graph("point", graphs.PointPrompt(model), (*levels, *click)),
+        graph("track", graphs.TrackStep(model), (*levels, *bank)),
+        graph("remember", graphs.Remember(model), (features, *decoded)),
     )
 
 
 def fingerprint_of(weights: TrackerWeights) -> str:
     """Changes with the weights, the code that makes graphs of them, and transformers, whose modules run."""
     digest = hashlib.sha256()
-    for module in (graphs, compiled, sys.modules[__name__]):
+    for module in (graphs, hiera, attention, decoder, compiled, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(transformers.__version__.encode())
     digest.update(weights.model.config.to_json_string().encode())

@@ -13,12 +13,15 @@ import os
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from engines.backends.graph import Backend
-from engines.tracking.compiled import CompiledTracker, TrackerShape, compile_tracker
+from engines.tracking.compiled import GRAPHS, CompiledTracker, TrackerShape, compile_tracker
 from engines.tracking.files import CONFIG_FILE, WEIGHTS_FILE, checkpoint_dir, digest_of
 
 log = logging.getLogger(__name__)
+
+_CODE: Final = ("graphs", "hiera", "attention", "decoder", "graph_set", "checkpoints", "compiled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +45,27 @@ def open_tracker(name_or_dir: str | Path, backend: Backend, notes_dir: Path) -> 
 
 
 def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
-    encode, prompt, track = (
-        backend.reopen(graph, note.fingerprint) for graph in ("encode", "prompt", "track")
-    )
-    if encode is None or prompt is None or track is None:
+    programs = {graph: backend.reopen(graph, note.fingerprint) for graph in GRAPHS}
+    kept = {graph: program for graph, program in programs.items() if program is not None}
+    if len(kept) < len(GRAPHS):
         return None
-    return CompiledTracker(name, backend.name, note.shape, encode, prompt, track)
+    return CompiledTracker(name, backend.name, note.shape, note.fingerprint, **kept)
 
 
 def _compile(name_or_dir: str | Path, backend: Backend, path: Path | None) -> CompiledTracker:
     """Compile; and note it at `path`, if it is kept."""
     from engines.tracking.checkpoints import load_tracker_weights
-    from engines.tracking.graph_set import fingerprint_of
 
-    weights = load_tracker_weights(name_or_dir)
-    compiled = compile_tracker(weights, backend)
+    compiled = compile_tracker(load_tracker_weights(name_or_dir), backend)
     if path is not None:
-        _write(_Note(compiled.shape, fingerprint_of(weights)), path)
+        _write(_Note(compiled.shape, compiled.fingerprint), path)
     return compiled
 
 
 def _key(directory: Path) -> str:
     """Changes with the checkpoint, and with whatever code its fingerprint and its shape follow from."""
     here = Path(__file__)
-    code = (here.with_name(name) for name in ("graphs.py", "graph_set.py", "checkpoints.py", "compiled.py"))
+    code = (here.with_name(f"{name}.py") for name in _CODE)
     files = digest_of(directory / CONFIG_FILE, directory / WEIGHTS_FILE, *code)
     return f"{files[:24]}-{version('transformers')}"
 

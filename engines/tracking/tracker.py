@@ -13,61 +13,49 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.backends.graph import Array
-from engines.geometry import mask_iou, to_prompt, to_size, to_square
-from engines.masks import DrawnMask, draw_mask
+from engines.geometry import mask_iou, to_size, to_square
+from engines.masks import DrawnMask, draw_mask, draw_masks_apart
 from engines.tracking import lifecycle
 from engines.tracking.association import BoolMask, associate
 from engines.tracking.compiled import CompiledTracker
-from engines.tracking.lifecycle import Life
 from engines.tracking.memory import Memory, MemoryBank
-from streaming.vocabulary import Answer, Frame, Logits, Pixels, QueryId, Track, TrackId, TrackState
+from engines.tracking.network import Decoded, Levels, SamNetwork, finite_rows, fits
+from engines.tracking.policy import PRODUCT, TrackerPolicy
+from engines.tracking.state import Followed, Look, TrackerState, from_bytes, to_bytes
+from streaming.errors import InvalidMessage
+from streaming.vocabulary import Answer, Click, Frame, Logits, QueryId, Track, TrackId, TrackState
 
 MISSES_TO_END: Final = 2
 "Answers in a row that saw a query's object elsewhere: one may be wrong, two are not."
-KEEP_IOU: Final = 0.8
-"A doubtful mask remembered makes the next one worse. On held-out clips of 2.4 s, J 0.68 against 0.64."
-AGREED_IOU: Final = 0.6
-"""A track that an answer corrects by more than this begins again from the answer's mask alone. Memories of
-its own mistakes, kept beside the good one, led it astray again within frames (one clip of 20 s at 10 fps, J
-of the red circle 0.67 against 0.55)."""
 MIN_AREA_CELLS: Final = 4
 "Smallest mask, in cells of the logits, that counts as seen."
 _QUERIES_KEPT: Final = 256
 "Queries whose last revision is known; far more than a stream has."
 
 
-@dataclass(slots=True, eq=False)
-class _Followed:
-    """One track; its place in the tracker's list is its row in the bank."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """One object that a prompt shows on its keyframe."""
 
-    track_id: TrackId
-    query_id: QueryId
-    revision: int
     phrase: str
-    keyframe_index: int
-    life: Life = field(default_factory=Life)
-    misses: int = 0
+    logits: Logits
+    mask: BoolMask
+    "At the size of the decoder's logits."
 
 
-@dataclass(slots=True, eq=False)
-class _Look:
-    """One frame as it was tracked; kept when it is pinned."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """What is to be remembered of it."""
 
-    frame_index: int
-    step: int
-    picture: Pixels
-    "(S, S, 3)"
-    levels: tuple[Array, ...] | None = None
-    "features, mid, fine; None where nobody needed them."
-    masks: dict[TrackId, BoolMask | None] = field(default_factory=dict)
-    "Masks of the tracks alive then, at the size of the logits; None where not visible."
+    shown: _Shown
+    memory: Memory | None
+    "None where it holds what is no number."
 
 
 @dataclass(slots=True)
@@ -78,6 +66,8 @@ class TrackerCounts:
     "No row was free."
     ignored_answers: int = 0
     "The pin was gone, the words had changed since, or the query was released."
+    refused_prompts: int = 0
+    "Masks that hold nothing or are no pictures; clicks without a point or with too many."
     unsound_rows: int = 0
     "Object-frames whose numbers were not finite."
 
@@ -87,8 +77,7 @@ class SamTracker:
 
     compiled: shared by every tracker of the process. capacity: objects at a time, further ones are
     refused and counted. pins: keyframes kept until their answers come, the oldest makes room.
-    keep_iou: a frame is remembered for an object where the decoder believes its mask this good, 0..1, an
-    object out of sight counting as 0; 0 remembers every frame, as SAM-2 does.
+    policy: what is remembered; see `policy.py`.
     """
 
     def __init__(
@@ -97,44 +86,42 @@ class SamTracker:
         *,
         capacity: int = 16,
         pins: int = 8,
-        keep_iou: float = KEEP_IOU,
+        policy: TrackerPolicy = PRODUCT,
     ) -> None:
         self.shape = compiled.shape
         self._compiled = compiled
+        self._policy = policy
         self.counts = TrackerCounts()
-        self._bank = MemoryBank(compiled.shape, capacity)
+        self._bank = MemoryBank(compiled.shape, capacity, policy)
         self._pin_capacity = pins
-        self._keep_iou = keep_iou
         self._next_id = 1
         self.reset()
 
     def reset(self) -> None:
         """See `engines.protocols.Tracker.reset`. The graphs' runners are new too."""
-        self._encode = self._compiled.encode.runner()
-        self._prompt = self._compiled.prompt.runner()
-        self._track = self._compiled.track.runner()
+        self._network = SamNetwork(self._compiled, self._policy)
         while self._bank.rows:
             self._bank.remove(self._bank.rows - 1)
-        self._followed: list[_Followed] = []
-        self._ended: list[_Followed] = []
-        self._pins: OrderedDict[int, _Look] = OrderedDict()
+        self._followed: list[Followed] = []
+        self._ended: list[Followed] = []
+        self._pins: OrderedDict[int, Look] = OrderedDict()
         self._revisions: OrderedDict[QueryId, int] = OrderedDict()
         self._released: OrderedDict[QueryId, int] = OrderedDict()
-        self._look: _Look | None = None
+        self._look: Look | None = None
         self._steps = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes of memories and pins held now."""
         kept = [array for pin in self._pins.values() for array in (pin.picture, *(pin.levels or ()))]
-        return self._bank.nbytes + sum(array.nbytes for array in kept)
+        return self._bank.nbytes + sum(int(array.nbytes) for array in kept)
 
-    def step(self, frame: Frame, answers: Sequence[Answer] = ()) -> list[Track]:
+    def step(self, frame: Frame, answers: Sequence[Answer | Click] = ()) -> list[Track]:
         """See `engines.protocols.Tracker.step`."""
         for answer in answers:
             self._take(answer)
         self._steps += 1
-        self._look = _Look(frame.index, self._steps, to_square(frame.pixels, self.shape.side_px))
+        self._look = Look(frame.index, self._steps, to_square(frame.pixels, self.shape.side_px))
         tracks = [_report(gone, 0.0, None) for gone in self._ended]
         self._ended = []
         if self._followed:
@@ -147,11 +134,49 @@ class SamTracker:
         if look is None or look.frame_index != frame_index or self._pins.get(frame_index) is look:
             return
         if look.levels is not None:  # still the encoder's own buffers
-            look.levels = tuple(level.copy() for level in look.levels)
+            look.levels = _copied(look.levels)
         self._pins.pop(frame_index, None)  # of a source that has started anew since, and counts from 0 again
         while len(self._pins) >= self._pin_capacity:
             self._pins.popitem(last=False)
         self._pins[frame_index] = look
+
+    def export(self) -> bytes:
+        """All that the next frames depend on; a frame must be pinned before, to be pinned then."""
+        return to_bytes(
+            TrackerState(
+                fingerprint=self._compiled.fingerprint,
+                steps=self._steps,
+                next_id=self._next_id,
+                followed=self._followed,
+                ended=self._ended,
+                pins=list(self._pins.values()),
+                revisions=self._revisions,
+                released=self._released,
+                bank=self._bank.export(),
+            )
+        )
+
+    def restore(self, exported: bytes) -> None:
+        """Go on where another tracker of the same weights was, in place of all that this one knows.
+
+        Its counts stay its own, and ids that it has given are not given again. Raises InvalidMessage where
+        the bytes are not such a tracker's, LimitReached where its objects do not fit; nothing changes then.
+        """
+        state = from_bytes(exported)
+        if state.fingerprint != self._compiled.fingerprint:
+            raise InvalidMessage("These memories were made by other weights.")
+        picture = (self.shape.side_px, self.shape.side_px, 3)
+        if any(pin.picture.shape != picture or pin.picture.dtype != np.uint8 for pin in state.pins):
+            raise InvalidMessage(f"A pinned picture is not uint8 {picture}.")
+        if any(len(array) != len(state.followed) for array in state.bank.values()):
+            raise InvalidMessage(f"{len(state.followed)} tracks have another number of memories.")
+        self._bank.restore(state.bank)
+        self._followed, self._ended = list(state.followed), list(state.ended)
+        self._pins = OrderedDict((pin.frame_index, pin) for pin in state.pins[-self._pin_capacity :])
+        self._revisions, self._released = OrderedDict(state.revisions), OrderedDict(state.released)
+        self._look = None
+        self._steps = state.steps
+        self._next_id = max(self._next_id, state.next_id)
 
     def release(self, query_id: QueryId) -> None:
         """See `engines.protocols.Tracker.release`. Answers about keyframes seen until now no longer count."""
@@ -162,7 +187,7 @@ class SamTracker:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def _take(self, answer: Answer) -> None:
+    def _take(self, answer: Answer | Click) -> None:
         pin = self._pins.get(answer.keyframe_index)
         known = self._revisions.get(answer.query_id, 0)
         stale = pin is not None and pin.step <= self._released.get(answer.query_id, -1)
@@ -172,29 +197,84 @@ class SamTracker:
         self._revisions[answer.query_id] = answer.revision
         self._revisions.move_to_end(answer.query_id)
         _bound(self._revisions)
-        edited = answer.revision > known
-        rows = [row for row, one in enumerate(self._followed) if one.query_id == answer.query_id]
-        places = [k for k, logits in enumerate(answer.logits[: len(answer.prompts)]) if (logits > 0).any()]
-        masks = [to_size(answer.logits[k], self.shape.low_px) for k in places]
-        places = [k for k, mask in zip(places, masks, strict=True) if mask.any()]
-        masks = [mask for mask in masks if mask.any()]
+        if isinstance(answer, Click):
+            self._take_click(pin, answer)
+        else:
+            self._take_masks(pin, answer, edited=answer.revision > known)
+
+    def _take_masks(self, pin: Look, answer: Answer, *, edited: bool) -> None:
+        shown = self._shown(answer)
+        rows = self._rows_of(answer.query_id)
+        masks = [one.mask for one in shown]
         found = associate(
             masks, [pin.masks.get(self._followed[row].track_id) for row in rows], reacquire=not edited
         )
-        memories = self._memories(pin, [answer.logits[k] for k in places])
+        free = self._bank.capacity - self._bank.rows
+        self.counts.refused_objects += max(0, len(found.new) - free)
+        new = found.new[:free]
+        wanted = [mask for mask, _ in found.pairs] + list(new)
+        memories = (
+            self._network.given(self._levels_of(pin), [shown[k].logits for k in wanted]) if wanted else []
+        )
+        given = {k: _Given(shown[k], memory) for k, memory in zip(wanted, memories, strict=True)}
         for mask, track in found.pairs:
-            if memories[mask] is not None and not self._agrees(pin, rows[track], masks[mask]):
-                self._bank.forget(rows[track])
-            self._refresh(rows[track], answer, places[mask], memories[mask])
-        for mask in found.new:
-            self._begin(answer, places[mask], memories[mask])
+            self._refresh(pin, rows[track], answer, given[mask])
+        for mask in new:
+            self._begin(pin, answer, given[mask])
         # Adding rows moved none; dropping does, so it comes last.
-        self._drop(self._unwanted(answer, rows, found.missed, found.doubles))
+        # An answer that shows nothing says nothing about a track that sees its object.
+        missed = found.missed if shown else ()
+        self._drop(self._unwanted(answer, rows, missed, found.doubles))
 
-    def _agrees(self, pin: _Look, row: int, mask: BoolMask) -> bool:
+    def _shown(self, answer: Answer) -> list[_Shown]:
+        """The masks of an answer that show something."""
+        if (
+            answer.logits.ndim != 3
+            or len(answer.logits) < len(answer.prompts)
+            or 0 in answer.logits.shape[1:]
+        ):
+            self.counts.refused_prompts += max(1, len(answer.prompts))
+            return []
+        shown = []
+        for prompt, logits in zip(answer.prompts, answer.logits, strict=False):
+            mask = to_size(logits, self.shape.low_px)
+            if mask.any():
+                shown.append(_Shown(prompt.phrase, logits, mask))
+        self.counts.refused_prompts += len(answer.prompts) - len(shown)
+        return shown
+
+    def _take_click(self, pin: Look, click: Click) -> None:
+        if not fits(click):
+            self.counts.refused_prompts += 1
+            return
+        decoded, memory = self._network.clicked(self._levels_of(pin), click)
+        # Where nothing is, a track begins that is not seen, and ends as such: people are taken at their word.
+        mask = (decoded.logits[0] > 0) & (decoded.score[0] > 0)
+        given = _Given(_Shown(click.phrase, decoded.logits[0], mask), memory)
+        rows = self._rows_of(click.query_id)
+        tracks = [pin.masks.get(self._followed[row].track_id) for row in rows]
+        found = associate([mask], tracks, reacquire=True)
+        if found.pairs:
+            self._refresh(pin, rows[found.pairs[0][1]], click, given)
+        elif self._bank.full:
+            self.counts.refused_objects += 1
+        else:
+            self._begin(pin, click, given)
+
+    def _rows_of(self, query_id: QueryId) -> list[int]:
+        return [row for row, one in enumerate(self._followed) if one.query_id == query_id]
+
+    def _levels_of(self, pin: Look) -> Levels:
+        if pin.levels is None:
+            pin.levels = _copied(self._network.encode(pin.picture))
+        return pin.levels
+
+    def _agrees(self, pin: Look, row: int, mask: BoolMask) -> bool:
         """Whether a track saw on the keyframe what the answer saw there."""
         own = pin.masks.get(self._followed[row].track_id)
-        return own is not None and mask_iou(mask, own) >= AGREED_IOU
+        return self._policy.agreed_iou == 0 or (
+            own is not None and mask_iou(mask, own) >= self._policy.agreed_iou
+        )
 
     def _unwanted(
         self, answer: Answer, rows: list[int], missed: Sequence[int], doubles: Sequence[int]
@@ -202,48 +282,33 @@ class SamTracker:
         """Rows of a query that its answer leaves no place for."""
         drop = {rows[track] for track in doubles}
         drop.update(row for row in rows if self._followed[row].revision < answer.revision)
-        if answer.prompts:  # a refusal says nothing about a track that sees its object
-            for track in missed:
-                one = self._followed[rows[track]]
-                one.misses += 1
-                if one.misses >= MISSES_TO_END:
-                    drop.add(rows[track])
+        for track in missed:
+            one = self._followed[rows[track]]
+            one.misses += 1
+            if one.misses >= MISSES_TO_END:
+                drop.add(rows[track])
         return sorted(drop)
 
-    def _memories(self, pin: _Look, logits: list[Logits]) -> list[tuple[Memory, int] | None]:
-        """Conditioning memories of an answer's masks on its keyframe, with their age; None where unsound."""
-        if not logits:
-            return []
-        if pin.levels is None:
-            pin.levels = tuple(level.copy() for level in self._encode(pin.picture[None]))
-        masks = np.stack([to_prompt(one, self.shape.side_px) for one in logits])
-        pointer, memory = self._prompt(*pin.levels, masks)
-        sound = _finite_rows(pointer, memory)
-        age = self._steps - pin.step
-        return [(Memory(memory[k], pointer[k]), age) if sound[k] else None for k in range(len(logits))]
-
-    def _refresh(self, row: int, answer: Answer, place: int, given: tuple[Memory, int] | None) -> None:
+    def _refresh(self, pin: Look, row: int, answer: Answer | Click, given: _Given) -> None:
         one = self._followed[row]
         one.revision, one.keyframe_index, one.misses = answer.revision, answer.keyframe_index, 0
-        one.phrase = answer.prompts[place].phrase
+        one.phrase = given.shown.phrase
         one.life = lifecycle.confirm(one.life)
-        if given is not None:
-            self._bank.give(row, *given)
+        if given.memory is not None:
+            if not self._agrees(pin, row, given.shown.mask):
+                self._bank.forget(row)
+            self._bank.give(row, given.memory, self._steps - pin.step)
 
-    def _begin(self, answer: Answer, place: int, given: tuple[Memory, int] | None) -> None:
-        if given is None:
+    def _begin(self, pin: Look, answer: Answer | Click, given: _Given) -> None:
+        if given.memory is None:
             self.counts.unsound_rows += 1
             return
-        if self._bank.full:
-            self.counts.refused_objects += 1
-            return
         row = self._bank.add()
-        self._bank.give(row, *given)
-        phrase = answer.prompts[place].phrase
+        self._bank.give(row, given.memory, self._steps - pin.step)
         track_id = TrackId(self._next_id)
         self._next_id += 1
         self._followed.append(
-            _Followed(track_id, answer.query_id, answer.revision, phrase, answer.keyframe_index)
+            Followed(track_id, answer.query_id, answer.revision, given.shown.phrase, answer.keyframe_index)
         )
         assert row == len(self._followed) - 1
 
@@ -253,7 +318,7 @@ class SamTracker:
             self._followed[row].life = lifecycle.end(self._followed[row].life)
             self._ended.append(self._free(row))
 
-    def _free(self, row: int) -> _Followed:
+    def _free(self, row: int) -> Followed:
         gone = self._followed[row]
         moved = self._bank.remove(row)
         last = self._followed.pop()
@@ -263,35 +328,55 @@ class SamTracker:
 
     # --- frames -----------------------------------------------------------------------------------
 
-    def _follow(self, look: _Look, size: tuple[int, int]) -> list[Track]:
-        look.levels = self._encode(look.picture[None])
-        logits, ious, scores, pointer, memory = self._track(*look.levels, *self._bank.batch())
-        sound = _finite_rows(logits, scores, pointer, memory)
-        believed = np.where(scores > 0, ious, 0.0)
-        self._bank.remember(memory, pointer, sound & (believed >= self._keep_iou))
+    def _follow(self, look: Look, size: tuple[int, int]) -> list[Track]:
+        look.levels = self._network.encode(look.picture)
+        decoded = self._network.track(look.levels, self._bank.batch())
+        sound = finite_rows(*decoded)
+        self._keep(look.levels, decoded, sound)
+        seen = [
+            self._judge(*each)
+            for each in zip(self._followed, decoded.logits, decoded.score, sound, strict=True)
+        ]
         tracks = []
-        for row, one in enumerate(self._followed):
-            drawn = self._judge(one, logits[row], float(scores[row]), bool(sound[row]), size)
-            look.masks[one.track_id] = logits[row] > 0 if drawn is not None else None
-            tracks.append(_report(one, _sigmoid(float(scores[row])) if sound[row] else 0.0, drawn))
+        for row, drawn in enumerate(self._draw(decoded.logits, seen, size)):
+            one = self._followed[row]
+            look.masks[one.track_id] = decoded.logits[row] > 0 if drawn is not None else None
+            score = _sigmoid(float(decoded.score[row])) if sound[row] else 0.0
+            tracks.append(_report(one, score, drawn))
         for row in reversed([row for row, one in enumerate(self._followed) if one.life.over]):
             self._free(row)
         return tracks
 
-    def _judge(
-        self, one: _Followed, logits: Logits, score: float, sound: bool, size: tuple[int, int]
-    ) -> DrawnMask | None:
-        """Move a track's life on by this frame; its mask where it is seen."""
+    def _keep(self, levels: Levels, decoded: Decoded, sound: NDArray[np.bool_]) -> None:
+        """Remember the frame for the objects whose masks deserve it."""
+        believed = np.where(decoded.score > 0, decoded.iou, 0.0)
+        kept = sound & (believed >= self._policy.keep_iou)
+        if kept.any():
+            memory = self._network.remember(levels, decoded)
+            self._bank.remember(memory, decoded.pointer, kept & finite_rows(memory))
+
+    def _judge(self, one: Followed, logits: Logits, score: np.float32, sound: np.bool_) -> bool:
+        """Move a track's life on by this frame; whether it is seen."""
         if not sound:
             self.counts.unsound_rows += 1
             one.life = lifecycle.lose(one.life)
-            return None
-        seen = score > 0 and bool(np.count_nonzero(logits > 0) >= MIN_AREA_CELLS)
-        one.life = lifecycle.advance(one.life, seen=seen)
-        return draw_mask(logits, size) if seen else None
+            return False
+        seen = bool(score > 0 and np.count_nonzero(logits > 0) >= MIN_AREA_CELLS)
+        life = lifecycle.advance(one.life, seen=seen)
+        one.life = lifecycle.lose(one.life) if life.over and not self._policy.unseen_end else life
+        return seen
+
+    def _draw(self, logits: Logits, seen: list[bool], size: tuple[int, int]) -> list[DrawnMask | None]:
+        """Masks at source size of the objects that are seen."""
+        if self._policy.apart:
+            shown = draw_masks_apart(logits[seen], size)
+        else:
+            shown = [draw_mask(one, size) for one in logits[seen]]
+        drawn = iter(shown)
+        return [next(drawn) if here else None for here in seen]
 
 
-def _report(one: _Followed, score: float, drawn: DrawnMask | None) -> Track:
+def _report(one: Followed, score: float, drawn: DrawnMask | None) -> Track:
     silent = one.life.state in (TrackState.LOST, TrackState.ENDED)
     shown = None if silent else drawn
     return Track(
@@ -307,13 +392,10 @@ def _report(one: _Followed, score: float, drawn: DrawnMask | None) -> Track:
     )
 
 
-def _finite_rows(*arrays: Array) -> NDArray[np.bool_]:
-    """Which rows of a batch hold only numbers in every array."""
-    # A sum is finite only if every term is; far cheaper than looking at each.
-    with np.errstate(invalid="ignore", over="ignore"):
-        sums = [array.reshape(array.shape[0], -1).sum(axis=1) for array in arrays]
-    sound: NDArray[np.bool_] = np.isfinite(np.stack(sums)).all(axis=0)
-    return sound
+def _copied(levels: Levels) -> Levels:
+    """Out of the encoder's own buffers."""
+    features, mid, fine = (level.copy() for level in levels)
+    return features, mid, fine
 
 
 def _sigmoid(x: float) -> float:

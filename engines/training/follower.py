@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import Sam2VideoModel
 
-from engines.tracking.graphs import ImageEncoder, MaskPrompt, TrackStep
+from engines.tracking.graphs import MaskPrompt, Remember, TrackStep
+from engines.tracking.hiera import ImageEncoder
 from engines.training.average import blend
 from engines.training.checkpoint import Stateful
 from engines.training.clips import Batch
@@ -32,7 +33,7 @@ class Exercise:
 
 
 class TrainedTracker(nn.Module):
-    """The three graphs over one model, followed through clips with gradients."""
+    """The graphs over one model, followed through clips with gradients."""
 
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__()
@@ -40,6 +41,7 @@ class TrainedTracker(nn.Module):
         self.encode = ImageEncoder(model)
         self.prompt = MaskPrompt(model)
         self.track = TrackStep(model)
+        self.remember = Remember(model)
         self.recent_memories = model.config.num_maskmem - 1
         self.recent_pointers = model.config.max_object_pointers_in_encoder - 1
 
@@ -58,13 +60,21 @@ class TrainedTracker(nn.Module):
         for index in range(length):
             here = [level[:, index] for level in levels]
             if index:
-                logits, iou, score, pointer, memory = self.track(*here, *self.bank(index, given, recent))
-                seen.append((logits, iou, score))
+                decoded, pointer, memory = self.look(here, self.bank(index, given, recent))
+                seen.append(decoded)
                 recent = [*recent, (index, pointer, memory)][-self.recent_pointers :]
             if index in prompts:
                 pointer, memory = self.prompt(*here, prompts[index])
                 given = [*given[:1], (index, pointer, memory)]
         return seen
+
+    def look(
+        self, here: list[Tensor], bank: tuple[Tensor, ...]
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
+        """Decode and remember a frame's levels: (logits, iou, score), pointer, memory."""
+        logits, iou, score, pointer = self.track(*here, *bank)
+        (memory,) = self.remember(here[0], logits, score, torch.zeros_like(score, dtype=torch.bool))
+        return (logits, iou, score), pointer, memory
 
     def bank(self, now: int, given: Remembered, recent: Remembered) -> tuple[Tensor, ...]:
         """What `track` takes of memories that were given and that were made, on frame `now`."""

@@ -139,7 +139,7 @@ def follow(tracker: TrainedTracker, exercise: Exercise) -> Figures:
         with mixed_precision(frames.device):
             if index:
                 bank = tracker.bank(index, given, recent)
-                logits, iou, score, pointer, memory = tracker.track(*here, *bank)
+                (logits, iou, score), pointer, memory = tracker.look(here, bank)
                 recent = [*recent, (index, pointer.float(), memory.float())][-tracker.recent_pointers :]
             if index in prompts:
                 pointer, memory = tracker.prompt(*here, prompts[index])

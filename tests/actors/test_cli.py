@@ -11,7 +11,7 @@ import pytest
 
 from tests.command_line import is_one_line, saccade
 
-COMMANDS = ["demo", "up", "watch", "track", "eval", "doctor", "stream", "query", "bench", "train"]
+COMMANDS = ["demo", "up", "watch", "track", "eval", "export", "doctor", "stream", "query", "bench", "train"]
 
 
 def test_help_names_every_command_in_the_order_of_a_first_day(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_help_loads_no_model() -> None:
     assert loaded.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["demo", "up", "track", "bench", "watch"])
+@pytest.mark.parametrize("command", ["demo", "up", "track", "export", "bench", "watch"])
 def test_help_of_a_command_explains_it(command: str, tmp_path: Path) -> None:
     done = saccade(command, "--help", cwd=tmp_path)
     assert done.returncode == 0

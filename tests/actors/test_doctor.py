@@ -19,6 +19,16 @@ def test_a_machine_that_runs_the_tests_has_what_the_service_stands_on(tmp_path: 
         assert found[name].verdict is Verdict.OK, found[name]
 
 
+def test_it_says_which_backend_runs_here_and_why_no_other(tmp_path: Path) -> None:
+    found = verdicts(Settings(state_dir=tmp_path))
+    assert found["backend"].verdict is Verdict.OK
+    assert found["backend"].found.removeprefix("auto: ") in {"tensorrt", "openvino", "torch"}
+    if found["tensorrt"].verdict is not Verdict.OK:
+        assert found["tensorrt"].verdict is Verdict.MISSING and found["tensorrt"].remedy
+        wanted = verdicts(Settings(state_dir=tmp_path, backend="tensorrt"))["backend"]
+        assert wanted.verdict is Verdict.BROKEN and wanted.remedy == found["tensorrt"].remedy
+
+
 def test_a_taken_port_is_said_but_does_not_count_as_broken(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -10,6 +10,7 @@ from actors.tables import (
     bench_tables,
     checks_table,
     eval_tables,
+    export_tables,
     line_table,
     pairs_table,
     queries_table,
@@ -80,6 +81,17 @@ def test_a_bench_shows_every_engine_and_every_part() -> None:
     rows, parts = bench_tables({"rows": [row], "parts": [part]})
     assert "20.0" in shown(rows) and "4.50" in shown(rows)
     assert "encode" in shown(parts) and "5.25" in shown(parts)
+
+
+def test_built_graphs_show_their_files_and_how_far_they_are_from_torch() -> None:
+    files = {"encode-float32-1-2.onnx": 3_700_000, "encode-float32-3-4.engine": 12_800_000}
+    checked = {"graph": "encode", "build_s": 1.64, "files": files, "not_run": ""}
+    checked["difference"] = {"mid": 2e-7, "features": 5.3e-7}
+    unchecked = {**checked, "graph": "track", "difference": None, "not_run": "There is no CUDA device."}
+    graphs, rest = export_tables({"backend": "tensorrt", "folder": "out", "graphs": [checked, unchecked]})
+    assert ".onnx 3.7 MB, .engine 12.8 MB" in shown(graphs)
+    assert "5.3e-07 (features)" in shown(graphs) and "mid" not in shown(graphs)
+    assert "There is no CUDA device." in shown(rest) and "out" in shown(rest)
 
 
 def evaluated(level: str) -> dict[str, object]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
-from engines.geometry import mask_iou, to_fit, to_prompt, to_size, to_square
+from engines.geometry import mask_iou, quartered, to_fit, to_prompt, to_size, to_square
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -73,3 +75,12 @@ def test_iou_of_nothing_with_nothing_is_zero() -> None:
     half = empty.copy()
     half[:2] = True
     assert mask_iou(half, np.ones((4, 4), np.bool_)) == 0.5
+
+
+@pytest.mark.parametrize("side", [16, 64])
+def test_quartered_is_pytorchs_antialiased_interpolation(side: int) -> None:
+    masks = np.random.default_rng(0).normal(size=(2, side, side)).astype(np.float32)
+    expected = functional.interpolate(
+        torch.from_numpy(masks)[None], scale_factor=0.25, mode="bilinear", antialias=True
+    )
+    np.testing.assert_allclose(quartered(masks), expected[0].numpy(), atol=1e-6)

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from engines.geometry import mask_iou
-from engines.masks import decode_mask, draw_mask, encode_mask
+from engines.masks import decode_mask, draw_mask, draw_masks_apart, encode_mask
 
 
 def blobs(seed: int) -> np.ndarray:
@@ -74,3 +74,20 @@ def test_nothing_above_zero_is_no_mask() -> None:
 def test_a_mask_survives_coding() -> None:
     mask = np.random.default_rng(1).random((37, 53)) > 0.5
     assert np.array_equal(decode_mask(encode_mask(mask)), mask)
+
+
+def test_masks_that_are_kept_apart_share_no_pixel_and_leave_none_out() -> None:
+    rows = np.linspace(-1, 1, 16, dtype=np.float32)
+    logits = np.stack([np.tile(0.6 - rows, (12, 1)), np.tile(rows + 0.7, (12, 1)), np.full((12, 16), -1.0)])
+    one, other, nothing = draw_masks_apart(logits.astype(np.float32), (48, 64))
+    alone = [draw_mask(each, (48, 64)) for each in logits[:2].astype(np.float32)]
+    assert one is not None and other is not None and nothing is None
+    assert not (decode_mask(one.rle) & decode_mask(other.rle)).any()
+    both = [decode_mask(each.rle) for each in alone if each is not None]
+    assert np.array_equal(decode_mask(one.rle) | decode_mask(other.rle), both[0] | both[1])
+    assert (both[0] & both[1]).any(), "on their own they overlap"
+
+
+def test_one_mask_has_nobody_to_be_kept_apart_from() -> None:
+    logits = np.random.default_rng(0).normal(size=(1, 8, 8)).astype(np.float32)
+    assert draw_masks_apart(logits, (20, 30)) == [draw_mask(logits[0], (20, 30))]

@@ -67,3 +67,41 @@ def test_live_streams_without_a_server_are_left_out_with_the_reason(
     monkeypatch.setenv("PATH", str(tmp_path))
     found = models._live(Settings(), KNOWN, 1, Progress())
     assert list(found) == ["left_out"] and "make rtsp-server" in found["left_out"]
+
+
+def test_an_export_prints_json_for_scripts_and_is_found_again(tmp_path: Path) -> None:
+    done = saccade("export", "nano", "--backend", "onnxruntime", "--out", "built", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["model"], found["backend"], found["folder"]) == ("nano", "onnxruntime", "built")
+    assert [graph["graph"] for graph in found["graphs"]][:3] == ["encode", "prompt", "track"]
+    for graph in found["graphs"]:
+        assert max(graph["difference"].values()) < 1e-4
+        assert all(
+            (tmp_path / "built" / name).stat().st_size == size for name, size in graph["files"].items()
+        )
+
+
+@pytest.mark.parametrize(("option", "said"), [("--backend", "onnxruntime"), ("--precision", "bfloat16")])
+def test_an_export_in_a_way_there_is_none_says_which_there_are(
+    option: str, said: str, tmp_path: Path
+) -> None:
+    done = saccade("export", "nano", option, "abacus", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(("named", "runs"), [("nano", "nano"), ("sam", "sam"), ("made", "made/tracker")])
+def test_an_export_takes_the_tracker_of_what_is_named(
+    named: str, runs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("nano/tracker", "sam", "made/tracker"):
+        Path(folder).mkdir(parents=True)
+    assert models._tracker_of(named) == runs
+
+
+def test_an_export_of_a_checkpoint_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = saccade("export", "nowhere", "--backend", "torch", cwd=tmp_path)
+    assert is_one_line(done) and done.returncode == 2
+    assert "nowhere" in done.stderr

@@ -22,5 +22,5 @@ def test_it_times_every_engine_on_the_same_masks(tmp_path: Path) -> None:
     assert rows["transformers"].speedup == 1.0 and rows["transformers"].mask_iou == 1.0
     assert rows["torch"].mask_iou > 0.95 and rows["openvino"].mask_iou > 0.8, "bfloat16, random weights"
     assert all(row.objects == 2 and row.frame_ms > 0 and row.fps > 0 for row in report.rows)
-    assert {part.part for part in report.parts} == {"resize", "encode", "track", "draw"}
+    assert {part.part for part in report.parts} == {"resize", "encode", "track", "remember", "draw"}
     assert json.loads(json.dumps(asdict(report)))["frames"] == 6

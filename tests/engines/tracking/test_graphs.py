@@ -9,14 +9,15 @@ import torch
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-from engines.tracking.compiled import EMPTY_SLOT
-from engines.tracking.graphs import NO_OBJECT, ImageEncoder, MaskPrompt, TrackStep
+from engines.tracking.compiled import POINTS
+from engines.tracking.decoder import BestOfThree
+from engines.tracking.graphs import NO_OBJECT, MaskPrompt, PointPrompt, Remember, TrackStep
+from engines.tracking.hiera import ImageEncoder
 from engines.training.follower import TrainedTracker
 from engines.training.nano import tracker_config
 from engines.training.tracker_recipe import fresh_tracker
 from engines.training.world.scenes import draw_clip
-
-SLOTS, POINTERS = 4, 8
+from tests.fresh_sam import random_bank
 
 
 @pytest.fixture(scope="module")
@@ -29,49 +30,6 @@ def model() -> Iterator[Sam2VideoModel]:
 @pytest.fixture(scope="module")
 def levels(model: Sam2VideoModel) -> tuple[torch.Tensor, ...]:
     return ImageEncoder(model)(torch.from_numpy(draw_clip(5, frames=1).frames))
-
-
-def random_bank(objects: int, seed: int = 0) -> list[torch.Tensor]:
-    """Two given and one recent memory, three pointers; the rest of the slots is empty but full of noise."""
-    generator = torch.Generator().manual_seed(seed)
-    memory = torch.randn(objects, SLOTS, 256, 64, generator=generator)
-    pointer = torch.randn(objects, POINTERS, 128, generator=generator)
-    memory_bias = torch.tensor([0.0, 0.0, 0.0, EMPTY_SLOT]).expand(objects, -1)
-    pointer_bias = torch.tensor([0.0] * 3 + [EMPTY_SLOT] * 5).expand(objects, -1)
-    age = torch.tensor([0, 0, 1, 2]).expand(objects, -1)
-    pointer_age = torch.tensor([4.0, 2.0, 1.0, 9.0, 9.0, 9.0, 9.0, 9.0]).expand(objects, -1)
-    return [memory, age, memory_bias, pointer, pointer_age, pointer_bias]
-
-
-def test_features_are_those_of_transformers(model: Sam2VideoModel) -> None:
-    frames = torch.from_numpy(draw_clip(5, frames=2).frames)
-    encode = ImageEncoder(model)
-    pixels = (frames.permute(0, 3, 1, 2).float() - encode.mean) / encode.std
-    theirs = model.get_image_features(pixels, return_dict=True).fpn_hidden_states
-    for ours, other in zip(encode(frames), reversed(theirs), strict=True):
-        torch.testing.assert_close(ours.flatten(2).permute(2, 0, 1), other, atol=2e-5, rtol=0)
-
-
-def test_a_hidden_slot_equals_no_slot(model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]) -> None:
-    """Fixed slots with a key bias against transformers' own attention over the filled ones only."""
-    step = TrackStep(model).attention
-    memory, _, _, pointer, pointer_age, _ = bank = random_bank(1)
-    ours = step(levels[0], *bank)
-    table = model.memory_temporal_positional_encoding[:, 0]
-    spatial = step.memory_position[0]
-    filled = torch.cat([memory[0, 0], memory[0, 1], memory[0, 2], pointer[0, :3].reshape(-1, 64)])
-    time, _ = model._process_object_pointers(
-        pointer_age[0, :3].tolist(), list(pointer[:, :3].unbind(1)), 7, 1, 128, torch.device("cpu")
-    )[::-1]
-    places = torch.cat([spatial + table[-1], spatial + table[-1], spatial + table[0], time[:, 0]])
-    theirs = model.memory_attention(
-        current_vision_features=levels[0].flatten(2).permute(2, 0, 1),
-        memory=filled[:, None],
-        current_vision_position_embeddings=step.position.permute(1, 0, 2),
-        memory_posision_embeddings=places[:, None],
-        num_object_pointer_tokens=6,
-    )
-    torch.testing.assert_close(ours[0], theirs.squeeze(1)[0], atol=1e-5, rtol=0)
 
 
 def test_what_an_empty_slot_holds_does_not_matter(
@@ -126,6 +84,60 @@ def test_streamed_masks_are_those_of_transformers_session(model: Sam2VideoModel,
             assert (other.pred_masks == NO_OBJECT).all()
 
 
+def test_a_memory_of_the_absent_carries_the_mark_of_absence(
+    model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
+) -> None:
+    """An object that is away is remembered as an empty mask and marked (2.1), whatever was decoded."""
+    remember = Remember(model)
+    nobody, away = torch.zeros(2, dtype=torch.bool), torch.full((2,), -1.0)
+    (memory,) = remember(levels[0], torch.randn(2, 64, 64), away, nobody)
+    assert torch.equal(memory[0], memory[1])
+    (empty,) = remember(levels[0], torch.full((2, 64, 64), -1024.0), -away, nobody)
+    mark = model.occlusion_spatial_embedding_parameter
+    torch.testing.assert_close(memory - empty, mark.expand_as(memory), atol=1e-6, rtol=1e-4)
+
+
+def test_what_somebody_said_is_remembered_with_a_hard_edge(
+    model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
+) -> None:
+    remember = Remember(model)
+    faint = torch.where(torch.arange(64) < 20, 0.1, -0.1).expand(1, 64, 64)
+    here, said = torch.ones(1), torch.tensor([True])
+    (hard,), (soft,) = (remember(levels[0], faint, here, one) for one in (said, ~said))
+    (sure,) = remember(levels[0], 1000 * faint, here, ~said)
+    torch.testing.assert_close(hard, sure, atol=1e-5, rtol=0)
+    assert (hard - soft).abs().max() > 0.1
+
+
+def points_of(*clicks: list[tuple[float, float, int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    points, labels = torch.zeros(len(clicks), POINTS, 2), torch.full((len(clicks), POINTS), -1)
+    for row, click in enumerate(clicks):
+        for place, (x, y, label) in enumerate(click):
+            points[row, place], labels[row, place] = torch.tensor([x, y]), label
+    return points, labels
+
+
+def test_what_an_empty_place_for_a_point_holds_does_not_matter(
+    model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
+) -> None:
+    prompt = PointPrompt(model)
+    points, labels = points_of([(40.0, 60.0, 1), (90.0, 60.0, 0)])
+    before = prompt(*levels, points, labels)
+    points[:, 2:] = 77.0
+    assert all(
+        torch.equal(one, other) for one, other in zip(before, prompt(*levels, points, labels), strict=True)
+    )
+
+
+def test_clicks_in_one_batch_do_not_meet(model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]) -> None:
+    prompt = PointPrompt(model)
+    clicks = [[(40.0, 60.0, 1)], [(20.0, 20.0, 2), (90.0, 80.0, 3), (50.0, 50.0, 0)]]
+    together = prompt(*levels, *points_of(*clicks))
+    for row, click in enumerate(clicks):
+        for one, other in zip(together, prompt(*levels, *points_of(click)), strict=True):
+            torch.testing.assert_close(one[row : row + 1], other, atol=2e-5, rtol=1e-5)
+
+
 def test_an_empty_prompt_leaves_the_pointer_of_nothing(
     model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
 ) -> None:
@@ -140,4 +152,4 @@ def test_multimask_models_take_the_best_of_three(levels: tuple[torch.Tensor, ...
     with torch.inference_mode():
         step = TrackStep(Sam2VideoModel(config).eval())
         logits, iou, *_ = step(*levels, *random_bank(3))
-        assert step.multimask and logits.shape == (3, 64, 64) and iou.shape == (3,)
+        assert isinstance(step.choice, BestOfThree) and logits.shape == (3, 64, 64) and iou.shape == (3,)

@@ -6,13 +6,17 @@ the tracker's own and do not depend on weights. What depends on weights is in te
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engines.masks import decode_mask
+from engines.tracking.policy import AS_SAM2, PRODUCT
 from engines.tracking.tracker import MISSES_TO_END, SamTracker
 from streaming.vocabulary import (
     Answer,
+    Click,
     Clock,
     Frame,
     Prompt,
@@ -130,7 +134,7 @@ def test_doubtful_frames_are_not_remembered() -> None:
     """The network believes in its masks with 1.0: a higher bar keeps every frame out, a bar of 0 none."""
     written = []
     for keep_iou in (0.0, 1.0, 1.1):
-        tracker = SamTracker(ColourSam().compiled(), keep_iou=keep_iou)
+        tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, keep_iou=keep_iou))
         tracker.step(frame(0, {RED: 0}))
         tracker.pin(0)
         tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
@@ -145,9 +149,10 @@ def test_without_objects_nothing_is_computed() -> None:
     for index in range(3):
         tracker.step(frame(index, {RED: 0}))
         tracker.pin(index)
-    assert network.calls == {"encode": 0, "prompt": 0, "track": 0}
+    assert not any(network.calls.values())
     tracker.step(frame(3, {RED: 0}), [answer(0, {RED: 0}, RED)])
-    assert network.calls == {"encode": 2, "prompt": 1, "track": 1}, "the pinned frame and this one"
+    assert network.calls["encode"] == 2, "the pinned frame and this one"
+    assert network.calls["prompt"] == network.calls["track"] == network.calls["remember"] == 1
 
 
 def test_a_mask_on_a_live_track_keeps_its_id() -> None:
@@ -286,6 +291,114 @@ def test_a_full_tracker_refuses_a_further_object_and_counts_it() -> None:
     tracker = started(things, RED, BLUE, capacity=1)
     assert len(tracker.step(frame(2, things))) == 1
     assert tracker.counts.refused_objects == 1
+
+
+def test_a_thousand_objects_are_refused_but_for_those_that_fit_and_only_these_are_computed() -> None:
+    tracker = SamTracker(ColourSam().compiled(), capacity=3)
+    tracker.step(frame(0, {RED: 0}))
+    tracker.pin(0)
+    logits = np.full((1000, 36, 64), -9.0, np.float32)
+    for thing in range(1000):
+        logits[thing, 8 + thing % 10 : 24, thing % 8 : 12] = 9.0
+    prompt = Prompt("one of many", np.zeros(4, np.float32), 0.9)
+    many = Answer(StreamId("s"), QueryId("q"), 1, 0, "", (prompt,) * 1000, logits)
+    before = tracker.nbytes
+    assert len(tracker.step(frame(1, {RED: 0}), [many])) == 3
+    assert tracker.counts.refused_objects == 997 and tracker.nbytes - before <= ColourSam.level_bytes
+
+
+@pytest.mark.parametrize("shape", [(36, 64), (1, 0, 64), (0, 36, 64), (1, 1, 36, 64)])
+def test_a_mask_that_is_no_picture_is_refused_and_counted(shape: tuple[int, ...]) -> None:
+    things = {RED: 0}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    wrong = replace(answer(1, things, RED), logits=np.ones(shape, np.float32))
+    (track,) = tracker.step(frame(2, things), [wrong])
+    assert covers(track, things, RED) and tracker.counts.refused_prompts == 1
+
+
+def test_an_empty_mask_is_refused_and_counted() -> None:
+    things = {RED: 0}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    for empty in (-1.0, 0.0, np.nan):
+        nothing = replace(answer(1, things, RED), logits=np.full((1, 36, 64), empty, np.float32))
+        (track,) = tracker.step(frame(2, things), [nothing])
+        assert covers(track, things, RED)
+    assert tracker.counts.refused_prompts == 3
+
+
+def test_masks_of_any_size_are_of_the_whole_picture() -> None:
+    things = {RED: 0}
+    tracker = SamTracker(ColourSam().compiled())
+    tracker.step(frame(0, things))
+    tracker.pin(0)
+    small = np.full((1, 9, 8), -9.0, np.float32)
+    small[:, 2:6, 0:1] = 9.0
+    (track,) = tracker.step(frame(1, things), [replace(answer(0, things, RED), logits=small)])
+    assert covers(track, things, RED)
+
+
+def click(keyframe: int, *points: tuple[float, float], query: str = "q") -> Click:
+    """Points of the source picture, all of them on the object."""
+    places = np.array(points, np.float32).reshape(-1, 2) / np.array([64, 36], np.float32)
+    return Click(
+        StreamId("s"), QueryId(query), 1, keyframe, places, np.ones(len(points), np.bool_), phrase="that"
+    )
+
+
+def test_a_click_begins_a_track_of_what_is_under_it() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = SamTracker(ColourSam().compiled())
+    tracker.step(frame(0, things))
+    tracker.pin(0)
+    now = {RED: 10, BLUE: 30}
+    (track,) = tracker.step(frame(1, now), [click(0, (46, 16))])
+    assert covers(track, now, BLUE) and track.phrase == "that" and track.state is TrackState.TENTATIVE
+
+
+def test_a_click_on_a_live_track_keeps_its_id_and_says_nothing_about_others() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, BLUE)
+    for index in range(2, 8):
+        tracker.pin(index - 1)
+        tracks = tracker.step(frame(index, things), [click(index - 1, (46, 16))])
+    assert ids(tracks) == {1, 2} and {track.state for track in tracks} == {TrackState.ACTIVE}
+    assert [track.keyframe_index for track in tracks] == [0, 6]
+
+
+def test_a_click_of_no_points_is_refused_and_counted_and_a_full_tracker_takes_none() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, capacity=1)
+    tracker.pin(1)
+    assert ids(tracker.step(frame(2, things), [click(1), click(1, (46, 16), query="other")])) == {1}
+    assert (tracker.counts.refused_prompts, tracker.counts.refused_objects) == (1, 1)
+
+
+def test_objects_may_be_asked_to_share_no_pixel() -> None:
+    """Both tracks see the one red thing; asked to be apart, the first of them has it."""
+    things = {RED: 0}
+    areas = []
+    for apart in (False, True):
+        tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, apart=apart))
+        tracker.step(frame(0, things))
+        tracker.pin(0)
+        both = [answer(0, things, RED, query=query) for query in ("a", "b")]
+        tracks = tracker.step(frame(1, things), both)
+        areas.append([0 if track.mask is None else int(decode_mask(track.mask).sum()) for track in tracks])
+    assert areas[0][0] == areas[0][1] > 0 and areas[1] == [areas[0][0], 0]
+
+
+def test_by_sam2s_rules_nothing_ends_that_is_not_seen() -> None:
+    states = []
+    for policy in (PRODUCT, AS_SAM2):
+        tracker = SamTracker(ColourSam().compiled(), policy=policy)
+        tracker.step(frame(0, {RED: 0}))
+        tracker.pin(0)
+        tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
+        tracks = [tracker.step(frame(index, {BLUE: 0})) for index in range(2, 40)]
+        states.append([track.state for track in tracks[-1]])
+    assert states == [[], [TrackState.LOST]]
 
 
 def test_a_picture_that_is_no_number_loses_a_track_for_a_while_and_the_stream_lives() -> None:

@@ -1,0 +1,141 @@
+"""SAM-2's memory attention over fixed slots.
+
+An empty slot is hidden by a bias on its keys, which equals leaving it out (test: `test_attention.py`).
+RoPE is real-valued: rows of the query and key projections are taken in the order "first of each pair, second
+of each pair", which leaves every product of a query and a key as it was and makes the rotation two
+multiplications of halves.
+
+Attention is written as matmul, softmax, matmul: OpenVINO 2026.4 computes the fused form wrong in
+Hiera's blocks with trained weights.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Sam2VideoModel
+from transformers.models.sam2_video import modeling_sam2_video
+
+_sine: Any = modeling_sam2_video.get_1d_sine_pe
+
+
+class MemoryAttention(nn.Module):
+    """SAM-2's memory attention over fixed slots; inputs as in `TrackStep`, out (B, n, C)."""
+
+    position: Tensor
+    memory_position: Tensor
+    cos: Tensor
+    sin: Tensor
+    halves: Tensor
+
+    def __init__(self, model: Sam2VideoModel) -> None:
+        super().__init__()
+        config = model.config
+        if config.memory_attention_num_attention_heads != 1:
+            raise ValueError("memory attention with more than one head is not supported")
+        self.blocks: Any = model.memory_attention.layers
+        self.norm = model.memory_attention.layer_norm
+        self.temporal = model.memory_temporal_positional_encoding
+        self.pointer_time = model.temporal_positional_encoding_projection_layer
+        self.timed_pointers = config.enable_temporal_pos_encoding_for_object_pointers
+        self.max_age = float(config.max_object_pointers_in_encoder - 1)
+        self.memory_channels = model.mem_dim
+        self.hidden = model.hidden_dim
+        height, width = model.backbone_feature_sizes[-1]
+        shape = torch.Size((1, self.hidden, height, width))
+        position = model.vision_encoder.neck.position_encoding(shape, "cpu", torch.float32)
+        memory_shape = torch.Size((1, self.memory_channels, height, width))
+        memory_position = model.memory_encoder.position_encoding(memory_shape, "cpu", torch.float32)
+        self.register_buffer("position", position.flatten(2).transpose(1, 2).clone(), persistent=False)
+        self.register_buffer(
+            "memory_position", memory_position.flatten(2).transpose(1, 2).clone(), persistent=False
+        )
+        cos, sin = model.memory_attention.rotary_emb(position, model.memory_attention.position_ids)
+        # The second of each pair has the angle of the first: keep one of them.
+        self.register_buffer("cos", cos[0, :, 0::2].clone(), persistent=False)
+        self.register_buffer("sin", sin[0, :, 0::2].clone(), persistent=False)
+        self.register_buffer("halves", _halves(cos.shape[-1]), persistent=False)
+
+    def forward(
+        self,
+        features: Tensor,
+        memory: Tensor,
+        memory_age: Tensor,
+        memory_bias: Tensor,
+        pointer: Tensor,
+        pointer_age: Tensor,
+        pointer_bias: Tensor,
+    ) -> Tensor:
+        """See the class."""
+        objects, slots, places, channels = memory.shape
+        splits = self.hidden // channels
+        # Row 0 of the table is the newest of the recent ones, the last row belongs to conditioning memories.
+        table = self.temporal.reshape(-1, channels).roll(1, 0)
+        memory_position = self.memory_position[:, None] + table[memory_age][:, :, None]
+        keyed_memory = memory + memory_position
+        pointers = pointer.reshape(objects, -1, channels)
+        keyed_pointers = pointers
+        if self.timed_pointers:
+            time = self.pointer_time(_sine(pointer_age / self.max_age, dim=self.hidden))
+            keyed_pointers = pointers + time[:, :, None].expand(-1, -1, splits, -1).reshape(pointers.shape)
+        values = torch.cat([memory.reshape(objects, slots * places, channels), pointers], dim=1)
+        bias = torch.cat(
+            [
+                memory_bias[:, :, None].expand(-1, -1, places).reshape(objects, -1),
+                pointer_bias[:, :, None].expand(-1, -1, splits).reshape(objects, -1),
+            ],
+            dim=1,
+        )[:, None]
+        x = features.flatten(2).transpose(1, 2) + 0.1 * self.position
+        for block in self.blocks:
+            x = x + self._look_around(block.self_attn, block.layer_norm1(x))
+            query = self._rotated(block.cross_attn_image.q_proj, block.layer_norm2(x))
+            keys = self._keys(block.cross_attn_image, keyed_memory, keyed_pointers)
+            remembered = block.cross_attn_image.v_proj(values)
+            if query.shape[0] != objects:  # features of one picture (or a few), shared by their objects
+                query, x = per_object(query, objects), per_object(x, objects)
+            read = attend(query, keys, remembered, bias)
+            x = x + block.cross_attn_image.o_proj(read)
+            x = x + block.linear2(block.activation(block.linear1(block.layer_norm3(x))))
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def _look_around(self, attention: Any, x: Tensor) -> Tensor:
+        query, key = self._rotated(attention.q_proj, x), self._rotated(attention.k_proj, x)
+        return attention.o_proj(attend(query, key, attention.v_proj(x), None))  # type: ignore[no-any-return]
+
+    def _keys(self, attention: Any, memory: Tensor, pointers: Tensor) -> Tensor:
+        objects, slots, places, _ = memory.shape
+        keys = self._rotated(attention.k_proj, memory).reshape(objects, slots * places, -1)
+        weight, bias = self._in_halves(attention.k_proj)
+        return torch.cat([keys, functional.linear(pointers, weight, bias)], dim=1)
+
+    def _rotated(self, projection: nn.Linear, x: Tensor) -> Tensor:
+        first, second = functional.linear(x, *self._in_halves(projection)).chunk(2, dim=-1)
+        return torch.cat([first * self.cos - second * self.sin, second * self.cos + first * self.sin], dim=-1)
+
+    def _in_halves(self, projection: nn.Linear) -> tuple[Tensor, Tensor]:
+        return projection.weight[self.halves], projection.bias[self.halves]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    weights = (query / math.sqrt(query.shape[-1])) @ key.transpose(-2, -1)
+    if bias is not None:
+        weights = weights + bias
+    return weights.softmax(dim=-1) @ value
+
+
+def per_object(x: Tensor, objects: int) -> Tensor:
+    """(F, …) of F pictures -> (objects, …), each picture repeated for its share of the objects."""
+    pictures = x.shape[0]
+    if pictures == 1:
+        return x.expand(objects, *x.shape[1:])
+    return x.repeat_interleave(objects // pictures, dim=0)
+
+
+def _halves(size: int) -> Tensor:
+    """Row order that puts the first of each rotated pair before all the second ones."""
+    return torch.cat([torch.arange(0, size, 2), torch.arange(1, size, 2)])

@@ -1,0 +1,66 @@
+"""What a tracker keeps of what it sees: the product's own rules, and SAM-2's.
+
+The official predictor follows annotated clips from end to end; this product follows live pictures for days.
+Where that asks for other rules they are fields of `TrackerPolicy`, so that there is one tracker and both sets
+of rules are tested: `PRODUCT`, the default, with what each difference gained, and `AS_SAM2`, which gives the
+logits of the package `sam2` on every frame (test: `test_parity.py`).
+
+Where we differ from it under either policy, on purpose:
+
+- Conditioning memories have a capacity (`TrackerShape.given_memories`); upstream keeps all of them, or,
+  limited by `max_cond_frames_in_attn`, the nearest, and attends to the others as to tracked frames.
+- A prompt for an object that is followed already becomes a conditioning memory, as with upstream's
+  `add_all_frames_to_correct_as_cond`; a click looks without memory and without an earlier click's mask.
+- A stream has no length. In clips shorter than 16 frames upstream measures the age of pointers by it.
+- Pictures are shrunk bilinearly by halves, 8 bits deep; upstream's loader takes PIL's bicubic filter.
+- Small holes are not filled: upstream needs a CUDA kernel for that and goes without where it is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerPolicy:
+    """Rules of one tracker; the defaults are the product's."""
+
+    keep_iou: float = 0.8
+    """A frame is remembered for an object where the decoder believes its mask this good, 0..1, an object out
+    of sight counting as 0; 0 remembers every frame. A doubtful mask remembered makes the next one worse: on
+    held-out clips of 2.4 s, J 0.68 against 0.64."""
+    agreed_iou: float = 0.6
+    """A track that an answer corrects by more than this begins again from the answer's mask alone; 0 never
+    does. Memories of its own mistakes, kept beside the good one, led it astray again within frames (one clip
+    of 20 s at 10 fps, J of the red circle 0.67 against 0.55)."""
+    first_stays: bool = True
+    "Whether the first given mask keeps its slot for good, later ones taking turns in the others."
+    pointer_ages_end: bool = True
+    """Whether the age of a given pointer stops at the longest that the model was trained on. In SAM-2 it
+    grows for ever, and an endless stream would leave what the model (2.1) knows."""
+    given_replaces_tracked: bool = False
+    "Whether a given mask takes the place of what was tracked on its frame."
+    given_as_decoded: bool = False
+    """Whether a given mask is remembered as the decoder would have drawn it, at a quarter of its size, or as
+    it was given: nano was taught with the latter."""
+    half_precision: bool = False
+    "Whether memories are rounded to bfloat16, in which the official predictor stores them."
+    unseen_end: bool = True
+    "Whether a track ends that is not seen for long (`lifecycle.py`)."
+    apart: bool = False
+    "Whether published masks never overlap: each pixel belongs to the object that claims it most."
+
+
+PRODUCT: Final = TrackerPolicy()
+
+AS_SAM2: Final = TrackerPolicy(
+    keep_iou=0.0,
+    agreed_iou=0.0,
+    first_stays=False,
+    pointer_ages_end=False,
+    given_replaces_tracked=True,
+    given_as_decoded=True,
+    half_precision=True,
+    unseen_end=False,
+)

@@ -1,0 +1,189 @@
+"""The official SAM-2 predictor, and our model with the same seeded random weights.
+
+Random, yet alive: features of deviation about 1, masks with edges, memories that matter. Presence is set by
+hand, since a random score has one sign for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import Sam2VideoConfig, Sam2VideoModel
+
+from engines.backends.torch_backend import TorchBackend
+from engines.tracking.checkpoints import TrackerWeights, fill
+from engines.tracking.compiled import CompiledTracker, compile_tracker
+from streaming.vocabulary import Pixels
+
+HIERA = {
+    "tiny": {
+        "hidden_size": 96,
+        "blocks_per_stage": [1, 2, 7, 2],
+        "embed_dim_per_stage": [96, 192, 384, 768],
+        "num_attention_heads_per_stage": [1, 2, 4, 8],
+        "global_attention_blocks": [5, 7, 9],
+        "window_positional_embedding_background_size": [7, 7],
+    },
+    "base_plus": {
+        "hidden_size": 112,
+        "blocks_per_stage": [2, 3, 16, 3],
+        "embed_dim_per_stage": [112, 224, 448, 896],
+        "num_attention_heads_per_stage": [2, 4, 8, 16],
+        "global_attention_blocks": [12, 16, 20],
+        "window_positional_embedding_background_size": [14, 14],
+    },
+}
+"The published picture encoders (sam2/configs), in transformers' words."
+
+FILES = {"tiny": "hiera_t", "base_plus": "hiera_b+"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model at one size, with weights of one seed."""
+
+    version: str
+    '"2" or "2.1"'
+    size: str
+    seed: int = 0
+    presence: tuple[float, float] = (1.0, 3.0)
+    "Object scores, random ones, times this and plus that."
+    side_px: int = 128
+    windows: tuple[int, ...] = (8, 4, 14, 7)
+    "Of the published models; smaller ones suit small pictures."
+    given_memories: int = 2
+
+    @property
+    def config_file(self) -> str:
+        return f"configs/sam{self.version}/sam{self.version}_{FILES[self.size]}.yaml"
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """The same weights in both."""
+
+    official: Any
+    ours: CompiledTracker
+    side_px: int
+
+
+def paired(case: Case) -> Pair:
+    """The official predictor with seeded weights, and ours with a copy of them."""
+    torch.manual_seed(case.seed)
+    official = official_predictor(case)
+    waken(official, case)
+    model: Any = Sam2VideoModel(config_of(case))
+    model.set_attn_implementation("eager")
+    fill(model, {name: tensor.clone() for name, tensor in official.state_dict().items()})
+    weights = TrackerWeights(f"sam{case.version}-{case.size}", model.eval().requires_grad_(False))
+    return Pair(official, compile_tracker(weights, TorchBackend()), case.side_px)
+
+
+def official_predictor(case: Case) -> Any:
+    """As `build_sam2_video_predictor` makes it, at the case's size; without hole filling, see `policy.py`."""
+    from sam2.build_sam import build_sam2_video_predictor
+
+    overrides = [
+        f"++model.image_size={case.side_px}",
+        f"++model.image_encoder.trunk.window_spec={list(case.windows)}",
+        # A prompt on a frame that has been tracked conditions too: the only kind a stream has.
+        "++model.add_all_frames_to_correct_as_cond=true",
+        f"++model.max_cond_frames_in_attn={case.given_memories}",
+    ]
+    predictor = build_sam2_video_predictor(
+        case.config_file, None, device="cpu", hydra_overrides_extra=overrides
+    )
+    predictor.fill_hole_area = 0
+    return predictor.requires_grad_(False)
+
+
+def config_of(case: Case) -> Sam2VideoConfig:
+    """transformers' configuration of a published model at another size."""
+    side, newer = case.side_px, case.version == "2.1"
+    hiera = HIERA[case.size]
+    widths = hiera["embed_dim_per_stage"]
+    assert isinstance(widths, list)
+    maps = [[side // stride] * 2 for stride in (4, 8, 16)]
+    return Sam2VideoConfig(
+        vision_config={
+            "model_type": "sam2_vision_model",
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "image_size": [side, side],
+                "window_size_per_stage": list(case.windows),
+                **hiera,
+            },
+            "backbone_channel_list": widths[::-1],
+            "backbone_feature_sizes": maps,
+        },
+        prompt_encoder_config={"image_size": side},
+        image_size=side,
+        max_cond_frame_num=case.given_memories,
+        memory_attention_rope_feat_sizes=maps[-1],
+        enable_temporal_pos_encoding_for_object_pointers=newer,
+        enable_occlusion_spatial_embedding=newer,
+    )
+
+
+@torch.no_grad()
+def waken(official: Any, case: Case) -> None:
+    """Seeded weights that keep signals at about deviation 1 through every layer.
+
+    Memory attention is blunter than that, or a random network is chaos: what rounding changes in a memory
+    (the official predictor rounds memories to 8 bits) grows tenfold with every frame.
+    """
+    generator = torch.Generator().manual_seed(case.seed)
+
+    def normal(tensor: Tensor, deviation: float) -> None:
+        tensor.copy_(torch.randn(tensor.shape, generator=generator) * deviation)
+
+    for name, tensor in official.named_parameters():
+        if name.endswith("gamma"):
+            tensor.fill_(0.2)
+        elif "norm" in name or _is_norm(official, name):
+            normal(tensor, 0.1)
+            if name.endswith("weight"):
+                tensor.add_(1)
+        elif name.endswith("bias"):
+            normal(tensor, 0.1)
+        elif name.endswith("weight") and "embed" not in name.split(".")[-2] and "token" not in name:
+            normal(tensor, tensor[0].numel() ** -0.5)
+        else:
+            normal(tensor, 0.5)
+        if "memory_attention" in name and name.endswith(("q_proj.weight", "k_proj.weight")):
+            tensor.mul_(0.35)
+        if "obj_ptr_tpos_proj" in name:  # a few pointers among hundreds of places: let their age be heard
+            tensor.mul_(5)
+        if "output_hypernetworks_mlps" in name and "layers.2" in name:
+            tensor.mul_(0.6)
+    gain, bias = case.presence
+    last = official.sam_mask_decoder.pred_obj_score_head.layers[2]
+    last.weight.mul_(gain)
+    last.bias.fill_(bias)
+
+
+def _is_norm(model: nn.Module, name: str) -> bool:
+    return "Norm" in type(model.get_submodule(name.rpartition(".")[0])).__name__
+
+
+def written(pictures: list[Pixels], folder: Path) -> list[Pixels]:
+    """Pictures as the JPEG files that the official loader reads, and what they decode to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    read = []
+    for index, picture in enumerate(pictures):
+        path = folder / f"{index:05d}.jpg"
+        cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        read.append(_as_official_reads(path))
+    return read
+
+
+def _as_official_reads(path: Path) -> Pixels:
+    from PIL import Image
+
+    return np.array(Image.open(path).convert("RGB"))
