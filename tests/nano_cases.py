@@ -5,12 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import pytest
 
 from engines.backends.checking import Call, Reference
 from engines.backends.graph import Array
 from engines.tracking.checkpoints import load_tracker_weights
-from engines.tracking.files import NANO_DIR
 from engines.tracking.graph_set import tracker_graphs
 from engines.training.world.holdout import HELD_OUT_SEED
 from engines.training.world.scenes import draw_clip
@@ -19,8 +17,6 @@ from engines.training.world.scenes import draw_clip
 @cache
 def nano_cases() -> tuple[Call, ...]:
     """One call of each graph: a drawn picture with the masks of its things, all memories new."""
-    if not NANO_DIR.is_dir():
-        pytest.skip("the bundled weights are not there")
     clip = draw_clip(HELD_OUT_SEED + 7, frames=1)
     graphs = tracker_graphs(load_tracker_weights("nano"))
     known: dict[str, Array] = {"pixels": clip.frames[:1], "mask": clip.masks[0].astype(np.float32)}

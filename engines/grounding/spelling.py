@@ -2,7 +2,7 @@
 
     tokenizer.json              as the tokenizers library saves it
     vocab.json, merges.txt      Qwen2's, as its authors publish it
-    tokenizer.model             InternLM2's: SentencePiece, whose file is read here without its library
+    tokenizer.model             InternLM2's: SentencePiece, whose file protobuf reads
 
 The tokens that training added ([SEG], <p>, …) are in `tokenizer_config.json` for the last two.
 """
@@ -10,20 +10,20 @@ The tokens that training added ([SEG], <p>, …) are in `tokenizer_config.json` 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from google.protobuf.message import DecodeError
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import Qwen2Tokenizer
+from transformers.utils import sentencepiece_model_pb2_new
 
 from streaming.errors import CheckpointError
 
 _SPACE: Final = "▁"
-_BPE: Final = 2
-"TrainerSpec.ModelType of byte-pair encoding."
+_schema: Any = sentencepiece_model_pb2_new
+"Made by protobuf as it is imported: no type checker sees what is in it."
 
 
 def open_tokenizer(directory: Path) -> Tokenizer:
@@ -97,51 +97,15 @@ def read_sentencepiece(model: bytes) -> Pieces:
 
     Raises ValueError where it is none, or no byte-pair encoding.
     """
-    texts: list[str] = []
-    scores: list[float] = []
-    kind, begins_with_space = 0, True
-    for field, value in _fields(model):
-        if field == 1 and isinstance(value, bytes):
-            piece = dict(_fields(value))
-            texts.append(bytes(piece[1]).decode())
-            scores.append(struct.unpack("<f", piece.get(2, bytes(4)))[0])  # type: ignore[arg-type]
-        elif field == 2 and isinstance(value, bytes):
-            kind = int(dict(_fields(value)).get(3, 1))
-        elif field == 3 and isinstance(value, bytes):
-            begins_with_space = bool(dict(_fields(value)).get(3, 1))
-    if not texts or kind != _BPE:
+    proto = _schema.ModelProto()
+    try:
+        proto.ParseFromString(model)
+    except DecodeError as exc:
+        raise ValueError(f"tokenizer.model is cut short or of another format ({exc})") from exc
+    if not proto.pieces or proto.trainer_spec.model_type != proto.trainer_spec.BPE:
         raise ValueError("tokenizer.model is no byte-pair encoding of SentencePiece's")
-    return Pieces(texts, scores, begins_with_space)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of every field of a protocol buffer; fixed-width ones as bytes."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        field, wire = key >> 3, key & 7
-        if wire == 0:
-            number, at = _varint(message, at)
-            yield field, number
-            continue
-        if wire == 2:
-            size, at = _varint(message, at)
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"tokenizer.model has a field of wire type {wire}")
-        if at + size > len(message):
-            raise ValueError("tokenizer.model is cut short")
-        yield field, message[at : at + size]
-        at += size
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the lowest first, and where it ends."""
-    number = shift = 0
-    while at < len(message):
-        number |= (message[at] & 127) << shift
-        shift, at = shift + 7, at + 1
-        if message[at - 1] < 128:
-            return number, at
-    raise ValueError("tokenizer.model is cut short")
+    return Pieces(
+        texts=[piece.piece for piece in proto.pieces],
+        scores=[piece.score for piece in proto.pieces],
+        begins_with_space=proto.normalizer_spec.add_dummy_prefix,
+    )

@@ -9,6 +9,7 @@ import pytest
 from rich.progress import Progress
 
 from actors.commands import models
+from engines.tracking.compiled import GRAPHS
 from engines.training.world.levels import KNOWN
 from streaming.settings import Settings
 from tests.command_line import is_one_line, saccade
@@ -74,7 +75,7 @@ def test_an_export_prints_json_for_scripts_and_is_found_again(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["model"], found["backend"], found["folder"]) == ("nano", "onnxruntime", "built")
-    assert [graph["graph"] for graph in found["graphs"]][:3] == ["encode", "prompt", "track"]
+    assert [graph["graph"] for graph in found["graphs"]] == [*GRAPHS]
     for graph in found["graphs"]:
         assert max(graph["difference"].values()) < 1e-4
         assert all(

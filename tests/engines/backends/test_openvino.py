@@ -13,7 +13,6 @@ from engines.backends.openvino import OpenVinoBackend
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
 from engines.tracking.checkpoints import load_tracker_weights
-from engines.tracking.files import NANO_DIR
 from engines.tracking.graph_set import tracker_graphs, tracker_shape
 from engines.tracking.memory import Memory, MemoryBank
 from engines.training.world.holdout import HELD_OUT_SEED
@@ -118,8 +117,6 @@ def test_with_trained_weights_it_draws_the_same_masks_as_torch(
     precision: str, agreement: float, exports: Path
 ) -> None:
     """Trained ones: OpenVINO once computed Hiera's fused attention right with random weights only."""
-    if not NANO_DIR.is_dir():
-        pytest.skip("the bundled weights are not there")
     weights = load_tracker_weights("nano")
     shape = tracker_shape(weights)
     graphs = tracker_graphs(weights)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engines.grounding import grounder
-from engines.grounding.checkpoints import NANO_DIR, WEIGHTS_FILE, Sa2Va, load_sa2va
+from engines.grounding.checkpoints import Sa2Va, load_sa2va
 from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SaGrounder, load_grounder
 from engines.grounding.model import SaModel
 from engines.grounding.sight import Sight
@@ -192,10 +192,6 @@ def test_a_picture_of_any_size_is_looked_at(sure: SaGrounder) -> None:
         assert sure.ground(keyframe)[0].logits.shape == (1, 64, 64)
 
 
-bundled = pytest.mark.skipif(not (NANO_DIR / WEIGHTS_FILE).is_file(), reason="nano's weights are not here")
-
-
-@bundled
 def test_bundled_nano_meets_its_floors() -> None:
     """Far below what MODEL_CARD.md says, so that only a broken checkpoint or path fails."""
     from engines.evaluation.held_out import draw_scenes
@@ -209,7 +205,6 @@ def test_bundled_nano_meets_its_floors() -> None:
     assert score.wrongly_refused <= 0.25
 
 
-@bundled
 def test_what_is_given_as_the_answer_is_what_nano_would_have_said() -> None:
     """One prefill instead of word by word: the same [SEG], to rounding, wherever it says the template."""
     torch.set_num_threads(1)
