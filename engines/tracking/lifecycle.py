@@ -4,7 +4,8 @@
     tentative --hidden 15 frames--> ended        lost --seen 2 frames, or confirmed--> active
                                                  lost --hidden 900 frames--> ended
 
-"Seen" is the tracker's own word: object score above 0 and a mask of some size. "Confirmed" is the
+"Seen" is the tracker's own word: object score above 0, a mask of some size that it believes in
+(`TrackerPolicy.seen_iou`). "Confirmed" is the
 grounder's: an answer fell on the track. Frames are tracked frames; at 30 per second, 60 are 2 s.
 """
 

@@ -332,10 +332,11 @@ class SamTracker:
         look.levels = self._network.encode(look.picture)
         decoded = self._network.track(look.levels, self._bank.batch())
         sound = finite_rows(*decoded)
-        self._keep(look.levels, decoded, sound)
+        believed = np.where(decoded.score > 0, decoded.iou, 0.0)
+        self._keep(look.levels, decoded, sound & (believed >= self._policy.keep_iou))
+        present = (decoded.score > 0) & (believed >= self._policy.seen_iou)
         seen = [
-            self._judge(*each)
-            for each in zip(self._followed, decoded.logits, decoded.score, sound, strict=True)
+            self._judge(*each) for each in zip(self._followed, decoded.logits, present, sound, strict=True)
         ]
         tracks = []
         for row, drawn in enumerate(self._draw(decoded.logits, seen, size)):
@@ -347,21 +348,19 @@ class SamTracker:
             self._free(row)
         return tracks
 
-    def _keep(self, levels: Levels, decoded: Decoded, sound: NDArray[np.bool_]) -> None:
+    def _keep(self, levels: Levels, decoded: Decoded, kept: NDArray[np.bool_]) -> None:
         """Remember the frame for the objects whose masks deserve it."""
-        believed = np.where(decoded.score > 0, decoded.iou, 0.0)
-        kept = sound & (believed >= self._policy.keep_iou)
         if kept.any():
             memory = self._network.remember(levels, decoded)
             self._bank.remember(memory, decoded.pointer, kept & finite_rows(memory))
 
-    def _judge(self, one: Followed, logits: Logits, score: np.float32, sound: np.bool_) -> bool:
+    def _judge(self, one: Followed, logits: Logits, present: np.bool_, sound: np.bool_) -> bool:
         """Move a track's life on by this frame; whether it is seen."""
         if not sound:
             self.counts.unsound_rows += 1
             one.life = lifecycle.lose(one.life)
             return False
-        seen = bool(score > 0 and np.count_nonzero(logits > 0) >= MIN_AREA_CELLS)
+        seen = bool(present and np.count_nonzero(logits > 0) >= MIN_AREA_CELLS)
         life = lifecycle.advance(one.life, seen=seen)
         one.life = lifecycle.lose(one.life) if life.over and not self._policy.unseen_end else life
         return seen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,11 +76,23 @@ def draw_batch(
         hides = area[1:, visible].min(axis=0) < _HIDDEN * area[0, visible]
         if not hides.any() and rng.random() < 0.7:
             continue
-        order = visible[np.lexsort((rng.random(visible.size), ~hides))]
+        kinds = [clip.things[thing].kind for thing in visible]
+        order = visible[teaching_order(hides, kinds, rng)]
         frames.append(clip.frames[kept])
         masks.append(drawn[:, [order[k % order.size] for k in range(objects)]])
     stacked = np.concatenate(masks, axis=1)
     return Batch(torch.from_numpy(np.stack(frames)), torch.from_numpy(stacked).float())
+
+
+def teaching_order(
+    hides: NDArray[np.bool_], kinds: Sequence[str], rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Places of things, those that teach the most first: those that hide, then those of which there are more.
+
+    Things that look alike lead a tracker astray: it lost small ones to them within 40 to 80 frames.
+    """
+    alike = np.array([kinds.count(kind) > 1 for kind in kinds])
+    return np.lexsort((rng.random(len(kinds)), ~alike, ~hides))
 
 
 def coarse(mask: Tensor, amount: float, generator: torch.Generator) -> Tensor:

@@ -53,8 +53,9 @@ BRIDGE_SCALE: Final = 0.5
 "Learning rate of what leads from the language model to SAM-2; at twice that, or by Muon, its ReLUs die."
 DRAWER_SCALE: Final = 0.25
 "Learning rate of SAM-2."
-READ_EVERY: Final = 3
-"Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap."
+READ_EVERY: Final = 2
+"""Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap. No
+divisor of `WINDOW_EVERY`: at 3 the reader met nothing but windows."""
 
 JUDGED_BATCHES: Final = 12
 

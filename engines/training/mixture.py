@@ -37,6 +37,9 @@ UNKNOWABLE: Final = 0.3
 "Share of pictures of which something is asked that the model has no word for."
 ASKED: Final = 6
 "Questions about a picture that are answered in words."
+PRACTISED: Final = {"relation": 4.0, "ordinal": 2.0, "negation": 2.0, "kind": 2.0}
+"""How much sooner than others a kind of expression is chosen. After 3,900 steps of stage `decoder` without,
+J&F on held-out scenes was 0.29, 0.44, 0.51 and 0.61 for these, 0.68 to 0.80 for the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def draw_shown(
 
 def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Generator) -> tuple[Task, ...]:
     now = len(clip.frames) - 1
-    said = _chosen(expressions(clip, now, rng), referring)
+    said = chosen(expressions(clip, now, rng), referring, rng)
     said = [vary(expression, rng) for expression in said]
     if not said or rng.random() < UNKNOWABLE:
         said = [*said[: referring - 1], _unknowable(clip.level, rng)]
@@ -99,12 +102,14 @@ def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Genera
     return tuple(tasks)
 
 
-def _chosen(said: Sequence[Expression], count: int) -> list[Expression]:
+def chosen(said: Sequence[Expression], count: int, rng: np.random.Generator) -> list[Expression]:
     """So many of them: up to 2 in 5 mean nothing; half may be about motion, for which a window is shown."""
     absent = [one for one in said if not one.targets][: 2 * count // 5]
     moving = [one for one in said if one.kind == "motion"][: count // 2]
     others = [one for one in said if one.targets and one not in moving]
-    return [*absent, *moving, *others][:count]
+    turns = [rng.exponential() / PRACTISED.get(one.kind, 1.0) for one in others]
+    soonest = [others[index] for index in np.argsort(turns)]
+    return [*absent, *moving, *soonest][:count]
 
 
 def _referring(expression: Expression, template: Template) -> Task:

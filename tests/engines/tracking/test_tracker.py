@@ -143,6 +143,16 @@ def test_doubtful_frames_are_not_remembered() -> None:
     assert written == [3, 3, 1], "one given, two tracked"
 
 
+@pytest.mark.parametrize(("bar", "seen"), [(1.0, True), (1.1, False)])
+def test_a_mask_that_the_network_does_not_believe_in_is_not_shown(bar: float, seen: bool) -> None:
+    """The network believes in its masks with 1.0."""
+    tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, seen_iou=bar))
+    tracker.step(frame(0, {RED: 0}))
+    tracker.pin(0)
+    (track,) = tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
+    assert (track.mask is not None) == seen
+
+
 def test_without_objects_nothing_is_computed() -> None:
     network = ColourSam()
     tracker = SamTracker(network.compiled())

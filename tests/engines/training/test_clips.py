@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines.training.clips import Batch, at_a_cameras_pace, coarse, draw_batch, in_glimpses
+from engines.training.clips import Batch, at_a_cameras_pace, coarse, draw_batch, in_glimpses, teaching_order
 from engines.training.nano import SIDE_PX
 
 
@@ -50,6 +50,12 @@ def test_many_objects_hide_or_leave() -> None:
         area = draw_batch(seed, (1, 1, 6)).masks.mean(dim=(2, 3))
         hidden.append(bool((area[1:].amin(dim=0) < 0.3 * area[0]).any()))
     assert np.mean(hidden) >= 0.4
+
+
+def test_what_hides_is_taken_first_and_then_what_has_a_look_alike() -> None:
+    hides, kinds = np.array([False, False, False, True]), ["cup", "car", "cup", "dog"]
+    orders = {tuple(teaching_order(hides, kinds, np.random.default_rng(seed)).tolist()) for seed in range(20)}
+    assert orders == {(3, 0, 2, 1), (3, 2, 0, 1)}
 
 
 def test_a_coarse_mask_is_near_the_true_one_and_rougher_with_more_noise(batch: Batch) -> None:

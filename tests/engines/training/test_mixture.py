@@ -8,7 +8,7 @@ import pytest
 from engines.grounding.templates import Template, make_template
 from engines.training.language.expressions import Expression
 from engines.training.language.questions import KINDS_OF_QUESTION
-from engines.training.mixture import ASKED, Shown, draw_shown, shows_window, vary
+from engines.training.mixture import ASKED, Shown, chosen, draw_shown, shows_window, vary
 from engines.training.tokenizer import nano_tokenizer
 from engines.training.world.levels import LADDER, Level
 from engines.training.world.scenes import draw_clip
@@ -64,6 +64,14 @@ def test_a_scene_is_put_no_more_tasks_than_wanted(shown: list[Shown]) -> None:
         referring = [task for task in one.tasks if task.kind in ("present", "absent")]
         assert 1 <= len(referring) <= 5
         assert len(one.tasks) - len(referring) <= ASKED + 1
+
+
+def test_what_is_hard_is_asked_oftener() -> None:
+    easy = [Expression(f"the {word} car", "colour", (0,)) for word in "abcdefghij"]
+    hard = [Expression(f"the car behind the {word} cup", "relation", (0,)) for word in "abcdefghij"]
+    rng = np.random.default_rng(1)
+    asked = [one.kind for _ in range(200) for one in chosen([*easy, *hard], 4, rng)]
+    assert asked.count("relation") > 2 * asked.count("colour")
 
 
 @pytest.mark.parametrize("level", LADDER, ids=lambda level: level.name)
