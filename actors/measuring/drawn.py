@@ -78,10 +78,12 @@ def _drawn(level: Level, folder: Path) -> Iterator[LiveClip]:
 
 def _words(clip: Clip, start: int, end: int) -> tuple[Expression, ...]:
     rng = np.random.default_rng((clip.seed, start))
+    said = lasting(clip, range(start, end, _LOOK_EVERY), int(rng.integers(12)))
+    absent = [one for one in said if not one.targets]
     by_kind: dict[str, list[Expression]] = defaultdict(list)
-    for one in lasting(clip, range(start, end, _LOOK_EVERY), int(rng.integers(12))):
-        by_kind[one.kind].append(one)
-    absent = by_kind.pop("absent", [])
+    for one in said:
+        if one.targets:
+            by_kind[one.kind].append(one)
     kinds = [list(by_kind)[index] for index in rng.permutation(len(by_kind))[:THERE]]
     there = [by_kind[kind][int(rng.integers(len(by_kind[kind])))] for kind in kinds]
     return (*there, *(absent[index] for index in rng.permutation(len(absent))[:NOT_THERE]))

@@ -104,12 +104,12 @@ def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Genera
 
 def chosen(said: Sequence[Expression], count: int, rng: np.random.Generator) -> list[Expression]:
     """So many of them: up to 2 in 5 mean nothing; half may be about motion, for which a window is shown."""
-    absent = [one for one in said if not one.targets][: 2 * count // 5]
-    moving = [one for one in said if one.kind == "motion"][: count // 2]
-    others = [one for one in said if one.targets and one not in moving]
-    turns = [rng.exponential() / PRACTISED.get(one.kind, 1.0) for one in others]
-    soonest = [others[index] for index in np.argsort(turns)]
-    return [*absent, *moving, *soonest][:count]
+    turns = [rng.exponential() / PRACTISED.get(one.kind, 1.0) for one in said]
+    soonest = [said[index] for index in np.argsort(turns)]
+    absent = [one for one in soonest if not one.targets][: 2 * count // 5]
+    there = [one for one in soonest if one.targets]
+    moving = [one for one in there if one.kind == "motion"][: count // 2]
+    return [*absent, *moving, *(one for one in there if one not in moving)][:count]
 
 
 def _referring(expression: Expression, template: Template) -> Task:
@@ -121,7 +121,7 @@ def _referring(expression: Expression, template: Template) -> Task:
 
 def _unknowable(level: Level, rng: np.random.Generator) -> Expression:
     colour = f"{rng.choice(level.colours)} " if rng.random() < 0.6 else ""
-    return Expression(f"the {colour}{UNKNOWN}", "absent", ())
+    return Expression(f"the {colour}{UNKNOWN}", "kind", ())
 
 
 def vary(expression: Expression, rng: np.random.Generator) -> Expression:

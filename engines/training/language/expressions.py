@@ -28,9 +28,9 @@ class Expression:
 
     text: str
     kind: str
-    'Of `KINDS_OF_PHRASE`, or "absent".'
+    "Of `KINDS_OF_PHRASE`."
     targets: tuple[int, ...]
-    "Indices into the clip's things; () when absent."
+    "Indices into the clip's things; () where nothing is meant."
 
 
 KINDS_OF_PHRASE: Final[dict[str, Callable[[View, np.random.Generator], Iterator[Saying]]]] = {
@@ -75,7 +75,7 @@ def _of_kind(kind: str, view: View, rng: np.random.Generator) -> tuple[list[Expr
         if meaning and len(present) < PER_KIND:
             present[text] = Expression(text, kind, meaning)
         elif meaning == () and len(absent) < ABSENT_PER_KIND:
-            absent[text] = Expression(text, "absent", ())
+            absent[text] = Expression(text, kind, ())
         if len(present) == PER_KIND and len(absent) == ABSENT_PER_KIND:
             break
     return list(present.values()), list(absent.values())

@@ -33,7 +33,7 @@ def lasting(clip: Clip, frames: Sequence[int], habit: int) -> list[Expression]:
             continue
         if all(_agrees(meaning, said[text][1], view) for view, said in heard_later if text in said):
             absent[kind] += not meaning
-            found.append(Expression(text, kind if meaning else "absent", meaning))
+            found.append(Expression(text, kind, meaning))
     return found
 
 

@@ -29,7 +29,7 @@ from streaming.vocabulary import (
 S, Q = StreamId("live"), QueryId("q")
 ASKED_S = 100.0
 ONE, OTHER = Expression("the one", "kind", (0,)), Expression("the other", "colour", (1,))
-NOBODY = Expression("the ghost", "absent", ())
+NOBODY = Expression("the ghost", "kind", ())
 GONE = -1
 
 

@@ -74,6 +74,17 @@ def test_what_is_hard_is_asked_oftener() -> None:
     assert asked.count("relation") > 2 * asked.count("colour")
 
 
+def test_what_is_hard_is_refused_oftener_too() -> None:
+    there = [Expression(f"the {word} car", "colour", (0,)) for word in "abcdefghij"]
+    gone = [
+        Expression(f"the {word} thing", kind, ()) for kind in ("colour", "relation") for word in "abcdefghij"
+    ]
+    rng = np.random.default_rng(1)
+    asked = [one for _ in range(200) for one in chosen([*there, *gone], 5, rng) if not one.targets]
+    assert len(asked) == 400
+    assert sum(one.kind == "relation" for one in asked) > 250
+
+
 @pytest.mark.parametrize("level", LADDER, ids=lambda level: level.name)
 def test_every_level_has_tasks(template: Template, level: Level) -> None:
     assert draw_shown(20, level, template, window=False, referring=4).tasks
