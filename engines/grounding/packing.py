@@ -45,6 +45,18 @@ def pack(prefix: Sequence[int], pictures: Sequence[Sequence[Sequence[int]]]) -> 
     return Packed(ids, positions, _bias(owner), tuple(row.starts for row in rows))
 
 
+def on_axes(counted: Tensor, axes: Tensor | None) -> Tensor:
+    """Counted positions (B, S), behind a prefix whose P tokens stand at (A, P) on A axes: (A, B, S).
+
+    What follows the prefix goes on behind all of it. Without axes positions stay as they are counted.
+    """
+    if axes is None:
+        return counted
+    size = axes.shape[1]
+    inside = axes[:, counted.clamp(max=size - 1)]
+    return torch.where(counted < size, inside, axes.max() + 1 + counted - size)
+
+
 _PADDING: Final = -1
 
 
