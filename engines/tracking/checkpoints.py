@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from zipfile import is_zipfile
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -39,6 +41,8 @@ from streaming.errors import CheckpointError
 
 NAMED: Final = 10
 "An error names this many tensors of a kind."
+_UNREADABLE: Final = (OSError, ValueError, TypeError, KeyError, AttributeError)
+"What files that are no checkpoint, or a config.json of something else, make libraries raise."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +71,7 @@ def load_tracker_weights(name_or_path: str | Path, side_px: int | None = None) -
     try:
         tensors = _tensors(files)
         config = published_config(tensors) if files.config is None else _said(files.config)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, SafetensorError) as exc:
+    except (*_UNREADABLE, SafetensorError, StrictDataclassError) as exc:
         raise CheckpointError(f"Cannot read {name_or_path}: {exc}.") from exc
     model: Any = model_of(config if side_px is None else resized(config, side_px))
     fill(model, tensors)
@@ -90,10 +94,12 @@ def _tensors(files: CheckpointFiles) -> dict[str, Tensor]:
 
 def _official(path: Path) -> dict[str, Tensor]:
     """The `.pt` files hold their state dict under "model"."""
+    if not is_zipfile(path):  # what torch has written since 1.6
+        raise ValueError("it is no file that torch wrote, or not all of one")
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as exc:
-        raise ValueError(f"it is no file of tensors ({str(exc).splitlines()[0]})") from exc
+    except (pickle.UnpicklingError, RuntimeError) as exc:
+        raise ValueError("it holds other things than tensors") from exc
     tensors = held.get("model", held) if isinstance(held, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(one, Tensor) for one in tensors.values()):
         raise ValueError("it holds no state dict")

@@ -6,8 +6,8 @@ with the folded one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from transformers import EdgeTamVideoModel
 from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoInferenceSession
 
+from engines.backends.checking import Reference
+from engines.backends.openvino import OpenVinoBackend
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import to_prompt
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import compile_tracker
-from engines.tracking.graph_set import encoder_of
+from engines.tracking.graph_set import encoder_of, tracker_graphs
 from engines.tracking.graphs import NO_OBJECT, MaskPrompt
 from engines.tracking.policy import AS_SAM2
 from engines.tracking.tracker import SamTracker
@@ -42,13 +44,6 @@ Seen = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 @pytest.fixture(scope="module")
 def clip() -> Clip:
     return draw_clip(5, frames=FRAMES, size=(SIDE, SIDE), stride=2)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    torch.set_num_threads(1)
-    with torch.inference_mode():
-        yield
 
 
 def normalised(model: EdgeTamVideoModel, clip: Clip) -> torch.Tensor:
@@ -102,6 +97,7 @@ def our_run(model: EdgeTamVideoModel, clip: Clip, things: int) -> Seen:
     ]
 
 
+@torch.inference_mode()
 def test_the_features_of_a_picture_are_transformers_own(clip: Clip) -> None:
     model = edge_model()
     features, mid, fine = encoder_of(model)(torch.from_numpy(clip.frames[:1]))
@@ -112,6 +108,7 @@ def test_the_features_of_a_picture_are_transformers_own(clip: Clip) -> None:
         torch.testing.assert_close(level, other, atol=TOLERANCE, rtol=0)
 
 
+@torch.inference_mode()
 def test_the_memory_of_two_given_masks_is_transformers_own_of_each(clip: Clip) -> None:
     model = edge_model()
     levels = encoder_of(model)(torch.from_numpy(clip.frames[:1]))
@@ -125,6 +122,7 @@ def test_the_memory_of_two_given_masks_is_transformers_own_of_each(clip: Clip) -
     assert (memory[0] - memory[1]).abs().max() > 0.1, "the masks matter"
 
 
+@torch.inference_mode()
 @pytest.mark.parametrize(("things", "presence", "signs"), [(1, 3.0, {True}), (2, 0.06, {True, False})])
 def test_a_whole_track_is_that_of_transformers_session(
     clip: Clip, things: int, presence: float, signs: set[bool]
@@ -136,5 +134,13 @@ def test_a_whole_track_is_that_of_transformers_session(
     for (logits, score), (other, theirs_score) in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(score, theirs_score, atol=TOLERANCE, rtol=0)
         np.testing.assert_allclose(logits, other, atol=TOLERANCE, rtol=0)
-        print(score, np.abs(logits - other).max())
     assert {bool(there) for _, score in ours for there in score > 0} == signs
+
+
+def test_its_own_graphs_give_on_openvino_what_they_give_on_torch(exports: Path) -> None:
+    backend, reference = OpenVinoBackend(precision="float32", cache_dir=exports), Reference(objects=2)
+    for graph in tracker_graphs(TrackerWeights("edgetam", edge_model())):
+        call = reference.call(graph)
+        if graph.name in ("encode", "track", "remember"):
+            found = call.differences(backend.compile(graph).runner()(*call.inputs))
+            assert max(found.values()) < 1e-4, f"{graph.name}: {found}"
