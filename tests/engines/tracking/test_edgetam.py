@@ -137,8 +137,8 @@ def test_a_whole_track_is_that_of_transformers_session(
     assert {bool(there) for _, score in ours for there in score > 0} == signs
 
 
-def test_its_own_graphs_give_on_openvino_what_they_give_on_torch(exports: Path) -> None:
-    backend, reference = OpenVinoBackend(precision="float32", cache_dir=exports), Reference(objects=2)
+def test_its_own_graphs_give_on_openvino_what_they_give_on_torch(tmp_path: Path) -> None:
+    backend, reference = OpenVinoBackend(precision="float32", cache_dir=tmp_path), Reference(objects=2)
     for graph in tracker_graphs(TrackerWeights("edgetam", edge_model())):
         call = reference.call(graph)
         if graph.name in ("encode", "track", "remember"):
