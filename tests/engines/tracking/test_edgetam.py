@@ -1,7 +1,8 @@
 """EdgeTAM through our graphs, our bank and our tracker against transformers' own model and session.
 
 The same seeded random weights on both sides; transformers computes with the backbone as it was trained, ours
-with the folded one.
+with the folded one. Against facebookresearch/EdgeTAM 9cc44bf itself, on timm 1.0.31 and at full width, the
+logits of such a track differed by 1.4e-5; it wants torchvision, so that was measured once and is no test.
 """
 
 from __future__ import annotations
