@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from torch import Tensor
 from transformers import EdgeTamVideoConfig, EdgeTamVideoModel, Sam2VideoConfig, Sam2VideoModel
@@ -17,8 +17,8 @@ from transformers.models.edgetam.configuration_edgetam import EdgeTamVisionConfi
 from engines.tracking.repvit import RepVitConfig
 from streaming.errors import CheckpointError, InvalidSettings
 
-TrackerModel = Sam2VideoModel | EdgeTamVideoModel
-TrackerConfig = Sam2VideoConfig | EdgeTamVideoConfig
+TrackerModel: TypeAlias = Sam2VideoModel | EdgeTamVideoModel
+TrackerConfig: TypeAlias = Sam2VideoConfig | EdgeTamVideoConfig
 
 PUBLISHED_PX: Final = 1024
 """The side that every published model was trained with."""
