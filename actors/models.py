@@ -51,7 +51,7 @@ def load_compiled(settings: Settings) -> CompiledTracker:
         capacity=settings.max_tracks_per_stream,
         cache_dir=settings.cache_dir,
     )
-    return open_tracker(settings.tracker, backend, settings.cache_dir)
+    return open_tracker(settings.tracker, backend, settings.cache_dir, settings.tracker_px)
 
 
 def _log_as(settings: Settings) -> None:

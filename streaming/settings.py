@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     model_tiles: int = Field(1, ge=1, le=12)
     """Tiles that a keyframe without a past is cut into at most, for models that know tiles; 1: whole."""
     tracker: str = "nano"
-    """`nano`, or the folder of a SAM-2 checkpoint: what the trackers run."""
+    """What the trackers run: `nano`, an official SAM-2 or EdgeTAM `.pt` file, or a checkpoint's folder."""
+    tracker_px: int | None = Field(None, ge=32)
+    """Side of the square picture they look at; the checkpoint's own, often 1024, if not given."""
     backend: BackendName = "auto"
     """What runs the tracker's graphs: `auto` takes TensorRT where there is a GPU for it, else OpenVINO."""
     tracker_threads: int = Field(1, ge=1)
