@@ -260,11 +260,12 @@ class Supervisor:
 
     def _make_grounder(self) -> Any:
         options = {"name": self._grounder_name, "max_concurrency": _GROUNDER_CALLS, **_ACTOR}
-        return ray.remote(GrounderActor).options(**options).remote(partial(load_grounder, self._settings))
+        load = partial(load_grounder, self._settings)
+        return ray.remote(GrounderActor).options(**options).remote(load, self._settings.grounding_budget_s)
 
     def _make_worker(self) -> Any:
         make_tracker = partial(load_trackers, self._settings)
-        ground = RemoteGrounder(self._grounder_name)
+        ground = RemoteGrounder(self._grounder_name, 2 * self._settings.grounding_budget_s)
         worker = ray.remote(Worker).options(**_ACTOR)
         return worker.remote(self._settings, self._redis_url, make_tracker, ground)
 

@@ -1,7 +1,7 @@
 """Redis: every key name, every read and every write. The only module that knows the client library.
 
-    saccade:{<stream>}:frames|events|answers|errors    Redis Streams, one JSON message in the field `data`
-    saccade:streams, saccade:queries                   hashes id -> JSON, the desired state; survive a restart
+    saccade:{<stream>}:frames|events|answers|words|errors    Redis Streams, one JSON message in field `data`
+    saccade:streams, saccade:queries                         hashes id -> JSON, desired; survive a restart
 
 The braces are Redis' hash tag: all of a stream's keys live on one node of a cluster. Redis' own errors become
 StoreUnavailable here; a URL's password is never in a message or a log line.
@@ -30,7 +30,7 @@ from pydantic import SecretStr
 
 from streaming import wire
 from streaming.errors import InvalidMessage, InvalidSettings, StoreUnavailable
-from streaming.events import AnswerReport, ErrorReport, Event
+from streaming.events import AnswerReport, ErrorReport, Event, WordsReport
 from streaming.outbox import BEFORE_ALL, EntryId, Outbox, Pending, entry_id_after
 from streaming.vocabulary import FrameResult, Query, QueryId, StreamId, StreamSpec
 
@@ -50,12 +50,18 @@ _READ_COUNT: Final = 200
 _KNOWN_KEYS: Final = 1_000
 
 
+Note = Event | AnswerReport | WordsReport | ErrorReport
+"What is said beside the frames."
+
+
 class Channel(StrEnum):
     """What a Redis Stream of ours holds."""
 
     FRAMES = "frames"
     EVENTS = "events"
     ANSWERS = "answers"
+    WORDS = "words"
+    "Answers that are still being said."
     ERRORS = "errors"
 
 
@@ -119,6 +125,10 @@ class ResultWriter:
         """Queue the grounder's words."""
         self._put(answer, Channel.ANSWERS)
 
+    def publish_words(self, words: WordsReport) -> None:
+        """Queue an answer so far."""
+        self._put(words, Channel.WORDS)
+
     def publish_error(self, error: ErrorReport) -> None:
         """Queue a stream's trouble."""
         self._put(error, Channel.ERRORS)
@@ -142,7 +152,7 @@ class ResultWriter:
         self._stopping.set()
         self._thread.join(3 * _TIMEOUT_S)
 
-    def _put(self, message: FrameResult | Event | AnswerReport | ErrorReport, channel: Channel) -> None:
+    def _put(self, message: FrameResult | Note, channel: Channel) -> None:
         key = key_of(message.stream_id, channel)
         entry = Pending(message.stream_id, key, self._maxlen[channel], wire.encode(message))
         if not self._outbox.put(entry):

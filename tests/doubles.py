@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from engines.masks import encode_mask
+from engines.protocols import Hear
 from streaming.checks import check_query_text, check_stream_id, shown
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
 from streaming.status import QueryState, QueryStatus, Session, StreamStatus
@@ -208,6 +209,18 @@ class ColourGrounder:
     def ground(self, keyframe: Keyframe) -> list[Answer]:
         self.keyframes.append(keyframe)
         return [self._answer(keyframe.frame, query) for query in keyframe.queries]
+
+    def ground_together(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
+        return [self.ground(keyframe) for keyframe in keyframes]
+
+    def say(self, keyframe: Keyframe, hear: Hear) -> list[Answer]:
+        """Word by word, however long the last one takes."""
+        answers = self.ground(keyframe)
+        for query, answer in zip(keyframe.queries, answers, strict=True):
+            words = answer.text.split()
+            for spoken in range(1, len(words) + 1):
+                hear(query, " ".join(words[:spoken]))
+        return answers
 
     def _answer(self, frame: Frame, query: Query) -> Answer:
         if "crash" in query.text:

@@ -37,6 +37,9 @@ new CameraPanel(async (id) => {
 });
 
 function onNote(message) {
+  queriesPanel.hear(message);
+  // Words that grow are shown where they are asked for, ten times a second, and are no events.
+  if (message.schema.startsWith("saccade.words/")) return;
   addNote(message);
   clearTimeout(settling);
   settling = setTimeout(refresh, SETTLE_MS);

@@ -16,6 +16,8 @@ const WORDS = {
 export class QueriesPanel {
   #streamId = null;
   #tracks = [];
+  /** By query: what is being said now. @type {Map<string, {revision: number, text: string}>} */
+  #words = new Map();
   #adding = false;
   #onChange;
 
@@ -38,12 +40,20 @@ export class QueriesPanel {
     this.#streamId = stream?.stream_id ?? null;
     for (const control of byId("query-form").elements) control.disabled = !stream;
     for (const example of byId("examples").children) example.disabled = !stream;
+    const known = new Set((stream?.queries ?? []).map((status) => status.query_id));
+    for (const id of this.#words.keys()) if (!known.has(id)) this.#words.delete(id);
     reconcile(byId("queries"), stream?.queries ?? [], (status) => status.query_id, (status) => this.#row(status), this.#fill);
   }
 
   /** @param {object[]} tracks of the newest result: they lend their colour to the query they answer */
   setTracks(tracks) {
     this.#tracks = tracks;
+  }
+
+  /** @param {object} message `saccade.words/1`, or the `saccade.answer/1` that ends them */
+  hear({ schema, query_id: id, revision, text }) {
+    if (schema.startsWith("saccade.words/")) this.#words.set(id, { revision, text });
+    else if (schema.startsWith("saccade.answer/")) this.#words.delete(id);
   }
 
   #example(text) {
@@ -104,7 +114,11 @@ export class QueriesPanel {
     const { prompt_to_mask_s: time_s, presence } = status;
     setText(part(row, "time"), time_s === null ? "" : `in ${duration(time_s)}`);
     setText(part(row, "presence"), presence === null ? "" : `${Math.round(presence * 100)} % sure`);
-    setText(part(row, "answer"), spoken(status.answer ?? ""));
+    const words = this.#words.get(status.query_id);
+    const saying = words?.revision === status.revision && ["pending", "failed"].includes(status.state);
+    if (saying) setText(badge, "saying…");
+    row.dataset.saying = String(saying);
+    setText(part(row, "answer"), spoken(saying ? words.text : (status.answer ?? "")));
     const track = this.#tracks.find((one) => one.query_id === status.query_id && one.mask);
     part(row, "dot").style.setProperty("--colour", track ? trackColour(track.track_id).line : "");
   };

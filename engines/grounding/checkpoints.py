@@ -96,6 +96,8 @@ class Sa2Va:
     config: Mapping[str, Any]
     "The content of config.json."
     tiles: int = 1
+    name: str = ""
+    "`nano`, `owner/name@commit`, or the name of its folder; empty where it was never in one."
 
     @property
     def presence_threshold(self) -> float:
@@ -142,7 +144,9 @@ def load_sa2va(name_or_dir: str | Path, running: Running = PLAIN) -> Sa2Va:
     device = choose_device(running.device)
     put(model, tensors, choose_dtype(running.dtype, device, tensors.values()), device)
     model.eval().requires_grad_(False)
-    return Sa2Va(model, template, config, running.tiles)
+    name = str(name_or_dir)
+    known = name if name == "nano" or not Path(name).exists() else Path(name).resolve().name
+    return Sa2Va(model, template, config, running.tiles, known)
 
 
 def _directory(name: str) -> Path:

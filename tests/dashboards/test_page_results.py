@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, expect
 
-from streaming.events import AnswerReport, ErrorReport, events_between
+from streaming.events import AnswerReport, ErrorReport, WordsReport, events_between
 from streaming.vocabulary import QueryId, TrackState
 from tests.browser import Watched, module_value, opened
 from tests.page import SIZE, TOKEN, Service, circle, pixel, track
@@ -112,6 +112,32 @@ async def test_events_come_newest_first_and_at_most_a_hundred_stay(
     await expect(page.locator("#events")).to_contain_text("No picture for 3 s. Check it.")
     await expect(rows).to_have_count(100)
     await expect(page.locator("#events")).not_to_contain_text("#20 the red circle")
+
+
+async def test_an_answer_is_read_while_it_is_being_said(service: Service, watched: Watched) -> None:
+    page = watched.page
+    stream_id = await service.live_stream("saying")
+    query_id = await service.query(stream_id, "how many cups are there?")
+    await service.draw(page, stream_id, [])
+
+    def say(revision: int, text: str) -> None:
+        service.writer.publish_words(WordsReport(stream_id, query_id, revision, 5, text, time.time()))
+
+    row = page.locator("#queries > li")
+    say(1, "There are")
+    await expect(row.locator("q")).to_have_text("There are")
+    await expect(row.locator("[data-part=state]")).to_have_text("saying…")
+    say(1, "There are two cups")
+    await expect(row.locator("q")).to_have_text("There are two cups")
+    say(7, "Of other words")
+    await expect(row.locator("q")).to_have_text("")
+    service.writer.publish_answer(
+        AnswerReport(stream_id, query_id, 1, 5, "There are two cups.", None, time.time())
+    )
+    await service.answer(query_id, "There are two cups.", 0.9)
+    await expect(row.locator("q")).to_have_text("There are two cups.")
+    await expect(row.locator("[data-part=state]")).not_to_have_text("saying…")
+    await expect(page.locator("#events > li")).to_have_count(1)
 
 
 async def test_words_from_outside_are_text_and_nothing_else(service: Service, watched: Watched) -> None:

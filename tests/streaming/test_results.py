@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from streaming import wire
 from streaming.errors import InvalidSettings, SourceStalled, StoreUnavailable
-from streaming.events import Event, EventType, error_report
+from streaming.events import Event, EventType, WordsReport, error_report
 from streaming.results import (
     KEPT_AFTER_REMOVAL_S,
     QUERIES_KEY,
@@ -78,7 +78,9 @@ def eventually(holds: Callable[[], bool], within_s: float = 8.0) -> bool:
 
 def test_keys_are_those_of_the_documentation() -> None:
     names = [key_of(GATE, channel) for channel in Channel]
-    assert names == [f"saccade:{{gate}}:{kind}" for kind in ("frames", "events", "answers", "errors")]
+    assert names == [
+        f"saccade:{{gate}}:{kind}" for kind in ("frames", "events", "answers", "words", "errors")
+    ]
 
 
 def test_what_is_published_is_in_redis_in_order_in_one_field(redis_server: StoreServer) -> None:
@@ -96,13 +98,17 @@ def test_what_is_published_is_in_redis_in_order_in_one_field(redis_server: Store
 def test_notes_go_to_their_own_streams(redis_server: StoreServer) -> None:
     stream_id = StreamId("noted")
     event = Event(EventType.END, stream_id, TrackId(1), None, None, 1.0)
+    words = WordsReport(stream_id, QueryId("q"), 1, 4, "There are", 1.0)
     error = error_report(stream_id, SourceStalled("No picture for 3 s."), 1.0)
     with writer_to(redis_server) as writer:
         writer.publish_event(event)
+        writer.publish_words(words)
         writer.publish_error(error)
     with plain(redis_server) as client:
         stored = client.xrange(key_of(stream_id, Channel.EVENTS))
         assert wire.decode(Event, stored[0][1][b"data"]) == event  # type: ignore[index]
+        said = client.xrange(key_of(stream_id, Channel.WORDS))
+        assert wire.decode(WordsReport, said[0][1][b"data"]) == words  # type: ignore[index]
         assert client.xlen(key_of(stream_id, Channel.ERRORS)) == 1
         assert client.exists(key_of(stream_id, Channel.FRAMES)) == 0
 
