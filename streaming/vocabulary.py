@@ -31,6 +31,10 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 """(H, W) bool at source size."""
 
+Region = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) of what a person pointed at, as shares of the picture's width and height, 0..1; both
+corners are one for a click."""
+
 Logits = NDArray[np.float32]
 """(h, w) or (N, h, w) float32 at a model's own size; a pixel belongs where it is > 0."""
 
@@ -104,6 +108,8 @@ class Query:
     "From 1; every edit of the text adds one."
     accepted_s: float = 0.0
     "When this revision was accepted by the service: the start of prompt-to-mask."
+    region: Region | None = None
+    "What an `ask` is about, on the keyframe that it is answered on; None: the whole picture."
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from engines.masks import encode_mask
 from engines.protocols import Hear
-from streaming.checks import check_query_text, check_stream_id, shown
+from streaming.checks import check_query_text, check_region, check_stream_id, shown
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
 from streaming.status import QueryState, QueryStatus, Session, StreamStatus
 from streaming.vocabulary import (
@@ -27,6 +27,7 @@ from streaming.vocabulary import (
     Query,
     QueryId,
     QueryKind,
+    Region,
     SourceState,
     StreamId,
     StreamSpec,
@@ -112,13 +113,17 @@ class MemoryControl:
             raise NotFound(f"There is no query {shown(query_id)}.")
         return self._queries[query_id]
 
-    async def add_query(self, stream_id: StreamId, text: str, kind: QueryKind) -> QueryStatus:
+    async def add_query(
+        self, stream_id: StreamId, text: str, kind: QueryKind, region: Region | None = None
+    ) -> QueryStatus:
         self._known(stream_id)
         words = check_query_text(text, self._limits[2])
         if len(list(self._asked_about(stream_id))) >= self._limits[1]:
             raise LimitReached(f"At most {self._limits[1]} queries.", remedy="Remove one.")
         query_id = QueryId(f"q{next(self._numbers)}")
-        self._queries[query_id] = QueryStatus(Query(query_id, stream_id, words, kind, accepted_s=1.0))
+        self._queries[query_id] = QueryStatus(
+            Query(query_id, stream_id, words, kind, accepted_s=1.0, region=check_region(region, kind))
+        )
         return self._queries[query_id]
 
     async def edit_query(self, query_id: QueryId, text: str) -> QueryStatus:

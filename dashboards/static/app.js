@@ -31,6 +31,7 @@ const numbers = new NumbersPanel();
 const stage = new Stage((result) => numbers.add(result), onNote, onFeed);
 const streamsPanel = new StreamsPanel(choose, refresh);
 const queriesPanel = new QueriesPanel(refresh);
+stage.onPointed((region) => queriesPanel.point(region));
 new CameraPanel(async (id) => {
   await refresh();
   choose(id);

@@ -7,9 +7,9 @@ A folder holds `config.json`, a tokenizer and `model.safetensors` (or a sharded
     grounding_encoder.sam2_model.*     SAM-2 (facebookresearch/sam2 names)
 
 The grounder decodes without memory, so SAM-2's memory tensors are read past, and nano does not ship them.
-Four keys of nano's `config.json` are ours: `sam2_config` (published checkpoints all use Hiera-L 2.0),
-`vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`, and `structure`, a
-`RefinementKind` whose tensors are `structure.*`.
+Six keys of nano's `config.json` are ours: `sam2_config` (published checkpoints all use Hiera-L 2.0),
+`vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`, `answers_in_words`,
+`takes_regions`, and `structure`, a `RefinementKind` whose tensors are `structure.*`.
 """
 
 from __future__ import annotations
@@ -104,6 +104,12 @@ class Sa2Va:
         """A thing is there where the probability of "Sure, [SEG]" reaches this."""
         usual = TAUGHT_ONE_ANSWER if self._is_of_ours else TAUGHT_FIVE_ANSWERS
         return float(self.config.get("presence_threshold", usual))
+
+    @property
+    def takes_regions(self) -> bool:
+        """Whether it was taught regions that a person points at, as published InternVL ones were."""
+        usual = self.template.image_tokens > 0 and not self._is_of_ours
+        return bool(self.config.get("takes_regions", usual))
 
     @property
     def look_px(self) -> int:

@@ -27,6 +27,7 @@ from engines.grounding import together
 from engines.grounding.checkpoints import PLAIN, Running, Sa2Va, load_sa2va
 from engines.grounding.model import best_mask
 from engines.grounding.prefix import Behind
+from engines.grounding.regions import about
 from engines.grounding.sight import Sight, is_about_change
 from engines.grounding.speech import phrases, speak, spelt
 from engines.grounding.steps import Step, Steps
@@ -39,6 +40,7 @@ MAX_PACKED: Final = 16
 "Questions in one prefill; attention grows with their square, so more are asked in turns."
 ANSWER_TEXT: Final = "Sure, [SEG]."
 SPEECHLESS: Final = "I can point at things, but this model was not taught to answer in words."
+NO_REGIONS: Final = "I was not taught to look where you point. Ask about the whole picture."
 MAX_POINTED: Final = 8
 "Masks of one answer in words; a caption that points at more is not drawn further."
 
@@ -254,9 +256,11 @@ class SaGrounder:
             return _Reply(SPEECHLESS)
         template, describes = self._template, query.kind is QueryKind.DESCRIBE
         past = not describes and is_about_change(query.text)
-        asked = template.asked(DESCRIBE if describes else query.text)
+        if query.region is not None and not self._checkpoint.takes_regions:
+            return _Reply(NO_REGIONS)
+        asked = template.asked(DESCRIBE if describes else _put(query))
         with one.steps.during(Step.LOOK):
-            prefix = one.sight.prefix(past=past)
+            prefix = one.sight.prefix(past=past) if query.region is None else one.sight.pointed(query.region)
         with one.steps.during(Step.READ):
             speech = speak(
                 self._model,
@@ -278,6 +282,10 @@ class SaGrounder:
         named = zip(phrases(text, query.text), words.sentence, speech.chances[seg], strict=False)
         prompts = tuple(Prompt(phrase, _array(told), float(chance)) for phrase, told, chance in named)
         return _Reply(text, prompts, _array(logits))
+
+
+def _put(query: Query) -> str:
+    return query.text if query.region is None else about(query.text)
 
 
 def _asked(keyframe: Keyframe) -> list[Query]:

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from streaming.events import AnswerReport, ErrorReport, WordsReport, events_between
-from streaming.vocabulary import QueryId, TrackState
+from streaming.vocabulary import QueryId, QueryKind, TrackState
 from tests.browser import Watched, module_value, opened
 from tests.page import SIZE, TOKEN, Service, circle, pixel, track
 
@@ -138,6 +138,36 @@ async def test_an_answer_is_read_while_it_is_being_said(service: Service, watche
     await expect(row.locator("q")).to_have_text("There are two cups.")
     await expect(row.locator("[data-part=state]")).not_to_have_text("saying…")
     await expect(page.locator("#events > li")).to_have_count(1)
+
+
+async def test_a_click_on_the_picture_is_asked_about(service: Service, watched: Watched) -> None:
+    page = watched.page
+    stream_id = await service.live_stream("pointed")
+    await service.draw(page, stream_id, [])
+    box = await page.locator("#stage").bounding_box()
+    assert box is not None
+    await page.locator("#stage").click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    await expect(page.locator("#pointed")).to_be_visible()
+    await expect(page.locator("#query-text")).to_have_value("What is this?")
+    await page.locator("#query-add").click()
+    await expect(page.locator("#queries > li")).to_contain_text("where you pointed")
+    await expect(page.locator("#pointed")).to_be_hidden()
+    (status,) = await service.control.list_queries(stream_id)
+    assert (status.query.kind, status.query.text) == (QueryKind.ASK, "What is this?")
+    assert status.query.region == pytest.approx((0.5, 0.5, 0.5, 0.5), abs=0.02)
+
+
+async def test_what_was_pointed_at_can_be_forgotten(service: Service, watched: Watched) -> None:
+    page = watched.page
+    stream_id = await service.live_stream("forgotten")
+    await service.draw(page, stream_id, [])
+    await page.locator("#stage").click()
+    await page.locator("#pointed-forget").click()
+    await expect(page.locator("#pointed-mark")).to_be_hidden()
+    await page.locator("#query-add").click()
+    await expect(page.locator("#queries > li")).to_have_count(1)
+    (status,) = await service.control.list_queries(stream_id)
+    assert status.query.region is None
 
 
 async def test_words_from_outside_are_text_and_nothing_else(service: Service, watched: Watched) -> None:

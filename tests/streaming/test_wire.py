@@ -70,6 +70,7 @@ MESSAGES: list[wire.Message] = [
     ErrorReport(GATE, "source_stalled", "No picture for 3 s.", "Check the camera.", 3.0),
     StreamSpec(GATE, "rtsp://user:pass@camera.example/1"),
     Query(QueryId("q1"), GATE, "das rote Auto 🚗", QueryKind.ASK, 3, 1.25),
+    Query(QueryId("q1"), GATE, "was ist das?", QueryKind.ASK, region=(0.25, 0.5, 0.25, 0.5)),
 ]
 
 
