@@ -89,8 +89,8 @@ def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table]:
     return rows, parts
 
 
-def grounder_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
-    """What was measured, an answer said against given, queries alone against behind one look."""
+def grounder_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table, Table]:
+    """What was measured, an answer said against given, queries alone against behind one look, streams."""
     measured = {name: report[name] for name in ("model", "parameters", "dtype", "device", "threads")}
     answers = Table(
         f"one answer of {report['answer_tokens']} tokens", "said, ms", "given, ms", "times as fast", box=None
@@ -101,7 +101,10 @@ def grounder_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
     sharing = Table("queries on one keyframe", "each alone, ms", "one look, ms", "times as fast", box=None)
     for row in report["sharing"]:
         sharing.add_row(str(row["queries"]), *_raced(row, "alone_ms", "shared_ms"))
-    return pairs_table(measured), answers, sharing
+    streams = Table("streams with a query each", "in turns, ms", "together, ms", "times as fast", box=None)
+    for row in report["streams"]:
+        streams.add_row(str(row["streams"]), *_raced(row, "alone_ms", "together_ms"))
+    return pairs_table(measured), answers, sharing, streams
 
 
 def _raced(row: Mapping[str, Any], slow: str, fast: str) -> tuple[str, str, str]:

@@ -79,10 +79,11 @@ def bench_grounder_command(
 ) -> None:
     """Time what the grounder saves: an answer given instead of said, and one look for many questions.
 
-    Two tables. The first: "Sure, [SEG]." said token by token, as generation says it, against the same answer
+    Three tables. The first: "Sure, [SEG]." said token by token, as generation does, against the same answer
     read in one prefill; for the language model alone, and from the picture to the mask. The second: queries
     on one keyframe, each asked alone (the picture is read for every one of them), against all of them behind
-    one look. Both ways take turns in one run; times are medians. Run it on a quiet machine.
+    one look. The third: keyframes of four streams together, against one after the other. Both ways take turns
+    in one run; times are medians. Run it on a quiet machine.
 
         saccade bench grounder
         saccade bench grounder --queries 1,8 --json

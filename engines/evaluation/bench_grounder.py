@@ -1,9 +1,10 @@
-"""What two ways of asking a grounder save, on one model, in one run.
+"""What three ways of asking a grounder save, on one model, in one run.
 
 An answer that is given ("Sure, [SEG].", read in one prefill) against the same answer said token by token as
-generation says it; and queries that share a keyframe's picture against the same queries each asked alone. Who
-is compared takes turns, the order reversed each time, so that what else the machine does falls on all alike.
-Every query is drawn, whatever the model believes: random weights believe nothing.
+generation says it; queries that share a keyframe's picture against the same queries each asked alone;
+keyframes of several streams together against one after the other. Who is compared takes turns, the order
+reversed each time, so that what else the machine does falls on all alike. Every query is drawn, whatever the
+model believes: random weights believe nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, StreamI
 
 SIZE: Final = (360, 640)
 "(height, width) of the drawn keyframe."
+STREAMS: Final = 4
+"Whose keyframes are worked on together."
 _SCENE: Final = 8
 _STREAM: Final = StreamId("bench")
 _THINGS: Final = tuple(
@@ -58,6 +61,16 @@ class SharingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamsRow:
+    """Keyframes of several streams with one query each, one after the other and together. Medians."""
+
+    streams: int
+    alone_ms: float
+    together_ms: float
+    speedup: float
+
+
+@dataclass(frozen=True, slots=True)
 class GrounderReport:
     """What `bench_grounder` measured of one model."""
 
@@ -72,6 +85,7 @@ class GrounderReport:
     "Of the answer that is said or given."
     answers: tuple[AnswerRow, ...]
     sharing: tuple[SharingRow, ...]
+    streams: tuple[StreamsRow, ...]
 
 
 def bench_grounder(
@@ -92,6 +106,7 @@ def bench_grounder(
     with torch.inference_mode():
         answers = _answers(sure, repeats)
         sharing = tuple(_sharing(SaGrounder(sure), count, repeats) for count in queries)
+        streams = (_streams(SaGrounder(sure), STREAMS, repeats),)
     weights = list(checkpoint.model.parameters())
     return GrounderReport(
         model=model,
@@ -103,6 +118,7 @@ def bench_grounder(
         answer_tokens=len(checkpoint.template.answer),
         answers=answers,
         sharing=sharing,
+        streams=streams,
     )
 
 
@@ -171,6 +187,19 @@ def _sharing(grounder: SaGrounder, count: int, repeats: int) -> SharingRow:
     )
 
 
+def _streams(grounder: SaGrounder, count: int, repeats: int) -> StreamsRow:
+    keyframes = [_keyframe(1, _SCENE + number) for number in range(count)]
+    spent = _race(
+        {
+            "alone": lambda: [grounder.ground(one) for one in keyframes],
+            "together": lambda: grounder.ground_together(keyframes),
+        },
+        repeats,
+    )
+    speedup = round(spent["alone"] / spent["together"], 2)
+    return StreamsRow(count, _ms(spent["alone"]), _ms(spent["together"]), speedup)
+
+
 def _race(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median seconds of each, in alternating order; the first time is not counted."""
     spent: dict[str, list[float]] = {name: [] for name in runs}
@@ -182,9 +211,9 @@ def _race(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, f
     return {name: float(np.median(times[1:])) for name, times in spent.items()}
 
 
-def _keyframe(count: int) -> Keyframe:
+def _keyframe(count: int, scene: int = _SCENE) -> Keyframe:
     """A drawn picture with so many referring queries."""
-    pixels = draw_clip(_SCENE, frames=1, size=SIZE).frames[0]
+    pixels = draw_clip(scene, frames=1, size=SIZE).frames[0]
     frame = Frame(_STREAM, 0, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
     queries = (Query(QueryId(f"q{k}"), _STREAM, text) for k, text in enumerate(_THINGS[:count]))
     return Keyframe(frame, tuple(queries), asked_s=0.0)

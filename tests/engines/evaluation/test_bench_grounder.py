@@ -30,6 +30,8 @@ def test_every_number_of_queries_is_timed_both_ways(folder: Path) -> None:
     report = bench_grounder(str(folder), (1, 3), repeats=2)
     assert [row.part for row in report.answers] == ["words", "keyframe"]
     assert [row.queries for row in report.sharing] == [1, 3]
+    assert [row.streams for row in report.streams] == [bench.STREAMS]
+    assert all(row.alone_ms > 0 and row.together_ms > 0 for row in report.streams)
     assert all(row.said_ms > 0 and row.given_ms > 0 for row in report.answers)
     assert all(row.alone_ms > 0 and row.shared_ms > 0 for row in report.sharing)
     assert (report.dtype, report.device, report.repeats) == ("float32", "cpu", 2)

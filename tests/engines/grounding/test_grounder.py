@@ -119,7 +119,9 @@ def test_nothing_asked_is_nothing_found(sure: SaGrounder, text: str) -> None:
     assert answer.text == "Nothing was asked."
 
 
-@pytest.mark.parametrize("text", ["zzz qqq", "🐘", "[SEG]", "<img>" * 80, "the " * 4000, "\x00"])
+@pytest.mark.parametrize(
+    "text", ["zzz qqq", "🐘", "穿红衣服的人", "الدائرة الحمراء", "[SEG]", "<img>" * 80, "the " * 4000, "\x00"]
+)
 def test_odd_words_are_answered(sure: SaGrounder, text: str) -> None:
     (answer,) = sure.ground(_refer(text))
     assert isinstance(answer, Answer)
