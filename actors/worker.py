@@ -131,9 +131,9 @@ class HostedStream:
         result = report.result
         self._writer.publish(result)
         for event in report.events:
-            self._writer.publish_event(event)
+            self._writer.publish_note(event)
         for answer in report.answers:
-            self._writer.publish_answer(answer)
+            self._writer.publish_note(answer)
         self.viewers.push(frame)
         self._frames += 1
         self._size = frame.size
@@ -145,7 +145,7 @@ class HostedStream:
     def _recover(self, exc: Exception) -> None:
         log.error("Stream %s: tracking failed, starting afresh.", self.spec.stream_id, exc_info=exc)
         error = exc if isinstance(exc, SaccadeError) else SaccadeError("Tracking failed; see the log.")
-        self._writer.publish_error(error_report(self.spec.stream_id, error, time.time()))
+        self._writer.publish_note(error_report(self.spec.stream_id, error, time.time()))
         time.sleep(_AFTER_FAILURE_S)
         while not self._slot.closed and not self._began_again():
             time.sleep(_AFTER_FAILURE_S)
@@ -163,7 +163,7 @@ class HostedStream:
             return
         self._note_source(status)
         if status.code:
-            self._writer.publish_error(_trouble(status))
+            self._writer.publish_note(_trouble(status))
 
     def _note_source(self, status: SourceStatus) -> None:
         self._metrics.source(
@@ -304,7 +304,7 @@ class Worker:
         stream_id, index = keyframe.frame.stream_id, keyframe.frame.index
         if stream_id in self._hosted:
             words = WordsReport(stream_id, said.query_id, said.revision, index, said.text, time.time())
-            self._writer.publish_words(words)
+            self._writer.publish_note(words)
 
     def _tell_failure(self, stream_id: StreamId, exc: Exception) -> None:
         """Publish that a question is lost, unless the same was said a moment ago: it is asked again soon."""
@@ -312,7 +312,7 @@ class Worker:
         error = exc if isinstance(exc, SaccadeError) else SaccadeError("Grounding failed; see the log.")
         if stream_id in self._hosted and self._repeats.is_news((stream_id, str(error)), now_s):
             log.warning("Grounding for %s failed: %s: %s", stream_id, type(exc).__name__, error)
-            self._writer.publish_error(error_report(stream_id, error, now_s))
+            self._writer.publish_note(error_report(stream_id, error, now_s))
 
     def _stream(self, stream_id: StreamId) -> HostedStream:
         try:

@@ -97,14 +97,14 @@ async def test_events_come_newest_first_and_at_most_a_hundred_stay(
     await service.draw(page, stream_id, [])
     for number in range(130):
         for event in events_between([], [track(number + 1, None)], stream_id, time.time()):
-            service.writer.publish_event(event)
+            service.writer.publish_note(event)
         if number % 40 == 0:
             await asyncio.sleep(0.2)
     now_s = time.time()
-    service.writer.publish_answer(
+    service.writer.publish_note(
         AnswerReport(stream_id, QueryId("q1"), 1, 5, "There is no such object.", None, now_s)
     )
-    service.writer.publish_error(
+    service.writer.publish_note(
         ErrorReport(stream_id, "source_stalled", "No picture for 3 s.", "Check it.", now_s)
     )
     rows = page.locator("#events > li")
@@ -121,7 +121,7 @@ async def test_an_answer_is_read_while_it_is_being_said(service: Service, watche
     await service.draw(page, stream_id, [])
 
     def say(revision: int, text: str) -> None:
-        service.writer.publish_words(WordsReport(stream_id, query_id, revision, 5, text, time.time()))
+        service.writer.publish_note(WordsReport(stream_id, query_id, revision, 5, text, time.time()))
 
     row = page.locator("#queries > li")
     say(1, "There are")
@@ -131,7 +131,7 @@ async def test_an_answer_is_read_while_it_is_being_said(service: Service, watche
     await expect(row.locator("q")).to_have_text("There are two cups")
     say(7, "Of other words")
     await expect(row.locator("q")).to_have_text("")
-    service.writer.publish_answer(
+    service.writer.publish_note(
         AnswerReport(stream_id, query_id, 1, 5, "There are two cups.", None, time.time())
     )
     await service.answer(query_id, "There are two cups.", 0.9)
