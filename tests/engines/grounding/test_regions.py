@@ -10,6 +10,7 @@ import torch
 
 from engines.grounding.grounder import NO_REGIONS, SaGrounder, load_grounder
 from engines.grounding.regions import about, cells, inside, introduced
+from engines.grounding.sight import Sight
 from streaming.errors import InvalidQuery
 from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, QueryKind, Region, StreamId
 from tests import published
@@ -79,21 +80,25 @@ def test_a_question_about_a_region_is_answered_in_words(grounder: SaGrounder) ->
     assert all(told) and told[0] == grounder.tell(keyframe, [left], "what is region1")
 
 
+def test_what_was_pointed_at_is_shown_behind_the_picture(grounder: SaGrounder) -> None:
+    pixels = np.random.default_rng(5).integers(0, 255, (90, 160, 3), dtype=np.uint8)
+    frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
+    sight, question = Sight(grounder._checkpoint, Keyframe(frame, (), 1.0)), [1, 2, 3]
+    left, right = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
+    seen = [sight.pointed(region).read([question]).hidden for region in (left, right)]
+    expected = sight.regions([inside(left, (90, 160))]).read([question]).hidden
+    assert torch.equal(seen[0], expected) and not torch.allclose(seen[1], expected, atol=1e-3)
+
+
 def test_a_click_is_asked_about_where_regions_were_taught_and_else_refused_in_words(
     grounder: SaGrounder,
 ) -> None:
-    pixels = np.random.default_rng(5).integers(0, 255, (90, 160, 3), dtype=np.uint8)
-    frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
-    left, right = (
-        Query(QueryId("q"), StreamId("cam"), "what is this?", QueryKind.ASK, region=(x, 0.0, x + 0.5, 1.0))
-        for x in (0.0, 0.5)
-    )
-    (refused,) = grounder.ground(Keyframe(frame, (left,), 1.0))
+    frame = Frame(StreamId("cam"), 1, np.full((90, 160, 3), 90, np.uint8), 0.0, 0.0, Clock.ARRIVAL)
+    query = Query(QueryId("q"), StreamId("cam"), "what is this?", QueryKind.ASK, region=(0.0, 0.0, 0.5, 1.0))
+    keyframe = Keyframe(frame, (query,), 1.0)
+    (refused,) = grounder.ground(keyframe)
     assert (refused.text, refused.prompts) == (NO_REGIONS, ())
     checkpoint = grounder._checkpoint
     taught = SaGrounder(replace(checkpoint, config={**checkpoint.config, "takes_regions": True}))
-    told = [taught.ground(Keyframe(frame, (query,), 1.0))[0].text for query in (left, right)]
-    masks = [inside(query.region, (90, 160)) for query in (left, right) if query.region]
-    keyframe = Keyframe(frame, (), 1.0)
-    assert told == [taught.tell(keyframe, [mask], about("what is this?")) for mask in masks]
-    assert told[0] != told[1]
+    mask = inside((0.0, 0.0, 0.5, 1.0), (90, 160))
+    assert taught.ground(keyframe)[0].text == taught.tell(keyframe, [mask], about("what is this?"))
