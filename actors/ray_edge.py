@@ -104,23 +104,17 @@ async def call(reference: Awaitable[T], timeout_s: float) -> T:
     except RayError as exc:
         raise PartDied("A part of the service died; it is being restarted.") from exc
     except TimeoutError as exc:
-        raise _silent(timeout_s) from exc
+        raise ServiceUnavailable(f"A part of the service did not answer within {timeout_s:g} s.") from exc
 
 
 async def stream(generator: Any, timeout_s: float) -> AsyncIterator[Any]:
     """What a remote generator yields. Raises as `call`, each item may take `timeout_s`."""
     while True:
         try:
-            reference = await asyncio.wait_for(anext(generator), timeout_s)
+            reference = await call(anext(generator), timeout_s)
         except StopAsyncIteration:
             return
-        except TimeoutError as exc:
-            raise _silent(timeout_s) from exc
         yield await call(reference, timeout_s)
-
-
-def _silent(timeout_s: float) -> ServiceUnavailable:
-    return ServiceUnavailable(f"A part of the service did not answer within {timeout_s:g} s.")
 
 
 async def _awaited(reference: Awaitable[T]) -> T:

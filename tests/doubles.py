@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -342,6 +342,13 @@ class HostActor:
 
     async def bug(self) -> None:
         raise ZeroDivisionError
+
+    async def count_down(self, start: int, end: int = 1) -> AsyncIterator[int]:
+        """To zero it cannot."""
+        for number in range(start, end - 1, -1):
+            if number == 0:
+                raise NotFound("There is no zero.")
+            yield number
 
     async def hang(self) -> None:
         await asyncio.sleep(60)
