@@ -61,7 +61,7 @@ class GrounderActor:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ground")
         self._loop_task: asyncio.Task[None] | None = None
         self._keyframe_s = 1.0
-        "What one keyframe took last: who comes first is served alone until that is known."
+        "What a keyframe that wants masks took last: served alone until that is known."
         self._metrics = _Metrics()
 
     async def ground(self, keyframe: Keyframe) -> Grounded:
@@ -130,19 +130,16 @@ class GrounderActor:
             return
         try:
             found = work.result()
-        except SaccadeError as exc:
-            self._fail([one.ticket for one in taken], exc)
-            return
         except Exception as exc:  # the askers hear it, the queue lives on
-            log.exception("Grounding failed on a keyframe of %s.", taken[0].keyframe.frame.stream_id)
             if len(taken) > 1:
                 # One of them may be to blame: each alone, so that it fails alone.
                 for one in taken:
                     await self._answer([one])
-                return
-            self._fail([taken[0].ticket], _failed(exc))
+            else:
+                self._fail([taken[0].ticket], _failed(exc, taken[0].keyframe))
             return
-        self._keyframe_s = (loop.time() - started_s) / len(taken)
+        if not wants_words(taken[0].keyframe):
+            self._keyframe_s = (loop.time() - started_s) / len(taken)
         self._metrics.seconds.observe(loop.time() - started_s)
         for one, answers in zip(taken, found, strict=True):
             self._metrics.keyframes.labels(outcome="answered").inc()
@@ -209,7 +206,10 @@ class GrounderActor:
                 promise.exception()
 
 
-def _failed(exc: Exception) -> GroundingFailed:
+def _failed(exc: Exception, keyframe: Keyframe) -> SaccadeError:
+    if isinstance(exc, SaccadeError):
+        return exc
+    log.error("Grounding failed on a keyframe of %s.", keyframe.frame.stream_id, exc_info=exc)
     return GroundingFailed(
         f"The model failed on a keyframe: {type(exc).__name__}.",
         remedy="It is asked again; if it fails again, see the log.",

@@ -144,16 +144,29 @@ async def test_of_keyframes_that_are_worked_on_together_only_the_one_to_blame_fa
     assert (len(red.answers), len(blue.answers)) == (1, 1)
 
 
-class PickyGrounder(ColourGrounder):
-    """Cannot be asked everything."""
+class PickyGrounder(CountingGrounder):
+    """Cannot be shown everything."""
 
     def ground(self, keyframe: Keyframe) -> list[Answer]:
-        raise InvalidQuery("This model takes no regions.")
+        if keyframe.frame.stream_id == "slender":
+            raise InvalidQuery("A picture of this shape cannot be looked at.")
+        return super().ground(keyframe)
 
 
-async def test_what_a_model_says_of_a_query_is_passed_on_as_it_is() -> None:
-    with pytest.raises(InvalidQuery, match="no regions"):
-        await GrounderActor(PickyGrounder).ground(keyframe(0, "red"))
+async def test_what_a_model_says_of_a_picture_is_passed_on_to_who_showed_it() -> None:
+    streams = [keyframe(0, "red", stream=name) for name in ("a", "slender", "b")]
+    first, slender, last = await asked_while_busy(PickyGrounder(), *streams)
+    assert isinstance(slender, InvalidQuery)
+    assert (len(first.answers), len(last.answers)) == (1, 1)
+
+
+async def test_a_long_answer_in_words_says_nothing_of_how_long_masks_take() -> None:
+    actor = GrounderActor(ColourGrounder)
+    asked = keyframe(0, "red?")
+    await actor.ground(replace(asked, queries=(replace(asked.queries[0], kind=QueryKind.ASK),)))
+    assert actor._keyframe_s == 1.0
+    await actor.ground(asked)
+    assert actor._keyframe_s < 1.0
 
 
 async def test_who_waits_too_long_is_told_and_the_next_is_served() -> None:
