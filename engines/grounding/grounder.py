@@ -132,10 +132,11 @@ class SaGrounder:
 
     @torch.inference_mode()
     def redraw(self, frame: Frame, prompts: Sequence[Prompt]) -> Logits:
-        """What earlier answers pointed at, drawn on another frame without the language model: (N, h, w).
+        """What N ≥ 1 prompts of earlier answers mean, drawn on another frame without the language model.
 
         A `[SEG]` knows no frame (it was trained on five of a film at once), so this is a cheap look whether a
-        tracker still follows what was meant. Where there is a refinement it hears the sentence alone.
+        tracker still follows what was meant. (N, h, w) logits as in an answer. Where there is a refinement it
+        hears the sentence alone.
         """
         maps = Sight(self._checkpoint, Keyframe(frame, (), asked_s=0.0)).maps
         told = [torch.from_numpy(prompt.embedding).to(self._model.device) for prompt in prompts]
