@@ -29,6 +29,10 @@ class Packed:
     starts: tuple[tuple[int, ...], ...]
     "Index along S of the first token of every block of every picture."
 
+    def to(self, device: torch.device) -> Packed:
+        """The same on another device."""
+        return Packed(self.ids.to(device), self.positions.to(device), self.bias.to(device), self.starts)
+
 
 def pack(prefix: Sequence[int], pictures: Sequence[Sequence[Sequence[int]]]) -> Packed:
     """Pack `pictures[b][k]`, the ids of block k of picture b."""
