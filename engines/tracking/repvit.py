@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from engines.tracking.pyramid import PictureEncoder
 
 
-class RepVitConfig(PreTrainedConfig):
+class RepVitConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """Sizes of a RepViT; the defaults are M1's."""
 
     model_type = "saccade_repvit"
@@ -33,17 +33,18 @@ class RepVitConfig(PreTrainedConfig):
     "Blocks of each stage, beside the one that shrinks the picture."
 
 
-class RepVitBackbone(PreTrainedModel):
+class RepVitBackbone(PreTrainedModel):  # type: ignore[no-untyped-call]
     """RepViT in transformers' frame: pixels (N, 3, S, S), normalised -> `last_hidden_state`, a list."""
 
     config_class = RepVitConfig
     main_input_name = "pixel_values"
-    _supports_sdpa: ClassVar[bool] = True  # nothing attends here; without this a whole EdgeTAM could not
+    # Nothing attends here; without this a whole EdgeTAM could not.
+    _supports_sdpa = True
 
     def __init__(self, config: RepVitConfig) -> None:
         super().__init__(config)
         self.timm_model = RepVit(config.widths, config.depths)  # the name that checkpoints know
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutput:
         """See the class."""
@@ -207,7 +208,7 @@ class _Stage(nn.Module):
 
 def _with(like: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
     """A convolution of the same geometry."""
-    conv = nn.utils.skip_init(
+    conv: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Conv2d,
         like.in_channels,
         like.out_channels,
@@ -216,8 +217,7 @@ def _with(like: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
         like.padding,
         groups=like.groups,
     )
-    conv.weight.copy_(weight)
-    conv.bias.copy_(bias)
+    conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)
     return conv.requires_grad_(False)
 
 
