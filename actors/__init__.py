@@ -6,7 +6,8 @@ Theory of operation
     `worker.py` is a process that hosts streams. Each stream has a source thread that decodes and a
     line thread that tracks and publishes; frames never leave the process.
     `grounder.py` is the process of the language model. It serves all streams from one bounded
-    queue in which the newest keyframe of a query wins.
+    queue (`keyframe_queue.py`) in which the newest keyframe of a query wins and who waited longest
+    is next; an answer in words leaves by `mouth.py` while it is still being said.
     `session.py` is one stream's line and knows no Ray: a test runs it with plain objects.
     `cli.py` is the command `saccade`; its commands are in `commands/`.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engines.backends.choose import resolve_backend
 from engines.backends.tensorrt import load_tensorrt, usable_gpu
+from engines.tracking.files import checkpoint_files
 from streaming.errors import BackendUnavailable, SaccadeError
 from streaming.results import ping
 from streaming.settings import Settings
@@ -53,6 +54,7 @@ def examine(settings: Settings) -> list[Check]:
         lambda: _backend(settings),
         lambda: _redis(settings),
         lambda: _checkpoint(settings),
+        lambda: _tracker(settings),
         lambda: _port(settings),
         lambda: _state(settings),
     )
@@ -141,6 +143,15 @@ def _checkpoint(settings: Settings) -> Check:
     return Check(
         "checkpoint", Verdict.BROKEN, f"no config.json in {folder}", "Point `model` at a checkpoint."
     )
+
+
+def _tracker(settings: Settings) -> Check:
+    try:
+        files = checkpoint_files(settings.tracker).all
+    except SaccadeError as exc:
+        return Check("tracker", Verdict.BROKEN, exc.message, exc.remedy)
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return Check("tracker", Verdict.OK, f"{settings.tracker}, {size / 1e6:.1f} MB")
 
 
 def _port(settings: Settings) -> Check:

@@ -42,11 +42,13 @@ class TrackerExport:
     def __init__(self, settings: Settings, precision: Precision | None) -> None:
         """`settings` say which tracker, backend, sizes, and where files go; `precision` None is the fastest.
 
-        Raises NotFound, CheckpointError; BackendUnavailable where not even building is possible here.
+        Raises NotFound, CheckpointError, InvalidSettings; BackendUnavailable where not even building is
+        possible here.
         """
         self._backend = _backend(settings, precision)
         self._exporter = Exporter(settings.cache_dir)
-        self.graphs: tuple[Graph, ...] = tracker_graphs(load_tracker_weights(settings.tracker))
+        weights = load_tracker_weights(settings.tracker, settings.tracker_px)
+        self.graphs: tuple[Graph, ...] = tracker_graphs(weights)
         self._reference = Reference(threads=settings.tracker_threads)
 
     @property

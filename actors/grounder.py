@@ -1,24 +1,36 @@
-"""The grounder's process: one model, one bounded queue, all streams. Ray is applied in supervisor.py."""
+"""The grounder's process: one model, one bounded queue, all streams. Ray is applied in supervisor.py.
+
+Who is served when is decided in keyframe_queue.py. The model works in a thread of its own, on keyframes of
+several streams at a time where only masks are wanted. A grounding that fails or takes longer than its budget
+is an error for those who asked; the next is served as soon as the model is free.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
-from actors.keyframe_queue import KeyframeQueue, Ticket
-from engines.protocols import Grounder
-from streaming.vocabulary import Answer, Keyframe, QueryId
+from actors.keyframe_queue import KeyframeQueue, Superseded, Taken, Ticket, most_together, wants_words
+from actors.mouth import Mouth, Said
+from engines.protocols import SharedGrounder
+from streaming.errors import GroundingFailed, GroundingTimedOut, SaccadeError
+from streaming.vocabulary import Answer, Keyframe, Query, QueryId
 
 log = logging.getLogger(__name__)
 
-QUEUE_CAPACITY = 32
+QUEUE_CAPACITY: Final = 32
 "Two waiting keyframes for each of the 16 streams a service takes by default."
+BUDGET_S: Final = 30.0
+_LOOK_S: Final = 1.0
+"How often a model that has overrun its budget is looked after."
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 
@@ -32,36 +44,47 @@ class Grounded:
 
 
 class GrounderActor:
-    """Answers keyframes one at a time, in a thread of its own, newest per query first served.
+    """Answers keyframes, whoever waited longest first.
 
-    `load` builds the model in this process. Must be made and used in one event loop.
+    `load` builds the model in this process; `budget_s` is what one grounding may take, its wait not included.
+    Must be made and used in one event loop.
     """
 
-    def __init__(self, load: Callable[[], Grounder]) -> None:
+    def __init__(self, load: Callable[[], SharedGrounder], budget_s: float = BUDGET_S) -> None:
         self._grounder = load()
+        self._budget_s = budget_s
         self._queue = KeyframeQueue(QUEUE_CAPACITY)
         self._promises: dict[Ticket, asyncio.Future[Grounded]] = {}
         self._superseded: dict[Ticket, tuple[QueryId, ...]] = {}
+        self._mouths: dict[Ticket, Mouth] = {}
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ground")
         self._loop_task: asyncio.Task[None] | None = None
+        self._keyframe_s = 1.0
+        "What a keyframe that wants masks took last: served alone until that is known."
         self._metrics = _Metrics()
 
     async def ground(self, keyframe: Keyframe) -> Grounded:
         """Queue a keyframe and wait for its answers.
 
-        Raises what the model raises. Cancelling leaves the keyframe in the queue; its answer is dropped.
+        Raises GroundingFailed, GroundingTimedOut, and what the model says of the query (InvalidQuery).
+        Cancelling leaves the keyframe in the queue; its answer is dropped.
         """
-        if self._loop_task is None:
-            self._loop_task = asyncio.create_task(self._serve())
-        ticket, pushed_out = self._queue.put(keyframe)
-        promise: asyncio.Future[Grounded] = asyncio.get_running_loop().create_future()
-        self._promises[ticket] = promise
-        for gone in pushed_out:
-            self._give_up(gone.ticket, gone.query_ids)
-        self._metrics.depth.set(len(self._queue))
-        self._arrived.set()
-        return await promise
+        return await self._enter(keyframe)[1]
+
+    async def say(self, keyframe: Keyframe) -> AsyncIterator[Said | Grounded]:
+        """The same, and before it the words of `ask` and `describe` as they come: who reads slowly misses
+        some, never the newest.
+        """
+        ticket, promise = self._enter(keyframe)
+        mouth = self._mouths[ticket] = Mouth()
+        promise.add_done_callback(lambda _: mouth.close())
+        try:
+            async for said in mouth:
+                yield said
+        finally:
+            self._mouths.pop(ticket, None)
+        yield await promise
 
     async def alive(self) -> int:
         """The process id: proof of life for the supervisor."""
@@ -71,45 +94,130 @@ class GrounderActor:
         """Samples of this process, to be merged by the gateway."""
         return list(self._metrics.registry.collect())
 
+    def _enter(self, keyframe: Keyframe) -> tuple[Ticket, asyncio.Future[Grounded]]:
+        loop = asyncio.get_running_loop()
+        if self._loop_task is None:
+            self._loop_task = asyncio.create_task(self._serve())
+        ticket, pushed_out = self._queue.put(keyframe, loop.time())
+        promise: asyncio.Future[Grounded] = loop.create_future()
+        self._promises[ticket] = promise
+        for gone in pushed_out:
+            self._give_up(gone)
+        self._metrics.depth.set(len(self._queue))
+        self._arrived.set()
+        return ticket, promise
+
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            while (taken := self._queue.take()) is not None:
+            while (ready_s := self._queue.ready_s()) is not None:
+                await asyncio.sleep(ready_s - loop.time())
+                taken = self._queue.take(loop.time(), most_together(self._keyframe_s))
                 self._metrics.depth.set(len(self._queue))
-                ticket, keyframe = taken
-                started_s = loop.time()
-                try:
-                    answers = await loop.run_in_executor(self._thread, self._grounder.ground, keyframe)
-                except Exception as exc:  # the asker hears it, the queue lives on
-                    log.exception("Grounding failed on a keyframe of %s.", keyframe.frame.stream_id)
-                    self._metrics.keyframes.labels(outcome="failed").inc()
-                    self._fail(ticket, exc)
-                    continue
-                self._metrics.seconds.observe(loop.time() - started_s)
-                self._metrics.keyframes.labels(outcome="answered").inc()
-                self._fulfil(ticket, Grounded(tuple(answers), self._superseded.pop(ticket, ())))
+                if taken:
+                    await self._answer(taken)
 
-    def _give_up(self, ticket: Ticket, query_ids: tuple[QueryId, ...]) -> None:
+    async def _answer(self, taken: list[Taken]) -> None:
+        """Have keyframes answered; returns when the model is free again."""
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        work = loop.run_in_executor(self._thread, self._work, taken, loop)
+        await asyncio.wait({work}, timeout=self._budget_s)
+        if not work.done():
+            await self._outlast(work, taken)
+            return
+        try:
+            found = work.result()
+        except Exception as exc:  # the askers hear it, the queue lives on
+            if len(taken) > 1:
+                # One of them may be to blame: each alone, so that it fails alone.
+                for one in taken:
+                    await self._answer([one])
+            else:
+                self._fail([taken[0].ticket], _failed(exc, taken[0].keyframe))
+            return
+        if not wants_words(taken[0].keyframe):
+            self._keyframe_s = (loop.time() - started_s) / len(taken)
+        self._metrics.seconds.observe(loop.time() - started_s)
+        for one, answers in zip(taken, found, strict=True):
+            self._metrics.keyframes.labels(outcome="answered").inc()
+            waited = (_with_wait(answer, one.waited_s) for answer in answers)
+            self._fulfil(one.ticket, Grounded(tuple(waited), self._superseded.pop(one.ticket, ())))
+
+    def _work(self, taken: list[Taken], loop: asyncio.AbstractEventLoop) -> list[list[Answer]]:
+        """In the model's thread."""
+        keyframes = [one.keyframe for one in taken]
+        if not wants_words(keyframes[0]):
+            return self._grounder.ground_together(keyframes)
+        ticket, deadline_s = taken[0].ticket, time.monotonic() + self._budget_s
+
+        def hear(query: Query, text: str) -> None:
+            if time.monotonic() > deadline_s:
+                raise self._overrun()
+            loop.call_soon_threadsafe(self._tell, ticket, Said(query.query_id, query.revision, text))
+
+        return [self._grounder.say(keyframes[0], hear)]
+
+    def _tell(self, ticket: Ticket, said: Said) -> None:
+        mouth = self._mouths.get(ticket)
+        if mouth is not None:
+            mouth.say(said, asyncio.get_running_loop().time())
+
+    async def _outlast(self, work: asyncio.Future[list[list[Answer]]], taken: list[Taken]) -> None:
+        """Tell askers that their time is up, and wait for the model: it cannot be interrupted."""
+        self._fail([one.ticket for one in taken], self._overrun())
+        while not work.done():
+            await asyncio.wait({work}, timeout=_LOOK_S)
+            for gone in self._queue.give_up(asyncio.get_running_loop().time() - self._budget_s):
+                self._fail([gone.ticket], self._overrun())
+        if not work.cancelled() and (exc := work.exception()) is not None:
+            log.warning("A grounding failed after its time was up: %s.", type(exc).__name__)
+
+    def _overrun(self) -> GroundingTimedOut:
+        return GroundingTimedOut(
+            f"The model did not answer within {self._budget_s:g} s.",
+            remedy="Ask less at a time, take a smaller model, or raise grounding_budget_s.",
+        )
+
+    def _give_up(self, gone: Superseded) -> None:
         """Note superseded queries; when nothing of the keyframe is left to answer, say so at once."""
-        gone = self._superseded.pop(ticket, ()) + query_ids
+        lost = self._superseded.pop(gone.ticket, ()) + gone.query_ids
         self._metrics.keyframes.labels(outcome="superseded").inc()
-        if self._queue.waits(ticket):
-            self._superseded[ticket] = gone
+        if self._queue.waits(gone.ticket):
+            self._superseded[gone.ticket] = lost
         else:
-            self._fulfil(ticket, Grounded(superseded=gone))
+            self._fulfil(gone.ticket, Grounded(superseded=lost))
 
     def _fulfil(self, ticket: Ticket, grounded: Grounded) -> None:
         promise = self._promises.pop(ticket)
         if not promise.done():
             promise.set_result(grounded)
 
-    def _fail(self, ticket: Ticket, exc: Exception) -> None:
-        self._superseded.pop(ticket, None)
-        promise = self._promises.pop(ticket)
-        if not promise.done():
-            promise.set_exception(exc)
+    def _fail(self, tickets: Sequence[Ticket], exc: SaccadeError) -> None:
+        for ticket in tickets:
+            self._metrics.keyframes.labels(outcome="failed").inc()
+            self._superseded.pop(ticket, None)
+            promise = self._promises.pop(ticket)
+            if not promise.done():
+                promise.set_exception(exc)
+                # Who asked may have left; then nobody hears it, and asyncio need not say so.
+                promise.exception()
+
+
+def _failed(exc: Exception, keyframe: Keyframe) -> SaccadeError:
+    if isinstance(exc, SaccadeError):
+        return exc
+    log.error("Grounding failed on a keyframe of %s.", keyframe.frame.stream_id, exc_info=exc)
+    return GroundingFailed(
+        f"The model failed on a keyframe: {type(exc).__name__}.",
+        remedy="It is asked again; if it fails again, see the log.",
+    )
+
+
+def _with_wait(answer: Answer, waited_s: float) -> Answer:
+    return replace(answer, steps_s=replace(answer.steps_s, wait=waited_s))
 
 
 class _Metrics:
@@ -117,7 +225,7 @@ class _Metrics:
         self.registry = CollectorRegistry()
         self.seconds = Histogram(
             "saccade_grounder_seconds",
-            "Time the model worked on a keyframe.",
+            "Time the model worked on keyframes that it took together.",
             registry=self.registry,
             buckets=_SECONDS,
         )

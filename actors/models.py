@@ -7,14 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 from actors.worker import MakeTracker
-from engines.protocols import Grounder, Tracker
+from engines.protocols import SharedGrounder, Tracker
 from streaming.settings import Settings
 
 if TYPE_CHECKING:
     from engines.tracking.compiled import CompiledTracker
 
 
-def load_grounder(settings: Settings) -> Grounder:
+def load_grounder(settings: Settings) -> SharedGrounder:
     """The model that answers queries. Raises CheckpointError, NotFound, BackendUnavailable."""
     _log_as(settings)
     # Here and below: the model's libraries take seconds to import and belong to one process each.
@@ -51,7 +51,7 @@ def load_compiled(settings: Settings) -> CompiledTracker:
         capacity=settings.max_tracks_per_stream,
         cache_dir=settings.cache_dir,
     )
-    return open_tracker(settings.tracker, backend, settings.cache_dir)
+    return open_tracker(settings.tracker, backend, settings.cache_dir, settings.tracker_px)
 
 
 def _log_as(settings: Settings) -> None:

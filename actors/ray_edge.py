@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -105,6 +105,16 @@ async def call(reference: Awaitable[T], timeout_s: float) -> T:
         raise PartDied("A part of the service died; it is being restarted.") from exc
     except TimeoutError as exc:
         raise ServiceUnavailable(f"A part of the service did not answer within {timeout_s:g} s.") from exc
+
+
+async def stream(generator: Any, timeout_s: float) -> AsyncIterator[Any]:
+    """What a remote generator yields. Raises as `call`, each item may take `timeout_s`."""
+    while True:
+        try:
+            reference = await call(anext(generator), timeout_s)
+        except StopAsyncIteration:
+            return
+        yield await call(reference, timeout_s)
 
 
 async def _awaited(reference: Awaitable[T]) -> T:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.grounder import Grounded
-from actors.ray_edge import CannotStart, PartDied, call, find_actor
+from actors.grounder import BUDGET_S, Grounded
+from actors.keyframe_queue import wants_words
+from actors.mouth import Overhear
+from actors.ray_edge import CannotStart, PartDied, call, find_actor, stream
+from streaming.errors import ServiceUnavailable
 from streaming.vocabulary import Keyframe
 
 _PULSE_TIMEOUT_S = 1.0
 """A question sent while Ray restarts the grounder may wait though it is back, until it is given up after
 seconds: killed grounder to first answer, 11 to 14 s without this look (two runs), 5 to 12 s with it (four).
 One at work answers this in milliseconds."""
-_ASK_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +23,24 @@ class RemoteGrounder:
 
     name: str
     "A name rather than a handle: a restarted worker is made again from its arguments, whenever that is."
+    patience_s: float = 2 * BUDGET_S
+    "How long it may be silent: the time it waits at most, and the time it may take."
 
-    async def __call__(self, keyframe: Keyframe) -> Grounded:
-        """Raises ServiceUnavailable if the grounder is dead, hangs or fails."""
+    async def __call__(self, keyframe: Keyframe, overhear: Overhear) -> Grounded:
+        """Raises GroundingFailed, GroundingTimedOut, InvalidQuery; ServiceUnavailable if the grounder is dead
+        or hangs.
+        """
         grounder = find_actor(self.name)
         try:
             await call(grounder.alive.remote(), _PULSE_TIMEOUT_S)
         except (PartDied, CannotStart):
             find_actor.cache_clear()  # another may be made under the same name
             raise
-        grounded: Grounded = await call(grounder.ground.remote(keyframe), _ASK_TIMEOUT_S)
-        return grounded
+        if not wants_words(keyframe):
+            grounded: Grounded = await call(grounder.ground.remote(keyframe), self.patience_s)
+            return grounded
+        async for said in stream(grounder.say.remote(keyframe), self.patience_s):
+            if isinstance(said, Grounded):
+                return said
+            overhear(said)
+        raise ServiceUnavailable("The grounder ended in the middle of an answer.")

@@ -28,7 +28,7 @@ from actors.ray_edge import CannotStart, call, start_ray, stop_ray
 from actors.remote_grounder import RemoteGrounder
 from actors.stopping import to_its_end
 from actors.worker import Desired, Worker
-from streaming.checks import check_query_text, check_stream_id
+from streaming.checks import check_query_text, check_region, check_stream_id
 from streaming.errors import (
     Conflict,
     LimitReached,
@@ -47,6 +47,7 @@ from streaming.vocabulary import (
     Query,
     QueryId,
     QueryKind,
+    Region,
     SourceState,
     StreamId,
     StreamSpec,
@@ -179,11 +180,14 @@ class Supervisor:
             if status.query.query_id == query_id
         )
 
-    async def add_query(self, stream_id: StreamId, text: str, kind: QueryKind) -> QueryStatus:
+    async def add_query(
+        self, stream_id: StreamId, text: str, kind: QueryKind, region: Region | None = None
+    ) -> QueryStatus:
         """See Control."""
         accepted_s = time.time()
         text = check_query_text(text, self._settings.max_query_chars)
-        query = Query(QueryId(f"q-{secrets.token_hex(4)}"), stream_id, text, kind, accepted_s=accepted_s)
+        region, query_id = check_region(region, kind), QueryId(f"q-{secrets.token_hex(4)}")
+        query = Query(query_id, stream_id, text, kind, accepted_s=accepted_s, region=region)
         async with self._changing:
             self._stream(stream_id)
             self._check_room_on(stream_id)
@@ -260,11 +264,12 @@ class Supervisor:
 
     def _make_grounder(self) -> Any:
         options = {"name": self._grounder_name, "max_concurrency": _GROUNDER_CALLS, **_ACTOR}
-        return ray.remote(GrounderActor).options(**options).remote(partial(load_grounder, self._settings))
+        load = partial(load_grounder, self._settings)
+        return ray.remote(GrounderActor).options(**options).remote(load, self._settings.grounding_budget_s)
 
     def _make_worker(self) -> Any:
         make_tracker = partial(load_trackers, self._settings)
-        ground = RemoteGrounder(self._grounder_name)
+        ground = RemoteGrounder(self._grounder_name, 2 * self._settings.grounding_budget_s)
         worker = ray.remote(Worker).options(**_ACTOR)
         return worker.remote(self._settings, self._redis_url, make_tracker, ground)
 

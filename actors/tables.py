@@ -89,6 +89,28 @@ def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table]:
     return rows, parts
 
 
+def grounder_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table, Table]:
+    """What was measured, an answer said against given, queries alone against behind one look, streams."""
+    measured = {name: report[name] for name in ("model", "parameters", "dtype", "device", "threads")}
+    answers = Table(
+        f"one answer of {report['answer_tokens']} tokens", "said, ms", "given, ms", "times as fast", box=None
+    )
+    parts = {"words": "the language model, its picture read", "keyframe": "from the picture to the mask"}
+    for row in report["answers"]:
+        answers.add_row(parts[row["part"]], *_raced(row, "said_ms", "given_ms"))
+    sharing = Table("queries on one keyframe", "each alone, ms", "one look, ms", "times as fast", box=None)
+    for row in report["sharing"]:
+        sharing.add_row(str(row["queries"]), *_raced(row, "alone_ms", "shared_ms"))
+    streams = Table("streams with a query each", "in turns, ms", "together, ms", "times as fast", box=None)
+    for row in report["streams"]:
+        streams.add_row(str(row["streams"]), *_raced(row, "alone_ms", "together_ms"))
+    return pairs_table(measured), answers, sharing, streams
+
+
+def _raced(row: Mapping[str, Any], slow: str, fast: str) -> tuple[str, str, str]:
+    return f"{row[slow]:.1f}", f"{row[fast]:.1f}", f"{row['speedup']:.2f}"
+
+
 def line_table(report: Mapping[str, Any]) -> Table:
     """The whole line, a column for every number of objects, and who used the processor meanwhile."""
     columns = [_line_figures(row, report["source_fps"]) for row in report["rows"]]

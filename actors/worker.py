@@ -18,12 +18,15 @@ from prometheus_client import Metric
 from pydantic import SecretStr
 
 from actors.grounder import Grounded
+from actors.keyframe_queue import apart
 from actors.metrics import WorkerMetrics
+from actors.mouth import Overhear, Said
 from actors.recent import Recent
+from actors.repeats import Repeats
 from actors.session import StepReport, StreamSession
 from engines.protocols import Tracker
 from streaming.errors import Conflict, NotFound, SaccadeError, UsageError
-from streaming.events import ErrorReport, error_report
+from streaming.events import ErrorReport, WordsReport, error_report
 from streaming.latest import Latest
 from streaming.results import ResultWriter
 from streaming.settings import Settings
@@ -38,7 +41,7 @@ from streaming.whep import WhepOut
 log = logging.getLogger(__name__)
 
 MakeTracker = Callable[[], Tracker]
-Ground = Callable[[Keyframe], Awaitable[Grounded]]
+Ground = Callable[[Keyframe, Overhear], Awaitable[Grounded]]
 
 _TAKE_S = 0.5
 "Longest wait of a line for a frame: how soon it notices that it should end."
@@ -128,9 +131,9 @@ class HostedStream:
         result = report.result
         self._writer.publish(result)
         for event in report.events:
-            self._writer.publish_event(event)
+            self._writer.publish_note(event)
         for answer in report.answers:
-            self._writer.publish_answer(answer)
+            self._writer.publish_note(answer)
         self.viewers.push(frame)
         self._frames += 1
         self._size = frame.size
@@ -142,7 +145,7 @@ class HostedStream:
     def _recover(self, exc: Exception) -> None:
         log.error("Stream %s: tracking failed, starting afresh.", self.spec.stream_id, exc_info=exc)
         error = exc if isinstance(exc, SaccadeError) else SaccadeError("Tracking failed; see the log.")
-        self._writer.publish_error(error_report(self.spec.stream_id, error, time.time()))
+        self._writer.publish_note(error_report(self.spec.stream_id, error, time.time()))
         time.sleep(_AFTER_FAILURE_S)
         while not self._slot.closed and not self._began_again():
             time.sleep(_AFTER_FAILURE_S)
@@ -160,7 +163,7 @@ class HostedStream:
             return
         self._note_source(status)
         if status.code:
-            self._writer.publish_error(_trouble(status))
+            self._writer.publish_note(_trouble(status))
 
     def _note_source(self, status: SourceStatus) -> None:
         self._metrics.source(
@@ -195,6 +198,7 @@ class Worker:
         "Streams that cannot be opened as they are: a policy that changed, a file that is gone."
         self._changing = asyncio.Lock()
         self._questions: set[asyncio.Task[None]] = set()
+        self._repeats = Repeats()
 
     async def host(self, desired: Desired) -> None:
         """Start, change and stop streams until exactly these are hosted. Cancel-safe: call it again."""
@@ -277,22 +281,38 @@ class Worker:
         return hosted
 
     def _start_asking(self, keyframe: Keyframe) -> None:
-        question = asyncio.create_task(self._answer(keyframe))
-        self._questions.add(question)
-        question.add_done_callback(self._questions.discard)
+        for part in apart(keyframe):
+            question = asyncio.create_task(self._answer(part))
+            self._questions.add(question)
+            question.add_done_callback(self._questions.discard)
 
     async def _answer(self, keyframe: Keyframe) -> None:
         """Take a keyframe to the grounder and its answers to the session, if the stream is still there."""
         try:
-            grounded = await self._ground(keyframe)
+            grounded = await self._ground(keyframe, lambda said: self._overhear(keyframe, said))
         except Exception as exc:  # a dead grounder, a failing model: this question is lost, the stream is not
-            log.warning("Grounding for %s failed: %s.", keyframe.frame.stream_id, type(exc).__name__)
+            self._tell_failure(keyframe.frame.stream_id, exc)
             grounded = Grounded(superseded=tuple(query.query_id for query in keyframe.queries))
         hosted = self._hosted.get(keyframe.frame.stream_id)
         if hosted is not None:
             hosted.session.hear(grounded.answers)
             lost = [query for query in keyframe.queries if query.query_id in grounded.superseded]
             hosted.session.hear_failure(lost)
+
+    def _overhear(self, keyframe: Keyframe, said: Said) -> None:
+        """Publish an answer that is still being said."""
+        stream_id, index = keyframe.frame.stream_id, keyframe.frame.index
+        if stream_id in self._hosted:
+            words = WordsReport(stream_id, said.query_id, said.revision, index, said.text, time.time())
+            self._writer.publish_note(words)
+
+    def _tell_failure(self, stream_id: StreamId, exc: Exception) -> None:
+        """Publish that a question is lost, unless the same was said a moment ago: it is asked again soon."""
+        now_s = time.time()
+        error = exc if isinstance(exc, SaccadeError) else SaccadeError("Grounding failed; see the log.")
+        if stream_id in self._hosted and self._repeats.is_news((stream_id, str(error)), now_s):
+            log.warning("Grounding for %s failed: %s: %s", stream_id, type(exc).__name__, error)
+            self._writer.publish_note(error_report(stream_id, error, now_s))
 
     def _stream(self, stream_id: StreamId) -> HostedStream:
         try:

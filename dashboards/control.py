@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from streaming.status import QueryState, QueryStatus, Session, StreamStatus
-from streaming.vocabulary import QueryId, QueryKind, StreamId, StreamSpec
+from streaming.vocabulary import QueryId, QueryKind, Region, StreamId, StreamSpec
 
 __all__ = ["Control", "QueryState", "QueryStatus", "Session", "StreamStatus"]
 
@@ -44,7 +44,9 @@ class Control(Protocol):
         """One query. Raises NotFound."""
         ...
 
-    async def add_query(self, stream_id: StreamId, text: str, kind: QueryKind) -> QueryStatus:
+    async def add_query(
+        self, stream_id: StreamId, text: str, kind: QueryKind, region: Region | None = None
+    ) -> QueryStatus:
         """Ask from now on. Raises NotFound, InvalidQuery, LimitReached."""
         ...
 

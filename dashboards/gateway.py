@@ -139,7 +139,7 @@ async def add_query(
 ) -> QueryView:
     """Say what to follow from now on."""
     text = check_query_text(body.text, request.app.state.max_query_chars)
-    status = await control.add_query(StreamId(stream_id), text, body.kind)
+    status = await control.add_query(StreamId(stream_id), text, body.kind, body.region)
     response.headers["Location"] = f"/v1/queries/{status.query.query_id}"
     return QueryView.of(status)
 

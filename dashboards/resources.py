@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from streaming.status import QueryState, QueryStatus, StreamStatus
-from streaming.vocabulary import QueryKind, SourceState
+from streaming.vocabulary import QueryKind, Region, SourceState
 
 
 class _Sent(BaseModel):
@@ -37,6 +37,9 @@ class NewQuery(_Sent):
     """What to follow, or what to tell."""
     kind: QueryKind = QueryKind.REFER
     """`refer` wants masks, `ask` an answer in words, `describe` a description."""
+    region: Region | None = Field(default=None, examples=[[0.4, 0.2, 0.6, 0.7]])
+    """What an `ask` is about: x0, y0, x1, y1 as shares of the picture, 0 to 1; for a point, twice the same.
+    Models that were not taught regions say so in their answer."""
 
 
 class QueryEdit(_Sent):
@@ -53,6 +56,8 @@ class QueryView(_Told):
     stream_id: str
     text: str
     kind: QueryKind
+    region: Region | None
+    """What an `ask` is about, as shares of the picture."""
     revision: int
     """From 1; every edit adds one."""
     accepted_s: float
@@ -74,6 +79,7 @@ class QueryView(_Told):
             stream_id=query.stream_id,
             text=query.text,
             kind=query.kind,
+            region=query.region,
             revision=query.revision,
             accepted_s=query.accepted_s,
             state=status.state,

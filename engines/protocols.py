@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from streaming.vocabulary import Answer, Click, Frame, Keyframe, QueryId, Track
+from streaming.vocabulary import Answer, Click, Frame, Keyframe, Query, QueryId, Track
+
+Hear = Callable[[Query, str], None]
+"Is told the words of an answer so far, as they grow. What it raises ends the answer."
 
 
 class Tracker(Protocol):
@@ -46,4 +49,16 @@ class Grounder(Protocol):
 
     def ground(self, keyframe: Keyframe) -> list[Answer]:
         """One answer for every query of the keyframe, in their order."""
+        ...
+
+
+class SharedGrounder(Grounder, Protocol):
+    """A grounder that many streams share at a time."""
+
+    def ground_together(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
+        """What `ground` answers to each, in their order; sooner, where the model can take several at once."""
+        ...
+
+    def say(self, keyframe: Keyframe, hear: Hear) -> list[Answer]:
+        """What `ground` answers, the words of `ask` and `describe` told as they come."""
         ...

@@ -7,7 +7,7 @@ import unicodedata
 from typing import Final
 
 from streaming.errors import InvalidQuery, InvalidStream
-from streaming.vocabulary import QueryKind, StreamId
+from streaming.vocabulary import QueryKind, Region, StreamId
 
 _STREAM_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -44,6 +44,21 @@ def check_query_kind(text: str) -> QueryKind:
     except ValueError as exc:
         kinds = ", ".join(QueryKind)
         raise InvalidQuery(f"{shown(text)} is no kind of query.", remedy=f"Use one of: {kinds}.") from exc
+
+
+def check_region(region: Region | None, kind: QueryKind) -> Region | None:
+    """What a person pointed at. Raises InvalidQuery."""
+    if region is None:
+        return None
+    if kind is not QueryKind.ASK:
+        raise InvalidQuery("Only a question can be about a region.", remedy="Use the kind ask.")
+    x0, y0, x1, y1 = region
+    if not (0 <= x0 <= x1 <= 1 and 0 <= y0 <= y1 <= 1):
+        raise InvalidQuery(
+            "The region is not in the picture.",
+            remedy="Give x0, y0, x1, y1 as shares of its width and height, 0 to 1, left before right.",
+        )
+    return region
 
 
 def shown(text: str) -> str:

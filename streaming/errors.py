@@ -19,6 +19,8 @@
     ├── InvalidMessage            stored or sent bytes that are not what their schema says
     ├── CheckpointError           missing, surplus or mis-shaped tensors
     ├── BackendUnavailable        a runtime that is not installed or cannot run here
+    ├── GroundingFailed           the model fell over one keyframe: its queries are asked again
+    │   └── GroundingTimedOut     it took longer than it may
     └── ServiceUnavailable        a part of the service is not up (yet)
 
 `code` is stable and machine-readable (REST problem `type`, Redis `:errors`), `str(error)` is one
@@ -162,6 +164,19 @@ class BackendUnavailable(SaccadeError):
     """A runtime that is not installed, or cannot run on this machine."""
 
     code = "backend_unavailable"
+
+
+class GroundingFailed(SaccadeError):
+    """The model could not answer about a keyframe; its stream goes on."""
+
+    code = "grounding_failed"
+    retryable = True
+
+
+class GroundingTimedOut(GroundingFailed):
+    """The model took longer over a keyframe than it may."""
+
+    code = "grounding_timed_out"
 
 
 class ServiceUnavailable(SaccadeError):

@@ -6,11 +6,11 @@ Events follow Frigate's contract: `new`, `update`, `end`, each with the track be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from streaming.errors import SaccadeError
-from streaming.vocabulary import Answer, QueryId, StreamId, Track, TrackId, TrackState
+from streaming.vocabulary import Answer, GroundSeconds, QueryId, StreamId, Track, TrackId, TrackState
 
 
 class EventType(StrEnum):
@@ -64,6 +64,27 @@ class AnswerReport:
     at_s: float
     prompt_to_mask_s: float | None = None
     "On the first mask of a revision: seconds since the revision was accepted."
+    ground_s: float = 0.0
+    "Time the grounder worked on the keyframe, or its share where it worked on several together."
+    steps_s: GroundSeconds = field(default_factory=GroundSeconds)
+    model: str = ""
+    "What answered: `nano`, `owner/name@commit`, or the name of a checkpoint's folder."
+
+
+@dataclass(frozen=True, slots=True)
+class WordsReport:
+    """An answer in words while it is still being said; schema `saccade.words/1` on the wire.
+
+    The whole answer comes as an `AnswerReport` of the same query and revision.
+    """
+
+    stream_id: StreamId
+    query_id: QueryId
+    revision: int
+    keyframe_index: int
+    text: str
+    "The answer so far, from its beginning."
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +125,9 @@ def answer_report(answer: Answer, at_s: float, prompt_to_mask_s: float | None = 
         None if presence is None else float(presence),
         at_s,
         prompt_to_mask_s,
+        answer.ground_s,
+        answer.steps_s,
+        answer.model,
     )
 
 

@@ -2,7 +2,8 @@
 
 Theory of operation. A query is asked at once when it is new or its words changed, later for a reason only:
 
-    no answer came               again after `ANSWER_TIMEOUT_S`; known to have failed: 0.25, 0.5, 1, 2 s
+    no answer came               again after `ANSWER_TIMEOUT_S`, words after `WORDS_TIMEOUT_S`;
+                                 known to have failed: 0.25, 0.5, 1, 2 s
     "no such object"             again after 0.25, 0.5, 1, 2 s: what is not there now may come
     an object is out of sight    the same
     all its objects are in sight again after `REFRESH_S`: a tracker may drift, more objects may come
@@ -35,6 +36,10 @@ ANSWER_TIMEOUT_S = 5.0
 SHARE_S = 0.25
 """Queries due this soon join a keyframe that is sent anyway."""
 
+WORDS_TIMEOUT_S = 60.0
+"""The same where words are wanted: they take as long as they are long; asked again meanwhile, they would be
+said twice."""
+
 DUTY = 0.1
 """Share of the grounder's time that refreshing one stream may take."""
 
@@ -59,7 +64,8 @@ class _Inquiry:
     def due_s(self, in_sight: bool) -> float:
         """When to ask (again); infinity for never. `in_sight`: every object of the query is."""
         if self.asked_s is not None:
-            return self.asked_s + ANSWER_TIMEOUT_S
+            refers = self.query.kind is QueryKind.REFER
+            return self.asked_s + (ANSWER_TIMEOUT_S if refers else WORDS_TIMEOUT_S)
         if self.last_s is None:
             return 0.0
         if self.answered and self.query.kind is not QueryKind.REFER:

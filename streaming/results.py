@@ -1,7 +1,7 @@
-"""Redis: every key name, every read and every write. The only module that knows the client library.
+"""Redis: every read and every write. The only module that knows the client library.
 
-    saccade:{<stream>}:frames|events|answers|errors    Redis Streams, one JSON message in the field `data`
-    saccade:streams, saccade:queries                   hashes id -> JSON, the desired state; survive a restart
+    saccade:{<stream>}:frames|events|answers|words|errors    Redis Streams, one JSON message in field `data`
+    saccade:streams, saccade:queries                         hashes id -> JSON, desired; survive a restart
 
 The braces are Redis' hash tag: all of a stream's keys live on one node of a cluster. Redis' own errors become
 StoreUnavailable here; a URL's password is never in a message or a log line.
@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 import redis
@@ -29,8 +28,10 @@ import redis.retry
 from pydantic import SecretStr
 
 from streaming import wire
+from streaming.channels import CHANNELS, Note
+from streaming.channels import Channel as Channel
+from streaming.channels import key_of as key_of
 from streaming.errors import InvalidMessage, InvalidSettings, StoreUnavailable
-from streaming.events import AnswerReport, ErrorReport, Event
 from streaming.outbox import BEFORE_ALL, EntryId, Outbox, Pending, entry_id_after
 from streaming.vocabulary import FrameResult, Query, QueryId, StreamId, StreamSpec
 
@@ -48,20 +49,6 @@ _RETRY_S: Final = 0.25
 _BATCH: Final = 256
 _READ_COUNT: Final = 200
 _KNOWN_KEYS: Final = 1_000
-
-
-class Channel(StrEnum):
-    """What a Redis Stream of ours holds."""
-
-    FRAMES = "frames"
-    EVENTS = "events"
-    ANSWERS = "answers"
-    ERRORS = "errors"
-
-
-def key_of(stream_id: StreamId, channel: Channel) -> str:
-    """Name of the Redis Stream that holds a stream's messages of one kind."""
-    return f"saccade:{{{stream_id}}}:{channel}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +98,9 @@ class ResultWriter:
         """Queue a frame's result."""
         self._put(result, Channel.FRAMES)
 
-    def publish_event(self, event: Event) -> None:
-        """Queue what happened to a track."""
-        self._put(event, Channel.EVENTS)
-
-    def publish_answer(self, answer: AnswerReport) -> None:
-        """Queue the grounder's words."""
-        self._put(answer, Channel.ANSWERS)
-
-    def publish_error(self, error: ErrorReport) -> None:
-        """Queue a stream's trouble."""
-        self._put(error, Channel.ERRORS)
+    def publish_note(self, note: Note) -> None:
+        """Queue what is said beside the frames."""
+        self._put(note, CHANNELS[type(note)])
 
     def written(self, stream_id: StreamId) -> int:
         """Entries of this stream that are in Redis by us."""
@@ -142,7 +121,7 @@ class ResultWriter:
         self._stopping.set()
         self._thread.join(3 * _TIMEOUT_S)
 
-    def _put(self, message: FrameResult | Event | AnswerReport | ErrorReport, channel: Channel) -> None:
+    def _put(self, message: FrameResult | Note, channel: Channel) -> None:
         key = key_of(message.stream_id, channel)
         entry = Pending(message.stream_id, key, self._maxlen[channel], wire.encode(message))
         if not self._outbox.put(entry):

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     results_maxlen: int = Field(2_000, ge=10)
     """Entries kept (about) in each Redis stream of results."""
     events_maxlen: int = Field(1_000, ge=10)
-    """Entries kept (about) in each Redis stream of events, answers and errors."""
+    """Entries kept (about) in each Redis stream of events, answers, words and errors."""
 
     allowed_schemes: list[str] = ["rtsp", "rtsps", "whip", "file", "camera"]
     """Schemes a source URL may have."""
@@ -73,8 +73,12 @@ class Settings(BaseSettings):
     """In which numbers; `auto` takes bfloat16 where the checkpoint has it and the machine computes in it."""
     model_tiles: int = Field(1, ge=1, le=12)
     """Tiles that a keyframe without a past is cut into at most, for models that know tiles; 1: whole."""
+    grounding_budget_s: float = Field(30.0, gt=0)
+    """Time the grounder may take over one look; longer is an error of its stream, and it is asked again."""
     tracker: str = "nano"
-    """`nano`, or the folder of a SAM-2 checkpoint: what the trackers run."""
+    """What the trackers run: `nano`, an official SAM-2 or EdgeTAM `.pt` file, or a checkpoint's folder."""
+    tracker_px: int | None = Field(None, ge=32)
+    """Side of the square picture they look at; the checkpoint's own, often 1024, if not given."""
     backend: BackendName = "auto"
     """What runs the tracker's graphs: `auto` takes TensorRT where there is a GPU for it, else OpenVINO."""
     tracker_threads: int = Field(1, ge=1)

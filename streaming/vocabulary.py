@@ -31,6 +31,10 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 """(H, W) bool at source size."""
 
+Region = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) of what a person pointed at, as shares of the picture's width and height, 0..1; both
+corners are one for a click."""
+
 Logits = NDArray[np.float32]
 """(h, w) or (N, h, w) float32 at a model's own size; a pixel belongs where it is > 0."""
 
@@ -104,6 +108,8 @@ class Query:
     "From 1; every edit of the text adds one."
     accepted_s: float = 0.0
     "When this revision was accepted by the service: the start of prompt-to-mask."
+    region: Region | None = None
+    "What an `ask` is about, on the keyframe that it is answered on; None: the whole picture."
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,20 @@ class Prompt:
     "P([SEG]) at its place in the answer, 0..1."
 
 
+@dataclass(frozen=True, slots=True)
+class GroundSeconds:
+    """Where one grounding's time went, seconds; queries that were worked on together have the same."""
+
+    wait: float = 0.0
+    "In the grounder's queue."
+    look: float = 0.0
+    "Pictures through the vision tower and SAM-2's encoder."
+    read: float = 0.0
+    "Questions read and answers said by the language model."
+    draw: float = 0.0
+    "Masks drawn."
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """The grounder's word on one query and one keyframe.
@@ -155,7 +175,11 @@ class Answer:
     logits: Logits
     "(N, h, w) float32 on the keyframe, at the grounder's mask size, whole picture, aspect not kept."
     ground_s: float = 0.0
-    "Time the grounder worked on it, its queue not included, seconds."
+    """Time the grounder worked on the keyframe, its queue not included, seconds; where several keyframes were
+    worked on together, its share."""
+    steps_s: GroundSeconds = field(default_factory=GroundSeconds)
+    model: str = ""
+    "What answered: `nano`, `owner/name@commit`, or the name of a checkpoint's folder."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

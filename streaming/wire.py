@@ -14,16 +14,17 @@ from typing import Any, Final, NoReturn, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from streaming.errors import InvalidMessage
-from streaming.events import AnswerReport, ErrorReport, Event
+from streaming.events import AnswerReport, ErrorReport, Event, WordsReport
 from streaming.vocabulary import FrameResult, Query, StreamSpec
 
-Message = FrameResult | Event | AnswerReport | ErrorReport | StreamSpec | Query
-M = TypeVar("M", FrameResult, Event, AnswerReport, ErrorReport, StreamSpec, Query)
+Message = FrameResult | Event | AnswerReport | WordsReport | ErrorReport | StreamSpec | Query
+M = TypeVar("M", FrameResult, Event, AnswerReport, WordsReport, ErrorReport, StreamSpec, Query)
 
 SCHEMAS: Final[dict[type[Any], str]] = {
     FrameResult: "saccade.frame/1",
     Event: "saccade.event/1",
     AnswerReport: "saccade.answer/1",
+    WordsReport: "saccade.words/1",
     ErrorReport: "saccade.error/1",
     StreamSpec: "saccade.stream/1",
     Query: "saccade.query/1",

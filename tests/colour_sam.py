@@ -8,7 +8,7 @@ from engines.tracking.compiled import GRAPHS, CompiledTracker, TrackerShape
 
 SIDE = 32
 SHAPE = TrackerShape(
-    side_px=SIDE, map_px=8, channels=3, memory_channels=2, recent_memories=2, recent_pointers=3
+    side_px=SIDE, map_px=8, places=64, channels=3, memory_channels=2, recent_memories=2, recent_pointers=3
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from engines.masks import encode_mask
-from streaming.checks import check_query_text, check_stream_id, shown
+from engines.protocols import Hear
+from streaming.checks import check_query_text, check_region, check_stream_id, shown
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
 from streaming.status import QueryState, QueryStatus, Session, StreamStatus
 from streaming.vocabulary import (
@@ -26,6 +27,7 @@ from streaming.vocabulary import (
     Query,
     QueryId,
     QueryKind,
+    Region,
     SourceState,
     StreamId,
     StreamSpec,
@@ -111,13 +113,17 @@ class MemoryControl:
             raise NotFound(f"There is no query {shown(query_id)}.")
         return self._queries[query_id]
 
-    async def add_query(self, stream_id: StreamId, text: str, kind: QueryKind) -> QueryStatus:
+    async def add_query(
+        self, stream_id: StreamId, text: str, kind: QueryKind, region: Region | None = None
+    ) -> QueryStatus:
         self._known(stream_id)
         words = check_query_text(text, self._limits[2])
         if len(list(self._asked_about(stream_id))) >= self._limits[1]:
             raise LimitReached(f"At most {self._limits[1]} queries.", remedy="Remove one.")
         query_id = QueryId(f"q{next(self._numbers)}")
-        self._queries[query_id] = QueryStatus(Query(query_id, stream_id, words, kind, accepted_s=1.0))
+        self._queries[query_id] = QueryStatus(
+            Query(query_id, stream_id, words, kind, accepted_s=1.0, region=check_region(region, kind))
+        )
         return self._queries[query_id]
 
     async def edit_query(self, query_id: QueryId, text: str) -> QueryStatus:
@@ -208,6 +214,18 @@ class ColourGrounder:
     def ground(self, keyframe: Keyframe) -> list[Answer]:
         self.keyframes.append(keyframe)
         return [self._answer(keyframe.frame, query) for query in keyframe.queries]
+
+    def ground_together(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
+        return [self.ground(keyframe) for keyframe in keyframes]
+
+    def say(self, keyframe: Keyframe, hear: Hear) -> list[Answer]:
+        """Word by word, however long the last one takes."""
+        answers = self.ground(keyframe)
+        for query, answer in zip(keyframe.queries, answers, strict=True):
+            words = answer.text.split()
+            for spoken in range(1, len(words) + 1):
+                hear(query, " ".join(words[:spoken]))
+        return answers
 
     def _answer(self, frame: Frame, query: Query) -> Answer:
         if "crash" in query.text:
@@ -324,6 +342,13 @@ class HostActor:
 
     async def bug(self) -> None:
         raise ZeroDivisionError
+
+    async def count_down(self, start: int, end: int = 1) -> AsyncIterator[int]:
+        """To zero it cannot."""
+        for number in range(start, end - 1, -1):
+            if number == 0:
+                raise NotFound("There is no zero.")
+            yield number
 
     async def hang(self) -> None:
         await asyncio.sleep(60)

@@ -3,7 +3,7 @@
     service.py    the service on this machine: demo, up, doctor
     streams.py    a running service, over HTTP: stream, query, watch
     models.py     the models themselves, without a service: track, eval, train
-    bench.py      how fast this machine is: bench line, bench tracker
+    bench.py      how fast this machine is: bench line, bench tracker, bench grounder
     terminal.py   what they share: consoles, exit codes, options
 
 Rules

@@ -1,14 +1,15 @@
-"""How fast this machine does it: the whole line, or the tracker alone."""
+"""How fast this machine does it: the whole line, the tracker alone, the grounder alone."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
-from actors.tables import bench_tables, line_table
+from actors.tables import bench_tables, grounder_tables, line_table, pairs_table
 from streaming.settings import load_settings
 
 bench_app = typer.Typer(help="Measure how fast it is here.", no_args_is_help=True)
@@ -65,11 +66,61 @@ def bench_tracker_command(
     print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
 
 
-def _counts(text: str) -> tuple[int, ...]:
+@bench_app.command("grounder")
+def bench_grounder_command(
+    model: Annotated[
+        str, typer.Option(help="`nano`, the folder of a Sa2VA checkpoint, or owner/name@commit.")
+    ] = "nano",
+    queries: Annotated[str, typer.Option(help="Numbers of queries on one keyframe, e.g. 1,4,16.")] = "1,4,16",
+    repeats: Annotated[int, typer.Option(help="Times each is timed, after a warm-up.", min=1)] = 10,
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Time what the grounder saves: an answer given instead of said, and one look for many questions.
+
+    Three tables. The first: "Sure, [SEG]." said token by token, as generation does, against the same answer
+    read in one prefill; for the language model alone, and from the picture to the mask. The second: queries
+    on one keyframe, each asked alone (the picture is read for every one of them), against all of them behind
+    one look. The third: keyframes of four streams together, against one after the other. Both ways take turns
+    in one run; times are medians. Run it on a quiet machine.
+
+        saccade bench grounder
+        saccade bench grounder --queries 1,8 --json
+        saccade bench checkpoint /tmp/1b && saccade bench grounder --model /tmp/1b --repeats 2
+    """
+    from engines.evaluation.bench_grounder import bench_grounder
+
+    counts = _counts(queries, "queries", most=16)
+    with err.status("Timing both ways, in alternating order ..."):
+        report = asdict(bench_grounder(model, counts, repeats=repeats, threads=threads, device=device))
+    print_json(report) if as_json else out.print(*grounder_tables(report))
+
+
+@bench_app.command("checkpoint")
+def bench_checkpoint_command(
+    folder: Annotated[Path, typer.Argument(help="A new folder; takes 2.4 GB.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a checkpoint of Sa2VA-1B's exact shape with random weights, to measure without the real ones.
+
+    It loads, takes memory and time as Sa2VA-1B does, and says nonsense. Give it to `saccade bench grounder
+    --model`, or run the service on it: SACCADE_MODEL=FOLDER saccade up.
+
+        saccade bench checkpoint /tmp/1b
+    """
+    from engines.grounding.shapes import SA2VA_1B, write_random
+
+    with err.status("Writing random weights ..."):
+        written = {"folder": str(folder), "parameters": write_random(SA2VA_1B, folder)}
+    print_json(written) if as_json else out.print(pairs_table(written))
+
+
+def _counts(text: str, what: str = "objects", most: int = 64) -> tuple[int, ...]:
     try:
         counts = tuple(int(part) for part in text.split(","))
     except ValueError:
         counts = ()
-    if not counts or min(counts) < 1:
-        raise typer.BadParameter("Write numbers of objects with commas between, e.g. 1,3.")
+    if not counts or min(counts) < 1 or max(counts) > most:
+        raise typer.BadParameter(f"Write numbers of {what} with commas between, e.g. 1,3; each 1 to {most}.")
     return counts

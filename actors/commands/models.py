@@ -118,12 +118,15 @@ def evaluate(
 
 def export(
     model: Annotated[
-        str, typer.Argument(help="nano, a SAM-2 checkpoint, or a folder made by `saccade train`.")
+        str, typer.Argument(help="nano, a SAM-2 or EdgeTAM checkpoint, or a folder made by `saccade train`.")
     ],
     backend: Annotated[BackendName, typer.Option(help="What is to run them; auto: the best here.")] = "auto",
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="Of products; auto: the faster one.")
     ] = "auto",
+    size: Annotated[
+        int | None, typer.Option(help="Side of its pictures, e.g. 512; the settings' tracker_px if left out.")
+    ] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder for the files; the settings' cache_dir if left out.")
     ] = None,
@@ -137,12 +140,14 @@ def export(
     more than a tenth is an error. TensorRT-RTX builds without a GPU, too, and is then not checked.
 
         saccade export nano --backend openvino
-        saccade export ~/sam2.1-tiny --backend tensorrt --precision float32 --out engines/ --json
+        saccade export edgetam.pt --size 512 --backend openvino
+        saccade export ~/sam2.1_hiera_tiny.pt --backend tensorrt --precision float32 --out engines/ --json
     """
     settings = load_settings(config)
     log_to_stderr(settings.model_copy(update={"log_level": "warning"}))
     folder = out_dir or settings.cache_dir
     chosen = {"tracker": _tracker_of(model), "backend": backend, "cache_dir": folder}
+    chosen |= {} if size is None else {"tracker_px": size}
     with err.status("Loading the model ..."):
         from actors.exporting import TrackerExport
 
@@ -159,7 +164,7 @@ def export(
 
 
 def _tracker_of(model: str) -> str:
-    """What people name: nano, a SAM-2 checkpoint, or a folder with one in `tracker`."""
+    """What people name: nano, a checkpoint, or a folder with one in `tracker`."""
     inner = Path(model) / "tracker"
     return str(inner) if model != "nano" and inner.is_dir() else model
 

@@ -72,7 +72,7 @@ export const service = {
 };
 
 export const queries = {
-  add: (streamId, text, kind) => json("POST", `/v1/streams/${enc(streamId)}/queries`, { text, kind }),
+  add: (streamId, text, kind, region) => json("POST", `/v1/streams/${enc(streamId)}/queries`, { text, kind, region }),
   edit: (id, text) => json("PATCH", `/v1/queries/${enc(id)}`, { text }),
   remove: (id) => nothing("DELETE", `/v1/queries/${enc(id)}`),
 };

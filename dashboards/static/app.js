@@ -31,12 +31,16 @@ const numbers = new NumbersPanel();
 const stage = new Stage((result) => numbers.add(result), onNote, onFeed);
 const streamsPanel = new StreamsPanel(choose, refresh);
 const queriesPanel = new QueriesPanel(refresh);
+stage.onPointed((region) => queriesPanel.point(region));
 new CameraPanel(async (id) => {
   await refresh();
   choose(id);
 });
 
 function onNote(message) {
+  queriesPanel.hear(message);
+  // Words that grow are shown where they are asked for, ten times a second, and are no events.
+  if (message.schema.startsWith("saccade.words/")) return;
   addNote(message);
   clearTimeout(settling);
   settling = setTimeout(refresh, SETTLE_MS);

@@ -16,7 +16,11 @@ const WORDS = {
 export class QueriesPanel {
   #streamId = null;
   #tracks = [];
+  /** By query: what is being said now. @type {Map<string, {revision: number, text: string}>} */
+  #words = new Map();
   #adding = false;
+  /** What the next question is about: [x0, y0, x1, y1] as shares of the picture, or null. */
+  #region = null;
   #onChange;
 
   /** @param {() => Promise<void>} onChange queries were added, edited or removed */
@@ -26,6 +30,21 @@ export class QueriesPanel {
       event.preventDefault();
       this.#add(byId("query-text").value);
     });
+    byId("pointed-forget").addEventListener("click", () => this.point(null));
+    byId("query-kind").addEventListener("change", () => byId("query-kind").value === "ask" || this.point(null));
+  }
+
+  /** @param {number[] | null} region what a person pointed at, as shares of the picture; null: nothing any more */
+  point(region) {
+    if (!this.#streamId) return;
+    this.#region = region;
+    byId("pointed").hidden = byId("pointed-mark").hidden = region === null;
+    if (region === null) return;
+    byId("query-kind").value = "ask";
+    const field = byId("query-text");
+    field.value ||= "What is this?";
+    field.focus();
+    field.select();
   }
 
   /** @param {string[]} texts words that are worth a try here */
@@ -35,9 +54,12 @@ export class QueriesPanel {
 
   /** @param {object | undefined} stream as from `GET /v1/streams`, or none */
   render(stream) {
+    if (this.#streamId !== (stream?.stream_id ?? null)) this.point(null);
     this.#streamId = stream?.stream_id ?? null;
     for (const control of byId("query-form").elements) control.disabled = !stream;
     for (const example of byId("examples").children) example.disabled = !stream;
+    const known = new Set((stream?.queries ?? []).map((status) => status.query_id));
+    for (const id of this.#words.keys()) if (!known.has(id)) this.#words.delete(id);
     reconcile(byId("queries"), stream?.queries ?? [], (status) => status.query_id, (status) => this.#row(status), this.#fill);
   }
 
@@ -46,12 +68,19 @@ export class QueriesPanel {
     this.#tracks = tracks;
   }
 
+  /** @param {object} message `saccade.words/1`, or the `saccade.answer/1` that ends them */
+  hear({ schema, query_id: id, revision, text }) {
+    if (schema.startsWith("saccade.words/")) this.#words.set(id, { revision, text });
+    else if (schema.startsWith("saccade.answer/")) this.#words.delete(id);
+  }
+
   #example(text) {
     const button = document.createElement("button");
     button.type = "button";
     setText(button, text);
     button.addEventListener("click", () => {
       byId("query-kind").value = "refer";
+      this.point(null);
       this.#add(text);
     });
     return button;
@@ -62,10 +91,11 @@ export class QueriesPanel {
     if (this.#adding) return;
     this.#adding = true;
     const kind = byId("query-kind").value;
-    const added = await attempt(() => api.add(this.#streamId, text, kind));
+    const added = await attempt(() => api.add(this.#streamId, text, kind, this.#region ?? undefined));
     this.#adding = false;
     if (!added) return;
     byId("query-text").value = "";
+    this.point(null);
     byId("query-text").focus();
     await this.#onChange();
   }
@@ -102,9 +132,14 @@ export class QueriesPanel {
     badge.dataset.state = status.state;
     setText(badge, WORDS[status.state] ?? status.state);
     const { prompt_to_mask_s: time_s, presence } = status;
+    setText(part(row, "region"), status.region ? "where you pointed" : "");
     setText(part(row, "time"), time_s === null ? "" : `in ${duration(time_s)}`);
     setText(part(row, "presence"), presence === null ? "" : `${Math.round(presence * 100)} % sure`);
-    setText(part(row, "answer"), spoken(status.answer ?? ""));
+    const words = this.#words.get(status.query_id);
+    const saying = words?.revision === status.revision && ["pending", "failed"].includes(status.state);
+    if (saying) setText(badge, "saying…");
+    row.dataset.saying = String(saying);
+    setText(part(row, "answer"), spoken(saying ? words.text : (status.answer ?? "")));
     const track = this.#tracks.find((one) => one.query_id === status.query_id && one.mask);
     part(row, "dot").style.setProperty("--colour", track ? trackColour(track.track_id).line : "");
   };

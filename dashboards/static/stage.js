@@ -2,7 +2,8 @@
 import { byId, setText } from "./dom.js";
 import { follow } from "./feed.js";
 import { FrameMatcher } from "./sync.js";
-import { Overlay } from "./overlay.js";
+import { fit, Overlay } from "./overlay.js";
+import { listen } from "./pointing.js";
 import { play } from "./whep.js";
 
 /** Results as recent as this mean that the camera is alive, so pictures are due. */
@@ -66,6 +67,24 @@ export class Stage {
       report: (state, why) => this.#video(state, why, signal),
     };
     play(streamId, byId("video"), wishes, signal);
+  }
+
+  /** @param {(region: number[]) => void} deliver a click or a box on the picture, as shares of it */
+  onPointed(deliver) {
+    listen(byId("stage"), () => this.result, (region) => {
+      this.#mark(region);
+      deliver(region);
+    });
+  }
+
+  /** Where a person pointed, over the picture as it lies on the stage now. */
+  #mark([x0, y0, x1, y1]) {
+    const { width, height } = this.result;
+    const { clientWidth, clientHeight } = byId("stage");
+    const { scale, left, top } = fit(width, height, clientWidth, clientHeight);
+    const box = { left: left + x0 * width * scale, top: top + y0 * height * scale };
+    const size = { width: (x1 - x0) * width * scale, height: (y1 - y0) * height * scale };
+    for (const [name, px] of Object.entries({ ...box, ...size })) byId("pointed-mark").style.setProperty(name, `${px}px`);
   }
 
   #alive() {

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
 from engines.backends.choose import choose_backend
@@ -23,9 +22,9 @@ from engines.geometry import mask_iou, to_prompt, to_square
 from engines.masks import decode_mask, draw_mask
 from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
 from engines.tracking.compiled import CompiledTracker, compile_tracker
-from engines.tracking.hiera import IMAGE_MEAN, IMAGE_STD
 from engines.tracking.memory import MemoryBank
 from engines.tracking.policy import PRODUCT
+from engines.tracking.pyramid import IMAGE_MEAN, IMAGE_STD
 from engines.tracking.tracker import SamTracker
 from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Logits, Prompt, QueryId, StreamId
@@ -155,7 +154,7 @@ def _ours(compiled: CompiledTracker, clip: Clip, objects: int) -> Any:
 
 
 def _theirs(weights: TrackerWeights, clip: Clip, objects: int) -> Any:
-    model: Any = Sam2VideoModel(weights.model.config)
+    model: Any = type(weights.model)(weights.model.config)  # type: ignore[arg-type]
     model.set_attn_implementation("sdpa")
     model.load_state_dict(weights.model.state_dict())
     model.eval()

@@ -15,8 +15,11 @@
     regions.py      what a person pointed at, as the model reads it
     sight.py        a keyframe as it is looked at: each picture once
     prefix.py       pictures before every question about them, read once
+    together.py     keyframes of several streams, looked at and read in one go
     speech.py       answers in words
+    steps.py        where a grounding's time goes
     grounder.py     the verb: ground(keyframe) -> answers
+    shapes.py       published shapes with random weights, to measure on
 
 Theory of operation. A query is not generated but verified: "Sure, [SEG]." is given as the answer, one
 prefill tells how probable it is and what the hidden state at [SEG] says, SAM-2's decoder draws it. An

@@ -7,9 +7,9 @@ A folder holds `config.json`, a tokenizer and `model.safetensors` (or a sharded
     grounding_encoder.sam2_model.*     SAM-2 (facebookresearch/sam2 names)
 
 The grounder decodes without memory, so SAM-2's memory tensors are read past, and nano does not ship them.
-Four keys of nano's `config.json` are ours: `sam2_config` (published checkpoints all use Hiera-L 2.0),
-`vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`, and `structure`, a
-`RefinementKind` whose tensors are `structure.*`.
+Six keys of nano's `config.json` are ours: `sam2_config` (published checkpoints all use Hiera-L 2.0),
+`vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`, `answers_in_words`,
+`takes_regions`, and `structure`, a `RefinementKind` whose tensors are `structure.*`.
 """
 
 from __future__ import annotations
@@ -96,12 +96,20 @@ class Sa2Va:
     config: Mapping[str, Any]
     "The content of config.json."
     tiles: int = 1
+    name: str = ""
+    "`nano`, `owner/name@commit`, or the name of its folder; empty where it was never in one."
 
     @property
     def presence_threshold(self) -> float:
         """A thing is there where the probability of "Sure, [SEG]" reaches this."""
         usual = TAUGHT_ONE_ANSWER if self._is_of_ours else TAUGHT_FIVE_ANSWERS
         return float(self.config.get("presence_threshold", usual))
+
+    @property
+    def takes_regions(self) -> bool:
+        """Whether it was taught regions that a person points at, as published InternVL ones were."""
+        usual = self.template.image_tokens > 0 and not self._is_of_ours
+        return bool(self.config.get("takes_regions", usual))
 
     @property
     def look_px(self) -> int:
@@ -142,7 +150,9 @@ def load_sa2va(name_or_dir: str | Path, running: Running = PLAIN) -> Sa2Va:
     device = choose_device(running.device)
     put(model, tensors, choose_dtype(running.dtype, device, tensors.values()), device)
     model.eval().requires_grad_(False)
-    return Sa2Va(model, template, config, running.tiles)
+    name = str(name_or_dir)
+    known = name if name == "nano" or not Path(name).exists() else Path(name).resolve().name
+    return Sa2Va(model, template, config, running.tiles, known)
 
 
 def _directory(name: str) -> Path:

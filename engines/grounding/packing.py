@@ -29,6 +29,10 @@ class Packed:
     starts: tuple[tuple[int, ...], ...]
     "Index along S of the first token of every block of every picture."
 
+    def to(self, device: torch.device) -> Packed:
+        """The same on another device."""
+        return Packed(self.ids.to(device), self.positions.to(device), self.bias.to(device), self.starts)
+
 
 def pack(prefix: Sequence[int], pictures: Sequence[Sequence[Sequence[int]]]) -> Packed:
     """Pack `pictures[b][k]`, the ids of block k of picture b."""
@@ -43,6 +47,18 @@ def pack(prefix: Sequence[int], pictures: Sequence[Sequence[Sequence[int]]]) -> 
         positions[index, : len(written)] = torch.tensor(row.positions)
         owner[index, : len(written)] = torch.tensor(row.owner)
     return Packed(ids, positions, _bias(owner), tuple(row.starts for row in rows))
+
+
+def on_axes(counted: Tensor, axes: Tensor | None) -> Tensor:
+    """Counted positions (B, S), behind a prefix whose P tokens stand at (A, P) on A axes: (A, B, S).
+
+    What follows the prefix goes on behind all of it. Without axes positions stay as they are counted.
+    """
+    if axes is None:
+        return counted
+    size = axes.shape[1]
+    inside = axes[:, counted.clamp(max=size - 1)]
+    return torch.where(counted < size, inside, axes.max() + 1 + counted - size)
 
 
 _PADDING: Final = -1

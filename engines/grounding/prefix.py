@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import DynamicCache
 
 from engines.grounding.model import SaModel, Written
-from engines.grounding.packing import Packed, pack
+from engines.grounding.packing import Packed, on_axes, pack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,21 +91,15 @@ class Prefix:
     def _first(self, packed: Packed) -> Written:
         model, device = self._model, self._model.device
         embedded, image = model.embed(packed.ids.to(device), self._shown.tokens)
-        places = self._places(packed.positions).to(device)
+        places = on_axes(packed.positions, self._shown.axes).to(device)
         return Written(embedded, places, packed.bias.to(device), image, self._shown.deep)
 
     def _written(self, ids: Tensor, counted: Tensor, bias: Tensor | None = None) -> Written:
         device = self._model.device
         embedded = self._model.mllm.model.language_model.embed_tokens(ids.to(device))
-        return Written(embedded, self._places(counted).to(device), None if bias is None else bias.to(device))
-
-    def _places(self, counted: Tensor) -> Tensor:
-        """Counted positions (B, S) → on the family's axes."""
-        axes, size = self._shown.axes, len(self._shown.ids)
-        if axes is None:
-            return counted
-        inside = axes[:, counted.clamp(max=size - 1)]
-        return torch.where(counted < size, inside, axes.max() + 1 + counted - size)
+        return Written(
+            embedded, on_axes(counted, self._shown.axes).to(device), None if bias is None else bias.to(device)
+        )
 
 
 class Talk:

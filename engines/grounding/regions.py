@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streaming.errors import InvalidQuery
+from streaming.vocabulary import Mask, Region
 
 
 def cells(region: NDArray[np.bool_], side: int) -> Tensor:
@@ -30,6 +31,20 @@ def cells(region: NDArray[np.bool_], side: int) -> Tensor:
         y, x = (int(place.mean()) for place in region.nonzero())
         inside[y * side // height, x * side // width] = True
     return torch.from_numpy(inside.copy()).flatten()
+
+
+def inside(region: Region, size: tuple[int, int]) -> Mask:
+    """The pixels of a picture of that height and width that a person pointed at: one at least."""
+    (x0, y0, x1, y1), (height, width) = region, size
+    left, top = min(int(x0 * width), width - 1), min(int(y0 * height), height - 1)
+    mask = np.zeros(size, np.bool_)
+    mask[top : max(top + 1, round(y1 * height)), left : max(left + 1, round(x1 * width))] = True
+    return mask
+
+
+def about(text: str) -> str:
+    """A question about what a person pointed at, by the name that it is introduced by."""
+    return text if "region1" in text else f"About region1: {text}"
 
 
 def introduced(image: str, sizes: list[int]) -> str:

@@ -19,8 +19,8 @@ from torch import Tensor
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.pictures import normalise
 from engines.grounding.prefix import Prefix, Shown
-from engines.grounding.regions import cells
-from streaming.vocabulary import Keyframe, Pixels
+from engines.grounding.regions import cells, inside
+from streaming.vocabulary import Keyframe, Pixels, Region
 
 PAST: Final = 2
 "Pictures of a past; with fewer, as at a stream's beginning, there is none."
@@ -51,6 +51,10 @@ class Sight:
         """What stands before a question about the keyframe, where the past is wanted about that too."""
         return self._with_past if past and len(self._past) == PAST else self._alone
 
+    def pointed(self, region: Region) -> Prefix:
+        """What stands before a question about what a person pointed at: region1. Raises as `regions`."""
+        return self.regions([inside(region, (self._pixels.shape[0], self._pixels.shape[1]))])
+
     def regions(self, regions: Sequence[NDArray[np.bool_]]) -> Prefix:
         """What stands before a question about regions (H, W) of the keyframe: region1, region2, …
 
@@ -60,11 +64,11 @@ class Sight:
         # The last square is the whole picture.
         whole = tokens[:, -template.image_tokens :]
         side = math.isqrt(whole.shape[1])
-        inside = [cells(region, side) for region in regions]
-        introduced = template.regions([int(one.sum()) for one in inside])
+        within = [cells(region, side) for region in regions]
+        introduced = template.regions([int(one.sum()) for one in within])
         shown = Shown(
             ids=(*template.shown([tokens.shape[1]]), *introduced),
-            tokens=torch.cat([tokens, *(whole[:, one] for one in inside)], dim=1),
+            tokens=torch.cat([tokens, *(whole[:, one] for one in within)], dim=1),
         )
         return Prefix(self._model, shown)
 

@@ -7,7 +7,7 @@ Every `[SEG]` of an answer points at something; its phrase is the last one betwe
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,8 +37,19 @@ class Speech:
     "(A,) float32: how probable each token was."
 
 
-def speak(model: SaModel, prefix: Prefix, question: list[int], ends: Collection[int]) -> Speech:
-    """Answer a question about what the prefix shows."""
+Hear = Callable[[tuple[int, ...]], None]
+"Is told an answer's ids so far, after every one of them. What it raises ends the answer."
+
+
+def nobody(ids: tuple[int, ...]) -> None:
+    """A `Hear` that does not listen."""
+    del ids
+
+
+def speak(
+    model: SaModel, prefix: Prefix, question: list[int], ends: Collection[int], hear: Hear = nobody
+) -> Speech:
+    """Answer a question about what the prefix shows. Raises what `hear` raises."""
     said: list[int] = []
     hidden: list[Tensor] = []
     chances: list[Tensor] = []
@@ -52,6 +63,7 @@ def speak(model: SaModel, prefix: Prefix, question: list[int], ends: Collection[
             said.append(int(best))
             hidden.append(talk.state)
             chances.append(chance)
+            hear(tuple(said))
     return Speech(
         ids=tuple(said),
         hidden=torch.stack(hidden) if hidden else nothing,

@@ -1,4 +1,4 @@
-"""SAM-2's memory attention over fixed slots.
+"""SAM-2's memory attention, and EdgeTAM's, over fixed slots.
 
 An empty slot is hidden by a bias on its keys, which equals leaving it out (test: `test_attention.py`).
 RoPE is real-valued: rows of the query and key projections are taken in the order "first of each pair, second
@@ -17,22 +17,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Sam2VideoModel
 from transformers.models.sam2_video import modeling_sam2_video
+
+from engines.tracking.families import TrackerModel
+from engines.tracking.memory_form import layout_of, rotation
 
 _sine: Any = modeling_sam2_video.get_1d_sine_pe
 
 
 class MemoryAttention(nn.Module):
-    """SAM-2's memory attention over fixed slots; inputs as in `TrackStep`, out (B, n, C)."""
+    """Memory attention over fixed slots; inputs as in `TrackStep`, out (B, h·w, C)."""
 
     position: Tensor
     memory_position: Tensor
     cos: Tensor
     sin: Tensor
+    memory_cos: Tensor
+    memory_sin: Tensor
     halves: Tensor
 
-    def __init__(self, model: Sam2VideoModel) -> None:
+    def __init__(self, model: TrackerModel) -> None:
         super().__init__()
         config = model.config
         if config.memory_attention_num_attention_heads != 1:
@@ -48,17 +52,15 @@ class MemoryAttention(nn.Module):
         height, width = model.backbone_feature_sizes[-1]
         shape = torch.Size((1, self.hidden, height, width))
         position = model.vision_encoder.neck.position_encoding(shape, "cpu", torch.float32)
-        memory_shape = torch.Size((1, self.memory_channels, height, width))
-        memory_position = model.memory_encoder.position_encoding(memory_shape, "cpu", torch.float32)
         self.register_buffer("position", position.flatten(2).transpose(1, 2).clone(), persistent=False)
-        self.register_buffer(
-            "memory_position", memory_position.flatten(2).transpose(1, 2).clone(), persistent=False
-        )
-        cos, sin = model.memory_attention.rotary_emb(position, model.memory_attention.position_ids)
-        # The second of each pair has the angle of the first: keep one of them.
-        self.register_buffer("cos", cos[0, :, 0::2].clone(), persistent=False)
-        self.register_buffer("sin", sin[0, :, 0::2].clone(), persistent=False)
-        self.register_buffer("halves", _halves(cos.shape[-1]), persistent=False)
+        cos, sin = rotation(model, model.memory_attention.position_ids)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        layout = layout_of(model)
+        self.register_buffer("memory_position", layout.position[None], persistent=False)
+        self.register_buffer("memory_cos", layout.cos, persistent=False)
+        self.register_buffer("memory_sin", layout.sin, persistent=False)
+        self.register_buffer("halves", _halves(2 * cos.shape[-1]), persistent=False)
 
     def forward(
         self,
@@ -93,32 +95,42 @@ class MemoryAttention(nn.Module):
         x = features.flatten(2).transpose(1, 2) + 0.1 * self.position
         for block in self.blocks:
             x = x + self._look_around(block.self_attn, block.layer_norm1(x))
-            query = self._rotated(block.cross_attn_image.q_proj, block.layer_norm2(x))
+            query = self._asking(block.cross_attn_image.q_proj, block.layer_norm2(x))
             keys = self._keys(block.cross_attn_image, keyed_memory, keyed_pointers)
             remembered = block.cross_attn_image.v_proj(values)
             if query.shape[0] != objects:  # features of one picture (or a few), shared by their objects
                 query, x = per_object(query, objects), per_object(x, objects)
             read = attend(query, keys, remembered, bias)
             x = x + block.cross_attn_image.o_proj(read)
-            x = x + block.linear2(block.activation(block.linear1(block.layer_norm3(x))))
+            x = x + _feed_forward(block, block.layer_norm3(x))
         return self.norm(x)  # type: ignore[no-any-return]
 
     def _look_around(self, attention: Any, x: Tensor) -> Tensor:
-        query, key = self._rotated(attention.q_proj, x), self._rotated(attention.k_proj, x)
+        query, key = self._asking(attention.q_proj, x), self._asking(attention.k_proj, x)
         return attention.o_proj(attend(query, key, attention.v_proj(x), None))  # type: ignore[no-any-return]
 
     def _keys(self, attention: Any, memory: Tensor, pointers: Tensor) -> Tensor:
         objects, slots, places, _ = memory.shape
-        keys = self._rotated(attention.k_proj, memory).reshape(objects, slots * places, -1)
+        keys = self._rotated(attention.k_proj, memory, self.memory_cos, self.memory_sin)
+        keys = keys.reshape(objects, slots * places, -1)
         weight, bias = self._in_halves(attention.k_proj)
         return torch.cat([keys, functional.linear(pointers, weight, bias)], dim=1)
 
-    def _rotated(self, projection: nn.Linear, x: Tensor) -> Tensor:
+    def _asking(self, projection: nn.Linear, x: Tensor) -> Tensor:
+        return self._rotated(projection, x, self.cos, self.sin)
+
+    def _rotated(self, projection: nn.Linear, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         first, second = functional.linear(x, *self._in_halves(projection)).chunk(2, dim=-1)
-        return torch.cat([first * self.cos - second * self.sin, second * self.cos + first * self.sin], dim=-1)
+        return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
     def _in_halves(self, projection: nn.Linear) -> tuple[Tensor, Tensor]:
         return projection.weight[self.halves], projection.bias[self.halves]
+
+
+def _feed_forward(block: Any, x: Tensor) -> Tensor:
+    if hasattr(block, "mlp"):  # EdgeTAM's, in transformers
+        return block.mlp(x)  # type: ignore[no-any-return]
+    return block.linear2(block.activation(block.linear1(x)))  # type: ignore[no-any-return]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:

@@ -30,7 +30,9 @@ class TrackerShape:
     side_px: int
     "S, of the picture."
     map_px: int
-    "Side of the stride-16 map; n = its square."
+    "Side of the stride-16 map."
+    places: int
+    "n, tokens of a memory: one for each place of the map, or fewer (`memory_form.py`)."
     channels: int
     "C"
     memory_channels: int
@@ -39,11 +41,6 @@ class TrackerShape:
     recent_pointers: int
     given_memories: int = GIVEN_SLOTS
     "At least 2."
-
-    @property
-    def places(self) -> int:
-        """n"""
-        return self.map_px**2
 
     @property
     def low_px(self) -> int:
@@ -71,7 +68,7 @@ class CompiledTracker:
     fingerprint: str
     "Changes with weights and graphs: memories belong to those that made them."
     encode: Program
-    "See hiera.ImageEncoder."
+    "See pyramid.PictureEncoder."
     prompt: Program
     "See graphs.MaskPrompt."
     point: Program

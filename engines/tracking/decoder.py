@@ -12,9 +12,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Sam2VideoModel
 
 from engines.tracking.attention import per_object
+from engines.tracking.families import TrackerModel
 
 
 class Candidates(NamedTuple):
@@ -124,7 +124,7 @@ class Heads(nn.Module):
 
     positions: Tensor
 
-    def __init__(self, model: Sam2VideoModel) -> None:
+    def __init__(self, model: TrackerModel) -> None:
         super().__init__()
         self.decoder = model.mask_decoder
         self.not_a_point = model.prompt_encoder.not_a_point_embed

@@ -3,25 +3,60 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from streaming.errors import NotFound
+from streaming.errors import CheckpointError, NotFound
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "model.safetensors"
+INDEX_FILE: Final = "model.safetensors.index.json"
+OFFICIAL_SUFFIXES: Final = (".pt", ".pth")
 NANO_DIR: Final = Path(__file__).resolve().parent.parent / "nano" / "tracker"
+SA2VA_TYPE: Final = "sa2va_chat"
+"""`model_type` of every published Sa2VA."""
+INSIDE_SA2VA: Final = "grounding_encoder.sam2_model."
+"""What begins the names of SAM-2's tensors there."""
 
 
-def checkpoint_dir(name_or_dir: str | Path) -> Path:
-    """The folder of `nano` (bundled), or the one given. Raises NotFound where there is no checkpoint."""
-    directory = NANO_DIR if str(name_or_dir) == "nano" else Path(name_or_dir)
-    if not (directory / CONFIG_FILE).is_file() or not (directory / WEIGHTS_FILE).is_file():
+@dataclass(frozen=True, slots=True)
+class CheckpointFiles:
+    """What there is to read."""
+
+    weights: tuple[Path, ...]
+    "An official `.pt`, or one or more safetensors."
+    config: Path | None = None
+    "None where the tensors have to tell."
+    prefix: str = ""
+    "Of the names that count, in files that hold more."
+
+    @property
+    def all(self) -> Sequence[Path]:
+        """Every file that the tracker follows from."""
+        return (*self.weights, *(() if self.config is None else (self.config,)))
+
+
+def checkpoint_files(name_or_path: str | Path) -> CheckpointFiles:
+    """The files of `nano` (bundled), of a checkpoint's folder, a Sa2VA's among them, or an official `.pt`.
+
+    Raises NotFound where there is no checkpoint, CheckpointError where config.json or index cannot be read.
+    """
+    path = NANO_DIR if str(name_or_path) == "nano" else Path(name_or_path).expanduser()
+    if path.suffix in OFFICIAL_SUFFIXES and path.is_file():
+        return CheckpointFiles((path,))
+    config, weights, index = path / CONFIG_FILE, path / WEIGHTS_FILE, path / INDEX_FILE
+    if not config.is_file() or not (weights.is_file() or index.is_file()):
         raise NotFound(
-            f"No tracker checkpoint at {directory}.",
-            remedy=f"It is `nano` or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}.",
+            f"No tracker checkpoint at {path}.",
+            remedy=f"It is `nano`, an official .pt file, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}.",
         )
-    return directory
+    inside_sa2va = _read(config).get("model_type") == SA2VA_TYPE
+    prefix = INSIDE_SA2VA if inside_sa2va else ""
+    found = (weights,) if weights.is_file() else _shards(index, prefix)
+    return CheckpointFiles(found, None if inside_sa2va else config, prefix)
 
 
 def digest_of(*paths: Path) -> str:
@@ -31,3 +66,24 @@ def digest_of(*paths: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _shards(index: Path, prefix: str) -> tuple[Path, ...]:
+    """Those that hold a name of that prefix."""
+    places = _read(index).get("weight_map")
+    if not isinstance(places, dict):
+        raise CheckpointError(f"{index} has no weight_map.")
+    names = sorted({str(shard) for name, shard in places.items() if name.startswith(prefix)})
+    if any(Path(name).name != name for name in names):
+        raise CheckpointError(f"{index} points out of its folder.")
+    return tuple(index.with_name(name) for name in names)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(path.read_text())
+    except (OSError, ValueError) as exc:
+        raise CheckpointError(f"Cannot read {path}: {exc}.") from exc
+    if not isinstance(said, dict):
+        raise CheckpointError(f"Cannot read {path}: it holds no object.")
+    return said

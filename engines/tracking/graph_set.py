@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from transformers import EdgeTamVideoModel
 
 from engines.backends.graph import Graph, Port
-from engines.tracking import attention, compiled, decoder, graphs, hiera
+from engines.tracking import attention, compiled, decoder, graphs, hiera, memory_form, pyramid, repvit
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import GIVEN_SLOTS, POINTS, TrackerShape
+from engines.tracking.families import TrackerModel
 
 
 def tracker_shape(weights: TrackerWeights) -> TrackerShape:
@@ -21,12 +23,18 @@ def tracker_shape(weights: TrackerWeights) -> TrackerShape:
     return TrackerShape(
         side_px=weights.side_px,
         map_px=int(weights.model.backbone_feature_sizes[-1][0]),
+        places=len(memory_form.layout_of(weights.model).position),
         channels=int(weights.model.hidden_dim),
         memory_channels=int(weights.model.mem_dim),
         recent_memories=int(config.num_maskmem) - 1,
         recent_pointers=int(config.max_object_pointers_in_encoder) - 1,
         given_memories=config.max_cond_frame_num if config.max_cond_frame_num > 1 else GIVEN_SLOTS,
     )
+
+
+def encoder_of(model: TrackerModel) -> pyramid.PictureEncoder:
+    """The picture encoder of a model."""
+    return repvit.EdgeEncoder(model) if isinstance(model, EdgeTamVideoModel) else hiera.ImageEncoder(model)
 
 
 def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
@@ -59,7 +67,7 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
         return Graph(name, module.eval(), ports, module.outputs, fingerprint)
 
     return (
-        graph("encode", hiera.ImageEncoder(model), (Port("pixels", (1, side, side, 3), "uint8"),)),
+        graph("encode", encoder_of(model), (Port("pixels", (1, side, side, 3), "uint8"),)),
         graph("prompt", graphs.MaskPrompt(model), (*levels, Port("mask", (None, side, side)))),
         graph("point", graphs.PointPrompt(model), (*levels, *click)),
         graph("track", graphs.TrackStep(model), (*levels, *bank)),
@@ -70,7 +78,8 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
 def fingerprint_of(weights: TrackerWeights) -> str:
     """Changes with the weights, the code that makes graphs of them, and transformers, whose modules run."""
     digest = hashlib.sha256()
-    for module in (graphs, hiera, attention, decoder, compiled, sys.modules[__name__]):
+    made_by = (attention, compiled, decoder, graphs, hiera, memory_form, pyramid, repvit)
+    for module in (*made_by, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(transformers.__version__.encode())
     digest.update(weights.model.config.to_json_string().encode())

@@ -1,18 +1,19 @@
 """SAM-2's video model cut into graphs with one job each and fixed, named shapes.
 
-`transformers`' `Sam2VideoModel` holds the weights; its video session decides in Python, frame by
-frame and object by object, what to compute. Here the same arithmetic is modules that a backend can compile
-once and that train as they run:
+`transformers`' `Sam2VideoModel` or `EdgeTamVideoModel` holds the weights; its video session decides in
+Python, frame by frame and object by object, what to compute. Here the same arithmetic is modules that a
+backend can compile once and that train as they run:
 
-    ImageEncoder    a picture                     -> features at strides 16, 8 and 4      (hiera.py)
+    PictureEncoder  a picture                     -> features at strides 16, 8 and 4      (pyramid.py)
     MaskPrompt      features + a given mask       -> object pointer, memory
     PointPrompt     features + points and a box   -> logits, IoU, score, object pointer
     TrackStep       features + the memories       -> logits, IoU, score, object pointer
     Remember        features + what was decoded   -> memory
 
-Shapes: B objects, C hidden channels, n = h·w places of the stride-16 map, M memory slots, P pointer
-slots, D = 64 memory channels, S the picture's side. All objects of a frame share its features, so
-whatever does not depend on memory (the first self-attention) is computed once, not B times.
+Shapes: B objects, C hidden channels, h·w places of the stride-16 map, n tokens of a memory (as many, or
+fewer: `memory_form.py`), M memory slots, P pointer slots, D = 64 memory channels, S the picture's side. All
+objects of a frame share its features, so whatever does not depend on memory (the first self-attention) is
+computed once, not B times.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Sam2VideoModel
 
 from engines.tracking.attention import MemoryAttention, per_object
 from engines.tracking.compiled import EMPTY_SLOT
 from engines.tracking.decoder import BestOfThree, Choice, Heads, Single, readings, without_doubt
+from engines.tracking.families import TrackerModel
+from engines.tracking.memory_form import form_of
 
 NO_OBJECT: Final = -1024.0
 """Logit everywhere where the object is not in the picture (SAM-2's NO_OBJ_SCORE)."""
@@ -41,7 +43,7 @@ class MaskPrompt(nn.Module):
 
     outputs = ("pointer", "memory")
 
-    def __init__(self, model: Sam2VideoModel) -> None:
+    def __init__(self, model: TrackerModel) -> None:
         super().__init__()
         self.heads = Heads(model)
         self.memory = _MemoryWriter(model)
@@ -73,7 +75,7 @@ class PointPrompt(nn.Module):
 
     outputs = ("logits", "iou", "score", "pointer")
 
-    def __init__(self, model: Sam2VideoModel) -> None:
+    def __init__(self, model: TrackerModel) -> None:
         super().__init__()
         self.heads = Heads(model)
         self.embedding = model.prompt_encoder.shared_embedding
@@ -124,7 +126,7 @@ class TrackStep(nn.Module):
 
     outputs = ("logits", "iou", "score", "new_pointer")
 
-    def __init__(self, model: Sam2VideoModel) -> None:
+    def __init__(self, model: TrackerModel) -> None:
         super().__init__()
         config: Any = model.config
         reads = config.multimask_output_in_sam and config.multimask_output_for_tracking
@@ -168,7 +170,7 @@ class Remember(nn.Module):
     outputs = ("memory",)
     enlarge: Tensor
 
-    def __init__(self, model: Sam2VideoModel) -> None:
+    def __init__(self, model: TrackerModel) -> None:
         super().__init__()
         self.write = _MemoryWriter(model)
         self.register_buffer("enlarge", _enlarger(4 * model.backbone_feature_sizes[-1][0]), persistent=False)
@@ -186,21 +188,22 @@ class Remember(nn.Module):
 class _MemoryWriter(nn.Module):
     """The memory encoder: features (B, C, h, w), mask (B, S, S) 0..1, present (B,) -> (B, n, D)."""
 
-    def __init__(self, model: Sam2VideoModel) -> None:
+    def __init__(self, model: TrackerModel) -> None:
         super().__init__()
         self.encoder = model.memory_encoder
         self.scale = model.config.sigmoid_scale_for_mem_enc
         self.bias = model.config.sigmoid_bias_for_mem_enc
         self.away = model.occlusion_spatial_embedding_parameter
+        self.form = form_of(model)
 
     def forward(self, features: Tensor, mask: Tensor, present: Tensor) -> Tensor:
         """See the class."""
         marks = self.encoder.mask_downsampler(mask[:, None] * self.scale + self.bias)
         x = self.encoder.memory_fuser(self.encoder.feature_projection(features) + marks)
-        memory = self.encoder.projection(x).flatten(2).transpose(1, 2)
+        memory = self.encoder.projection(x)
         if self.away is not None:
-            memory = memory + (~present).float()[:, None, None] * self.away
-        return memory  # type: ignore[no-any-return]
+            memory = memory + (~present).float()[:, None, None, None] * self.away[:, :, None, None]
+        return self.form(memory)  # type: ignore[no-any-return]
 
 
 def _enlarger(side: int) -> Tensor:

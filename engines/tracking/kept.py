@@ -17,11 +17,25 @@ from typing import Final
 
 from engines.backends.graph import Backend
 from engines.tracking.compiled import GRAPHS, CompiledTracker, TrackerShape, compile_tracker
-from engines.tracking.files import CONFIG_FILE, WEIGHTS_FILE, checkpoint_dir, digest_of
+from engines.tracking.files import checkpoint_files, digest_of
 
 log = logging.getLogger(__name__)
 
-_CODE: Final = ("graphs", "hiera", "attention", "decoder", "graph_set", "checkpoints", "compiled")
+_CODE: Final = (
+    "attention",
+    "checkpoints",
+    "compiled",
+    "decoder",
+    "families",
+    "files",
+    "graph_set",
+    "graphs",
+    "hiera",
+    "memory_form",
+    "naming",
+    "pyramid",
+    "repvit",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +45,23 @@ class _Note:
     "Of the graphs: the name under which a backend keeps its programs."
 
 
-def open_tracker(name_or_dir: str | Path, backend: Backend, notes_dir: Path) -> CompiledTracker:
-    """What was compiled of a checkpoint (`nano` or a folder) and kept; compiled and noted if nothing was.
+def open_tracker(
+    name_or_path: str | Path, backend: Backend, notes_dir: Path, side_px: int | None = None
+) -> CompiledTracker:
+    """What was compiled of a checkpoint and kept; compiled and noted if nothing was.
 
-    Raises NotFound, CheckpointError, BackendUnavailable.
+    name_or_path, side_px: as `checkpoints.load_tracker_weights` takes them.
+    Raises NotFound, CheckpointError, InvalidSettings, BackendUnavailable.
     """
     if not backend.keeps_programs:
-        return _compile(name_or_dir, backend, None)
-    path = notes_dir / f"tracker-{_key(checkpoint_dir(name_or_dir))}.json"
+        return _compile(name_or_path, side_px, backend)
+    path = notes_dir / f"tracker-{_key(name_or_path, side_px)}.json"
     note = _read(path)
-    kept = _reopen(str(name_or_dir), backend, note) if note is not None else None
-    return kept or _compile(name_or_dir, backend, path)
+    kept = _reopen(str(name_or_path), backend, note) if note is not None else None
+    if kept is None:
+        kept = _compile(name_or_path, side_px, backend)
+        _write(_Note(kept.shape, kept.fingerprint), path)
+    return kept
 
 
 def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
@@ -52,22 +72,18 @@ def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
     return CompiledTracker(name, backend.name, note.shape, note.fingerprint, **kept)
 
 
-def _compile(name_or_dir: str | Path, backend: Backend, path: Path | None) -> CompiledTracker:
-    """Compile; and note it at `path`, if it is kept."""
+def _compile(name_or_path: str | Path, side_px: int | None, backend: Backend) -> CompiledTracker:
     from engines.tracking.checkpoints import load_tracker_weights
 
-    compiled = compile_tracker(load_tracker_weights(name_or_dir), backend)
-    if path is not None:
-        _write(_Note(compiled.shape, compiled.fingerprint), path)
-    return compiled
+    return compile_tracker(load_tracker_weights(name_or_path, side_px), backend)
 
 
-def _key(directory: Path) -> str:
+def _key(name_or_path: str | Path, side_px: int | None) -> str:
     """Changes with the checkpoint, and with whatever code its fingerprint and its shape follow from."""
     here = Path(__file__)
     code = (here.with_name(f"{name}.py") for name in _CODE)
-    files = digest_of(directory / CONFIG_FILE, directory / WEIGHTS_FILE, *code)
-    return f"{files[:24]}-{version('transformers')}"
+    files = digest_of(*checkpoint_files(name_or_path).all, *code)
+    return f"{files[:24]}-{side_px or 'own'}-{version('transformers')}"
 
 
 def _read(path: Path) -> _Note | None:

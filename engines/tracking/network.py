@@ -16,7 +16,7 @@ from engines.tracking.policy import TrackerPolicy
 from streaming.vocabulary import Click, Logits, Pixels
 
 Levels = tuple[Array, Array, Array]
-"""features, mid, fine, as `hiera.ImageEncoder` gives them."""
+"""features, mid, fine, as `pyramid.PictureEncoder` gives them."""
 
 GIVEN_LOGIT = 10.0
 """A given mask as logits, and whether there is one as a score: minus this where not (sam2_base.py,

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.geometry import to_square
 from engines.grounding.checkpoints import Sa2Va
-from engines.grounding.model import normalise
+from engines.grounding.families.base import Family
 from engines.grounding.packing import Packed, pack
+from engines.grounding.pictures import normalise
 from engines.grounding.templates import Template
 from engines.training.batches import shrunk
 from engines.training.mixture import Shown, Task, draw_shown
@@ -28,8 +28,8 @@ MASK_STRIDE: Final = 4
 class Sizes:
     """How a checkpoint wants its pictures, and how much is asked about each."""
 
-    look_px: int
-    "Side of what the language model sees."
+    family: Family
+    "It prepares what the language model sees."
     draw_px: int
     "Side of what SAM-2 sees, in which scenes are drawn."
     expressions: int
@@ -37,18 +37,20 @@ class Sizes:
     @classmethod
     def of(cls, checkpoint: Sa2Va, expressions: int) -> Sizes:
         """Those of a checkpoint."""
-        return cls(checkpoint.look_px, checkpoint.draw_px, expressions)
+        return cls(checkpoint.model.family, checkpoint.draw_px, expressions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TuningBatch:
-    """B scenes of F pictures each, the last of which is asked about. L and D are the sizes' sides."""
+    """B scenes of F pictures each, the last of which is asked about. D is the sizes' side."""
 
     look: Tensor
-    "(B * F, 3, L, L) float32, ImageNet-normalised RGB; a scene's pictures stand together."
+    "(B * F, 3, h, w) float32, as the family prepares them; a scene's pictures stand together."
     draw: Tensor
-    "(B, 3, D, D) float32, likewise: the last of each."
+    "(B, 3, D, D) float32, ImageNet-normalised RGB: the last of each."
     packed: Packed
+    axes: Tensor | None
+    "(A, P) int64: where the prefix stands on the family's axes; None where positions are counted."
     said: Tensor
     "(A, 3) int64, tokens of answers: scene, place along S from which it is predicted, the token itself."
     pointed: Tensor
@@ -65,15 +67,18 @@ def draw_tuning_batch(
         draw_shown(seed, level, template, window=window, referring=sizes.expressions, side_px=sizes.draw_px)
         for seed in seeds
     ]
-    prefix = template.prefix(len(shown[0].clip.frames))
+    look = torch.cat([sizes.family.prepare(picture, 1) for one in shown for picture in one.clip.frames])
+    height, width = look.shape[2:]
+    seen = [(height, width)] * len(shown[0].clip.frames)
+    prefix = template.shown([sizes.family.tokens(*size) for size in seen])
     packed = pack(prefix, [[[*task.question, *task.answer] for task in one.tasks] for one in shown])
-    pictures = [picture for one in shown for picture in one.clip.frames]
     masks = [mask for one in shown for mask in _masks(one, sizes.draw_px // MASK_STRIDE)]
     empty = np.zeros((0, sizes.draw_px // MASK_STRIDE, sizes.draw_px // MASK_STRIDE), np.float32)
     return TuningBatch(
-        look=normalise(np.stack([to_square(picture, sizes.look_px) for picture in pictures])),
+        look=look,
         draw=normalise(np.stack([one.clip.frames[-1] for one in shown])),
         packed=packed,
+        axes=sizes.family.axes(prefix, template.image_id, seen),
         said=_table(_said(shown, packed)),
         pointed=_table(_pointed(shown, packed, template)),
         masks=torch.from_numpy(np.stack(masks) if masks else empty),

@@ -18,9 +18,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import DynamicCache
 
 from engines.grounding.checkpoints import Sa2Va, load_sa2va, save_sa2va
-from engines.grounding.model import SaModel, best_mask
+from engines.grounding.model import SaModel, Written, best_mask
+from engines.grounding.packing import on_axes
 from engines.grounding.structure import Words
 from engines.grounding.templates import Template
 from engines.training.checkpoint import Progress
@@ -40,6 +42,8 @@ LEARNING: Final = (
     "mllm.model.language_model.",
     "mllm.lm_head.",
     "mllm.model.multi_modal_projector.",
+    "mllm.model.visual.merger.",
+    "mllm.model.visual.deepstack_merger_list.",
     "text_hidden_fcs.",
     "segmenter.mask_decoder.",
     "structure.",
@@ -153,8 +157,7 @@ def tuning_lesson(model: SaModel, batch: TuningBatch) -> Lesson:
 
     Of the decoder's three masks the one that it trusts most is taught, as the papers do.
     """
-    look = model.look(batch.look)
-    hidden = model.read(look.tokens, batch.packed).hidden
+    hidden = model.go_on(written(model, batch), DynamicCache())
     rows, places, tokens = batch.said.unbind(dim=1)
     told = model.log_probabilities(hidden[rows, places])
     speaking = functional.nll_loss(told, tokens)
@@ -172,6 +175,14 @@ def tuning_lesson(model: SaModel, batch: TuningBatch) -> Lesson:
         "j/n": float(len(masks)),
     }
     return Lesson(loss, figures)
+
+
+def written(model: SaModel, batch: TuningBatch) -> Written:
+    """Everything of a batch as the language model takes it in."""
+    look, packed = model.look(batch.look), batch.packed
+    embedded, pictured = model.embed(packed.ids, look.tokens)
+    deep = tuple(level.flatten(0, 1) for level in look.deep)
+    return Written(embedded, on_axes(packed.positions, batch.axes), packed.bias, pictured, deep)
 
 
 def _drawn(model: SaModel, batch: TuningBatch, words: Words) -> Tensor:

@@ -15,7 +15,7 @@ def verdicts(settings: Settings) -> dict[str, Check]:
 
 def test_a_machine_that_runs_the_tests_has_what_the_service_stands_on(tmp_path: Path) -> None:
     found = verdicts(Settings(state_dir=tmp_path, port=0))
-    for name in ("python", "torch", "redis", "port", "state_dir"):
+    for name in ("python", "torch", "redis", "tracker", "port", "state_dir"):
         assert found[name].verdict is Verdict.OK, found[name]
 
 
@@ -44,6 +44,15 @@ def test_a_checkpoint_that_is_not_there_is_broken_and_says_what_to_do(tmp_path: 
     assert found["checkpoint"].verdict is Verdict.BROKEN
     assert "nowhere" in found["checkpoint"].found
     assert not is_healthy(list(found.values()))
+
+
+def test_a_tracker_may_be_an_official_file_and_one_that_is_not_there_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "sam2.1_hiera_tiny.pt"
+    gone = verdicts(Settings(state_dir=tmp_path, tracker=str(path)))["tracker"]
+    assert gone.verdict is Verdict.BROKEN and path.name in gone.found and ".pt" in gone.remedy
+    path.write_bytes(bytes(3_000_000))
+    there = verdicts(Settings(state_dir=tmp_path, tracker=str(path)))["tracker"]
+    assert there.verdict is Verdict.OK and there.found == f"{path}, 3.0 MB"
 
 
 def test_a_redis_that_does_not_answer_is_broken_and_keeps_its_password(tmp_path: Path) -> None:

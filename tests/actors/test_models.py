@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.models import load_grounder, load_trackers
+from actors.models import load_compiled, load_grounder, load_trackers
 from streaming.errors import BackendUnavailable, NotFound
 from streaming.settings import Settings
 from streaming.vocabulary import Keyframe, Query, QueryId, StreamId
@@ -39,6 +39,11 @@ def test_trackers_share_weights_and_nothing_else(tmp_path: Path) -> None:
     first.pin(0)
     assert first.step(frame_of(square_picture((31, 24)), 1)) == []
     assert second.step(frame) == []
+
+
+def test_trackers_look_at_pictures_of_the_size_set(tmp_path: Path) -> None:
+    compiled = load_compiled(Settings(state_dir=tmp_path, backend="torch", tracker_px=128))
+    assert compiled.shape.side_px == 128 and compiled.shape.places == 64
 
 
 @pytest.mark.parametrize("setting", ["model", "tracker"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import ray
 
-from actors.ray_edge import CannotStart, PartDied, call, find_actor, start_ray
+from actors.ray_edge import CannotStart, PartDied, call, find_actor, start_ray, stream
 from streaming.errors import NotFound, ServiceUnavailable
 from tests.doubles import HostActor
 
@@ -42,6 +42,14 @@ async def test_an_error_of_ours_is_itself_on_the_other_side(part: Any) -> None:
 async def test_a_bug_over_there_is_a_part_that_failed(part: Any) -> None:
     with pytest.raises(ServiceUnavailable, match="ZeroDivisionError"):
         await call(part.bug.remote(), 60)
+
+
+async def test_what_comes_bit_by_bit_comes_in_order_and_ends(part: Any) -> None:
+    assert [one async for one in stream(part.count_down.remote(3), 30)] == [3, 2, 1]
+    coming = stream(part.count_down.remote(2, 0), 30)
+    assert [await anext(coming), await anext(coming)] == [2, 1], "what came before the error came"
+    with pytest.raises(NotFound, match="no zero"):
+        await anext(coming)
 
 
 async def test_a_part_that_hangs_is_not_waited_for(part: Any) -> None:

@@ -10,16 +10,21 @@ import ray
 
 from actors import remote_grounder
 from actors.grounder import GrounderActor
+from actors.mouth import Said
 from actors.ray_edge import NAMESPACE, PartDied
 from actors.remote_grounder import RemoteGrounder
-from streaming.errors import ServiceUnavailable
-from streaming.vocabulary import Answer, Keyframe, Query, QueryId, StreamId
+from streaming.errors import GroundingFailed, ServiceUnavailable
+from streaming.vocabulary import Answer, Keyframe, Query, QueryId, QueryKind, StreamId
 from tests.doubles import BLUE, RED, ColourGrounder, frame_of, square_picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here"), pytest.mark.timeout(180)]
 KEYFRAME = Keyframe(
     frame_of(square_picture((20, 20)), 7, "s"), (Query(QueryId("q"), StreamId("s"), "the red square"),), 0.0
 )
+
+
+def unheard(said: Said) -> None:
+    """Nobody listens."""
 
 
 class RememberingGrounder(ColourGrounder):
@@ -41,7 +46,7 @@ class AbsentGrounder:
 async def test_a_question_is_answered_by_the_process_of_that_name() -> None:
     actor = ray.remote(GrounderActor).options(name="grounder-here", num_cpus=0).remote(ColourGrounder)
     await actor.alive.remote()
-    grounded = await RemoteGrounder("grounder-here")(KEYFRAME)
+    grounded = await RemoteGrounder("grounder-here")(KEYFRAME, unheard)
     assert [(answer.keyframe_index, len(answer.prompts)) for answer in grounded.answers] == [(7, 1)]
     ray.kill(actor)
 
@@ -52,7 +57,7 @@ async def test_pictures_from_before_cross_with_the_keyframe() -> None:
     then, soon = square_picture((20, 20), RED), square_picture((20, 20), BLUE)
     now = replace(KEYFRAME.frame, pixels=soon)
     keyframe = replace(KEYFRAME, frame=now, earlier=(then, soon))
-    grounded = await RemoteGrounder("grounder-then")(keyframe)
+    grounded = await RemoteGrounder("grounder-then")(keyframe, unheard)
     assert [len(answer.prompts) for answer in grounded.answers] == [1], "red then, blue since"
     ray.kill(actor)
 
@@ -61,10 +66,33 @@ async def test_a_process_without_a_pulse_is_not_asked(monkeypatch: pytest.Monkey
     monkeypatch.setattr(remote_grounder, "_PULSE_TIMEOUT_S", 0.1)
     actor = ray.remote(AbsentGrounder).options(name="grounder-away", namespace=NAMESPACE, num_cpus=0).remote()
     with pytest.raises(ServiceUnavailable, match=r"0\.1 s"):
-        await RemoteGrounder("grounder-away")(KEYFRAME)
+        await RemoteGrounder("grounder-away")(KEYFRAME, unheard)
     ray.kill(actor)
 
 
 async def test_a_grounder_nobody_has_made_is_said_to_be_gone() -> None:
     with pytest.raises(PartDied, match="no grounder-none"):
-        await RemoteGrounder("grounder-none")(KEYFRAME)
+        await RemoteGrounder("grounder-none")(KEYFRAME, unheard)
+
+
+async def test_words_come_before_the_answer_they_are_of() -> None:
+    actor = ray.remote(GrounderActor).options(name="grounder-says", num_cpus=0).remote(ColourGrounder)
+    await actor.alive.remote()
+    heard: list[Said] = []
+    query = replace(KEYFRAME.queries[0], kind=QueryKind.ASK, revision=3)
+    grounded = await RemoteGrounder("grounder-says")(replace(KEYFRAME, queries=(query,)), heard.append)
+    assert [answer.text for answer in grounded.answers] == ["Sure, [SEG]."]
+    assert heard[0] == Said(query.query_id, 3, "Sure,"), (
+        "what follows within a tenth of a second may be left out"
+    )
+    ray.kill(actor)
+
+
+async def test_what_the_model_fails_on_is_heard_as_what_it_is() -> None:
+    actor = ray.remote(GrounderActor).options(name="grounder-fails", num_cpus=0).remote(ColourGrounder)
+    await actor.alive.remote()
+    for kind in (QueryKind.REFER, QueryKind.ASK):
+        query = Query(QueryId("q"), StreamId("s"), "crash", kind)
+        with pytest.raises(GroundingFailed, match="RuntimeError"):
+            await RemoteGrounder("grounder-fails")(replace(KEYFRAME, queries=(query,)), unheard)
+    ray.kill(actor)

@@ -67,6 +67,17 @@ async def test_what_was_asked_for_is_in_redis_before_it_is_promised(
     assert added.query.text == "the red circle"
 
 
+async def test_what_was_pointed_at_is_kept_with_the_question(
+    supervisor: Supervisor, store: DesiredStore
+) -> None:
+    await supervisor.add_stream(WHIP)
+    region = (0.25, 0.5, 0.75, 0.5)
+    await supervisor.add_query(WHIP.stream_id, "what is this?", QueryKind.ASK, region)
+    assert [query.region for query in store.queries()] == [region]
+    with pytest.raises(InvalidQuery, match="kind ask"):
+        await supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER, region)
+
+
 async def test_a_stream_nobody_hosts_yet_is_starting_and_its_queries_wait(supervisor: Supervisor) -> None:
     await supervisor.add_stream(WHIP)
     await supervisor.add_query(WHIP.stream_id, "the red circle", QueryKind.REFER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from actors.grounder import Grounded
+from actors.keyframe_queue import wants_words
+from actors.mouth import Overhear, Said
 from actors.worker import Desired, Worker
 from streaming import wire
 from streaming.errors import Conflict, NotFound
+from streaming.events import AnswerReport, WordsReport
 from streaming.results import Channel, ResultReader
 from streaming.settings import Settings
 from streaming.store_server import StoreServer
@@ -23,6 +27,7 @@ from streaming.vocabulary import (
     Keyframe,
     Query,
     QueryId,
+    QueryKind,
     SourceState,
     StreamId,
     StreamSpec,
@@ -53,9 +58,12 @@ class Grounding:
         self.grounder = ColourGrounder()
         self.is_away = False
 
-    async def __call__(self, keyframe: Keyframe) -> Grounded:
+    async def __call__(self, keyframe: Keyframe, overhear: Overhear) -> Grounded:
         if self.is_away:
             raise ConnectionError("the grounder died")
+        if wants_words(keyframe):
+            (query,) = keyframe.queries
+            overhear(Said(query.query_id, query.revision, "There is"))
         return Grounded(tuple(self.grounder.ground(keyframe)))
 
 
@@ -200,6 +208,27 @@ async def test_without_a_grounder_frames_flow_and_masks_come_when_it_is_back(
         assert all(not result.tracks for result in await frames(reader, "w-late"))
         ground.is_away = False
         await followed(reader, "w-late")
+        told = [json.loads(one.data) for one in await reader.latest(StreamId("w-late"), Channel.ERRORS, 100)]
+    assert [(error["code"], error["stream_id"]) for error in told] == [("error", "w-late")], "said once"
+
+
+async def test_words_of_an_answer_are_published_while_it_is_being_said_and_then_whole(
+    redis_server: StoreServer, clips: Path, reader: ResultReader
+) -> None:
+    name, query_id = StreamId("w-words"), QueryId("q-words")
+    async with working(redis_server, clips, Grounding()) as worker:
+        spec = StreamSpec(name, str(clips / "red.mp4"))
+        query = Query(query_id, name, "is there something red?", QueryKind.ASK)
+        await worker.host(Desired((spec,), (query,)))
+        session = worker._hosted[name].session
+        await until(lambda: [status.answer for status in session.query_statuses()] == ["Sure, [SEG]."])
+        while not await reader.latest(name, Channel.ANSWERS, 1):
+            await asyncio.sleep(0.02)
+        (words,) = await reader.latest(name, Channel.WORDS, 10)
+        (whole,) = await reader.latest(name, Channel.ANSWERS, 10)
+    said, answer = wire.decode(WordsReport, words.data), wire.decode(AnswerReport, whole.data)
+    assert (said.query_id, said.revision, said.text) == (query_id, 1, "There is")
+    assert (answer.query_id, answer.keyframe_index) == (query_id, said.keyframe_index)
 
 
 async def test_words_can_change_while_it_runs(

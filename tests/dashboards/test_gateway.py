@@ -41,6 +41,15 @@ async def test_a_query_is_asked_edited_under_its_id_and_removed(served: Service)
     assert is_problem(await served.http.patch(where, json={"text": "x"}), 404, "not_found")
 
 
+async def test_a_question_about_what_was_pointed_at_keeps_its_region(served: Service) -> None:
+    await served.add("gate")
+    about = {"text": "What is this?", "kind": "ask", "region": [0.25, 0.5, 0.25, 0.5]}
+    asked = await served.http.post("/v1/streams/gate/queries", json=about)
+    assert (asked.status_code, asked.json()["region"]) == (201, about["region"])
+    edited = await served.http.patch(asked.headers["location"], json={"text": "What is that?"})
+    assert edited.json()["region"] == about["region"]
+
+
 WRONG: list[tuple[str, str, object, int, str]] = [
     ("POST", "/v1/streams", {"stream_id": "a b", "url": "rtsp://x/"}, 422, "invalid_stream"),
     ("POST", "/v1/streams", {"stream_id": "x" * 65, "url": "rtsp://x/"}, 422, "invalid_stream"),
@@ -54,6 +63,21 @@ WRONG: list[tuple[str, str, object, int, str]] = [
     ("POST", "/v1/streams/here/queries", {"text": "x" * 10_000}, 422, "invalid_query"),
     ("POST", "/v1/streams/here/queries", {"text": "red\x00car"}, 422, "invalid_query"),
     ("POST", "/v1/streams/here/queries", {"text": "x", "kind": "paint"}, 422, "invalid_request"),
+    ("POST", "/v1/streams/here/queries", {"text": "x", "region": [0, 0, 1, 1]}, 422, "invalid_query"),
+    (
+        "POST",
+        "/v1/streams/here/queries",
+        {"text": "x", "kind": "ask", "region": [0, 0, 1, 2]},
+        422,
+        "invalid_query",
+    ),
+    (
+        "POST",
+        "/v1/streams/here/queries",
+        {"text": "x", "kind": "ask", "region": [0, 1]},
+        422,
+        "invalid_request",
+    ),
     ("POST", "/v1/streams/gone/queries", {"text": "the car"}, 404, "not_found"),
     ("GET", "/v1/streams/gone/queries", None, 404, "not_found"),
     ("GET", "/v1/streams/gone/results", None, 404, "not_found"),

@@ -74,6 +74,27 @@ async def test_an_outline_holds_exactly_the_pixels_of_its_mask(page: Page) -> No
         assert np.array_equal(np.reshape(inside, mask.shape), mask), mask.shape
 
 
+POINTED = """return m.pointed(a.from, a.to, { width: 640, height: 320 }, { width: 640, height: 400 })"""
+"A picture with 40 px of black above and below."
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "region"),
+    [
+        ((160, 120), (162, 121), [0.25, 0.25, 0.25, 0.25]),
+        ((160, 120), (320, 200), [0.25, 0.25, 0.5, 0.5]),
+        ((320, 200), (160, 120), [0.25, 0.25, 0.5, 0.5]),
+        ((320, 200), (900, -50), [0.5, 0.0, 1.0, 0.5]),
+        ((320, 20), (320, 200), None),
+    ],
+)
+async def test_a_click_or_a_box_is_told_in_shares_of_the_picture(
+    page: Page, start: tuple[int, int], end: tuple[int, int], region: list[float] | None
+) -> None:
+    places = {"from": dict(zip("xy", start, strict=True)), "to": dict(zip("xy", end, strict=True))}
+    assert await module_value(page, "pointing.js", POINTED, places) == region
+
+
 @pytest.mark.parametrize(
     ("size", "counts"),
     [

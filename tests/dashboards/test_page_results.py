@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, expect
 
-from streaming.events import AnswerReport, ErrorReport, events_between
-from streaming.vocabulary import QueryId, TrackState
+from streaming.events import AnswerReport, ErrorReport, WordsReport, events_between
+from streaming.vocabulary import QueryId, QueryKind, TrackState
 from tests.browser import Watched, module_value, opened
 from tests.page import SIZE, TOKEN, Service, circle, pixel, track
 
@@ -97,14 +97,14 @@ async def test_events_come_newest_first_and_at_most_a_hundred_stay(
     await service.draw(page, stream_id, [])
     for number in range(130):
         for event in events_between([], [track(number + 1, None)], stream_id, time.time()):
-            service.writer.publish_event(event)
+            service.writer.publish_note(event)
         if number % 40 == 0:
             await asyncio.sleep(0.2)
     now_s = time.time()
-    service.writer.publish_answer(
+    service.writer.publish_note(
         AnswerReport(stream_id, QueryId("q1"), 1, 5, "There is no such object.", None, now_s)
     )
-    service.writer.publish_error(
+    service.writer.publish_note(
         ErrorReport(stream_id, "source_stalled", "No picture for 3 s.", "Check it.", now_s)
     )
     rows = page.locator("#events > li")
@@ -112,6 +112,62 @@ async def test_events_come_newest_first_and_at_most_a_hundred_stay(
     await expect(page.locator("#events")).to_contain_text("No picture for 3 s. Check it.")
     await expect(rows).to_have_count(100)
     await expect(page.locator("#events")).not_to_contain_text("#20 the red circle")
+
+
+async def test_an_answer_is_read_while_it_is_being_said(service: Service, watched: Watched) -> None:
+    page = watched.page
+    stream_id = await service.live_stream("saying")
+    query_id = await service.query(stream_id, "how many cups are there?")
+    await service.draw(page, stream_id, [])
+
+    def say(revision: int, text: str) -> None:
+        service.writer.publish_note(WordsReport(stream_id, query_id, revision, 5, text, time.time()))
+
+    row = page.locator("#queries > li")
+    say(1, "There are")
+    await expect(row.locator("q")).to_have_text("There are")
+    await expect(row.locator("[data-part=state]")).to_have_text("saying…")
+    say(1, "There are two cups")
+    await expect(row.locator("q")).to_have_text("There are two cups")
+    say(7, "Of other words")
+    await expect(row.locator("q")).to_have_text("")
+    service.writer.publish_note(
+        AnswerReport(stream_id, query_id, 1, 5, "There are two cups.", None, time.time())
+    )
+    await service.answer(query_id, "There are two cups.", 0.9)
+    await expect(row.locator("q")).to_have_text("There are two cups.")
+    await expect(row.locator("[data-part=state]")).not_to_have_text("saying…")
+    await expect(page.locator("#events > li")).to_have_count(1)
+
+
+async def test_a_click_on_the_picture_is_asked_about(service: Service, watched: Watched) -> None:
+    page = watched.page
+    stream_id = await service.live_stream("pointed")
+    await service.draw(page, stream_id, [])
+    box = await page.locator("#stage").bounding_box()
+    assert box is not None
+    await page.locator("#stage").click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    await expect(page.locator("#pointed")).to_be_visible()
+    await expect(page.locator("#query-text")).to_have_value("What is this?")
+    await page.locator("#query-add").click()
+    await expect(page.locator("#queries > li")).to_contain_text("where you pointed")
+    await expect(page.locator("#pointed")).to_be_hidden()
+    (status,) = await service.control.list_queries(stream_id)
+    assert (status.query.kind, status.query.text) == (QueryKind.ASK, "What is this?")
+    assert status.query.region == pytest.approx((0.5, 0.5, 0.5, 0.5), abs=0.02)
+
+
+async def test_what_was_pointed_at_can_be_forgotten(service: Service, watched: Watched) -> None:
+    page = watched.page
+    stream_id = await service.live_stream("forgotten")
+    await service.draw(page, stream_id, [])
+    await page.locator("#stage").click()
+    await page.locator("#pointed-forget").click()
+    await expect(page.locator("#pointed-mark")).to_be_hidden()
+    await page.locator("#query-add").click()
+    await expect(page.locator("#queries > li")).to_have_count(1)
+    (status,) = await service.control.list_queries(stream_id)
+    assert status.query.region is None
 
 
 async def test_words_from_outside_are_text_and_nothing_else(service: Service, watched: Watched) -> None:

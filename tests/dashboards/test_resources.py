@@ -30,6 +30,7 @@ def test_a_query_and_its_status_are_one_object() -> None:
         "stream_id": "gate",
         "text": "the car",
         "kind": "refer",
+        "region": None,
         "revision": 3,
         "accepted_s": 7.5,
         "state": "following",

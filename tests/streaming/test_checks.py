@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from streaming.checks import check_query_kind, check_query_text, check_stream_id, shown
+from streaming.checks import check_query_kind, check_query_text, check_region, check_stream_id, shown
 from streaming.errors import InvalidQuery, InvalidStream
-from streaming.vocabulary import QueryKind
+from streaming.vocabulary import QueryKind, Region
 
 
 @pytest.mark.parametrize("text", ["a", "gate-1", "cam_2.front", "x" * 64, "0"])
@@ -35,6 +37,27 @@ def test_the_longest_query_is_taken_and_the_next_refused() -> None:
 def test_an_empty_query_or_one_with_control_characters_is_refused(text: str) -> None:
     with pytest.raises(InvalidQuery):
         check_query_text(text, 500)
+
+
+@pytest.mark.parametrize("region", [None, (0.0, 0.0, 1.0, 1.0), (0.5, 0.25, 0.5, 0.25)])
+def test_a_region_or_a_point_in_the_picture_is_taken(region: Region | None) -> None:
+    assert check_region(region, QueryKind.ASK) == region
+
+
+@pytest.mark.parametrize(
+    "region",
+    [(0.5, 0.0, 0.4, 1.0), (0.0, 0.5, 1.0, 0.4), (-0.1, 0, 1, 1), (0, 0, 1.1, 1), (math.nan, 0, 1, 1)],
+)
+def test_a_region_that_is_not_in_the_picture_is_refused(region: Region) -> None:
+    with pytest.raises(InvalidQuery, match="not in the picture"):
+        check_region(region, QueryKind.ASK)
+
+
+@pytest.mark.parametrize("kind", [QueryKind.REFER, QueryKind.DESCRIBE])
+def test_only_a_question_is_about_a_region(kind: QueryKind) -> None:
+    assert check_region(None, kind) is None
+    with pytest.raises(InvalidQuery, match="kind ask"):
+        check_region((0.0, 0.0, 1.0, 1.0), kind)
 
 
 def test_a_kind_is_one_of_three() -> None:

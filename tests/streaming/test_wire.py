@@ -10,10 +10,11 @@ from pycocotools import mask as coco
 
 from streaming import wire
 from streaming.errors import InvalidMessage
-from streaming.events import AnswerReport, ErrorReport, Event, EventType, TrackSummary
+from streaming.events import AnswerReport, ErrorReport, Event, EventType, TrackSummary, WordsReport
 from streaming.vocabulary import (
     Clock,
     FrameResult,
+    GroundSeconds,
     Latency,
     MaskRle,
     Query,
@@ -62,9 +63,14 @@ MESSAGES: list[wire.Message] = [
     Event(EventType.NEW, GATE, TrackId(3), None, SUMMARY, 1.5),
     AnswerReport(GATE, QueryId("q1"), 1, 4, "Sure, [SEG].", 0.93, 2.5, 0.21),
     AnswerReport(GATE, QueryId("q1"), 1, 4, "Zwei Autos.", None, 2.5),
+    AnswerReport(
+        GATE, QueryId("q1"), 1, 4, "Two.", None, 2.5, None, 0.3, GroundSeconds(0.1, 0.05, 0.2, 0.05), "nano"
+    ),
+    WordsReport(GATE, QueryId("q1"), 1, 4, "There are", 2.25),
     ErrorReport(GATE, "source_stalled", "No picture for 3 s.", "Check the camera.", 3.0),
     StreamSpec(GATE, "rtsp://user:pass@camera.example/1"),
     Query(QueryId("q1"), GATE, "das rote Auto 🚗", QueryKind.ASK, 3, 1.25),
+    Query(QueryId("q1"), GATE, "was ist das?", QueryKind.ASK, region=(0.25, 0.5, 0.25, 0.5)),
 ]
 
 
@@ -115,7 +121,7 @@ def test_a_mask_from_the_wire_is_read_by_pycocotools() -> None:
 def test_every_schema_names_its_version() -> None:
     schemas = [json.loads(wire.encode(message))["schema"] for message in MESSAGES]
     assert set(schemas) == {
-        f"saccade.{kind}/1" for kind in ["frame", "event", "answer", "error", "stream", "query"]
+        f"saccade.{kind}/1" for kind in ["frame", "event", "answer", "words", "error", "stream", "query"]
     }
 
 

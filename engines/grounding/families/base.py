@@ -75,6 +75,10 @@ class Family(Protocol):
         """
         ...
 
+    def tokens(self, height: int, width: int) -> int:
+        """How many image tokens stand for one picture or tile that `prepare` made so large."""
+        ...
+
     def look(self, mllm: Any, pixels: Tensor) -> Look:
         """What `mllm` sees of (B, 3, h, w)."""
         ...

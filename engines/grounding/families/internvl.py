@@ -95,6 +95,11 @@ class InternVl:
             return normalise(tiled(pixels, side, tiles))
         return normalise(self._resize(pixels, side, side)[None])
 
+    def tokens(self, height: int, width: int) -> int:
+        """Of every square."""
+        del height, width
+        return self.image_tokens
+
     def look(self, mllm: Any, pixels: Tensor) -> Look:
         """Each of B squares."""
         seen = mllm.model.get_image_features(pixels, return_dict=True)

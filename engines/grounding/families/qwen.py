@@ -95,6 +95,10 @@ class Qwen:
         size = within(pixels.shape[0], pixels.shape[1], self._cell, PIXELS)
         return normalise(bicubic(pixels, *size)[None], self._generation.mean, self._generation.std)
 
+    def tokens(self, height: int, width: int) -> int:
+        """One of every cell."""
+        return height // self._cell * (width // self._cell)
+
     def look(self, mllm: Any, pixels: Tensor) -> Look:
         """Each of B pictures of one size."""
         grid = torch.tensor([[1, *(side // self._patch for side in pixels.shape[2:])]], device=pixels.device)

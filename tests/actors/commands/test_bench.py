@@ -28,3 +28,33 @@ def test_a_bench_teaches_itself(what: str, tmp_path: Path) -> None:
     done = saccade("bench", what, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "--objects" in done.stdout and "quiet" in done.stdout
+
+
+@pytest.mark.parametrize("queries", ["many", "0", "4,17", ""])
+def test_more_queries_than_one_prefill_takes_are_refused(queries: str, tmp_path: Path) -> None:
+    done = saccade("bench", "grounder", "--queries", queries, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "each 1 to 16" in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_bench_of_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = saccade("bench", "grounder", "--model", str(tmp_path / "none"), cwd=tmp_path)
+    assert (done.returncode, done.stdout, is_one_line(done)) == (2, "", True)
+    assert "none" in done.stderr
+
+
+def test_a_checkpoint_is_not_written_over_another(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    done = saccade("bench", "checkpoint", str(tmp_path), cwd=tmp_path)
+    assert (done.returncode, is_one_line(done)) == (2, True)
+    assert "already" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"), [("grounder", "bench checkpoint"), ("checkpoint", "SACCADE_MODEL=FOLDER")]
+)
+def test_a_bench_of_the_grounder_teaches_itself(what: str, said: str, tmp_path: Path) -> None:
+    done = saccade("bench", what, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert said in " ".join(done.stdout.split())

@@ -102,6 +102,12 @@ def test_an_export_takes_the_tracker_of_what_is_named(
     assert models._tracker_of(named) == runs
 
 
+def test_an_export_at_a_size_that_the_model_cannot_take_is_said(tmp_path: Path) -> None:
+    done = saccade("export", "nano", "--size", "250", "--backend", "torch", cwd=tmp_path)
+    assert is_one_line(done) and done.returncode == 2
+    assert "multiple of 32" in done.stderr
+
+
 def test_an_export_of_a_checkpoint_that_is_not_there_is_said(tmp_path: Path) -> None:
     done = saccade("export", "nowhere", "--backend", "torch", cwd=tmp_path)
     assert is_one_line(done) and done.returncode == 2

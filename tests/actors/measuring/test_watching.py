@@ -29,7 +29,7 @@ async def test_everything_published_from_then_on_is_read(
     async with reading(redis_server.url, stream, watching.take):
         for index in range(20):
             writer.publish(result(stream, index))
-        writer.publish_answer(AnswerReport(stream, "q", 1, 0, "I cannot see it.", None, 100.0))
+        writer.publish_note(AnswerReport(stream, "q", 1, 0, "I cannot see it.", None, 100.0))
         last = await watching.first(lambda one: one.frame_index == 19, 0, 20)
     assert last is not None
     assert [one.frame_index for one in watching.results] == list(range(20))

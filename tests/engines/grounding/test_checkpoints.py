@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,20 @@ def test_presence_is_judged_by_how_many_answers_were_taught(nano: Sa2Va) -> None
     configs = (nano.config, published_config, told)
     thresholds = [Sa2Va(nano.model, nano.template, config).presence_threshold for config in configs]
     assert thresholds == [0.5, 0.05, 0.3]
+
+
+def test_regions_were_taught_to_published_models_of_the_internvl_family(nano: Sa2Va) -> None:
+    published_config = {key: value for key, value in nano.config.items() if key != "sam2_config"}
+    qwen = replace(nano.template, image_tokens=0)
+    assert Sa2Va(nano.model, nano.template, published_config).takes_regions
+    assert not Sa2Va(nano.model, qwen, published_config).takes_regions
+    assert not nano.takes_regions
+    assert Sa2Va(nano.model, nano.template, {**nano.config, "takes_regions": True}).takes_regions
+
+
+def test_a_checkpoint_is_called_by_its_folder(saved: Path) -> None:
+    assert load_sa2va(saved).name == saved.name
+    assert load_sa2va("nano").name == "nano"
 
 
 def test_a_tied_model_stays_tied(saved: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -116,7 +119,9 @@ def test_nothing_asked_is_nothing_found(sure: SaGrounder, text: str) -> None:
     assert answer.text == "Nothing was asked."
 
 
-@pytest.mark.parametrize("text", ["zzz qqq", "🐘", "[SEG]", "<img>" * 80, "the " * 4000, "\x00"])
+@pytest.mark.parametrize(
+    "text", ["zzz qqq", "🐘", "穿红衣服的人", "الدائرة الحمراء", "[SEG]", "<img>" * 80, "the " * 4000, "\x00"]
+)
 def test_odd_words_are_answered(sure: SaGrounder, text: str) -> None:
     (answer,) = sure.ground(_refer(text))
     assert isinstance(answer, Answer)
@@ -129,7 +134,7 @@ def test_what_an_answer_in_words_points_at_is_drawn(
     template = fresh_grounder(6).template
     said = tuple(template.answered("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
 
-    def speak(model: SaModel, prefix: object, question: list[int], ends: object) -> Speech:
+    def speak(model: SaModel, prefix: object, question: list[int], ends: object, hear: object) -> Speech:
         return Speech(
             said, torch.randn(len(said), model.mllm.lm_head.in_features), torch.full((len(said),), 0.7)
         )
@@ -219,3 +224,45 @@ def test_what_is_given_as_the_answer_is_what_nano_would_have_said() -> None:
         torch.testing.assert_close(speech.hidden, given[:-1], atol=1e-4, rtol=0)
         said += 1
     assert said
+
+
+def test_words_are_told_as_they_come(sure: SaGrounder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engines.grounding.speech.MOST_TOKENS", 5)
+    heard: list[tuple[str, str]] = []
+    keyframe = _keyframe(("the star", QueryKind.REFER), ("how many?", QueryKind.ASK))
+    _, answer = sure.say(keyframe, lambda query, text: heard.append((query.query_id, text)))
+    assert {query_id for query_id, _ in heard} == {"q1"}
+    texts = [text for _, text in heard]
+    assert texts[-1] == answer.text
+    assert all(later.startswith(earlier.rstrip()) for earlier, later in itertools.pairwise(texts))
+
+
+def test_who_hears_may_end_an_answer(sure: SaGrounder) -> None:
+    def interrupt(query: Query, text: str) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        sure.say(_keyframe(("how many?", QueryKind.ASK)), interrupt)
+    assert sure.ground(_refer("the star"))[0].prompts
+
+
+def test_an_answer_says_which_model_gave_it_and_how_long_each_step_took() -> None:
+    (answer,) = load_grounder("nano").ground(_refer("the star"))
+    assert answer.model == "nano"
+    steps = answer.steps_s
+    assert steps.look > 0 and steps.read > 0 and steps.wait == 0
+    assert answer.ground_s == pytest.approx(steps.look + steps.read + steps.draw)
+
+
+def test_what_was_pointed_at_is_drawn_again_without_the_language_model(
+    sure: SaGrounder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyframe = _refer("the red circle", "the star")
+    answers = sure.ground(keyframe)
+    monkeypatch.setattr(SaModel, "go_on", None)
+    monkeypatch.setattr(SaModel, "look", None)
+    again = sure.redraw(keyframe.frame, [answer.prompts[0] for answer in answers])
+    for drawn, answer in zip(again, answers, strict=True):
+        np.testing.assert_allclose(drawn, answer.logits[0], atol=1e-3)
+    moved = replace(keyframe.frame, pixels=keyframe.frame.pixels[:, ::-1].copy())
+    assert not np.allclose(sure.redraw(moved, [answers[0].prompts[0]])[0], again[0], atol=1e-2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engines.grounding.packing import Packed, pack
+from engines.grounding.packing import Packed, on_axes, pack
 
 PREFIX = [7, 8, 9]
 
@@ -54,3 +54,15 @@ def test_pictures_may_have_different_numbers_of_blocks() -> None:
 
 def _who_sees(packed: Packed, row: int, column: int) -> list[int]:
     return [int(place) for place in packed.bias[row, 0, :, column].eq(0).nonzero().flatten()]
+
+
+def test_positions_on_axes_go_on_behind_the_farthest() -> None:
+    """A prefix of four tokens whose picture spreads over two rows, and two blocks behind it."""
+    axes = torch.tensor([[0, 1, 1, 3], [0, 1, 2, 3]])
+    places = on_axes(torch.tensor([[0, 1, 2, 3, 4, 5, 4]]), axes)
+    assert places[:, 0].tolist() == [[0, 1, 1, 3, 4, 5, 4], [0, 1, 2, 3, 4, 5, 4]]
+
+
+def test_without_axes_positions_are_counted() -> None:
+    counted = torch.tensor([[0, 1, 2]])
+    assert on_axes(counted, None) is counted

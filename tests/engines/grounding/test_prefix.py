@@ -90,11 +90,3 @@ def test_a_question_that_failed_leaves_the_next_ones_alone(nano: Sa2Va, shown: S
     with pytest.raises(IndexError):
         prefix.read([broken])
     torch.testing.assert_close(prefix.read([question]).hidden, expected, atol=1e-4, rtol=1e-4)
-
-
-def test_positions_on_axes_go_on_behind_the_farthest() -> None:
-    """A prefix of four tokens whose picture spreads over two rows; no model is needed to count."""
-    axes = torch.tensor([[0, 1, 1, 3], [0, 1, 2, 3]])
-    prefix = Prefix(None, Shown((5, 6, 6, 7), torch.zeros(1, 2, 1), axes=axes))  # type: ignore[arg-type]
-    places = prefix._places(torch.tensor([[0, 1, 2, 3, 4, 5]]))
-    assert places[:, 0].tolist() == [[0, 1, 1, 3, 4, 5], [0, 1, 2, 3, 4, 5]]

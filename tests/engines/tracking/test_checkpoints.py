@@ -1,25 +1,24 @@
-"""Checkpoints: official names, round trips, clear faults."""
+"""Checkpoints: folders, official files, the SAM-2 in a Sa2VA, round trips, clear faults."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import Sam2VideoConfig, Sam2VideoModel
+from torch import Tensor
+from transformers import EdgeTamVideoModel
 
-from engines.tracking.checkpoints import (
-    WEIGHTS_FILE,
-    load_tracker_weights,
-    official_name,
-    save_tracker,
-    to_official,
-)
+from engines.tracking.checkpoints import load_tracker_weights, save_tracker
+from engines.tracking.families import TrackerConfig, model_of, published_config
+from engines.tracking.files import INDEX_FILE, INSIDE_SA2VA, SA2VA_TYPE, WEIGHTS_FILE
+from engines.tracking.naming import to_official
 from engines.training.tracker_recipe import fresh_tracker
-from streaming.errors import CheckpointError, NotFound
-
-REAL = Path(__file__).parents[3] / "../shared/data/weights/sam2_hiera_tiny_image.safetensors"
+from streaming.errors import CheckpointError, InvalidSettings, NotFound
+from tests.edgetam import edge_model
 
 
 @pytest.fixture(scope="module")
@@ -70,26 +69,6 @@ def test_names_on_disk_are_the_official_ones(saved: Path) -> None:
     assert not any("layer_norm" in name or "proj_in" in name or "vision_encoder" in name for name in names)
 
 
-def test_every_tensor_of_metas_own_checkpoint_has_its_place() -> None:
-    if not REAL.is_file():
-        pytest.skip(f"no real weights at {REAL}")
-    config = Sam2VideoConfig(
-        enable_temporal_pos_encoding_for_object_pointers=False, enable_occlusion_spatial_embedding=False
-    )
-    with torch.device("meta"):
-        wanted = to_official(Sam2VideoModel(config).state_dict())
-    real = {name: tensor for name, tensor in load_file(REAL).items() if name != "_pos_embed_1024_nhwc"}
-    assert len(real) == 303
-    assert not real.keys() - wanted.keys()
-    assert not [name for name in real if real[name].shape != wanted[name].shape]
-
-
-def test_two_modules_share_the_one_official_position_matrix() -> None:
-    matrix = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
-    assert official_name("shared_image_embedding.positional_embedding") == matrix
-    assert official_name("prompt_encoder.shared_embedding.positional_embedding") == matrix
-
-
 def test_no_checkpoint_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="No tracker checkpoint"):
         load_tracker_weights(tmp_path / "nowhere")
@@ -98,9 +77,9 @@ def test_no_checkpoint_is_not_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"no_mem_embed": None}, "missing: no_memory_embedding"),
-        ({"surprise__weight": torch.zeros(1)}, "surplus: surprise.weight"),
-        ({"no_mem_embed": torch.zeros(1, 1, 7)}, "no_memory_embedding is"),
+        ({"no_mem_embed": None}, "1 missing: no_memory_embedding"),
+        ({"surprise__weight": torch.zeros(1)}, r"1 surplus: surprise\.weight"),
+        ({"no_mem_embed": torch.zeros(1, 1, 7)}, r"1 misshapen: no_memory_embedding is \(1, 1, 7\)"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_names_the_tensor(
@@ -110,8 +89,134 @@ def test_a_checkpoint_that_does_not_fit_names_the_tensor(
         load_tracker_weights(broken(saved, tmp_path, **tensors))
 
 
+def test_of_many_faults_the_first_ten_are_named_and_all_are_counted(saved: Path, tmp_path: Path) -> None:
+    many = {f"surprise__{index:02d}": torch.zeros(1) for index in range(12)}
+    with pytest.raises(CheckpointError) as caught:
+        load_tracker_weights(broken(saved, tmp_path, no_mem_embed=None, **many))
+    assert "1 missing" in str(caught.value) and "12 surplus" in str(caught.value)
+    assert "surprise.09" in str(caught.value) and "surprise.10" not in str(caught.value)
+
+
 def test_a_file_that_is_no_checkpoint_says_so(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((saved / "config.json").read_bytes())
     (tmp_path / WEIGHTS_FILE).write_bytes(b"not tensors")
     with pytest.raises(CheckpointError, match="Cannot read"):
         load_tracker_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "config", ['{"model_type": "edgetam_video"}', '{"image_size": "large"}', '{"prompt_encoder_config": 3}']
+)
+def test_a_configuration_that_is_none_says_so(config: str, saved: Path, tmp_path: Path) -> None:
+    broken(saved, tmp_path)
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(CheckpointError):
+        load_tracker_weights(tmp_path)
+
+
+def test_edgetam_saved_by_transformers_is_loaded_whole(tmp_path: Path) -> None:
+    model = edge_model()
+    model.save_pretrained(tmp_path)
+    loaded = load_tracker_weights(tmp_path, 192)
+    assert isinstance(loaded.model, EdgeTamVideoModel) and loaded.side_px == 192
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], tensor), name
+
+
+def counted(config: TrackerConfig) -> dict[str, Tensor]:
+    """A state of that model's names and shapes: every tensor holds a number of its own."""
+    with torch.device("meta"):
+        shapes = model_of(config).state_dict()
+    state = {
+        name: torch.full(tensor.shape, index % 2000, dtype=torch.float16)
+        for index, (name, tensor) in enumerate(shapes.items())
+    }
+    matrix = state["prompt_encoder.shared_embedding.positional_embedding"]
+    return state | {"shared_image_embedding.positional_embedding": matrix}
+
+
+def tiny(*more: str) -> TrackerConfig:
+    names = [f"image_encoder.trunk.blocks.{index}.norm1.weight" for index in range(12)]
+    marks = {"image_encoder.trunk.patch_embed.proj.weight": torch.zeros(96, 1), **dict.fromkeys(names)}
+    return published_config(marks | dict.fromkeys(more))  # type: ignore[arg-type]
+
+
+EDGE = {"image_encoder.trunk.body.stem.conv1.c.weight": torch.zeros(1)}
+NEWER = ("obj_ptr_tpos_proj.weight", "no_obj_embed_spatial")
+
+
+def assert_loaded(loaded: Any, state: dict[str, Tensor]) -> None:
+    assert loaded.state_dict().keys() == state.keys()
+    for name, tensor in loaded.state_dict().items():
+        assert (tensor == state[name].flatten()[0].to(tensor.dtype)).all(), name
+
+
+@pytest.mark.parametrize(
+    "config", [published_config(EDGE), tiny(), tiny(*NEWER)], ids=["edgetam", "sam2_tiny", "sam2.1_tiny"]
+)
+def test_an_official_file_is_loaded_whole_at_the_size_asked_for(
+    config: TrackerConfig, tmp_path: Path
+) -> None:
+    state = counted(config)
+    torch.save({"model": to_official(state)}, tmp_path / "official.pt")
+    loaded = load_tracker_weights(tmp_path / "official.pt", 512)
+    assert loaded.side_px == 512 and type(loaded.model.config) is type(config)
+    assert_loaded(loaded.model, state)
+
+
+def test_the_sam2_in_a_sa2va_is_loaded_and_nothing_else_of_it_read(tmp_path: Path) -> None:
+    state = counted(tiny())
+    named = {
+        INSIDE_SA2VA + name.replace(".gamma", ".g_weight"): tensor
+        for name, tensor in to_official(state).items()
+    }
+    places = dict.fromkeys(named, "2.safetensors") | {"lm_head.weight": "1.safetensors"}
+    save_file(named | {"text_hidden_fcs.0.bias": torch.zeros(3)}, tmp_path / "2.safetensors")
+    (tmp_path / "1.safetensors").write_bytes(b"gigabytes that nobody opens")
+    (tmp_path / INDEX_FILE).write_text(json.dumps({"weight_map": places}))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": SA2VA_TYPE}))
+    loaded = load_tracker_weights(tmp_path)
+    assert loaded.side_px == 1024
+    assert_loaded(loaded.model, state)
+
+
+class Runs:
+    """Code in a file's clothes."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path) -> None:
+    torch.save({"model": Runs(tmp_path / "mark")}, tmp_path / "evil.pt")
+    with pytest.raises(CheckpointError, match="other things than tensors"):
+        load_tracker_weights(tmp_path / "evil.pt")
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("held", [{"model": 3}, [1, 2], {"model": {"a": "b"}}])
+def test_a_file_that_holds_no_state_dict_says_so(held: object, tmp_path: Path) -> None:
+    torch.save(held, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="holds no state dict"):
+        load_tracker_weights(tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut short"])
+def test_a_file_that_torch_did_not_write_says_so(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "other.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match="Cannot read"):
+        load_tracker_weights(tmp_path / "other.pt")
+
+
+def test_tensors_of_something_else_are_of_no_published_model(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "resnet.pt")
+    with pytest.raises(CheckpointError, match="no published SAM-2"):
+        load_tracker_weights(tmp_path / "resnet.pt")
+
+
+def test_a_size_that_the_model_cannot_take_is_refused(saved: Path) -> None:
+    with pytest.raises(InvalidSettings, match="multiple of 32"):
+        load_tracker_weights(saved, 250)

@@ -14,7 +14,7 @@ from engines.tracking.policy import AS_SAM2, PRODUCT
 from streaming.errors import InvalidMessage, LimitReached
 
 SHAPE = TrackerShape(
-    side_px=32, map_px=2, channels=8, memory_channels=4, recent_memories=2, recent_pointers=3
+    side_px=32, map_px=2, places=4, channels=8, memory_channels=4, recent_memories=2, recent_pointers=3
 )
 
 

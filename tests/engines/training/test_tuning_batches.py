@@ -6,14 +6,21 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engines.grounding.model import normalise
+from engines.grounding.families.internvl import InternVl
+from engines.grounding.pictures import normalise
 from engines.grounding.templates import Template, make_template
 from engines.training.mixture import draw_shown
 from engines.training.tokenizer import nano_tokenizer
 from engines.training.tuning_batches import Sizes, TuningBatch, draw_tuning_batch
 from engines.training.world.levels import LADDER
 
-SIZES = Sizes(look_px=128, draw_px=320, expressions=4)
+
+def family(side: int) -> InternVl:
+    """One whose pictures have such a side."""
+    return InternVl({"vision_config": {"image_size": side, "patch_size": 16}, "downsample_ratio": 0.5}, 0)
+
+
+SIZES = Sizes(family(128), draw_px=320, expressions=4)
 SEEDS = range(40, 46)
 
 
@@ -82,7 +89,7 @@ def test_masks_are_of_what_is_meant(batch: TuningBatch, template: Template) -> N
 def test_scenes_that_point_at_nothing_are_no_error(template: Template) -> None:
     """Only refusals: found by asking one thing of many scenes."""
     for seed in range(200):
-        alone = draw_tuning_batch([seed], template, LADDER[0], window=False, sizes=Sizes(128, 256, 1))
+        alone = draw_tuning_batch([seed], template, LADDER[0], window=False, sizes=Sizes(family(128), 256, 1))
         if not len(alone.pointed):
             assert alone.pointed.shape == (0, 3) and alone.masks.shape == (0, 64, 64)
             return

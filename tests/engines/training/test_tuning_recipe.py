@@ -8,18 +8,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import DynamicCache
 
 from engines.grounding.checkpoints import Sa2Va, build, image_tokens, load_sa2va, save_sa2va
+from engines.grounding.sight import Sight
 from engines.grounding.templates import make_template
 from engines.training import tuning_recipe
+from engines.training.mixture import draw_shown
 from engines.training.nano import grounder_config
 from engines.training.plot import CURVES
 from engines.training.tokenizer import nano_tokenizer
 from engines.training.tuning_batches import Sizes, TuningBatch, draw_tuning_batch
-from engines.training.tuning_recipe import Learning, TuningRun, rate_at, train_tuning, tuning_lesson
+from engines.training.tuning_recipe import Learning, TuningRun, rate_at, train_tuning, tuning_lesson, written
 from engines.training.world.levels import LADDER
 from streaming.errors import CheckpointError, NotFound
+from streaming.vocabulary import Clock, Frame, Keyframe, StreamId
+from tests.published import KINDS, write
 
+INTO_THE_LANGUAGE_MODEL = ("mllm.model.multi_modal_projector.", "mllm.model.visual.merger.")
 FROZEN = ("mllm.model.vision_tower.", "segmenter.vision_encoder.", "segmenter.prompt_encoder.")
 TUNED = (
     "mllm.model.language_model.layers.0.self_attn.q_proj.weight",
@@ -58,9 +64,9 @@ def checkpoint(published: Path) -> Sa2Va:
     return load_sa2va(published)
 
 
-def batch_for(checkpoint: Sa2Va) -> TuningBatch:
+def batch_for(checkpoint: Sa2Va, *, window: bool = False) -> TuningBatch:
     sizes = Sizes.of(checkpoint, expressions=3)
-    return draw_tuning_batch(range(2), checkpoint.template, LADDER[0], window=False, sizes=sizes)
+    return draw_tuning_batch(range(2), checkpoint.template, LADDER[0], window=window, sizes=sizes)
 
 
 def tuned(published: Path, folder: Path, **asked: object) -> TuningRun:
@@ -82,6 +88,51 @@ def test_the_loss_of_a_batch_falls_as_it_is_learnt(checkpoint: Sa2Va) -> None:
         adam.zero_grad()
     assert told[-1]["loss"] < 0.7 * told[0]["loss"]
     assert told[-1]["said"] > told[0]["said"], "it says more of the answers"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_family_learns_from_windows_and_its_eyes_do_not(kind: str, tmp_path: Path) -> None:
+    write(kind, tmp_path)
+    model = load_sa2va(tmp_path).model
+    batch = batch_for(load_sa2va(tmp_path), window=True)
+    learning = Learning(model)
+    before = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
+    adam = torch.optim.AdamW(learning.weights.values(), lr=3e-3)
+    told = []
+    for _ in range(3):
+        lesson = tuning_lesson(model, batch)
+        told.append(lesson.figures["loss"])
+        lesson.loss.backward()
+        adam.step()
+        adam.zero_grad()
+    assert told[-1] < told[0]
+    changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    eyes = ("mllm.model.vision_tower.", "mllm.model.visual.patch_embed.", "mllm.model.visual.blocks.")
+    assert not [name for name in changed if name.startswith((*eyes, *FROZEN))]
+    assert {"text_hidden_fcs.0.weight", "mllm.lm_head.weight"} <= changed
+    assert any(name.startswith(INTO_THE_LANGUAGE_MODEL) for name in changed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_batch_says_is_what_the_service_would_hear(kind: str, tmp_path: Path) -> None:
+    """Hidden states at `[SEG]` as `Sight` and `Prefix` have them of the same window."""
+    write(kind, tmp_path)
+    checkpoint = load_sa2va(tmp_path)
+    model, batch = checkpoint.model, batch_for(checkpoint, window=True)
+    with torch.no_grad():
+        taught = model.go_on(written(model, batch), DynamicCache())
+    row, _, seg = batch.pointed[0].tolist()
+    starts = batch.packed.starts[row]
+    first = max(start for start in starts if start <= seg)
+    block = batch.packed.ids[row, first : seg + 1].tolist()
+    shown = draw_shown(
+        row, LADDER[0], checkpoint.template, window=True, referring=3, side_px=checkpoint.draw_px
+    )
+    *earlier, now = shown.clip.frames
+    frame = Frame(StreamId("s"), 0, now, 0.0, 0.0, Clock.ARRIVAL)
+    with torch.no_grad():
+        heard = Sight(checkpoint, Keyframe(frame, (), 0.0, tuple(earlier))).prefix(past=True).read([block])
+    assert torch.allclose(heard.hidden[0, -1], taught[row, seg], atol=1e-4)
 
 
 def test_what_is_drawn_counts(checkpoint: Sa2Va) -> None:

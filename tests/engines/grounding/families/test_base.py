@@ -207,7 +207,7 @@ def test_in_bfloat16_questions_are_answered_about_pictures_and_windows(
         assert answer.text and np.isfinite(answer.logits).all()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3000, 4000)])
+@pytest.mark.parametrize("size", [(1, 1), (6000, 8000)])
 def test_the_smallest_and_a_large_picture_are_answered(case: Case, size: tuple[int, int]) -> None:
     pixels = np.full((*size, 3), 127, dtype=np.uint8)
     frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)

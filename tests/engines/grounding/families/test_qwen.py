@@ -59,6 +59,7 @@ def test_axes_are_transformers_own(generation: str) -> None:
         torch.tensor([[1, 6, 8], [1, 10, 4]]),
     )
     assert torch.equal(family.axes(ids, IMAGE, looked), theirs[:, 0])
+    assert [family.tokens(*size) for size in looked] == [12, 10]
 
 
 def test_pictures_of_a_window_are_looked_at_together_or_alone() -> None:
