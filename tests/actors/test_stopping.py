@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+import threading
 
 import pytest
 
 from actors.stopping import SIGNALS, run_stoppable, to_its_end
+
+
+def raise_here(number: signal.Signals) -> None:
+    """To this thread, so that it has come when this returns; another may take it when nobody is ready."""
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 async def long_work(put_away: list[str]) -> str:
@@ -16,7 +21,7 @@ async def long_work(put_away: list[str]) -> str:
         await asyncio.sleep(60)
     finally:
         for part in ("gateway", "workers", "redis"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            raise_here(signal.SIGTERM)
             await asyncio.sleep(0.01)
             put_away.append(part)
     return "it ran to its end"
@@ -27,7 +32,7 @@ def test_a_signal_ends_work_and_further_ones_do_not_disturb_its_end(number: sign
     put_away: list[str] = []
 
     async def work() -> str:
-        asyncio.get_running_loop().call_later(0.02, os.kill, os.getpid(), number)
+        asyncio.get_running_loop().call_later(0.02, raise_here, number)
         return await long_work(put_away)
 
     assert run_stoppable(work()) is None
@@ -52,7 +57,7 @@ def test_work_that_fails_says_why() -> None:
 def test_work_may_answer_all_the_same_when_it_is_stopped() -> None:
     async def work() -> str:
         try:
-            os.kill(os.getpid(), signal.SIGINT)
+            raise_here(signal.SIGINT)
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             return "so far"
