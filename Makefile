@@ -27,9 +27,9 @@ GO2RTC := .tools/node_modules/@camera.ui/go2rtc-linux-$(ARCH)
 demo: $(READY) rtsp-server
 	@$(BIN)/saccade demo $(ARGS)
 
-# Three modules at a time on two cores: many tests wait for servers to start.
+# Two modules at a time: many tests wait for servers to start.
 test: lint $(PEER) rtsp-server browser
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
