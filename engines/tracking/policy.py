@@ -30,8 +30,10 @@ class TrackerPolicy:
     """A frame is remembered for an object where the decoder believes its mask this good, 0..1, an object out
     of sight counting as 0; 0 remembers every frame. A doubtful mask remembered makes the next one worse: on
     held-out clips of 2.4 s, J 0.68 against 0.64."""
-    seen_iou: float = 0.0
-    """An object counts as out of sight where the decoder believes its mask worse than this, 0..1."""
+    seen_iou: float = 0.3
+    """An object counts as out of sight where the decoder believes its mask worse than this, 0..1. Such masks
+    fit little (mean J 0.2); measured on a nano still in training: 93 % instead of 73 % of the frames without
+    an object had no mask, for 0.003 of J (8 held-out clips of 4 s)."""
     agreed_iou: float = 0.6
     """A track that an answer corrects by more than this begins again from the answer's mask alone; 0 never
     does. Memories of its own mistakes, kept beside the good one, led it astray again within frames (one clip
