@@ -9,30 +9,9 @@ from torch import nn
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from engines.tracking.checkpoints import TrackerWeights
+from engines.tracking.families import HIERA
 
-BACKBONES: Final[dict[str, dict[str, Any]]] = {
-    "tiny": {
-        "hidden_size": 96,
-        "num_attention_heads": 1,
-        "blocks_per_stage": [1, 2, 7, 2],
-        "embed_dim_per_stage": [96, 192, 384, 768],
-        "num_attention_heads_per_stage": [1, 2, 4, 8],
-        "window_size_per_stage": [8, 4, 14, 7],
-        "window_positional_embedding_background_size": [7, 7],
-        "global_attention_blocks": [5, 7, 9],
-    },
-    "base_plus": {
-        "hidden_size": 112,
-        "num_attention_heads": 2,
-        "blocks_per_stage": [2, 3, 16, 3],
-        "embed_dim_per_stage": [112, 224, 448, 896],
-        "num_attention_heads_per_stage": [2, 4, 8, 16],
-        "window_size_per_stage": [8, 4, 14, 7],
-        "window_positional_embedding_background_size": [14, 14],
-        "global_attention_blocks": [12, 16, 20],
-    },
-}
-"""configs/sam2.1/sam2.1_hiera_{t,b+}.yaml of facebookresearch/sam2."""
+BACKBONES: Final[dict[str, dict[str, Any]]] = {"tiny": HIERA[96, 12], "base_plus": HIERA[112, 24]}
 
 
 def random_sam(size: str, side_px: int) -> TrackerWeights:

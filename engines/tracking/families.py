@@ -24,47 +24,27 @@ PUBLISHED_PX: Final = 1024
 """The side that every published model was trained with."""
 _STRIDE: Final = 32
 
-_HIERA: Final[dict[tuple[int, int], dict[str, Any]]] = {
-    (96, 12): {
-        "hidden_size": 96,
-        "num_attention_heads": 1,
-        "blocks_per_stage": [1, 2, 7, 2],
-        "embed_dim_per_stage": [96, 192, 384, 768],
-        "num_attention_heads_per_stage": [1, 2, 4, 8],
-        "window_size_per_stage": [8, 4, 14, 7],
-        "window_positional_embedding_background_size": [7, 7],
-        "global_attention_blocks": [5, 7, 9],
-    },
-    (96, 16): {
-        "hidden_size": 96,
-        "num_attention_heads": 1,
-        "blocks_per_stage": [1, 2, 11, 2],
-        "embed_dim_per_stage": [96, 192, 384, 768],
-        "num_attention_heads_per_stage": [1, 2, 4, 8],
-        "window_size_per_stage": [8, 4, 14, 7],
-        "window_positional_embedding_background_size": [7, 7],
-        "global_attention_blocks": [7, 10, 13],
-    },
-    (112, 24): {
-        "hidden_size": 112,
-        "num_attention_heads": 2,
-        "blocks_per_stage": [2, 3, 16, 3],
-        "embed_dim_per_stage": [112, 224, 448, 896],
-        "num_attention_heads_per_stage": [2, 4, 8, 16],
-        "window_size_per_stage": [8, 4, 14, 7],
-        "window_positional_embedding_background_size": [14, 14],
-        "global_attention_blocks": [12, 16, 20],
-    },
-    (144, 48): {
-        "hidden_size": 144,
-        "num_attention_heads": 2,
-        "blocks_per_stage": [2, 6, 36, 4],
-        "embed_dim_per_stage": [144, 288, 576, 1152],
-        "num_attention_heads_per_stage": [2, 4, 8, 16],
-        "window_size_per_stage": [8, 4, 16, 8],
-        "window_positional_embedding_background_size": [7, 7],
-        "global_attention_blocks": [23, 33, 43],
-    },
+
+def _hiera(
+    width: int, heads: int, blocks: tuple[int, ...], windows: tuple[int, ...], background: int
+) -> dict[str, Any]:
+    """A backbone in transformers' words; width and heads double from stage to stage."""
+    return {
+        "hidden_size": width,
+        "num_attention_heads": heads,
+        "blocks_per_stage": list(blocks),
+        "embed_dim_per_stage": [width << stage for stage in range(4)],
+        "num_attention_heads_per_stage": [heads << stage for stage in range(4)],
+        "window_size_per_stage": list(windows),
+        "window_positional_embedding_background_size": [background, background],
+    }
+
+
+HIERA: Final[dict[tuple[int, int], dict[str, Any]]] = {
+    (96, 12): {**_hiera(96, 1, (1, 2, 7, 2), (8, 4, 14, 7), 7), "global_attention_blocks": [5, 7, 9]},
+    (96, 16): {**_hiera(96, 1, (1, 2, 11, 2), (8, 4, 14, 7), 7), "global_attention_blocks": [7, 10, 13]},
+    (112, 24): {**_hiera(112, 2, (2, 3, 16, 3), (8, 4, 14, 7), 14), "global_attention_blocks": [12, 16, 20]},
+    (144, 48): {**_hiera(144, 2, (2, 6, 36, 4), (8, 4, 16, 8), 7), "global_attention_blocks": [23, 33, 43]},
 }
 """tiny, small, base-plus and large by first width and number of blocks (facebookresearch/sam2, configs)."""
 
@@ -105,7 +85,7 @@ def published_config(tensors: Mapping[str, Tensor]) -> TrackerConfig:
         )
     patch = tensors.get(f"{_TRUNK}patch_embed.proj.weight")
     blocks = {name.split(".")[3] for name in tensors if name.startswith(f"{_TRUNK}blocks.")}
-    hiera = _HIERA.get((0 if patch is None else patch.shape[0], len(blocks)))
+    hiera = HIERA.get((0 if patch is None else patch.shape[0], len(blocks)))
     if hiera is None:
         raise CheckpointError(
             "The tensors are of no published SAM-2 or EdgeTAM.",

@@ -3,6 +3,7 @@ the decoder's two convolutions on its finer levels. The backbones are in `hiera.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ IMAGE_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGE_STD: Final = (0.229, 0.224, 0.225)
 
 
-class PictureEncoder(nn.Module):
+class PictureEncoder(nn.Module, ABC):
     """A backbone and its pyramid.
 
     in   pixels (N, S, S, 3) uint8 RGB
@@ -36,9 +37,9 @@ class PictureEncoder(nn.Module):
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
 
+    @abstractmethod
     def stages(self, picture: Tensor) -> Sequence[Tensor]:
         """The backbone: normalised (N, 3, S, S) -> (N, channels, side, side) at strides 4, 8, 16 and 32."""
-        raise NotImplementedError
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
