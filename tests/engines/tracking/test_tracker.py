@@ -15,61 +15,12 @@ from engines.masks import decode_mask
 from engines.tracking.policy import AS_SAM2, PRODUCT
 from engines.tracking.tracker import MISSES_TO_END, SamTracker
 from streaming.vocabulary import (
-    Answer,
-    Click,
-    Clock,
-    Frame,
-    Prompt,
     QueryId,
-    StreamId,
     Track,
     TrackState,
 )
 from tests.colour_sam import ColourSam
-
-RED, GREEN, BLUE = (220, 30, 30), (30, 220, 30), (30, 30, 220)
-Things = dict[tuple[int, int, int], int]
-"""Colour of each thing and the column of its left edge."""
-
-
-def picture(things: Things) -> np.ndarray:
-    pixels = np.full((36, 64, 3), 100, np.uint8)
-    for colour, left in things.items():
-        pixels[8:24, left : left + 12] = colour
-    return pixels
-
-
-def frame(index: int, things: Things) -> Frame:
-    return Frame(StreamId("s"), index, picture(things), index / 30, 0.0, Clock.ARRIVAL)
-
-
-def answer(
-    keyframe: int, things: Things, *colours: tuple[int, int, int], query: str = "q", revision: int = 1
-) -> Answer:
-    pixels = picture(things).astype(int)
-    logits = [20.0 - np.abs(pixels - colour).max(axis=2) for colour in colours]
-    prompts = tuple(Prompt(f"the {colour} thing", np.zeros(4, np.float32), 0.9) for colour in colours)
-    stacked = np.array(logits, np.float32).reshape(len(colours), 36, 64)
-    return Answer(StreamId("s"), QueryId(query), revision, keyframe, "Sure, [SEG].", prompts, stacked)
-
-
-def started(things: Things, *colours: tuple[int, int, int], capacity: int = 4) -> SamTracker:
-    """A tracker that follows things of these colours since frame 0; frame 1 has been stepped."""
-    tracker = SamTracker(ColourSam().compiled(), capacity=capacity)
-    tracker.step(frame(0, things))
-    tracker.pin(0)
-    tracker.step(frame(1, things), [answer(0, things, *colours)])
-    return tracker
-
-
-def covers(track: Track, things: Things, colour: tuple[int, int, int]) -> bool:
-    assert track.mask is not None
-    mask = decode_mask(track.mask)
-    return bool(mask[16, things[colour] + 6]) and mask.sum() < 400
-
-
-def ids(tracks: list[Track]) -> set[int]:
-    return {int(track.track_id) for track in tracks}
+from tests.coloured_things import BLUE, GREEN, RED, Things, answer, covers, frame, ids, started
 
 
 @pytest.mark.parametrize("delay", range(8))
@@ -296,48 +247,6 @@ def test_a_query_asked_again_after_its_release_begins_anew() -> None:
     assert ids([track]) == {2}, "ids are never reused"
 
 
-def test_a_full_tracker_refuses_a_further_object_and_counts_it() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED, BLUE, capacity=1)
-    assert len(tracker.step(frame(2, things))) == 1
-    assert tracker.counts.refused_objects == 1
-
-
-def test_a_thousand_objects_are_refused_but_for_those_that_fit_and_only_these_are_computed() -> None:
-    tracker = SamTracker(ColourSam().compiled(), capacity=3)
-    tracker.step(frame(0, {RED: 0}))
-    tracker.pin(0)
-    logits = np.full((1000, 36, 64), -9.0, np.float32)
-    for thing in range(1000):
-        logits[thing, 8 + thing % 10 : 24, thing % 8 : 12] = 9.0
-    prompt = Prompt("one of many", np.zeros(4, np.float32), 0.9)
-    many = Answer(StreamId("s"), QueryId("q"), 1, 0, "", (prompt,) * 1000, logits)
-    before = tracker.nbytes
-    assert len(tracker.step(frame(1, {RED: 0}), [many])) == 3
-    assert tracker.counts.refused_objects == 997 and tracker.nbytes - before <= ColourSam.level_bytes
-
-
-@pytest.mark.parametrize("shape", [(36, 64), (1, 0, 64), (0, 36, 64), (1, 1, 36, 64)])
-def test_a_mask_that_is_no_picture_is_refused_and_counted(shape: tuple[int, ...]) -> None:
-    things = {RED: 0}
-    tracker = started(things, RED)
-    tracker.pin(1)
-    wrong = replace(answer(1, things, RED), logits=np.ones(shape, np.float32))
-    (track,) = tracker.step(frame(2, things), [wrong])
-    assert covers(track, things, RED) and tracker.counts.refused_prompts == 1
-
-
-def test_an_empty_mask_is_refused_and_counted() -> None:
-    things = {RED: 0}
-    tracker = started(things, RED)
-    tracker.pin(1)
-    for empty in (-1.0, 0.0, np.nan):
-        nothing = replace(answer(1, things, RED), logits=np.full((1, 36, 64), empty, np.float32))
-        (track,) = tracker.step(frame(2, things), [nothing])
-        assert covers(track, things, RED)
-    assert tracker.counts.refused_prompts == 3
-
-
 def test_masks_of_any_size_are_of_the_whole_picture() -> None:
     things = {RED: 0}
     tracker = SamTracker(ColourSam().compiled())
@@ -347,42 +256,6 @@ def test_masks_of_any_size_are_of_the_whole_picture() -> None:
     small[:, 2:6, 0:1] = 9.0
     (track,) = tracker.step(frame(1, things), [replace(answer(0, things, RED), logits=small)])
     assert covers(track, things, RED)
-
-
-def click(keyframe: int, *points: tuple[float, float], query: str = "q") -> Click:
-    """Points of the source picture, all of them on the object."""
-    places = np.array(points, np.float32).reshape(-1, 2) / np.array([64, 36], np.float32)
-    return Click(
-        StreamId("s"), QueryId(query), 1, keyframe, places, np.ones(len(points), np.bool_), phrase="that"
-    )
-
-
-def test_a_click_begins_a_track_of_what_is_under_it() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = SamTracker(ColourSam().compiled())
-    tracker.step(frame(0, things))
-    tracker.pin(0)
-    now = {RED: 10, BLUE: 30}
-    (track,) = tracker.step(frame(1, now), [click(0, (46, 16))])
-    assert covers(track, now, BLUE) and track.phrase == "that" and track.state is TrackState.TENTATIVE
-
-
-def test_a_click_on_a_live_track_keeps_its_id_and_says_nothing_about_others() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED, BLUE)
-    for index in range(2, 8):
-        tracker.pin(index - 1)
-        tracks = tracker.step(frame(index, things), [click(index - 1, (46, 16))])
-    assert ids(tracks) == {1, 2} and {track.state for track in tracks} == {TrackState.ACTIVE}
-    assert [track.keyframe_index for track in tracks] == [0, 6]
-
-
-def test_a_click_of_no_points_is_refused_and_counted_and_a_full_tracker_takes_none() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED, capacity=1)
-    tracker.pin(1)
-    assert ids(tracker.step(frame(2, things), [click(1), click(1, (46, 16), query="other")])) == {1}
-    assert (tracker.counts.refused_prompts, tracker.counts.refused_objects) == (1, 1)
 
 
 def test_objects_may_be_asked_to_share_no_pixel() -> None:

@@ -1,0 +1,28 @@
+"""Clicks: a track begins or goes on from what is under them."""
+
+from __future__ import annotations
+
+from engines.tracking.tracker import SamTracker
+from streaming.vocabulary import TrackState
+from tests.colour_sam import ColourSam
+from tests.coloured_things import BLUE, RED, click, covers, frame, ids, started
+
+
+def test_a_click_begins_a_track_of_what_is_under_it() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = SamTracker(ColourSam().compiled())
+    tracker.step(frame(0, things))
+    tracker.pin(0)
+    now = {RED: 10, BLUE: 30}
+    (track,) = tracker.step(frame(1, now), [click(0, (46, 16))])
+    assert covers(track, now, BLUE) and track.phrase == "that" and track.state is TrackState.TENTATIVE
+
+
+def test_a_click_on_a_live_track_keeps_its_id_and_says_nothing_about_others() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, BLUE)
+    for index in range(2, 8):
+        tracker.pin(index - 1)
+        tracks = tracker.step(frame(index, things), [click(index - 1, (46, 16))])
+    assert ids(tracks) == {1, 2} and {track.state for track in tracks} == {TrackState.ACTIVE}
+    assert [track.keyframe_index for track in tracks] == [0, 6]

@@ -1,0 +1,72 @@
+"""What a tracker leaves out and counts: objects beyond its capacity, prompts that show nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engines.tracking.tracker import SamTracker
+from streaming.vocabulary import Answer, Prompt, QueryId, StreamId
+from tests.colour_sam import ColourSam
+from tests.coloured_things import (
+    BLUE,
+    RED,
+    answer,
+    click,
+    covers,
+    frame,
+    ids,
+    started,
+)
+
+
+def test_a_full_tracker_refuses_a_further_object_and_counts_it() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, BLUE, capacity=1)
+    assert len(tracker.step(frame(2, things))) == 1
+    assert tracker.counts.refused_objects == 1
+
+
+def test_a_thousand_objects_are_refused_but_for_those_that_fit_and_only_these_are_computed() -> None:
+    tracker = SamTracker(ColourSam().compiled(), capacity=3)
+    tracker.step(frame(0, {RED: 0}))
+    tracker.pin(0)
+    logits = np.full((1000, 36, 64), -9.0, np.float32)
+    for thing in range(1000):
+        logits[thing, 8 + thing % 10 : 24, thing % 8 : 12] = 9.0
+    prompt = Prompt("one of many", np.zeros(4, np.float32), 0.9)
+    many = Answer(StreamId("s"), QueryId("q"), 1, 0, "", (prompt,) * 1000, logits)
+    before = tracker.nbytes
+    assert len(tracker.step(frame(1, {RED: 0}), [many])) == 3
+    assert tracker.counts.refused_objects == 997 and tracker.nbytes - before <= ColourSam.level_bytes
+
+
+@pytest.mark.parametrize("shape", [(36, 64), (1, 0, 64), (0, 36, 64), (1, 1, 36, 64)])
+def test_a_mask_that_is_no_picture_is_refused_and_counted(shape: tuple[int, ...]) -> None:
+    things = {RED: 0}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    wrong = replace(answer(1, things, RED), logits=np.ones(shape, np.float32))
+    (track,) = tracker.step(frame(2, things), [wrong])
+    assert covers(track, things, RED) and tracker.counts.refused_prompts == 1
+
+
+def test_an_empty_mask_is_refused_and_counted() -> None:
+    things = {RED: 0}
+    tracker = started(things, RED)
+    tracker.pin(1)
+    for empty in (-1.0, 0.0, np.nan):
+        nothing = replace(answer(1, things, RED), logits=np.full((1, 36, 64), empty, np.float32))
+        (track,) = tracker.step(frame(2, things), [nothing])
+        assert covers(track, things, RED)
+    assert tracker.counts.refused_prompts == 3
+
+
+def test_a_click_of_no_points_is_refused_and_counted_and_a_full_tracker_takes_none() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, capacity=1)
+    tracker.pin(1)
+    assert ids(tracker.step(frame(2, things), [click(1), click(1, (46, 16), query="other")])) == {1}
+    assert (tracker.counts.refused_prompts, tracker.counts.refused_objects) == (1, 1)
