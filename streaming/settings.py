@@ -81,8 +81,9 @@ class Settings(BaseSettings):
     """Side of the square picture they look at; the checkpoint's own, often 1024, if not given."""
     backend: BackendName = "auto"
     """What runs the tracker's graphs: `auto` takes TensorRT where there is a GPU for it, else OpenVINO."""
-    tracker_threads: int = Field(1, ge=1)
-    """CPU threads each stream's tracker computes with."""
+    tracker_threads: int = Field(2, ge=1)
+    """CPU threads each stream's tracker computes with; 1 where more streams than cores run: 2 take a quarter
+    more of the processor in all, for 1.6 times the pictures of a stream."""
     max_streams: int = Field(16, ge=1)
     """Streams the service takes."""
     max_queries_per_stream: int = Field(8, ge=1)
