@@ -39,9 +39,7 @@ def train_nano_command(
     budget: Budget = "2h",
     runs: Runs = Path("runs"),
     export: Annotated[Path, typer.Option(help="Folder for the finished model.")] = Path("out/nano"),
-    clips: Annotated[
-        int, typer.Option(help="Of a step of stage tracker; memory takes half.", min=1, max=MAX_BATCH)
-    ] = 4,
+    clips: Annotated[int, typer.Option(help="Of a step of stage tracker.", min=1, max=MAX_BATCH)] = 4,
     pictures: Annotated[
         int, typer.Option(help="Of a step of the other stages; more for a GPU.", min=1, max=MAX_BATCH)
     ] = 8,

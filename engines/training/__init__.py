@@ -14,7 +14,6 @@
     grounding_recipe.py  stages `vision`, `grounding` and `decoder`: Sa2VA from scratch
     clips.py             batches of clips with the truth about some of their objects
     tracker_recipe.py    stage `tracker`: SAM-2 with its memory from scratch
-    memory_recipe.py     stage `memory`: the tracker on long clips, so that it does not drift
     calibration.py       when a thing is there
     recipe.py            all stages in order, within a budget of time
     ablation.py          stage `decoder` with and without the structure-aware terms
@@ -23,7 +22,7 @@
 
     course.py            what the stages share: steps until the time is spent; told, logged, saved, exported
     checkpoint.py        last.pt: what learns, what teaches it, how far they are
-    follower.py          who learns in stages `tracker` and `memory`
+    follower.py          who learns in stage `tracker`
     ladder.py            a level is left for the next when it is mastered
     plot.py              log.jsonl as a picture: losses, held-out scores, levels
     average.py           the running mean of the weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +19,6 @@ from engines.training.world.scenes import draw_clip
 
 _STRIDES: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0)
 """Frames of 1/30 s from one sample to the next: the far ones can only be followed by looks."""
-_STEADY_STRIDES: Final = (1.0, 1.0, 2.0, 3.0, 4.0)
-"Mostly a camera's own pace, where errors gather."
 CLEAR: Final = 0.004
 "Share of the picture a thing has to fill on the first frame."
 _HIDDEN: Final = 0.3
@@ -37,24 +35,17 @@ class Batch:
     "(T, B, S, S) float32, 0 or 1; the objects of a clip stand together."
 
 
-Pace = Callable[[np.random.Generator, int], tuple[float, list[int]]]
-"""From chances and a number of frames to a stride, in frames of 1/30 s, and which of the drawn are taken."""
-
-
 def in_glimpses(rng: np.random.Generator, length: int) -> tuple[float, list[int]]:
-    """Far apart as often as not; between the first frame, the prompt's, and the next some may be missing."""
+    """Stride, in frames of 1/30 s, and which of the drawn are taken.
+
+    Far apart as often as not; between the first frame, the prompt's, and the next some may be missing. Long
+    clips at a camera's pace taught less in the same time: J&F 0.711 against 0.722 (6 held-out clips of 4 s).
+    """
     gap = int(rng.choice((0, 0, 0, 2, 4)))
     return float(rng.choice(_STRIDES)), [0, *range(gap + 1, gap + length)]
 
 
-def at_a_cameras_pace(rng: np.random.Generator, length: int) -> tuple[float, list[int]]:
-    """One after the other, mostly as fast as a camera takes them."""
-    return float(rng.choice(_STEADY_STRIDES)), list(range(length))
-
-
-def draw_batch(
-    seed: int, shape: tuple[int, int, int], level: Level = KNOWN, pace: Pace = in_glimpses
-) -> Batch:
+def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> Batch:
     """Training clips of one seed; shape is (clips, objects of each, frames).
 
     Objects are clearly seen on the first frame; a thing may be taken twice where there are too few.
@@ -64,7 +55,7 @@ def draw_batch(
     frames: list[NDArray[np.uint8]] = []
     masks: list[NDArray[np.bool_]] = []
     while len(frames) < clips:
-        stride, kept = pace(rng, length)
+        stride, kept = in_glimpses(rng, length)
         number = int(rng.integers(JUDGED_SEED))
         clip = draw_clip(number, frames=kept[-1] + 1, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
         drawn = clip.masks[kept]

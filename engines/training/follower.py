@@ -60,7 +60,7 @@ class TrainedTracker(nn.Module):
         for index in range(length):
             here = [level[:, index] for level in levels]
             if index:
-                decoded, pointer, memory = self.look(here, self.bank(index, given, recent))
+                decoded, pointer, memory = self._look(here, self._bank(index, given, recent))
                 seen.append(decoded)
                 recent = [*recent, (index, pointer, memory)][-self.recent_pointers :]
             if index in prompts:
@@ -68,7 +68,7 @@ class TrainedTracker(nn.Module):
                 given = [*given[:1], (index, pointer, memory)]
         return seen
 
-    def look(
+    def _look(
         self, here: list[Tensor], bank: tuple[Tensor, ...]
     ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
         """Decode and remember a frame's levels: (logits, iou, score), pointer, memory."""
@@ -76,7 +76,7 @@ class TrainedTracker(nn.Module):
         (memory,) = self.remember(here[0], logits, score, torch.zeros_like(score, dtype=torch.bool))
         return (logits, iou, score), pointer, memory
 
-    def bank(self, now: int, given: Remembered, recent: Remembered) -> tuple[Tensor, ...]:
+    def _bank(self, now: int, given: Remembered, recent: Remembered) -> tuple[Tensor, ...]:
         """What `track` takes of memories that were given and that were made, on frame `now`."""
         last = recent[-self.recent_memories :]
         memory = torch.stack([entry[2] for entry in given + last], dim=1)

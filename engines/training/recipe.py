@@ -1,9 +1,9 @@
-"""All of nano from nothing, within a budget of time: tracker, memory, grounding, decoder.
+"""All of nano from nothing, within a budget of time: tracker, vision, grounding, decoder.
 
-The papers' recipe at a small scale: SAM-2 first, by following (`tracker`, `memory`); a language model that
+The papers' recipe at a small scale: SAM-2 first, by following (`tracker`); a language model that
 looks and points (`vision`, `grounding`: the pre-training); then both together on the mixture (`decoder`).
-Every stage keeps its last.pt under `runs/<stage>` and goes on from there. The bundled weights are of an
-earlier and smaller form of these stages: engines/nano/MODEL_CARD.md.
+Every stage keeps its last.pt under `runs/<stage>` and goes on from there. How the bundled weights were made:
+engines/nano/MODEL_CARD.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from engines.grounding.checkpoints import save_sa2va
 from engines.training.calibration import calibrated
 from engines.training.course import Told
 from engines.training.grounding_recipe import GroundingRun, train_decoder, train_grounding, train_vision
-from engines.training.memory_recipe import MemoryRun, train_memory
 from engines.training.plot import CURVES, draw_runs
 from engines.training.tracker_recipe import TrackerRun, train_tracker
 from streaming.errors import NotFound
@@ -33,7 +32,6 @@ class Stage(StrEnum):
     """What is trained."""
 
     TRACKER = "tracker"
-    MEMORY = "memory"
     VISION = "vision"
     GROUNDING = "grounding"
     DECODER = "decoder"
@@ -41,8 +39,7 @@ class Stage(StrEnum):
 
 
 SHARES: Final = {
-    Stage.TRACKER: 0.25,
-    Stage.MEMORY: 0.1,
+    Stage.TRACKER: 0.35,
     Stage.VISION: 0.15,
     Stage.GROUNDING: 0.25,
     Stage.DECODER: 0.25,
@@ -62,7 +59,7 @@ class TrainOptions:
     export: Path = Path("out/nano")
     "Gets the folders `tracker` and `sa2va`."
     clips: int = 4
-    "Of a step of stage `tracker`; those of `memory` are longer, half as many."
+    "Of a step of stage `tracker`."
     pictures: int = 8
     "Of a step of the other stages."
 
@@ -92,8 +89,8 @@ def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None])
     """Train the stages asked for, in order; may be stopped at any time and called again.
 
     `plot.CURVES`, of all stages, is drawn after every stage and when one is stopped.
-    Raises NotFound where a stage has none to stand on: `memory` wants `tracker`, `grounding` wants `vision`,
-    `decoder` wants `grounding` and `tracker`.
+    Raises NotFound where a stage has none to stand on: `grounding` wants `vision`, `decoder` wants
+    `grounding` and `tracker`.
     """
     stages = tuple(SHARES) if options.stage is Stage.ALL else (options.stage,)
     started_s = time.monotonic()
@@ -120,12 +117,6 @@ def _train(
         case Stage.TRACKER:
             export = options.export / "tracker"
             train_tracker(TrackerRun(directory, export=export, budget_s=budget_s, clips=options.clips), tell)
-        case Stage.MEMORY:
-            start, export = _needed(options, Stage.TRACKER), options.export / "tracker"
-            clips = max(options.clips // 2, 1)
-            train_memory(
-                MemoryRun(directory, start=start, export=export, budget_s=budget_s, clips=clips), tell
-            )
         case Stage.VISION:
             train_vision(GroundingRun(directory, budget_s=budget_s, pictures=options.pictures), tell)
         case Stage.GROUNDING:

@@ -182,10 +182,10 @@ def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> Exercise:
     length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5
     # Longer clips, fewer of them: a step costs about the same.
     clips = max(2, round(run.clips * 4 / (length + 0.5)))
-    return glimpses(run.number, step, (clips, run.objects, length), level)
+    return _exercise(run.number, step, (clips, run.objects, length), level)
 
 
-def glimpses(number: int, step: int, shape: tuple[int, int, int], level: Level) -> Exercise:
+def _exercise(number: int, step: int, shape: tuple[int, int, int], level: Level) -> Exercise:
     """Clips, objects of each, frames far apart; on some steps strangers, on some with a late prompt."""
     if step % 5 in STRANGE_STEPS:
         level = STRANGERS

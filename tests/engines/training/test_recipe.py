@@ -29,7 +29,7 @@ def test_the_stages_share_the_whole_budget() -> None:
 
 @pytest.mark.parametrize(
     ("stage", "wanted"),
-    [(Stage.DECODER, "grounding"), (Stage.MEMORY, "tracker"), (Stage.GROUNDING, "vision")],
+    [(Stage.DECODER, "grounding"), (Stage.GROUNDING, "vision")],
 )
 def test_a_stage_without_the_one_it_stands_on_is_said_so(stage: Stage, wanted: str, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=wanted):
@@ -63,13 +63,12 @@ def _asked(folder: Path) -> dict[str, object]:
 def test_a_step_is_as_large_as_asked_and_what_was_told_is_drawn_at_the_end(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     train_nano(_options(tmp_path, Stage.TRACKER), lambda _: None)
-    train_nano(_options(tmp_path, Stage.MEMORY), lambda _: None)
     train_nano(_options(tmp_path, Stage.VISION), lambda _: None)
     runs = tmp_path / "runs"
-    assert [_asked(runs / stage)["clips"] for stage in ("tracker", "memory")] == [2, 1]
+    assert _asked(runs / "tracker")["clips"] == 2
     assert _asked(runs / "vision")["pictures"] == 2
     picture = (runs / CURVES).read_text()
-    assert all(f"{stage}: loss" in picture for stage in ("tracker", "memory", "vision"))
+    assert all(f"{stage}: loss" in picture for stage in ("tracker", "vision"))
 
 
 def test_a_stage_that_is_stopped_is_drawn_as_far_as_it_came(tmp_path: Path) -> None:
