@@ -34,7 +34,7 @@ Runs = Annotated[Path, typer.Option(help="Folder that keeps what was learnt, log
 @train_app.command("nano")
 def train_nano_command(
     stage: Annotated[
-        str, typer.Option(help="tracker, memory, vision, grounding, decoder or all, one after the other.")
+        str, typer.Option(help="tracker, vision, grounding, decoder or all, one after the other.")
     ] = "all",
     budget: Budget = "2h",
     runs: Runs = Path("runs"),
