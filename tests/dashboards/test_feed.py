@@ -196,10 +196,10 @@ async def test_a_viewer_that_does_not_read_loses_frames_and_holds_nobody_up(serv
                 seen.append(json.loads(await asyncio.wait_for(awake.recv(), 0.1))["frame_index"])
         got = [json.loads(await asleep.recv())["frame_index"]]
         while got[-1] < seen[-1]:
-            got.append(json.loads(await asyncio.wait_for(asleep.recv(), 5))["frame_index"])
+            got.append(json.loads(await asyncio.wait_for(asleep.recv(), 30))["frame_index"])
     await asyncio.to_thread(writer.close)
     assert got == sorted(set(got))
-    assert len(got) < len(seen)
+    assert len(got) <= got[-1] - got[0], "some between the first and the last were lost"
 
 
 def heavy(index: int) -> FrameResult:
