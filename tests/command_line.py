@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
+"What is tested is this checkout, wherever the environment's own is."
+
 
 def saccade(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end, in a folder that is its home and with these settings alone."""
@@ -13,7 +16,13 @@ def saccade(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
     return subprocess.run(
         [str(program), *arguments],
         cwd=cwd,
-        env={"PATH": "/usr/bin:/bin", "COLUMNS": "120", "HOME": str(cwd), **environment},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "COLUMNS": "120",
+            "HOME": str(cwd),
+            "PYTHONPATH": str(ROOT),
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=60,

@@ -68,6 +68,13 @@ def query_add(
     stream_id: Annotated[str, typer.Argument(metavar="STREAM")],
     text: Annotated[str, typer.Argument(help='For instance "the person in the red jacket".')],
     kind: Annotated[str, typer.Option(help="refer (a mask), ask (a text) or describe.")] = "refer",
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X0,Y0,X1,Y1",
+            help="Box that an ask is about, in shares 0..1 of the picture's width and height.",
+        ),
+    ] = None,
     server: Server = None,
     as_json: AsJson = False,
     config: Config = None,
@@ -75,9 +82,13 @@ def query_add(
     """Ask a stream for something, from now on.
 
     saccade query add door "the person in the red jacket"
+    saccade query add door "What is this?" --kind ask --region 0.4,0.2,0.6,0.7
     """
+    wanted: dict[str, object] = {"text": text, "kind": kind}
+    if region is not None:
+        wanted["region"] = _corners(region)
     with _client(server, config) as client:
-        added = client.post(f"/v1/streams/{stream_id}/queries", {"text": text, "kind": kind})
+        added = client.post(f"/v1/streams/{stream_id}/queries", wanted)
     print_json(added) if as_json else out.print(queries_table([added]))
 
 
@@ -156,3 +167,13 @@ def _token(settings: Settings) -> str | None:
 
     token = find_token(settings)
     return None if token is None else token.get_secret_value()
+
+
+def _corners(region: str) -> list[float]:
+    try:
+        corners = [float(each) for each in region.split(",")]
+    except ValueError:
+        corners = []
+    if len(corners) != 4:
+        raise typer.BadParameter("Give four numbers, as 0.4,0.2,0.6,0.7.", param_hint="--region")
+    return corners

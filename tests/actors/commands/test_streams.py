@@ -58,6 +58,19 @@ async def test_a_query_is_added_edited_listed_and_removed(terminal: Terminal) ->
     assert await terminal.ask("query", "list") == []
 
 
+async def test_a_question_may_be_about_a_part_of_the_picture(terminal: Terminal) -> None:
+    await terminal.say("stream", "add", "door", "rtsp://camera.example/1")
+    about = ("query", "add", "door", "What is this?", "--kind", "ask", "--region")
+    assert (await terminal.ask(*about, "0.4,0.2,0.6,0.7"))["region"] == [0.4, 0.2, 0.6, 0.7]
+    for wrong, says in (
+        ("0.4,0.2", "four numbers"),
+        ("here", "four numbers"),
+        ("0.6,0,0.4,1", "not in the picture"),
+    ):
+        done = await terminal.say(*about, wrong)
+        assert done.returncode == 2 and says in done.stderr
+
+
 async def test_people_get_a_table(terminal: Terminal) -> None:
     done = await terminal.say("stream", "add", "door", "rtsp://camera.example/1")
     assert done.returncode == 0
