@@ -16,6 +16,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
 PEER := $(VENV)/.peer
 SAM2_VERSION := 1.1.0
 GO2RTC_VERSION := 1.9.14-cui.48
@@ -31,7 +32,7 @@ demo: $(READY) rtsp-server
 test: lint $(PEER) rtsp-server browser
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: $(READY)
+lint: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -47,12 +48,18 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Saccade needs Python 3.11 or newer; say make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing packages (a few minutes the first time) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,train,tensorrt]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e .
+	@touch $@
+
+# What checks it, and TensorRT, whose engines are built without a GPU.
+$(DEV): $(READY)
+	@echo "Installing what the checks need ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,tensorrt]'
 	@touch $@
 
 # The official SAM-2, which tests compare ours with: without its CUDA kernels and without torchvision, which it
 # asks for and its video predictor does not use. Tests that need it are skipped where it is not.
-$(PEER): $(READY)
+$(PEER): $(DEV)
 	@SAM2_BUILD_CUDA=0 $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) --no-build-isolation --no-deps sam2==$(SAM2_VERSION) \
 	  && touch $@ || echo "No sam2==$(SAM2_VERSION): the tests of parity with it will be skipped."
 
