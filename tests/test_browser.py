@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, expect
 
 from engines.training.world.holdout import HELD_OUT_SEED
+from engines.training.world.levels import LADDER
 from engines.training.world.scenes import draw_clip
 from tests.browser import chromium, free_port, opened, write_camera
 from tests.up import CACHE
@@ -72,7 +73,7 @@ JUDGE = """([wanted, colour]) => new Promise((resolve) => {
 
 def there_and_back() -> list[NDArray[np.uint8]]:
     """The scene forwards and backwards: a camera file is looped, and nothing may leap."""
-    frames = draw_clip(SCENE, frames=SCENE_S * FPS, size=(360, 640), stride=30 / FPS).frames
+    frames = draw_clip(SCENE, frames=SCENE_S * FPS, size=(360, 640), stride=30 / FPS, level=LADDER[0]).frames
     return [*frames, *frames[::-1]]
 
 

@@ -28,6 +28,7 @@ from engines.tracking.graph_set import encoder_of, tracker_graphs
 from engines.tracking.graphs import NO_OBJECT, MaskPrompt
 from engines.tracking.policy import AS_SAM2
 from engines.tracking.tracker import SamTracker
+from engines.training.world.levels import LADDER
 from engines.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Logits, Prompt, QueryId, StreamId
 from tests.edgetam import SIDE, edge_model
@@ -44,7 +45,7 @@ Seen = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 @pytest.fixture(scope="module")
 def clip() -> Clip:
-    return draw_clip(5, frames=FRAMES, size=(SIDE, SIDE), stride=2)
+    return draw_clip(5, frames=FRAMES, size=(SIDE, SIDE), stride=2, level=LADDER[0])
 
 
 def normalised(model: EdgeTamVideoModel, clip: Clip) -> torch.Tensor:

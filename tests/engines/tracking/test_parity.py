@@ -23,6 +23,7 @@ from engines.tracking.graphs import NO_OBJECT
 from engines.tracking.network import SamNetwork
 from engines.tracking.policy import AS_SAM2, TrackerPolicy
 from engines.tracking.tracker import SamTracker
+from engines.training.world.levels import LADDER
 from engines.training.world.scenes import draw_clip
 from streaming.vocabulary import Answer, Click, Clock, Frame, Pixels, Prompt, QueryId, StreamId
 
@@ -152,7 +153,7 @@ class Scene:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """Three objects, given by a mask, a box and, late, another mask; the lights go out for ten frames."""
     side = TINY_20.side_px
-    clip = draw_clip(7, frames=FRAMES, size=(side, side))
+    clip = draw_clip(7, frames=FRAMES, size=(side, side), level=LADDER[0])
     frames = [frame // 4 if index in DARK else frame for index, frame in enumerate(clip.frames)]
     folder = tmp_path_factory.mktemp("drawn")
     large = np.argsort(-clip.masks[0].mean(axis=(1, 2)))
