@@ -17,7 +17,7 @@ from tests.command_line import is_one_line, saccade
 def test_a_stage_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
     done = saccade("train", "nano", "--stage", "poetry", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "tracker, memory, vision, grounding, decoder, all" in done.stderr.replace("\n", " ")
+    assert "tracker, vision, grounding, decoder, all" in done.stderr.replace("\n", " ")
     assert not (tmp_path / "runs").exists()
 
 
