@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,8 @@ from engines.training.tracker_recipe import (
     rate_at,
     train_tracker,
 )
+from engines.training.world.holdout import JUDGED_SEED
+from engines.training.world.scenes import Clip, draw_clip
 
 
 @pytest.fixture(autouse=True)
@@ -104,10 +107,18 @@ def test_an_interrupted_run_goes_on_where_it_was_and_exports_what_can_be_loaded(
 
 
 def test_held_out_clips_are_judged_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def draw(seed: int, **how: Any) -> Clip:
+        seeds.append(seed)
+        return draw_clip(seed, **how)
+
     monkeypatch.setattr(tracker_recipe, "JUDGED_CLIPS", 1)
+    monkeypatch.setattr(tracker_recipe, "draw_clip", draw)
     told: list[dict[str, float]] = []
     train_tracker(TrackerRun(tmp_path, budget_s=0.01, clips=1, objects=1, judge_s=0.0), told.append)
     assert told[0]["clips"] == 1 and 0 <= told[0]["j"] <= 1
+    assert seeds == [JUDGED_SEED]
 
 
 def test_the_rate_warms_up_and_fades() -> None:
