@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +26,8 @@ class Right:
     right: float
     "Share of them; NaN of none."
     commonest: float
-    "Share that the one answer which is right most often would have got: the floor."
+    """Share that the one answer which is right most often would have got; over all kinds, that of each kind:
+    the floor for who does not look. Not for comparisons, which name both answers: guessing gets half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,8 @@ def score_answers(grounder: Grounder, scenes: Iterable[Scene]) -> AnsweringScore
         for question, answer in zip(asked, grounder.ground(keyframe), strict=True):
             verdict = normalised(answer.text) == normalised(question.answer)
             by_kind[question.kind].append((question.answer, verdict))
-    return AnsweringScore(
-        overall=_right([case for cases in by_kind.values() for case in cases]),
-        by_kind={kind: _right(cases) for kind, cases in sorted(by_kind.items())},
-    )
+    rights = {kind: _right(cases) for kind, cases in sorted(by_kind.items())}
+    return AnsweringScore(overall=_together(list(rights.values())), by_kind=rights)
 
 
 def normalised(answer: str) -> str:
@@ -58,9 +58,16 @@ def normalised(answer: str) -> str:
     return " ".join(word for word in words if word not in _ARTICLES)
 
 
+def _together(rights: Sequence[Right]) -> Right:
+    """All kinds, every question alike."""
+    count = sum(one.questions for one in rights)
+    if not count:
+        return Right(0, math.nan, math.nan)
+    right = sum(one.questions * one.right for one in rights) / count
+    return Right(count, right, sum(one.questions * one.commonest for one in rights) / count)
+
+
 def _right(cases: list[tuple[str, bool]]) -> Right:
-    """`cases` are right answers, and whether they were given."""
-    if not cases:
-        return Right(0, float("nan"), float("nan"))
+    """Of one kind; `cases` are right answers, and whether they were given."""
     commonest = Counter(answer for answer, _ in cases).most_common(1)[0][1]
     return Right(len(cases), sum(verdict for _, verdict in cases) / len(cases), commonest / len(cases))

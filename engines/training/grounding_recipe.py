@@ -55,14 +55,14 @@ DRAWER_SCALE: Final = 0.25
 "Learning rate of SAM-2."
 READ_EVERY: Final = 2
 """Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap. No
-divisor of `WINDOW_EVERY`: at 3 the reader met nothing but windows."""
+factor in common with `WINDOW_EVERY`: at 3 the reader met nothing but windows."""
 
 JUDGED_BATCHES: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundingRun(Run):
-    """One run of stage `grounding` or `decoder`."""
+    """One run of stage `vision`, `grounding` or `decoder`."""
 
     pictures: int = 8
     "Of a step."
@@ -188,7 +188,8 @@ def _words(model: SaModel, batch: Batch) -> Words:
 
 
 def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
-    with torch.set_grad_enabled(learning):
+    # Whoever only measures wants no gradients even of a step that learns.
+    with torch.set_grad_enabled(learning and torch.is_grad_enabled()):
         return model.maps(batch.pixels[batch.pictures - 1 :: batch.pictures])
 
 

@@ -105,7 +105,8 @@ def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Genera
 
 
 def chosen(said: Sequence[Expression], count: int, rng: np.random.Generator) -> list[Expression]:
-    """So many of them: up to 2 in 5 mean nothing; a third or more is about motion where there is some."""
+    """So many of them: up to 2 in 5 mean nothing; a third of `count`, rounded down, or more is about motion
+    where there is so much."""
     turns = [rng.exponential() / PRACTISED.get(one.kind, 1.0) for one in said]
     soonest = [said[index] for index in np.argsort(turns)]
     absent = [one for one in soonest if not one.targets][: 2 * count // 5]

@@ -61,7 +61,7 @@ def headline(told: Mapping[str, Any]) -> tuple[str, float] | None:
 
 def read_history(stage: str, lines: Iterable[str]) -> History:
     """From the lines of a log.jsonl. Raises ValueError for a line that is no JSON."""
-    entries = [json.loads(line) for line in lines]
+    entries = _kept([json.loads(line) for line in lines])
     judged = [entry for entry in entries if "rung" in entry]
     scores = {label: _points(judged, name) for name, label in SCORES.items()}
     levels: list[tuple[float, str]] = []
@@ -79,6 +79,17 @@ def read_history(stage: str, lines: Iterable[str]) -> History:
         levels=tuple(levels),
         gate=gates[-1] if judged and gates else None,
     )
+
+
+def _kept(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Without what was told after the last checkpoint of a session that was stopped: the next took those
+    steps again."""
+    kept: list[Mapping[str, Any]] = []
+    for entry in entries:
+        if "from_step" in entry:
+            kept = [earlier for earlier in kept if earlier.get("step", 0) <= entry["from_step"]]
+        kept.append(entry)
+    return kept
 
 
 def _points(entries: Iterable[Mapping[str, Any]], name: str) -> Points:

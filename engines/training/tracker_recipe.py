@@ -2,9 +2,9 @@
 
 A clip's objects get their true mask on the first frame and are followed through the rest with the very
 graphs that run in service (`engines/tracking/graphs.py`); the loss is on every followed frame. Clips
-grow from 4 to 8 frames as the time goes, the later ones get a second mask on the way (a late answer)
-and prompts as coarse as a grounder's. The learning rate and the length of the clips follow the share of
-the budget spent. Seeds are `number * 10**6 + step`.
+grow from 3 to 5 and 8 frames as the time goes; of those of 5 and 8 one step in three gives a second mask on
+the way (a late answer). On every other step the masks given are as coarse as a grounder's. The learning rate
+and the length of the clips follow the share of the budget spent. Seeds are `number * 10**6 + step`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TrackerRun(Run):
     """One run of stage `tracker`."""
 
     clips: int = 4
-    "Clips in a step."
+    "Of a step, were they of 4 frames: more of shorter ones, fewer of longer ones, never less than 2."
     objects: int = 2
     "Objects of each clip."
     muon_rate: float = 0.0

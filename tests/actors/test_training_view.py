@@ -54,8 +54,8 @@ def test_stages_have_a_bar_each_and_one_that_is_finished_says_so() -> None:
     terminal = Terminal()
     terminal.view.begin("tracker", 60.0)
     terminal.view.end("tracker")
-    terminal.view.begin("memory", 60.0)
-    terminal.view.show("memory", {"step": 1, "elapsed_s": 70.0, "loss": 1.0})
+    terminal.view.begin("vision", 60.0)
+    terminal.view.show("vision", {"step": 1, "elapsed_s": 70.0, "loss": 1.0})
     first, second = terminal.bars()
     assert "done" in first and "left" not in first
     assert "0:00:00 left" in second, "never less than nothing"

@@ -47,6 +47,13 @@ def test_who_always_says_yes_gets_no_more_than_the_floor(scene: Scene) -> None:
     assert score.by_kind["count"].right == 0.0 < score.by_kind["count"].commonest
 
 
+def test_the_floor_of_all_kinds_knows_what_kind_is_asked(scene: Scene) -> None:
+    score = score_answers(ScriptedGrounder(silent), [scene])
+    floors = [right.questions * right.commonest for right in score.by_kind.values()]
+    assert len(floors) > 2
+    assert score.overall.commonest == pytest.approx(sum(floors) / score.overall.questions)
+
+
 def test_questions_are_asked_as_questions(scene: Scene) -> None:
     grounder = ScriptedGrounder(silent)
     score_answers(grounder, [scene])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from engines.grounding.templates import SEG, Template, make_template
 from engines.training.batches import GRID, GROUND, GROUPS, NOTHING, Batch, draw_batch
+from engines.training.mixture import draw_shown
 from engines.training.tokenizer import nano_tokenizer
 from engines.training.world.levels import LADDER
 
@@ -88,6 +90,24 @@ def test_shifts_are_of_things_and_from_every_earlier_picture(batch: Batch) -> No
         assert bool((known.all(dim=-1) == known.any(dim=-1)).all())
         assert 0 < float(known.float().mean()) < 1
         assert float(batch.shifts[known].abs().max()) < 2
+
+
+def test_a_shift_leads_from_where_a_thing_was_seen_to_where_it_is(template: Template) -> None:
+    """By the middles of masks, x before y, the oldest picture first."""
+    agree = []
+    for seed in range(8):
+        clip = draw_shown(seed, WORLD, template, window=True, referring=1).clip
+        drawn = draw_batch([seed], template, WORLD, window=True, referring=1)
+        for thing in range(len(clip.things)):
+            seen = clip.masks[:, thing]
+            here = drawn.owners[0, -1] == thing
+            if (seen.sum(axis=(1, 2)) < 0.9 * clip.whole_px[:, thing]).any() or not here.any():
+                continue
+            middles = np.array([[np.nonzero(mask)[axis].mean() / 256 for axis in (1, 0)] for mask in seen])
+            came = (middles[-1] - middles[:-1]).ravel()
+            agree.append(float(np.abs(drawn.shifts[0][here][0].numpy() - came).max()))
+    assert len(agree) > 5
+    assert np.median(agree) < 0.03
 
 
 def test_the_pictures_tokens_are_where_the_batch_says(batch: Batch, template: Template) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from engines.training.calibration import BOUNDS, REFUSED, lowest_threshold
+from engines.evaluation.held_out import Scene, draw_scene
+from engines.training import calibration
+from engines.training.calibration import BOUNDS, REFUSED, calibrated, lowest_threshold
+from engines.training.pupil import fresh_grounder
+from engines.training.world.holdout import CALIBRATION_SEED
 
 
 def test_enough_is_refused_and_no_more_than_needed() -> None:
@@ -23,3 +28,20 @@ def test_one_that_believes_everything_gets_the_highest() -> None:
 
 def test_rare_mistakes_do_not_move_it() -> None:
     assert lowest_threshold(np.concatenate([np.full(96, 0.305), np.full(4, 0.9)])) == 0.31
+
+
+def test_scenes_of_its_own_set_it_and_nothing_else_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def draw(seed: int) -> Scene:
+        seeds.append(seed)
+        return draw_scene(seed)
+
+    monkeypatch.setattr(calibration, "draw_scene", draw)
+    nano = fresh_grounder(1)
+    set_ = calibrated(nano, 2)
+    assert seeds == [CALIBRATION_SEED, CALIBRATION_SEED + 1]
+    assert set_.model is nano.model
+    assert set_.config == nano.config | {"presence_threshold": BOUNDS[0]}, (
+        "an untaught model believes nothing"
+    )

@@ -13,7 +13,7 @@ from engines.grounding.checkpoints import load_sa2va
 from engines.grounding.structure import RefinementKind
 from engines.training import grounding_recipe
 from engines.training.ablation import StepClock
-from engines.training.batches import Batch, draw_batch
+from engines.training.batches import Batch, Pictures, draw_batch, draw_pictures
 from engines.training.grounding_recipe import (
     GroundingRun,
     first_seed,
@@ -26,7 +26,7 @@ from engines.training.pupil import fresh_grounder
 from engines.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, Structure
 from engines.training.tracker_recipe import fresh_tracker
 from engines.training.world.holdout import CALIBRATION_SEED, HELD_OUT_SEED, JUDGED_SEED
-from engines.training.world.levels import LADDER
+from engines.training.world.levels import LADDER, Level
 
 
 def _at(directory: Path) -> tuple[int, int, float]:
@@ -97,12 +97,21 @@ def test_what_vision_has_learnt_is_what_grounding_begins_with(
 def test_held_out_scenes_are_judged_on_the_way_and_open_the_next_level(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seeds: list[list[int]] = []
+
+    def draw(drawn: range, level: Level) -> Pictures:
+        seeds.append([*drawn])
+        return draw_pictures(drawn, level)
+
     monkeypatch.setattr(grounding_recipe, "JUDGED_BATCHES", 1)
+    monkeypatch.setattr(grounding_recipe, "draw_pictures", draw)
     told: list[dict[str, float]] = []
     run = GroundingRun(tmp_path, budget_s=0.01, judge_s=0.0, gate=0.0, pictures=2, tell_steps=1)
     train_vision(run, told.append)
     assert 0 <= told[0]["held_out_kind"] <= 1 and told[0]["rung"] == 0
     assert torch.load(tmp_path / "last.pt", weights_only=True)["ladder"] == {"level": LADDER[1].name}
+    held_out = [[seed >= JUDGED_SEED for seed in drawn] for drawn in seeds]
+    assert held_out[:2] == [[True, True], [False, False]], "judged, then learnt from"
 
 
 def test_a_resumed_run_goes_on_with_new_seeds(

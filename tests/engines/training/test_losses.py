@@ -93,6 +93,19 @@ def test_a_prompt_that_is_a_places_code_loses_least_there(
     )
 
 
+def test_where_one_looks_is_told_along_x_and_then_along_y(
+    nano: Sa2Va, helpers: Helpers, batch: Batch
+) -> None:
+    masks = torch.zeros_like(batch.gazes.masks)
+    masks[:, 8:10, 48:50] = 1.0
+    there = replace(batch, gazes=replace(batch.gazes, masks=masks))
+    with torch.no_grad():
+        helpers.where.weight.zero_()
+        helpers.where.bias.copy_(torch.tensor([48.5, 8.5]) / 31.5 - 1)
+        figures = reading_lesson(nano.model, helpers, there)[0].figures
+    assert figures["where"] / figures["where/n"] < 0.01
+
+
 def test_a_batch_without_anything_present_still_has_a_loss(
     nano: Sa2Va, helpers: Helpers, batch: Batch
 ) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from engines.grounding.templates import Template, make_template
 from engines.training.language.expressions import Expression
 from engines.training.language.questions import KINDS_OF_QUESTION
+from engines.training.language.words import plural
 from engines.training.mixture import ASKED, Shown, chosen, draw_shown, shows_window, vary
-from engines.training.tokenizer import nano_tokenizer
+from engines.training.tokenizer import SYNONYMS, nano_tokenizer
+from engines.training.world.colours import COLOURS
+from engines.training.world.holdout import is_held_out
 from engines.training.world.levels import LADDER, Level
 from engines.training.world.scenes import draw_clip
+from engines.training.world.things import Thing
 
 WORLD = LADDER[-1]
 
@@ -83,6 +89,33 @@ def test_what_is_hard_is_refused_oftener_too() -> None:
     asked = [one for _ in range(200) for one in chosen([*there, *gone], 5, rng) if not one.targets]
     assert len(asked) == 400
     assert sum(one.kind == "relation" for one in asked) > 250
+
+
+def test_a_third_rounded_down_is_about_motion_where_there_is_so_much() -> None:
+    rare = [Expression(f"the {word} going left", "motion", (0,)) for word in "ab"]
+    common = [Expression(f"the car behind the {word} cup", "relation", (0,)) for word in "abcdefghij" * 5]
+    for count, least in ((8, 2), (5, 1), (2, 0)):
+        asked = [chosen([*rare, *common], count, np.random.default_rng(seed)) for seed in range(20)]
+        assert min(sum(one.kind == "motion" for one in said) for said in asked) == least
+        assert {len(said) for said in asked} == {count}
+
+
+def test_training_never_hears_of_a_held_out_combination(shown: list[Shown], template: Template) -> None:
+    """In no question and no answer, of one thing or of several, in no synonym."""
+    plainly = {other: word for word, others in SYNONYMS.items() for other in others}
+    named = {name: kind for kind in WORLD.kinds for name in (kind, plural(kind))}
+    heard: list[Thing] = []
+    for tokens in (said for one in shown for task in one.tasks for said in (task.question, task.answer)):
+        words = [plainly.get(word, word) for word in template.tokenizer.decode(list(tokens)).split()]
+        pairs = [*pairwise(words)]
+        pairs += [
+            (colour, kind)
+            for kind, way, colour in zip(words, words[1:], words[2:], strict=False)
+            if way == "in"
+        ]
+        heard += [Thing(named[kind], colour) for colour, kind in pairs if kind in named and colour in COLOURS]
+    assert len(heard) > 100 and any(thing.kind == "person" for thing in heard)
+    assert not [thing for thing in heard if is_held_out(thing)]
 
 
 @pytest.mark.parametrize("level", LADDER, ids=lambda level: level.name)

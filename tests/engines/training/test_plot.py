@@ -62,6 +62,15 @@ def test_a_score_of_no_case_is_left_out() -> None:
     assert history().scores["found again"] == ((150.0, 1.0), (180.0, 1.0))
 
 
+def test_steps_that_were_lost_and_taken_again_are_told_once() -> None:
+    """The second session goes on from a checkpoint of before what the first told last."""
+    lost = [{"step": 60, "elapsed_s": 180.0, "loss": 1.0}, judged(185.0, 0.9, 1.0, "names") | {"step": 61}]
+    again = [SESSION | {"session": 1, "from_step": 40}, {"step": 60, "elapsed_s": 170.0, "loss": 1.5}]
+    found = history([SESSION | {"from_step": 0}, *LOG[1:4], *lost, *again])
+    assert found.losses == ((60.0, 4.0), (120.0, 2.0), (170.0, 1.5))
+    assert found.scores["J, followed"] == ((90.0, 0.8),)
+
+
 def test_levels_of_an_old_log_go_by_their_number() -> None:
     old = [{name: value for name, value in entry.items() if name != "level"} for entry in LOG]
     assert [name for _, name in history(old).levels] == ["rung 0", "rung 1"]

@@ -37,13 +37,11 @@ def test_light(picture: Picture) -> None:
 
 
 def test_blur_and_shrinking_take_detail_away(picture: Picture) -> None:
-    detail = np.abs(np.diff(picture.astype(float), axis=1)).mean()
     for camera in (Camera(blur=1.0), Camera(shrink=0.5)):
         spoilt = developed(camera, picture)
         assert spoilt.shape == picture.shape
         assert np.abs(np.diff(spoilt, axis=1)).max() < np.abs(np.diff(picture.astype(float), axis=1)).max()
         assert spoilt.mean() == pytest.approx(picture.mean(), abs=2)
-    assert detail > 0
 
 
 def test_noise_and_compression_add_errors_but_little(picture: Picture) -> None:
