@@ -48,7 +48,7 @@ def train_nano_command(
     """Train the bundled model from nothing, on scenes it draws itself.
 
     Goes on from what is in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out scores.
-    The bundled weights were made by this command; see engines/nano/MODEL_CARD.md.
+    How the bundled weights were made with it, and how good they are: engines/nano/MODEL_CARD.md.
 
         saccade train nano --budget 2h --export out/nano
         saccade eval out/nano

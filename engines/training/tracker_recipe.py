@@ -182,10 +182,10 @@ def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> Exercise:
     length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5
     # Longer clips, fewer of them: a step costs about the same.
     clips = max(2, round(run.clips * 4 / (length + 0.5)))
-    return _exercise(run.number, step, (clips, run.objects, length), level)
+    return draw_exercise(run.number, step, (clips, run.objects, length), level)
 
 
-def _exercise(number: int, step: int, shape: tuple[int, int, int], level: Level) -> Exercise:
+def draw_exercise(number: int, step: int, shape: tuple[int, int, int], level: Level) -> Exercise:
     """Clips, objects of each, frames far apart; on some steps strangers, on some with a late prompt."""
     if step % 5 in STRANGE_STEPS:
         level = STRANGERS
@@ -197,7 +197,9 @@ def _exercise(number: int, step: int, shape: tuple[int, int, int], level: Level)
     prompts = {0: coarse(batch.masks[0], roughness, generator) if step % 2 == 0 else batch.masks[0]}
     if length > 4 and step % 3 == 0:
         late = 2 + step % (length - 3)
-        prompts[late] = coarse(batch.masks[late], roughness, generator)
+        mask = coarse(batch.masks[late], roughness, generator)
+        if mask.flatten(1).any(dim=1).all():  # nobody gives an empty one
+            prompts[late] = mask
     return Exercise(batch, prompts)
 
 

@@ -15,12 +15,14 @@ from engines.training.clips import draw_batch
 from engines.training.follower import TrainedTracker
 from engines.training.tracker_recipe import (
     TrackerRun,
+    draw_exercise,
     fresh_tracker,
     loss_of,
     rate_at,
     train_tracker,
 )
 from engines.training.world.holdout import JUDGED_SEED
+from engines.training.world.levels import LADDER
 from engines.training.world.scenes import Clip, draw_clip
 
 
@@ -90,6 +92,13 @@ def test_every_weight_that_tracking_uses_gets_a_gradient() -> None:
         "no_memory_positional_encoding",
         "prompt_encoder.point_embed.weight",
     }
+
+
+def test_a_mask_is_given_late_only_of_what_is_there() -> None:
+    exercises = [draw_exercise(1, step, (1, 2, 8), LADDER[-1]) for step in range(0, 36, 3)]
+    given = [mask for exercise in exercises for mask in exercise.prompts.values()]
+    assert len(exercises) < len(given) < 2 * len(exercises)
+    assert all(mask.flatten(1).any(dim=1).all() for mask in given)
 
 
 def test_an_interrupted_run_goes_on_where_it_was_and_exports_what_can_be_loaded(tmp_path: Path) -> None:
