@@ -8,6 +8,7 @@ import torch
 
 from engines.training.clips import Batch, coarse, draw_batch, in_glimpses, teaching_order
 from engines.training.nano import SIDE_PX
+from engines.training.world.levels import LADDER
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +46,16 @@ def test_many_objects_hide_or_leave() -> None:
     assert np.mean(hidden) >= 0.4
 
 
-def test_what_hides_is_taken_first_and_then_what_has_a_look_alike() -> None:
-    hides, kinds = np.array([False, False, False, True]), ["cup", "car", "cup", "dog"]
-    orders = {tuple(teaching_order(hides, kinds, np.random.default_rng(seed)).tolist()) for seed in range(20)}
-    assert orders == {(3, 0, 2, 1), (3, 2, 0, 1)}
+def test_what_goes_is_taken_first_then_what_hides_and_then_what_has_a_look_alike() -> None:
+    least, kinds = np.array([0.9, 0.8, 1.0, 0.1, 0.0]), ["cup", "car", "cup", "dog", "dog"]
+    orders = {tuple(teaching_order(least, kinds, np.random.default_rng(seed)).tolist()) for seed in range(20)}
+    assert orders == {(4, 3, 0, 2, 1), (4, 3, 2, 0, 1)}
+
+
+def test_many_objects_are_wholly_out_of_sight_for_a_while() -> None:
+    batches = [draw_batch(seed, (2, 2, 5), LADDER[-1]) for seed in range(12)]
+    away = [~batch.masks[1:].flatten(2).any(dim=2) for batch in batches]
+    assert 0.06 < float(np.mean([one.float().mean() for one in away])) < 0.4
 
 
 def test_a_coarse_mask_is_near_the_true_one_and_rougher_with_more_noise(batch: Batch) -> None:
@@ -59,4 +66,4 @@ def test_a_coarse_mask_is_near_the_true_one_and_rougher_with_more_noise(batch: B
         assert rough.shape == truth.shape and set(rough.unique().tolist()) <= {0.0, 1.0}
         return float((rough * truth).sum() / torch.maximum(rough, truth).sum())
 
-    assert iou(0.0) > 0.9 and 0.6 < iou(0.2) < iou(0.0)
+    assert iou(0.0) > 0.85 and 0.6 < iou(0.2) < iou(0.0)
