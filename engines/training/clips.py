@@ -25,7 +25,7 @@ _HIDDEN: Final = 0.3
 """A thing of which less than this share of its first area is left counts as hidden."""
 _PASSED_OVER: Final = 0.85
 """Share of the clips in which nothing is wholly out of sight that are drawn in vain: so one object-frame in
-eight is without its object. While it was one in 14, things gone went on being shown, mostly on look-alikes."""
+eight is without its object. While it was one in 14, things gone went on being shown, often on look-alikes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
