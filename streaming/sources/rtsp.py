@@ -23,6 +23,8 @@ from types import TracebackType
 from typing import Self
 
 import av
+from av.packet import Packet
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
 from streaming.errors import SourceInvalid
@@ -123,7 +125,7 @@ class PacketReader:
                     yield from self._decoder.decode(self._packet(unit), unit.arrived_s)
             yield None
 
-    def _packet(self, unit: AccessUnit) -> av.Packet[av.VideoStream]:
+    def _packet(self, unit: AccessUnit) -> Packet[Stream]:
         # The description's parameter sets go first; those in the stream, where there are any, overrule them.
         packet = av.Packet(self._parameter_sets + unit.data)
         self._parameter_sets = b""

@@ -58,7 +58,7 @@ class RtspParser:
         return messages
 
     def _next(self, start: int, messages: list[Reply | Interleaved]) -> int | None:
-        """Where what begins at `start` ends, put into `messages` if we want it; None: not all of it is here."""
+        """Where what begins at `start` ends; a message goes into `messages`. None: not all of it is here."""
         buffer = self._buffer
         if self._head is not None:
             return self._body(start, messages)
