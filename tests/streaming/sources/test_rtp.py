@@ -1,5 +1,6 @@
 """By hand where the bytes are the law, and round trips through other people's packetising."""
 
+import itertools
 import random
 
 import pytest
@@ -24,7 +25,7 @@ def fragments(unit, *cuts):
     indicator, kind = unit[0] & 0xE0 | 28, unit[0] & 0x1F
     edges = [1, *cuts, len(unit)]
     marks = [0x80] + [0] * (len(edges) - 3) + [0x40]
-    pieces = [unit[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [unit[a:b] for a, b in itertools.pairwise(edges)]
     return [bytes([indicator, mark | kind]) + piece for mark, piece in zip(marks, pieces, strict=True)]
 
 
@@ -111,7 +112,7 @@ def test_marks_on_every_slice_are_believed_once():
 
 
 def test_a_lost_packet_costs_the_unit_it_tears_and_marks_the_picture():
-    one, two, three = fragments(b"\x65abcdefghi", 4, 7)
+    one, _, three = fragments(b"\x65abcdefghi", 4, 7)
     packets = [rtp(one, 1, 0), rtp(three, 3, 0), rtp(SLICE, 4, 0, marker=True), rtp(SLICE, 5, 1, marker=True)]
     *_, [damaged], [whole] = units(*packets)
     assert (damaged.data, damaged.damaged) == (START_CODE + SLICE, True)

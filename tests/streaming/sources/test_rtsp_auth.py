@@ -7,7 +7,8 @@ from streaming.sources.rtsp_auth import Authoriser
 
 RFC_7616 = (
     'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={algorithm}, '
-    'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
+    'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", '
+    'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
 )
 
 

@@ -32,8 +32,8 @@ def test_the_video_of_a_camera_is_read():
 
 def test_h265_gives_its_sets_in_the_order_a_decoder_wants():
     pps, vps, sps = (base64.b64encode(each).decode() for each in (b"pps", b"vps", b"sps"))
-    sdp = f"m=video 0 RTP/AVP 98\na=rtpmap:98 h265/90000\na=fmtp:98 sprop-pps={pps};sprop-vps={vps};sprop-sps={sps}"
-    track = video_track(sdp)
+    parameters = f"sprop-pps={pps};sprop-vps={vps};sprop-sps={sps}"
+    track = video_track(f"m=video 0 RTP/AVP 98\na=rtpmap:98 h265/90000\na=fmtp:98 {parameters}")
     assert track.parameter_sets == b"".join(START_CODE + each for each in (b"vps", b"sps", b"pps"))
     assert track.is_plain
 
