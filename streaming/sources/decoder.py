@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
 from av.packet import Packet
-from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
 from streaming.vocabulary import Pixels
@@ -42,7 +42,7 @@ class PictureDecoder:
         self._context = context
         self._arrived_s: dict[int, float] = {}
 
-    def decode(self, packet: Packet[Stream], arrived_s: float) -> list[Picture]:
+    def decode(self, packet: Packet[Any], arrived_s: float) -> list[Picture]:
         """The pictures that are ready with a packet that came at `arrived_s`, Unix time. Never raises."""
         self._remember(packet, arrived_s)
         started_s = time.perf_counter()
@@ -61,7 +61,7 @@ class PictureDecoder:
             started_s = decoded_s
         return pictures
 
-    def _remember(self, packet: Packet[Stream], arrived_s: float) -> None:
+    def _remember(self, packet: Packet[Any], arrived_s: float) -> None:
         # With B-frames a picture leaves the decoder some packets after its own came in.
         if packet.pts is not None:
             self._arrived_s[packet.pts] = arrived_s

@@ -34,8 +34,8 @@ CONNECT_TIMEOUT_S = 1.0
 """One SYN and its first retransmission: a camera that comes back is noticed within this and the backoff's
 second, however long a first picture is waited for."""
 
-CHUNK_BYTES = 256 * 1024
-"""Read at once; about the socket's own buffer."""
+CHUNK_BYTES = 64 * 1024
+"""Read at once. One read wakes us for many packets when we are late, for one or a few when we are not."""
 
 MAX_EARLY_BYTES = 4 * 2**20
 """Packets that come before the reply to PLAY and are kept: the key frame that a stream begins with."""
