@@ -46,19 +46,18 @@ class PictureDecoder:
         """The pictures that are ready with a packet that came at `arrived_s`, Unix time. Never raises."""
         self._remember(packet, arrived_s)
         started_s = time.perf_counter()
+        pictures: list[Picture] = []
         try:
-            frames = self._context.decode(packet)
-        except av.FFmpegError:
+            for frame in self._context.decode(packet):
+                pixels: Pixels = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                arrived = arrived_s if frame.pts is None else self._arrived_s.pop(frame.pts, arrived_s)
+                decoded_s = time.perf_counter()
+                pictures.append(Picture(pixels, frame.time, arrived, decoded_s - started_s))
+                started_s = decoded_s
+        except (av.FFmpegError, ValueError):  # also a picture in a format without a way to RGB
             self.corrupt += 1
-            return []
-        self.corrupt += packet.is_corrupt
-        pictures = []
-        for frame in frames:
-            pixels: Pixels = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-            arrived = arrived_s if frame.pts is None else self._arrived_s.pop(frame.pts, arrived_s)
-            decoded_s = time.perf_counter()
-            pictures.append(Picture(pixels, frame.time, arrived, decoded_s - started_s))
-            started_s = decoded_s
+        else:
+            self.corrupt += packet.is_corrupt
         return pictures
 
     def _remember(self, packet: Packet[Any], arrived_s: float) -> None:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from streaming.errors import SourceInvalid, SourceUnavailable
+from streaming.sources import rtsp
 from streaming.sources.live import Patience
 from streaming.sources.pictures import PictureReader
 from streaming.sources.rtsp import RtspSource
@@ -290,6 +291,15 @@ def test_a_lost_packet_is_counted_and_pictures_go_on_without_a_key_frame(clip, r
     came = [round(picture.raw_pts_s * RATE) for picture in shown(reader, len(packets))]
     assert came == [0, 1, 2, 3, 4, 6, 7, 8, 9]
     assert reader.corrupt == 1
+
+
+def test_a_picture_of_monstrous_size_is_not_decoded(clip, reading, monkeypatch):
+    monkeypatch.setattr(rtsp, "MAX_PIXELS", 1_000)
+    _, reader = reading(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:3]))))
+    for picture in reader.pictures():
+        assert picture is None
+        if reader.corrupt == 3:
+            return
 
 
 def test_other_codecs_are_left_to_ffmpeg():
