@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import random
 import re
 import socket
 import threading
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from streaming.errors import SourceInvalid, SourceUnavailable
+from streaming.errors import SourceError, SourceInvalid, SourceUnavailable
 from streaming.sources import rtsp
 from streaming.sources.live import Patience
 from streaming.sources.pictures import PictureReader
@@ -284,6 +285,16 @@ def test_h265_is_read_as_h264_is(tmp_path, reading):
     assert reader.corrupt == 0
 
 
+def test_h265_of_a_real_server_is_read(tmp_path, open_rtsp, seen):
+    with playing(write_clip(tmp_path / "clip.mp4", codec="libx265")) as (server, _):
+        source = open_rtsp(server.url)
+        seen.wait(lambda s: len(s.frames) >= 30)
+    frames = seen.frames[5:30]
+    first = index_of(frames[0].pixels)
+    assert [index_of(frame.pixels) for frame in frames] == [(first + k) % FRAMES for k in range(25)]
+    assert source.status.corrupt == 0
+
+
 def test_a_lost_packet_is_counted_and_pictures_go_on_without_a_key_frame(clip, reading):
     packets = rtp_packets(map(h264_payloads, encoded(clip)[:10]))
     del packets[5]
@@ -291,6 +302,19 @@ def test_a_lost_packet_is_counted_and_pictures_go_on_without_a_key_frame(clip, r
     came = [round(picture.raw_pts_s * RATE) for picture in shown(reader, len(packets))]
     assert came == [0, 1, 2, 3, 4, 6, 7, 8, 9]
     assert reader.corrupt == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_broken_stream_raises_nothing_but_source_errors(clip, reading, monkeypatch, seed):
+    monkeypatch.setattr(rtsp, "TICK_S", 0.01)
+    rng = random.Random(seed)
+    stream = bytearray(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:20]))))
+    for _ in range(rng.choice((3, 30, 300))):
+        stream[rng.randrange(len(stream))] = rng.randrange(256)
+    with contextlib.suppress(SourceError):
+        _, reader = reading(bytes(stream))
+        for _ in itertools.islice(reader.pictures(), 60):
+            pass
 
 
 def test_a_picture_of_monstrous_size_is_not_decoded(clip, reading, monkeypatch):

@@ -110,6 +110,23 @@ def test_a_password_is_given_to_whom_it_is_for_and_asked_for_once():
         assert not any("us%40er" in request or "p%3Aw" in request for request in camera.requests)
 
 
+def test_a_sign_of_life_that_is_refused_is_given_better_the_next_time(monkeypatch):
+    monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
+
+    def ageing(request):
+        if "GET_PARAMETER" in request and 'nonce="2"' not in request:
+            return reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="2"')
+        return None
+
+    with Camera(SDP, answer=ageing) as camera, opened(camera, userinfo="user:p@") as session:
+        session.describe()
+        session.play("track1")
+        deadline_s = time.monotonic() + 10
+        while not any('nonce="2"' in request for request in camera.requests):
+            assert time.monotonic() < deadline_s
+            assert session.receive(0.05) == []
+
+
 def test_a_wrong_password_is_said_to_be_wrong_after_one_more_try():
     def never(request):
         return reply("401 Unauthorized", 'WWW-Authenticate: Basic realm="cam"')
