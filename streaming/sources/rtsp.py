@@ -70,8 +70,9 @@ def open_rtsp(source: ParsedSource, patience: Patience) -> Reader:
             raise SourceInvalid(f"{source.shown} has no video in it.", remedy="Check the URL.")
         if track.is_plain:
             session.play(track.control)
+            reader = PacketReader(session, track)
             stack.pop_all()
-            return PacketReader(session, track)
+            return reader
     return PictureReader(
         Opening(
             source.location,
