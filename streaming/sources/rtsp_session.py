@@ -204,7 +204,8 @@ class RtspSession:
     def _read(self, timeout_s: float) -> list[Reply | Interleaved]:
         """The messages that have come; none after `timeout_s` seconds."""
         try:
-            self._socket.settimeout(timeout_s)
+            if self._socket.gettimeout() != timeout_s:  # setting it is a system call, for every packet
+                self._socket.settimeout(timeout_s)
             data = self._socket.recv(CHUNK_BYTES)
         except TimeoutError:
             return []
