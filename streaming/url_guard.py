@@ -5,7 +5,8 @@ once, refuses every address that is not public unless the policy allows it, and 
 address that was checked, so that a second look-up cannot lead elsewhere (DNS rebinding). A resolver also
 understands `127.1`, `0x7f000001` and `017700000001`; what is judged is the address that comes out.
 
-Not covered here: FFmpeg follows a server's RTSP redirect, see `sources.rtsp`.
+Not covered here: FFmpeg, which reads RTSP with codecs other than H.264 and H.265, follows redirects; see
+`sources.rtsp`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,10 @@ decoded picture goes to `deliver` as a `Frame`, every change of state to `report
 `deliver` is normally `Latest.put`, which never waits; with `Latest.hand_over` a clip loses no frame.
 
 - `live`     what `rtsp` and `camera` share: open, watch, notice silence, wait, open again, for ever.
-- `pictures` FFmpeg, through PyAV: packets in, RGB pictures out; every foreign error is translated there.
+- `rtsp`     cameras. `rtsp_session` talks to one (`rtsp_messages`, `rtsp_auth`, `sdp`: its words, pure),
+  `rtp` makes whole encoded pictures of its packets, pure.
+- `decoder`  encoded pictures in, RGB pictures out.
+- `pictures` what FFmpeg opens and reads by itself: files, local cameras, RTSP with rarer codecs.
 - `clip`     a file as a live source: paced or as fast as it is taken, looped or not.
 - `whip`     a browser publishes; `jitter` spares its pictures a wait.
 - `peer`     WebRTC as `whip` and its counterpart `streaming.whep` both need it.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
 
 from streaming.backoff import AWAY, TURNED_AWAY, next_attempt
 from streaming.errors import (
@@ -18,7 +20,7 @@ from streaming.errors import (
     UsageError,
 )
 from streaming.sources.base import Source
-from streaming.sources.pictures import PictureReader
+from streaming.sources.decoder import Picture
 from streaming.sources.timeline import TimeLine
 from streaming.vocabulary import SourceState, StreamId
 
@@ -33,6 +35,32 @@ class Patience:
     "From one picture to the next."
 
 
+class Reader(Protocol):
+    """An opened source. One thread reads it; `with` closes it."""
+
+    @property
+    def corrupt(self) -> int:
+        """Packets or pictures so far that were damaged or could not be decoded."""
+        ...
+
+    def pictures(self) -> Iterator[Picture | None]:
+        """Every picture until the source ends; None now and then, at the latest after `TICK_S` without one.
+
+        Raises SourceError when it cannot be read on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the source. May be called twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
 class LiveSource(Source):
     """A source that is opened by `open_reader` and opened again whenever it is lost.
 
@@ -40,9 +68,7 @@ class LiveSource(Source):
     then the request itself was wrong; retried later, because then only a name has moved.
     """
 
-    def __init__(
-        self, stream_id: StreamId, open_reader: Callable[[], PictureReader], patience: Patience
-    ) -> None:
+    def __init__(self, stream_id: StreamId, open_reader: Callable[[], Reader], patience: Patience) -> None:
         super().__init__(stream_id)
         self._open_reader = open_reader
         self._patience = patience
@@ -78,7 +104,7 @@ class LiveSource(Source):
             return exc
         return SourceUnavailable("The source ended its stream.", remedy="It is opened again.")
 
-    def _watch(self, reader: PictureReader) -> None:
+    def _watch(self, reader: Reader) -> None:
         corrupt = 0
         last_s = time.monotonic()
         for picture in reader.pictures():

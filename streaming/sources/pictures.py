@@ -1,4 +1,4 @@
-"""FFmpeg through PyAV: packets in, RGB pictures out. Foreign errors are translated here and nowhere else."""
+"""Sources that FFmpeg opens and reads, through PyAV. Its errors are translated here and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,35 +9,17 @@ from types import TracebackType
 from typing import Self
 
 import av
-import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 
 from streaming.errors import SourceError, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
+from streaming.sources.decoder import Picture, PictureDecoder
 from streaming.url_guard import redact
-from streaming.vocabulary import Pixels
 
 TICK_S = 0.5
 """A silent source is looked at this often: how soon it can stop, or be called stalled."""
 
 MAX_DAMAGED_IN_A_ROW = 100
 """Damaged reads without one good packet between them: then it is not video, or it cannot be read on."""
-
-REORDERED = 32
-"""Arrival times kept while a decoder holds pictures back; H.264 and H.265 reorder at most 16."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """One decoded picture with its dates."""
-
-    pixels: Pixels
-    raw_pts_s: float | None
-    "The source's own timestamp, seconds; None where it gives none."
-    arrived_s: float
-    "Unix time at which the packet that holds it came."
-    decode_s: float
-    "Decoding and conversion to RGB, seconds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +67,11 @@ class PictureReader:
     """An opened source. One thread reads it; `with` closes it. Raises what `open_container` raises."""
 
     def __init__(self, opening: Opening) -> None:
-        self.corrupt = 0
-        "Packets so far that were damaged or could not be decoded."
         self._shown = opening.shown
-        self._arrived_s: dict[int, float] = {}
+        self._damaged_reads = 0
         self._container = open_container(opening)
         self._video = self._container.streams.video[0]
-        # One picture at a time: frame threads would each hold one back, which is latency.
-        self._video.codec_context.thread_count = 1
-        self._video.codec_context.thread_type = "SLICE"
+        self._decoder = PictureDecoder(self._video.codec_context)
         self._held_back = self._video.codec_context.name in opening.parsed
         self._last_read_s: float | None = None
 
@@ -114,6 +92,11 @@ class PictureReader:
         self._container.seek(0)
 
     @property
+    def corrupt(self) -> int:
+        """Packets so far that were damaged or could not be decoded."""
+        return self._damaged_reads + self._decoder.corrupt
+
+    @property
     def length(self) -> int | None:
         """Pictures in a file, as its header says; None where it does not say."""
         return self._video.frames or None
@@ -125,7 +108,7 @@ class PictureReader:
         return float(rate) if rate else None
 
     def pictures(self) -> Iterator[Picture | None]:
-        """Every picture until the source ends; None when `TICK_S` passed without one, or data was damaged.
+        """Every picture until the source ends; None when a packet, or `TICK_S`, passed without one.
 
         Raises SourceError when it cannot be read on.
         """
@@ -134,13 +117,13 @@ class PictureReader:
             try:
                 for packet in self._container.demux(self._video):
                     damaged = 0
-                    yield from self._decode(packet, self._arrival())
+                    yield from self._decoder.decode(packet, self._arrival()) or (None,)
                 return
             except av.error.ExitError:
                 # Our own interrupt: nothing came for TICK_S. Reading can go on where it stopped.
                 yield None
             except av.error.InvalidDataError as exc:
-                self.corrupt += 1
+                self._damaged_reads += 1
                 damaged += 1
                 if damaged >= MAX_DAMAGED_IN_A_ROW:
                     raise translate(exc, self._shown) from exc
@@ -152,33 +135,6 @@ class PictureReader:
         """When the packet that was just read had come, Unix time."""
         before_s, self._last_read_s = self._last_read_s, time.time()
         return before_s if self._held_back and before_s is not None else self._last_read_s
-
-    def _decode(self, packet: Packet[av.VideoStream], arrived_s: float) -> Iterator[Picture | None]:
-        self._remember(packet, arrived_s)
-        started_s = time.perf_counter()
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            self.corrupt += 1
-            yield None
-            return
-        if packet.is_corrupt:
-            self.corrupt += 1
-        for frame in frames:
-            if not isinstance(frame, av.VideoFrame):
-                continue
-            pixels: Pixels = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-            decoded_s = time.perf_counter()
-            arrived = arrived_s if frame.pts is None else self._arrived_s.pop(frame.pts, arrived_s)
-            yield Picture(pixels, frame.time, arrived, decoded_s - started_s)
-            started_s = time.perf_counter()
-
-    def _remember(self, packet: Packet[av.VideoStream], arrived_s: float) -> None:
-        # With B-frames a picture leaves the decoder some packets after its own came in.
-        if packet.pts is not None:
-            self._arrived_s[packet.pts] = arrived_s
-        while len(self._arrived_s) > REORDERED:
-            del self._arrived_s[next(iter(self._arrived_s))]
 
 
 def translate(exc: Exception, shown: str) -> SourceError:

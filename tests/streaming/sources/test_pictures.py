@@ -5,8 +5,8 @@ import pytest
 
 from streaming.errors import SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
 from streaming.sources.clip import clip_opening
-from streaming.sources.pictures import REORDERED, Opening, PictureReader, translate
-from tests.servers import FRAMES, RATE, write_clip
+from streaming.sources.pictures import Opening, PictureReader, translate
+from tests.servers import FRAMES, RATE
 
 
 def test_a_reader_knows_the_length_and_the_rate_of_a_file(clip):
@@ -22,12 +22,6 @@ def test_a_reader_reads_again_after_rewinding(clip):
         assert reader.corrupt == 0
 
 
-def test_what_is_remembered_for_reordering_is_bounded(tmp_path):
-    with PictureReader(clip_opening(str(write_clip(tmp_path / "b.mp4", b_frames=2)))) as reader:
-        for _ in reader.pictures():
-            assert len(reader._arrived_s) <= REORDERED
-
-
 def test_a_codec_that_is_held_back_is_dated_by_the_packet_before(clip):
     plain = clip_opening(str(clip))
     held = Opening(plain.location, plain.shown, options=plain.options, parsed=frozenset({"h264"}))
@@ -36,11 +30,6 @@ def test_a_codec_that_is_held_back_is_dated_by_the_packet_before(clip):
     # The first has nothing before it; from then on each is dated when the one before was read.
     assert pictures[1].arrived_s == pictures[0].arrived_s
     assert pictures[2].arrived_s < pictures[3].arrived_s
-
-
-def test_one_thread_decodes_so_that_no_picture_is_held_back(clip):
-    with PictureReader(clip_opening(str(clip))) as reader:
-        assert reader._video.codec_context.thread_count == 1
 
 
 @pytest.mark.parametrize(

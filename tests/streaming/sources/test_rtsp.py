@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import random
 import re
 import socket
 import threading
@@ -9,13 +10,26 @@ import time
 
 import pytest
 
-from streaming.errors import SourceUnavailable
+from streaming.errors import SourceError, SourceInvalid, SourceUnavailable
+from streaming.sources import rtsp
 from streaming.sources.live import Patience
+from streaming.sources.pictures import PictureReader
 from streaming.sources.rtsp import RtspSource
+from streaming.sources.rtsp import open_rtsp as open_rtsp_reader
 from streaming.sources.rtsp_server import free_port
 from streaming.url_guard import SourcePolicy, check_source_url
 from streaming.vocabulary import SourceState, StreamId
-from tests.servers import FRAMES, RATE, Wire, index_of, playing
+from tests.cameras import (
+    Camera,
+    encoded,
+    h264_payloads,
+    h265_payloads,
+    interleaved,
+    rtp_packets,
+    sdp_of,
+    without_parameter_sets,
+)
+from tests.servers import FRAMES, RATE, Wire, index_of, playing, write_clip
 
 ID = StreamId("camera")
 LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.0/8",))
@@ -67,7 +81,7 @@ def test_every_picture_of_a_camera_comes_in_order_and_dated(camera, open_rtsp, s
     assert [index_of(frame.pixels) for frame in frames] == [(first + k) % FRAMES for k in range(30)]
     assert all(b.pts_s - a.pts_s == pytest.approx(1 / RATE) for a, b in itertools.pairwise(frames))
     assert source.status.state is SourceState.LIVE
-    # Dated by its arrival: never before it was published, and within the period that a parser holds it back.
+    # Dated by its arrival: never before it was published, and soon after.
     since_s = [frame.captured_s - publisher.first_frame_s for frame in frames[-10:]]
     shown_s = [index_of(frame.pixels) / RATE for frame in frames[-10:]]
     late_s = sorted((s - at) % (FRAMES / RATE) for s, at in zip(since_s, shown_s, strict=True))
@@ -220,3 +234,107 @@ def test_one_camera_that_dies_is_not_noticed_by_its_neighbour(clip, camera, open
         source.stop()
     assert neighbour.status.state is SourceState.LIVE
     assert neighbour.status.reconnects == 0
+
+
+@pytest.fixture
+def reading():
+    """Opens a camera of the tests' own that sends these bytes after PLAY, and nothing more."""
+    with contextlib.ExitStack() as stack:
+
+        def start(stream, encoding="H264", picture=b"", patience=PATIENCE):
+            camera = stack.enter_context(Camera(sdp_of(encoding, picture), stream))
+            return camera, stack.enter_context(open_rtsp_reader(camera.source(), patience))
+
+        yield start
+
+
+def shown(reader, count):
+    """The next `count` pictures; fails if the reader looks for them in vain too often."""
+    pictures, looks = [], 0
+    for picture in reader.pictures():
+        pictures += [picture] if picture is not None else []
+        looks += picture is None
+        if len(pictures) == count:
+            return pictures
+        assert looks < 20, f"{len(pictures)} of {count} pictures came"
+    return pictures
+
+
+def test_a_picture_comes_though_nothing_follows_it(clip, reading):
+    """The point of it all: FFmpeg would wait for the next picture, and there is none."""
+    first = encoded(clip)[0]
+    _, reader = reading(interleaved(rtp_packets([h264_payloads(first)])))
+    [picture] = shown(reader, 1)
+    assert index_of(picture.pixels) == 0
+    assert picture.raw_pts_s == 0.0
+    assert reader.corrupt == 0
+
+
+def test_parameter_sets_of_the_description_are_enough(clip, reading):
+    first = encoded(clip)[0]
+    bare = h264_payloads(without_parameter_sets(first))
+    _, reader = reading(interleaved(rtp_packets([bare])), picture=first)
+    assert index_of(shown(reader, 1)[0].pixels) == 0
+
+
+def test_h265_is_read_as_h264_is(tmp_path, reading):
+    pictures = encoded(write_clip(tmp_path / "clip.mp4", codec="libx265"))
+    _, reader = reading(interleaved(rtp_packets(map(h265_payloads, pictures))), "H265", pictures[0])
+    came = shown(reader, FRAMES - 6)
+    assert [index_of(picture.pixels) for picture in came] == list(range(FRAMES - 6))
+    assert reader.corrupt == 0
+
+
+def test_h265_of_a_real_server_is_read(tmp_path, open_rtsp, seen):
+    with playing(write_clip(tmp_path / "clip.mp4", codec="libx265")) as (server, _):
+        source = open_rtsp(server.url)
+        seen.wait(lambda s: len(s.frames) >= 30)
+    frames = seen.frames[5:30]
+    first = index_of(frames[0].pixels)
+    assert [index_of(frame.pixels) for frame in frames] == [(first + k) % FRAMES for k in range(25)]
+    assert source.status.corrupt == 0
+
+
+def test_a_lost_packet_is_counted_and_pictures_go_on_without_a_key_frame(clip, reading):
+    packets = rtp_packets(map(h264_payloads, encoded(clip)[:10]))
+    del packets[5]
+    _, reader = reading(interleaved(packets))
+    came = [round(picture.raw_pts_s * RATE) for picture in shown(reader, len(packets))]
+    assert came == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert reader.corrupt == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_broken_stream_raises_nothing_but_source_errors(clip, reading, monkeypatch, seed):
+    monkeypatch.setattr(rtsp, "TICK_S", 0.01)
+    rng = random.Random(seed)
+    stream = bytearray(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:20]))))
+    for _ in range(rng.choice((3, 30, 300))):
+        stream[rng.randrange(len(stream))] = rng.randrange(256)
+    with contextlib.suppress(SourceError):
+        _, reader = reading(bytes(stream))
+        for _ in itertools.islice(reader.pictures(), 60):
+            pass
+
+
+def test_a_picture_of_monstrous_size_is_not_decoded(clip, reading, monkeypatch):
+    monkeypatch.setattr(rtsp, "MAX_PIXELS", 1_000)
+    _, reader = reading(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:3]))))
+    for picture in reader.pictures():
+        assert picture is None
+        if reader.corrupt == 3:
+            return
+
+
+def test_other_codecs_are_left_to_ffmpeg():
+    with Camera(sdp_of("JPEG")) as camera, open_rtsp_reader(camera.source(), IMPATIENCE) as reader:
+        assert isinstance(reader, PictureReader)
+        ours, ffmpegs = camera.asked("DESCRIBE")
+        assert "User-Agent: saccade" in ours
+        assert "User-Agent: Lavf" in ffmpegs
+
+
+def test_a_server_without_video_says_so():
+    sdp = "v=0\r\nm=audio 0 RTP/AVP 0\r\na=control:track0\r\n"
+    with Camera(sdp) as camera, pytest.raises(SourceInvalid, match="no video"):
+        open_rtsp_reader(camera.source(), PATIENCE)
