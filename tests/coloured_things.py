@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engines.masks import decode_mask
+from engines.tracking.policy import PRODUCT, TrackerPolicy
 from engines.tracking.tracker import SamTracker
 from streaming.vocabulary import Answer, Click, Clock, Frame, Prompt, QueryId, StreamId, Track
 from tests.colour_sam import ColourSam
@@ -35,9 +36,11 @@ def answer(
     return Answer(StreamId("s"), QueryId(query), revision, keyframe, "Sure, [SEG].", prompts, stacked)
 
 
-def started(things: Things, *colours: tuple[int, int, int], capacity: int = 4) -> SamTracker:
+def started(
+    things: Things, *colours: tuple[int, int, int], capacity: int = 4, policy: TrackerPolicy = PRODUCT
+) -> SamTracker:
     """A tracker that follows things of these colours since frame 0; frame 1 has been stepped."""
-    tracker = SamTracker(ColourSam().compiled(), capacity=capacity)
+    tracker = SamTracker(ColourSam().compiled(), capacity=capacity, policy=policy)
     tracker.step(frame(0, things))
     tracker.pin(0)
     tracker.step(frame(1, things), [answer(0, things, *colours)])

@@ -131,7 +131,8 @@ def _race(
 
 def _ours(compiled: CompiledTracker, clip: Clip, objects: int) -> Any:
     # Everything is remembered, as in their session.
-    tracker = SamTracker(compiled, capacity=objects, policy=replace(PRODUCT, keep_iou=0.0, seen_iou=0.0))
+    everything = replace(PRODUCT, remember_every=1, keep_iou=0.0, seen_iou=0.0)
+    tracker = SamTracker(compiled, capacity=objects, policy=everything)
     stream = StreamId("bench")
 
     def frame(index: int) -> Frame:

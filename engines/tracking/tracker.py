@@ -333,7 +333,8 @@ class SamTracker:
         decoded = self._network.track(look.levels, self._bank.batch())
         sound = finite_rows(*decoded)
         believed = np.where(decoded.score > 0, decoded.iou, 0.0)
-        self._keep(look.levels, decoded, sound & (believed >= self._policy.keep_iou))
+        if self._steps % self._policy.remember_every == 0:
+            self._keep(look.levels, decoded, sound & (believed >= self._policy.keep_iou))
         present = (decoded.score > 0) & (believed >= self._policy.seen_iou)
         seen = [
             self._judge(*each) for each in zip(self._followed, decoded.logits, present, sound, strict=True)

@@ -81,11 +81,25 @@ def test_a_pin_of_a_source_that_counts_anew_replaces_the_old_one_of_that_number(
     assert covers(track, now, RED)
 
 
+@pytest.mark.parametrize(("every", "remembered"), [(1, 8), (2, 4), (4, 2)])
+def test_one_frame_in_so_many_is_remembered(every: int, remembered: int) -> None:
+    sam = ColourSam()
+    tracker = SamTracker(sam.compiled(), policy=replace(PRODUCT, remember_every=every))
+    tracker.step(frame(0, {RED: 0}))
+    tracker.pin(0)
+    tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
+    before = sam.calls["remember"]
+    for index in range(2, 10):
+        tracker.step(frame(index, {RED: 0}))
+    assert sam.calls["remember"] - before == remembered
+
+
 def test_doubtful_frames_are_not_remembered() -> None:
     """The network believes in its masks with 1.0: a higher bar keeps every frame out, a bar of 0 none."""
     written = []
     for keep_iou in (0.0, 1.0, 1.1):
-        tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, keep_iou=keep_iou))
+        policy = replace(PRODUCT, remember_every=1, keep_iou=keep_iou)
+        tracker = SamTracker(ColourSam().compiled(), policy=policy)
         tracker.step(frame(0, {RED: 0}))
         tracker.pin(0)
         tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
@@ -139,7 +153,7 @@ def test_a_thing_found_again_keeps_its_id() -> None:
 
 def test_a_track_that_an_answer_corrects_begins_again_from_that_mask_alone() -> None:
     things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED)
+    tracker = started(things, RED, policy=replace(PRODUCT, remember_every=1))
     tracker.pin(1)
     # Half of what the track sees: the same thing, drawn quite otherwise.
     half = answer(1, things, RED)
@@ -152,7 +166,7 @@ def test_a_track_that_an_answer_corrects_begins_again_from_that_mask_alone() -> 
 
 def test_an_answer_that_agrees_leaves_the_memories_as_they_are() -> None:
     things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED)
+    tracker = started(things, RED, policy=replace(PRODUCT, remember_every=1))
     tracker.pin(1)
     tracker.step(frame(2, things), [answer(1, things, RED)])
     _, _, bias, *_ = tracker._bank.batch()
