@@ -67,7 +67,7 @@ def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> 
         visible = np.flatnonzero(area[0] > CLEAR)
         if not visible.size:
             continue
-        # Things that hide, leave and come back teach the most: most clips have one, and it is taken.
+        # Things that go out of sight and come back teach the most: clips with one are preferred, it is taken.
         least = area[1:, visible].min(axis=0) / area[0, visible]
         if least.min() > 0 and rng.random() < _PASSED_OVER:
             continue

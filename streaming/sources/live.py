@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from streaming.backoff import AWAY, TURNED_AWAY, next_attempt
 from streaming.errors import (
@@ -36,7 +36,7 @@ class Patience:
 
 
 class Reader(Protocol):
-    """An opened source. One thread reads it; `with` closes it."""
+    """An opened source. One thread reads it."""
 
     @property
     def corrupt(self) -> int:
@@ -53,12 +53,6 @@ class Reader(Protocol):
     def close(self) -> None:
         """Close the source. May be called twice."""
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 class LiveSource(Source):
@@ -93,7 +87,7 @@ class LiveSource(Source):
     def _session(self) -> SaccadeError:
         """Show pictures until the source is lost; why it was."""
         try:
-            with self._open_reader() as reader:
+            with closing(self._open_reader()) as reader:
                 self._time_line.restart()
                 self._watch(reader)
         except SourceError as exc:

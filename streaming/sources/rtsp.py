@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
 import av
 from av.packet import Packet
@@ -64,7 +62,7 @@ class RtspSource(LiveSource):
 def open_rtsp(source: ParsedSource, patience: Patience) -> Reader:
     """A reader of the source's first video. Raises SourceError as `RtspSession` does."""
     with ExitStack() as stack:
-        session = stack.enter_context(RtspSession(source, patience.first_picture_s))
+        session = stack.enter_context(closing(RtspSession(source, patience.first_picture_s)))
         track = video_track(session.describe())
         if track is None:
             raise SourceInvalid(f"{source.shown} has no video in it.", remedy="Check the URL.")
@@ -86,7 +84,7 @@ def open_rtsp(source: ParsedSource, patience: Patience) -> Reader:
 
 
 class PacketReader:
-    """A session that plays H.264 or H.265. One thread reads it; `with` closes it."""
+    """A session that plays H.264 or H.265. One thread reads it."""
 
     def __init__(self, session: RtspSession, track: VideoTrack) -> None:
         name, payload_format = FORMATS[track.encoding]
@@ -95,14 +93,6 @@ class PacketReader:
         self._time_base = Fraction(1, track.clock_rate)
         self._parameter_sets = track.parameter_sets
         self._decoder = PictureDecoder(_context(name))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Hang up. May be called twice."""

@@ -20,8 +20,6 @@ import socket
 import ssl
 import time
 from collections import deque
-from types import TracebackType
-from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from streaming.errors import InvalidStream, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
@@ -48,7 +46,7 @@ SESSION_TIMEOUT_S = 60.0
 
 
 class RtspSession:
-    """A connection to the server of `source`; `with` closes it. One thread uses it.
+    """A connection to the server of `source`. One thread uses it.
 
     Everything up to the reply to PLAY has `timeout_s` seconds together. Every method may raise
     SourceUnavailable (cannot be reached, 404, redirected, hung up), SourceForbidden (401, 403), SourceStalled
@@ -70,14 +68,6 @@ class RtspSession:
         self._keep_alive_s = KEEP_ALIVE_S[1]
         self._next_sign_s = float("inf")
         self._socket = self._connected(source)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Say goodbye, without waiting for an answer, and hang up. May be called twice."""

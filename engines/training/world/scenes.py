@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engines.training.world.composing import compose
 from engines.training.world.levels import KNOWN, Level
-from engines.training.world.stage import owned, shoot
+from engines.training.world.stage import Still, owned, shoot
 from engines.training.world.things import Thing
 
 SAMPLE_FPS: Final = 30.0
@@ -82,8 +82,21 @@ def draw_clip(
     moments = [index * stride / SAMPLE_FPS for index in range(frames)]
     stills = [shoot(stage, moment) for moment in moments]
     developed = [stage.camera.develop(s.picture, m, rng) for s, m in zip(stills, moments, strict=True)]
+    return filmed(np.stack(developed), stills, things, step_s=stride / SAMPLE_FPS, seed=seed, level=level)
+
+
+def filmed(
+    frames: NDArray[np.uint8],
+    stills: Sequence[Still],
+    things: tuple[Thing, ...],
+    *,
+    step_s: float,
+    seed: int,
+    level: Level,
+) -> Clip:
+    """A clip of a camera's pictures (T, H, W, 3) and the truth of the painted moments they are of."""
     return Clip(
-        frames=np.stack(developed),
+        frames=frames,
         masks=owned(np.stack([still.owners for still in stills]), stills[0].named),
         whole_px=np.stack([still.whole_px for still in stills]),
         covered_px=np.stack([still.covered_px for still in stills]),
@@ -91,7 +104,7 @@ def draw_clip(
         boxes=np.stack([still.boxes for still in stills]),
         paths=np.stack([still.paths for still in stills]),
         things=things,
-        step_s=stride / SAMPLE_FPS,
+        step_s=step_s,
         seed=seed,
         level=level,
     )

@@ -327,7 +327,10 @@ def test_a_picture_of_monstrous_size_is_not_decoded(clip, reading, monkeypatch):
 
 
 def test_other_codecs_are_left_to_ffmpeg():
-    with Camera(sdp_of("JPEG")) as camera, open_rtsp_reader(camera.source(), IMPATIENCE) as reader:
+    with (
+        Camera(sdp_of("JPEG")) as camera,
+        contextlib.closing(open_rtsp_reader(camera.source(), IMPATIENCE)) as reader,
+    ):
         assert isinstance(reader, PictureReader)
         ours, ffmpegs = camera.asked("DESCRIBE")
         assert "User-Agent: saccade" in ours

@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import time
+from contextlib import closing
 
 import pytest
 from aiortc import RTCCertificate
@@ -195,7 +196,7 @@ def test_the_address_that_was_judged_is_the_one_connected_to():
         pinned = camera.source()
         moved = pinned.location.replace("127.0.0.1", "no-such-host.invalid")
         source = type(pinned)("rtsp", moved, moved, "no-such-host.invalid", pinned.port, pinned.address)
-        with RtspSession(source, 5.0) as session:
+        with closing(RtspSession(source, 5.0)) as session:
             assert session.describe() == SDP
 
 

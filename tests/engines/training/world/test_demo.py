@@ -13,8 +13,7 @@ from engines.training.language.view import View
 from engines.training.world.demo import LOOP_S, PHRASES, demo_things, draw_demo
 from engines.training.world.holdout import is_held_out
 from engines.training.world.levels import LADDER
-from engines.training.world.scenes import Clip
-from engines.training.world.stage import owned
+from engines.training.world.scenes import Clip, filmed
 
 FPS = 10
 THINGS = demo_things()
@@ -25,19 +24,8 @@ SAMPLES = range(10, round(FPS * LOOP_S), 9)
 def clip() -> Clip:
     """A loop of the street, small."""
     stills = list(draw_demo(LOOP_S, FPS, size=(90, 160)))
-    return Clip(
-        frames=np.stack([still.picture for still in stills]),
-        masks=owned(np.stack([still.owners for still in stills]), stills[0].named),
-        whole_px=np.stack([still.whole_px for still in stills]),
-        covered_px=np.stack([still.covered_px for still in stills]),
-        centres=np.stack([still.centres for still in stills]),
-        boxes=np.stack([still.boxes for still in stills]),
-        paths=np.stack([still.paths for still in stills]),
-        things=THINGS,
-        step_s=1 / FPS,
-        seed=0,
-        level=LADDER[-1],
-    )
+    frames = np.stack([still.picture for still in stills])
+    return filmed(frames, stills, THINGS, step_s=1 / FPS, seed=0, level=LADDER[-1])
 
 
 @cache
