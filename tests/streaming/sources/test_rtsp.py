@@ -243,7 +243,8 @@ def reading():
 
         def start(stream, encoding="H264", picture=b"", patience=PATIENCE):
             camera = stack.enter_context(Camera(sdp_of(encoding, picture), stream))
-            return camera, stack.enter_context(open_rtsp_reader(camera.source(), patience))
+            reader = open_rtsp_reader(camera.source(), patience)
+            return camera, stack.enter_context(contextlib.closing(reader))
 
         yield start
 

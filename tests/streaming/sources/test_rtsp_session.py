@@ -19,7 +19,7 @@ SDP = sdp_of("H264")
 
 
 def opened(camera, timeout_s=5.0, userinfo=""):
-    return RtspSession(camera.source(userinfo), timeout_s)
+    return closing(RtspSession(camera.source(userinfo), timeout_s))
 
 
 def reply(status, *headers):
