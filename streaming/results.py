@@ -44,6 +44,9 @@ KEPT_AFTER_REMOVAL_S: Final = 3600
 "Results of a removed stream stay readable this long, then Redis forgets them."
 
 _TIMEOUT_S: Final = 1.0
+_READ_TIMEOUT_S: Final = 5.0
+"""A reader holds nobody up. Its timeout counts its own loop's delay too: on two busy cores 1.5 s was passed
+while Redis was well."""
 _BLOCK_S: Final = 0.5
 _RETRY_S: Final = 0.25
 _BATCH: Final = 256
@@ -278,8 +281,8 @@ class ResultReader:
             _checked(redis_url),
             protocol=2,
             retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
-            socket_connect_timeout=_TIMEOUT_S,
-            socket_timeout=_BLOCK_S + _TIMEOUT_S,
+            socket_connect_timeout=_READ_TIMEOUT_S,
+            socket_timeout=_READ_TIMEOUT_S,
             client_name="saccade-reader",
         )
 

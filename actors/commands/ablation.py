@@ -40,11 +40,11 @@ def ablate(
 
         saccade train ablation --steps 600 --seeds 3 --json
     """
-    from engines.training.ablation import ARMS, Ablation, Trial, level_of, run_ablation, train_trial
-
     for checkpoint, stage in ((reader, "grounding"), (tracker, "tracker")):
         if not checkpoint.is_file():
             raise NotFound(f"There is no {checkpoint}.", remedy=f"Train stage `{stage}` first.")
+    from engines.training.ablation import ARMS, Ablation, Trial, level_of, run_ablation, train_trial
+
     ablation = Ablation(reader, tracker, runs, steps, seeds, scenes, level_of(reader))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bars:

@@ -89,9 +89,9 @@ def bench_grounder_command(
         saccade bench grounder --queries 1,8 --json
         saccade bench checkpoint /tmp/1b && saccade bench grounder --model /tmp/1b --repeats 2
     """
+    counts = _counts(queries, "queries", most=16)
     from engines.evaluation.bench_grounder import bench_grounder
 
-    counts = _counts(queries, "queries", most=16)
     with err.status("Timing both ways, in alternating order ..."):
         report = asdict(bench_grounder(model, counts, repeats=repeats, threads=threads, device=device))
     print_json(report) if as_json else out.print(*grounder_tables(report))

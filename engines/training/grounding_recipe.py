@@ -46,6 +46,7 @@ from engines.training.pupil import Pupil, fresh_pupil, inherit, refined
 from engines.training.structure_losses import Structure, structure_loss, warmth
 from engines.training.world.holdout import JUDGED_SEED
 from engines.training.world.levels import Level
+from streaming.errors import CheckpointError
 
 READER_SCALE: Final = 0.4
 "Learning rate of what stage `grounding` taught, while stage `decoder` runs."
@@ -171,11 +172,17 @@ def train_decoder(run: GroundingRun, reader: Path, tracker: Path, tell: Tell) ->
 
 
 def _take_over(pupil: Pupil, last: Path) -> Any:
-    """Give it what an earlier stage has learnt; returns that stage's ladder."""
+    """Give it what an earlier stage has learnt; returns that stage's ladder. Raises CheckpointError."""
     saved = torch.load(last, weights_only=True, map_location="cpu")
-    # Not strictly: a refinement begins now, and a head may be newer than that stage.
-    pupil.model.load_state_dict(saved["model"], strict=False)
-    pupil.helpers.load_state_dict(saved["helpers"], strict=False)
+    for module, learnt in ((pupil.model, saved["model"]), (pupil.helpers, saved["helpers"])):
+        # What is missing begins now: a refinement, a head newer than that stage.
+        found = module.load_state_dict(learnt, strict=False)
+        if found.unexpected_keys:
+            surplus = ", ".join(found.unexpected_keys[:10])
+            raise CheckpointError(
+                f"{last} has learnt what this pupil has no place for: {surplus}.",
+                remedy="Train that stage again.",
+            )
     return saved["ladder"]
 
 

@@ -105,7 +105,8 @@ def draw_runs(directories: Iterable[Path], picture: Path) -> None:
         log = directory / "log.jsonl"
         if not log.is_file():
             raise NotFound(f"There is no {log}.", remedy="Name folders that `saccade train` has written.")
-        histories.append(read_history(directory.name, log.read_text().splitlines()))
+        whole_lines, _, _ = log.read_text().rpartition("\n")  # the last may be half written
+        histories.append(read_history(directory.name, whole_lines.splitlines()))
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(draw(histories))
 

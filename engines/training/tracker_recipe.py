@@ -179,7 +179,8 @@ def rate_at(share: float, step: int) -> float:
 def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> Exercise:
     """Clips of a step at a share 0..1 of the budget."""
     step, share, level = order
-    length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step % 4 == 0 else 5
+    length = 3 if share < 0.15 else 4 if share < 0.3 else 8 if step // 2 % 4 == 0 else 5
+    # Two steps in eight, so that of the long clips, too, half begin from a true mask (`draw_exercise`).
     # Longer clips, fewer of them: a step costs about the same.
     clips = max(2, round(run.clips * 4 / (length + 0.5)))
     return draw_exercise(run.number, step, (clips, run.objects, length), level)

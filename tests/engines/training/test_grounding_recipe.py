@@ -27,6 +27,7 @@ from engines.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, 
 from engines.training.tracker_recipe import fresh_tracker
 from engines.training.world.holdout import CALIBRATION_SEED, HELD_OUT_SEED, JUDGED_SEED
 from engines.training.world.levels import LADDER, Level
+from streaming.errors import CheckpointError
 
 
 def _at(directory: Path) -> tuple[int, int, float]:
@@ -92,6 +93,14 @@ def test_what_vision_has_learnt_is_what_grounding_begins_with(
     before, after = (torch.load(path, weights_only=True)["model"] for path in (vision, tmp_path / "last.pt"))
     name = "mllm.model.vision_tower.embeddings.patch_embeddings.projection.layers.1.weight"
     assert torch.equal(before[name], after[name])
+
+
+def test_what_has_no_place_here_is_not_passed_over(vision: Path, tmp_path: Path) -> None:
+    saved = torch.load(vision, weights_only=True)
+    saved["model"]["mllm.an_older_name"] = torch.zeros(1)
+    torch.save(saved, tmp_path / "older.pt")
+    with pytest.raises(CheckpointError, match=r"mllm\.an_older_name"):
+        train_grounding(GroundingRun(tmp_path, budget_s=0.01), tmp_path / "older.pt", lambda _: None)
 
 
 def test_held_out_scenes_are_judged_on_the_way_and_open_the_next_level(

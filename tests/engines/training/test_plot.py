@@ -140,6 +140,16 @@ def test_folders_become_a_picture(tmp_path: Path) -> None:
     assert {"tracker: loss", "vision: loss"} <= set(words((tmp_path / "new" / "curves.svg").read_text()))
 
 
+def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
+    whole = "".join(json.dumps(entry) + "\n" for entry in LOG)
+    pictures = []
+    for text in (whole, whole + '{"step": 60, "elap'):
+        (tmp_path / "log.jsonl").write_text(text)
+        draw_runs([tmp_path], tmp_path / "curves.svg")
+        pictures.append((tmp_path / "curves.svg").read_text())
+    assert pictures[0] == pictures[1]
+
+
 def test_a_folder_without_a_log_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"log\.jsonl"):
         draw_runs([tmp_path], tmp_path / "curves.svg")
