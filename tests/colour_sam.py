@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.tracking.compiled import GRAPHS, CompiledTracker, TrackerShape
+from engines.tracking.compiled import GRAPHS, CompiledTracker
+from engines.tracking.shape import TrackerShape
 
 SIDE = 32
 SHAPE = TrackerShape(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engines.tracking.compiled import EMPTY_SLOT
+from engines.tracking.shape import EMPTY_SLOT
 
 SLOTS, POINTERS = 4, 8
 

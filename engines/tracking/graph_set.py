@@ -11,10 +11,10 @@ import transformers
 from transformers import EdgeTamVideoModel
 
 from engines.backends.graph import Graph, Port
-from engines.tracking import attention, compiled, decoder, graphs, hiera, memory_form, pyramid, repvit
+from engines.tracking import attention, decoder, graphs, hiera, memory_form, pyramid, repvit, shape
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.compiled import GIVEN_SLOTS, POINTS, TrackerShape
 from engines.tracking.families import TrackerModel
+from engines.tracking.shape import GIVEN_SLOTS, POINTS, TrackerShape
 
 
 def tracker_shape(weights: TrackerWeights) -> TrackerShape:
@@ -39,8 +39,8 @@ def encoder_of(model: TrackerModel) -> pyramid.PictureEncoder:
 
 def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
     """The graphs named in `compiled.GRAPHS`, in that order; their batch of objects is open."""
-    shape = tracker_shape(weights)
-    side, low, channels = shape.side_px, shape.map_px, shape.channels
+    sizes = tracker_shape(weights)
+    side, low, channels = sizes.side_px, sizes.map_px, sizes.channels
     features = Port("features", (1, channels, low, low))
     levels = (
         features,
@@ -48,12 +48,12 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
         Port("fine", (1, channels // 8, 4 * low, 4 * low)),
     )
     bank = (
-        Port("memory", (None, shape.memories, shape.places, shape.memory_channels)),
-        Port("memory_age", (None, shape.memories), "int64"),
-        Port("memory_bias", (None, shape.memories)),
-        Port("pointer", (None, shape.pointers, channels)),
-        Port("pointer_age", (None, shape.pointers)),
-        Port("pointer_bias", (None, shape.pointers)),
+        Port("memory", (None, sizes.memories, sizes.places, sizes.memory_channels)),
+        Port("memory_age", (None, sizes.memories), "int64"),
+        Port("memory_bias", (None, sizes.memories)),
+        Port("pointer", (None, sizes.pointers, channels)),
+        Port("pointer_age", (None, sizes.pointers)),
+        Port("pointer_bias", (None, sizes.pointers)),
     )
     click = (Port("points", (None, POINTS, 2)), Port("labels", (None, POINTS), "int64"))
     decoded = (
@@ -78,7 +78,7 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
 def fingerprint_of(weights: TrackerWeights) -> str:
     """Changes with the weights, the code that makes graphs of them, and transformers, whose modules run."""
     digest = hashlib.sha256()
-    made_by = (attention, compiled, decoder, graphs, hiera, memory_form, pyramid, repvit)
+    made_by = (attention, decoder, graphs, hiera, memory_form, pyramid, repvit, shape)
     for module in (*made_by, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(transformers.__version__.encode())

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.tracking.attention import MemoryAttention, per_object
-from engines.tracking.compiled import EMPTY_SLOT
 from engines.tracking.decoder import BestOfThree, Choice, Heads, Single, readings, without_doubt
 from engines.tracking.families import TrackerModel
 from engines.tracking.memory_form import form_of
+from engines.tracking.shape import EMPTY_SLOT
 
 NO_OBJECT: Final = -1024.0
 """Logit everywhere where the object is not in the picture (SAM-2's NO_OBJ_SCORE)."""

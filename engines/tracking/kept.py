@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from engines.backends.graph import Backend
-from engines.tracking.compiled import GRAPHS, CompiledTracker, TrackerShape, compile_tracker
+from engines.tracking.compiled import GRAPHS, CompiledTracker, compile_tracker
 from engines.tracking.files import checkpoint_files, digest_of
+from engines.tracking.shape import TrackerShape
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.tracking.compiled import EMPTY_SLOT, TrackerShape
 from engines.tracking.policy import PRODUCT, TrackerPolicy
+from engines.tracking.shape import EMPTY_SLOT, TrackerShape
 from streaming.errors import InvalidMessage, LimitReached
 
 Batch = tuple[

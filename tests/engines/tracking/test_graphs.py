@@ -9,10 +9,10 @@ import torch
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-from engines.tracking.compiled import POINTS
 from engines.tracking.decoder import BestOfThree
 from engines.tracking.graphs import NO_OBJECT, MaskPrompt, PointPrompt, Remember, TrackStep
 from engines.tracking.hiera import ImageEncoder
+from engines.tracking.shape import POINTS
 from engines.training.follower import TrainedTracker
 from engines.training.nano import tracker_config
 from engines.training.tracker_recipe import fresh_tracker

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from engines.tracking.compiled import EMPTY_SLOT, TrackerShape
 from engines.tracking.memory import Memory, MemoryBank, to_half_precision
 from engines.tracking.policy import AS_SAM2, PRODUCT
+from engines.tracking.shape import EMPTY_SLOT, TrackerShape
 from streaming.errors import InvalidMessage, LimitReached
 
 SHAPE = TrackerShape(
