@@ -62,7 +62,7 @@ def counted(width: int, theta: float, size: int) -> Turn:
 def qwen_reader(
     t: Tensors, prefix: str, text: Mapping[str, Any], x: Tensor, turn: Turn, deep: Deep
 ) -> Tensor:
-    """Qwen2, Qwen2.5, Qwen3; `deep` adds to some places behind the first layers."""
+    """Qwen2, Qwen2.5, Qwen3, up to the last norm; `deep` adds to some places behind the first layers."""
     heads, groups = text["num_attention_heads"], text["num_key_value_heads"]
     causal = torch.ones(len(x), len(x), dtype=torch.bool).tril()
     for index in range(text["num_hidden_layers"]):
@@ -81,7 +81,7 @@ def qwen_reader(
         if index < len(deep):
             places, added = deep[index]
             x = x.index_add(0, places, added)
-    return rms(x, t[f"{prefix}norm.weight"])
+    return x
 
 
 Deep = Sequence[tuple[Tensor, Tensor]]

@@ -126,10 +126,13 @@ class SaModel(nn.Module):
         ).last_hidden_state
         return hidden
 
+    def scores(self, hidden: Tensor) -> Tensor:
+        """(…, D) hidden states → (…, vocabulary) logits of the next token."""
+        return self.family.scores(self.mllm, hidden)
+
     def log_probabilities(self, hidden: Tensor) -> Tensor:
-        """(…, D) → (…, vocabulary) log-probabilities of the next token, float32."""
-        scores: Tensor = self.mllm.lm_head(hidden)
-        return scores.float().log_softmax(dim=-1)
+        """The same as log-probabilities, float32."""
+        return self.scores(hidden).float().log_softmax(dim=-1)
 
     def embeddings(self, hidden: Tensor) -> Tensor:
         """Hidden states at `[SEG]` (…, D) → prompt embeddings (…, E)."""

@@ -212,7 +212,7 @@ def _dense(heads: Naming, cells: Tensor, kinds: Tensor, colours: Tensor) -> Told
 
 def _say(model: SaModel, reading: Reading, batch: Batch) -> Told:
     answers = batch.answers
-    logits = model.mllm.lm_head(reading.hidden[answers.rows, answers.places])
+    logits = model.scores(reading.hidden[answers.rows, answers.places])
     each = functional.cross_entropy(logits, answers.ids, reduction="none")
     right = logits.argmax(dim=1) == answers.ids
     figures: dict[str, float] = {}

@@ -83,6 +83,11 @@ class Family(Protocol):
         """What `mllm` sees of (B, 3, h, w)."""
         ...
 
+    def scores(self, mllm: Any, hidden: Tensor) -> Tensor:
+        """(…, D) hidden states, as `model.language_model` gives them → (…, vocabulary) logits of the next
+        token."""
+        ...
+
     def axes(self, ids: Sequence[int], image_id: int, looked: Sequence[tuple[int, int]]) -> Tensor | None:
         """(A, P) int64 positions of P ids on A axes, where positions are not counted; `looked` are the
         heights and widths (h, w) of the pictures that stand there."""

@@ -105,6 +105,11 @@ class InternVl:
         seen = mllm.model.get_image_features(pixels, return_dict=True)
         return Look(patches=seen.last_hidden_state[:, 1:], tokens=seen.pooler_output)
 
+    def scores(self, mllm: Any, hidden: Tensor) -> Tensor:
+        """By the head."""
+        logits: Tensor = mllm.lm_head(hidden)
+        return logits
+
     def axes(self, ids: Sequence[int], image_id: int, looked: Sequence[tuple[int, int]]) -> None:
         """Positions are counted."""
         del ids, image_id, looked

@@ -2,7 +2,8 @@
 
 Published as `model.*`, which is transformers' own module whole. Pictures keep their shape, within a budget
 of pixels; positions have three axes (time, height, width); Qwen3-VL adds features of earlier vision layers
-to the image tokens behind its first layers (DeepStack, arXiv 2406.04334).
+to the image tokens behind its first layers (DeepStack, arXiv 2406.04334), and its `[SEG]` is read before the
+language model's last norm.
 
 Source: bytedance/Sa2VA `projects/sa2va/hf/models_qwen2_5_vl/modeling_sa2va_qwen.py` and `models_qwen3vl/`.
 """
@@ -22,6 +23,7 @@ from transformers import (
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
 )
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextRMSNorm
 
 from engines.grounding.families.base import TEXT_KEYS, Config, Look, Marks, only, part
 from engines.grounding.layout import Place
@@ -76,7 +78,7 @@ class Qwen:
         generation, tied = self._generation, self.config.get("tie_word_embeddings", False)
         text = part(self.config, "text_config")
         native_text = only(text, [key for key in TEXT_KEYS if key not in ("rope_theta", "rope_scaling")])
-        return generation.module(
+        mllm = generation.module(
             generation.config(
                 text_config={**native_text, "rope_parameters": _rope(text), "tie_word_embeddings": tied},
                 vision_config=only(self._vision, _VISION.split()),
@@ -84,6 +86,10 @@ class Qwen:
                 tie_word_embeddings=tied,
             )
         )
+        if self._norm_is_the_heads:
+            reader = mllm.model.language_model
+            reader.norm = _LateNorm(reader.config.hidden_size, reader.config.rms_norm_eps)
+        return mllm
 
     def place(self, name: str) -> Place:
         """Inside of `model`."""
@@ -110,6 +116,13 @@ class Qwen:
             deep=tuple(torch.stack(list(level)) for level in getattr(seen, "deepstack_features", None) or ()),
         )
 
+    def scores(self, mllm: Any, hidden: Tensor) -> Tensor:
+        """By the head, in Qwen3-VL behind the norm that the language model left to it."""
+        if self._norm_is_the_heads:
+            hidden = mllm.model.language_model.norm.normed(hidden)
+        logits: Tensor = mllm.lm_head(hidden)
+        return logits
+
     def axes(self, ids: Sequence[int], image_id: int, looked: Sequence[tuple[int, int]]) -> Tensor:
         """(3, P): text counts on all axes alike; a picture spreads over height and width from where it
         begins, and text goes on behind the larger of them (Qwen2-VL, arXiv 2409.12191, §2.1)."""
@@ -127,6 +140,14 @@ class Qwen:
         return cut.expand(*(-1,) * 6, self._vision.get("temporal_patch_size", 2), -1, -1).reshape(
             batch * rows * columns * merge * merge, -1
         )
+
+    @property
+    def _norm_is_the_heads(self) -> bool:
+        """Sa2VA with Qwen3-VL was trained, and is run, on hidden states from before the last norm.
+
+        transformers 4.57, which it pins, gave them out so for this model and for no other of the published.
+        """
+        return self._generation is GENERATIONS["qwen3_vl"]
 
     @property
     def _generation(self) -> Generation:
@@ -152,6 +173,19 @@ class Qwen:
     def _cell(self) -> int:
         """Pixels along the side of what one image token stands for."""
         return self._patch * int(self._vision.get("spatial_merge_size", 2))
+
+
+class _LateNorm(Qwen3VLTextRMSNorm):
+    """A last norm that is passed by, and applied by whoever needs it. Its weight keeps its name."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """As they are."""
+        return hidden_states
+
+    def normed(self, hidden_states: Tensor) -> Tensor:
+        """As they would have been."""
+        normed: Tensor = super().forward(hidden_states)
+        return normed
 
 
 def _runs(ids: Sequence[int], image_id: int, cells: Iterator[tuple[int, int]]) -> Iterator[Tensor]:

@@ -70,15 +70,21 @@ def _by_hand(case: Case, pixels: Pixels, behind: list[int]) -> Tensor:
     places = _places(len(ids), int(image[0]), seen.shape[1] // cell, seen.shape[2] // cell)
     hidden = sa2va_by_hand.qwen_reader(
         case.tensors,
-        "model.model.language_model.",
+        _READER,
         config["text_config"],
         written,
         sa2va_by_hand.spread(config["text_config"], places),
         [(image, level) for level in deep],
-    )
-    return hidden[-len(behind) :]
+    )[-len(behind) :]
+    return hidden if case.kind == "qwen3_vl" else _last_norm(case, hidden)
 
 
+def _last_norm(case: Case, hidden: Tensor) -> Tensor:
+    """Of Qwen-VL. With Qwen3-VL, Sa2VA reads `[SEG]` before it; only its head is behind it."""
+    return sa2va_by_hand.rms(hidden, case.tensors[f"{_READER}norm.weight"])
+
+
+_READER = "model.model.language_model."
 REGIONS = (np.tri(90, 160, k=-20, dtype=bool), np.tri(90, 160, k=60, dtype=bool))
 
 
@@ -113,7 +119,8 @@ def _read_by_hand(case: Case, ids: Tensor, tokens: Tensor) -> Tensor:
     turn = sa2va_by_hand.counted(text.get("head_dim", 12), text["rope_theta"], len(ids))
     if case.kind == "internvl-internlm2":
         return sa2va_by_hand.internlm2_reader(case.tensors, "language_model.model.", text, written, turn)
-    return sa2va_by_hand.qwen_reader(case.tensors, "language_model.model.", text, written, turn, [])
+    read = sa2va_by_hand.qwen_reader(case.tensors, "language_model.model.", text, written, turn, [])
+    return sa2va_by_hand.rms(read, case.tensors["language_model.model.norm.weight"])
 
 
 def _places(size: int, start: int, rows: int, columns: int) -> Tensor:
@@ -161,7 +168,8 @@ def test_hidden_state_prompt_and_masks_are_those_of_the_published_algorithm(
 def test_words_are_those_of_the_published_head(case: Case, pixels: Pixels) -> None:
     behind = _asked(case)
     head = next(t for n, t in case.tensors.items() if n.endswith(("lm_head.weight", "model.output.weight")))
-    scores = _by_hand(case, pixels, behind) @ head.T
+    hidden = _by_hand(case, pixels, behind)
+    scores = (_last_norm(case, hidden) if case.kind == "qwen3_vl" else hidden) @ head.T
     ours = case.loaded.model.log_probabilities(
         _sight(case, pixels).prefix(past=False).read([behind]).hidden[0]
     )
