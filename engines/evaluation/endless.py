@@ -71,10 +71,13 @@ def draw_film(objects: int) -> EndlessFilm:
 class OurFollower:
     """The product's tracker, whose objects come and go."""
 
-    def __init__(self, compiled: CompiledTracker, film: EndlessFilm, objects: int) -> None:
+    def __init__(
+        self, compiled: CompiledTracker, film: EndlessFilm, objects: int, change_every: int = CHANGE_EVERY
+    ) -> None:
         self.tracker = SamTracker(compiled, capacity=objects)
         self._film = film
         self._objects = objects
+        self._change_every = change_every
         self._asked = 0
         self._queries: deque[QueryId] = deque()
         self._answers: list[Answer] = []
@@ -83,7 +86,7 @@ class OurFollower:
         """See `soak.Follower`."""
         frame = Frame(_STREAM, index, self._film.picture(index), index / 30, 0.0, Clock.ARRIVAL)
         self.tracker.step(frame, self._answers)
-        changes = index % CHANGE_EVERY == 0
+        changes = index % self._change_every == 0
         self._answers = [self._change(index)] if changes else []
 
     def held_bytes(self) -> int:

@@ -89,9 +89,11 @@ def test_one_frame_in_so_many_is_remembered(every: int, remembered: int) -> None
     tracker.step(frame(0, {RED: 0}))
     tracker.pin(0)
     tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
+    tracker.settle()
     before = sam.calls["remember"]
     for index in range(2, 10):
         tracker.step(frame(index, {RED: 0}))
+        tracker.settle()
     assert sam.calls["remember"] - before == remembered
 
 
@@ -128,6 +130,7 @@ def test_without_objects_nothing_is_computed() -> None:
         tracker.pin(index)
     assert not any(network.calls.values())
     tracker.step(frame(3, {RED: 0}), [answer(0, {RED: 0}, RED)])
+    tracker.settle()
     assert network.calls["encode"] == 2, "the pinned frame and this one"
     assert network.calls["prompt"] == network.calls["track"] == network.calls["remember"] == 1
 
@@ -161,6 +164,7 @@ def test_a_track_that_an_answer_corrects_begins_again_from_that_mask_alone() -> 
     half = answer(1, things, RED)
     half.logits[:, :, 6:] = -20
     tracker.step(frame(2, things), [half])
+    tracker.settle()
     _, _, bias, *_ = tracker._bank.batch()
     given_then_tracked = [True, False, True, False]
     assert [bool(slot == 0) for slot in bias[0]][: len(given_then_tracked)] == given_then_tracked
