@@ -5,8 +5,8 @@ That every engine has a process of its own is seen in `tests/actors/commands/tes
 
 from __future__ import annotations
 
+import mmap
 import multiprocessing
-import os
 from pathlib import Path
 
 import pytest
@@ -19,14 +19,16 @@ PLAN = SoakPlan(1000, objects=1, model="nano", threads=1, most_growth_bytes=8 * 
 
 
 class Hoarder:
-    """Keeps some bytes of every frame, and reads them, so that they are resident."""
+    """Keeps some bytes of every frame: pages of its own, so that none that was free already is taken."""
 
     def __init__(self, frame_bytes: int) -> None:
         self._frame_bytes = frame_bytes
-        self._kept: list[bytes] = []
+        self._kept: list[mmap.mmap] = []
 
     def step(self, index: int) -> None:
-        self._kept.append(os.urandom(self._frame_bytes))
+        if self._frame_bytes:
+            self._kept.append(mmap.mmap(-1, self._frame_bytes))
+            self._kept[-1].write(bytes(self._frame_bytes))
 
     def held_bytes(self) -> int:
         return len(self._kept) * self._frame_bytes
