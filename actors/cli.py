@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from actors.commands import ablation, bench, models, service, streams, training
+from actors.commands import ablation, bench, models, service, soak, streams, training
 from actors.commands.terminal import FAILURE_EXIT, USAGE_EXIT, err
 from streaming.errors import SaccadeError, UsageError
 
@@ -33,6 +33,7 @@ app.command()(models.export)
 app.command()(service.doctor)
 app.add_typer(streams.stream_app, name="stream")
 app.add_typer(streams.query_app, name="query")
+bench.bench_app.command("soak")(soak.soak)
 app.add_typer(bench.bench_app, name="bench")
 training.train_app.command("ablation")(ablation.ablate)
 app.add_typer(training.train_app, name="train")

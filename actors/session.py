@@ -1,7 +1,7 @@
 """One stream's line, with no Ray and no network in it: a frame and late answers in, one result out.
 
-`step` belongs to one thread. Words and answers come from other threads through `set_queries`, `hear` and
-`hear_failure`; they are taken in at the start of the next step, so a frame never waits for them.
+`step` and `settle` belong to one thread. Words and answers come from other threads through `set_queries`,
+`hear` and `hear_failure`; they are taken in at the start of the next step, so a frame never waits for them.
 """
 
 from __future__ import annotations
@@ -130,6 +130,10 @@ class StreamSession:
             tracks=tracks,
         )
         return StepReport(result, events, reports, firsts)
+
+    def settle(self) -> None:
+        """Learn from the frame just stepped, once its result is handed on. Raises as `step` does."""
+        self._tracker.settle()
 
     def _follow_desired(self) -> None:
         """Let go of queries that are gone; the tracker hears of new ones by their answers."""

@@ -124,6 +124,7 @@ class HostedStream:
             frame, dropped = taken
             try:
                 self._publish(frame, self.session.step(frame, dropped))
+                self.session.settle()
             except Exception as exc:  # the rim of the thread: a stream outlives its tracker's failures
                 self._recover(exc)
 

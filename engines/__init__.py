@@ -5,6 +5,7 @@
     tracking/      SAM-2: masks and frames -> tracks, with a memory of fixed size
     backends/      graphs with named ports, and who runs them: torch, OpenVINO, ONNX Runtime, TensorRT
     masks.py       logits -> run lengths          geometry.py   pictures -> model input
+    svg.py         shapes of plots
     training/      the drawn world and the recipe that makes nano from nothing
     evaluation/    how good, how fast             nano/         the bundled weights and their card
 

@@ -28,6 +28,14 @@ class Tracker(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Do what the next `step` would begin with: learn from the frame just stepped.
+
+        Nothing depends on when it is done. Called once a frame's tracks are handed on, it makes neither them
+        nor the next frame's wait.
+        """
+        ...
+
     def pin(self, frame_index: int) -> None:
         """Keep the features of the frame just stepped until an answer about it comes.
 

@@ -256,6 +256,7 @@ class ColourTracker:
     def __init__(self) -> None:
         self.pins: list[int] = []
         self.released: list[QueryId] = []
+        self.settled = 0
         self._tracks: dict[QueryId, Track] = {}
         self._words: dict[QueryId, str] = {}
         self._ids = count(1)
@@ -274,6 +275,9 @@ class ColourTracker:
         self.released.clear()
         self._tracks = {key: self._follow(track, frame) for key, track in self._tracks.items()}
         return [*self._tracks.values(), *ended]
+
+    def settle(self) -> None:
+        self.settled += 1
 
     def pin(self, frame_index: int) -> None:
         self.pins.append(frame_index)

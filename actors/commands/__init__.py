@@ -4,6 +4,7 @@
     streams.py    a running service, over HTTP: stream, query, watch
     models.py     the models themselves, without a service: track, eval, train
     bench.py      how fast this machine is: bench line, bench tracker, bench grounder
+    soak.py       bench soak: what an endless stream costs in memory
     terminal.py   what they share: consoles, exit codes, options
 
 Rules

@@ -1,8 +1,11 @@
 """The tracker of one stream: SAM-2 with its memory, every object in one batch.
 
-A step: write late answers into the memory, look at the picture once, decode every object with its
-memories, remember the result, say where everything is. Without objects nothing is computed, not
-even the picture's features: a pin keeps the picture and they follow when an answer needs them.
+A step: remember the frame before, write late answers into the memory, look at the picture once, decode
+every object with its memories, say where everything is. Without objects nothing is computed, not even the
+picture's features: a pin keeps the picture and they follow when an answer needs them.
+
+A frame is remembered after its tracks have been said: whoever waits for them waits no longer than he must.
+The next step begins with it, where `settle` has not done it in between.
 
 A late answer is a memory write, not a rewind. Its mask is written as a conditioning memory on the
 features of the keyframe it speaks of, and the next frame attends to it.
@@ -58,6 +61,16 @@ class _Given:
     "None where it holds what is no number."
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Unwritten:
+    """A tracked frame that is still to be remembered. Its arrays are the runners' own until these run."""
+
+    levels: Levels
+    decoded: Decoded
+    rows: NDArray[np.bool_]
+    "For which it is."
+
+
 @dataclass(slots=True)
 class TrackerCounts:
     """What a tracker had to leave out, since it was made."""
@@ -100,6 +113,7 @@ class SamTracker:
     def reset(self) -> None:
         """See `engines.protocols.Tracker.reset`. The graphs' runners are new too."""
         self._network = SamNetwork(self._compiled, self._policy)
+        self._unwritten: _Unwritten | None = None
         while self._bank.rows:
             self._bank.remove(self._bank.rows - 1)
         self._followed: list[Followed] = []
@@ -118,6 +132,7 @@ class SamTracker:
 
     def step(self, frame: Frame, answers: Sequence[Answer | Click] = ()) -> list[Track]:
         """See `engines.protocols.Tracker.step`."""
+        self.settle()
         for answer in answers:
             self._take(answer)
         self._steps += 1
@@ -127,6 +142,13 @@ class SamTracker:
         if self._followed:
             tracks += self._follow(self._look, frame.size)
         return tracks
+
+    def settle(self) -> None:
+        """See `engines.protocols.Tracker.settle`."""
+        frame, self._unwritten = self._unwritten, None
+        if frame is not None:
+            memory = self._network.remember(frame.levels, frame.decoded)
+            self._bank.remember(memory, frame.decoded.pointer, frame.rows & finite_rows(memory))
 
     def pin(self, frame_index: int) -> None:
         """See `engines.protocols.Tracker.pin`; a frame other than the one just stepped is not known here."""
@@ -142,6 +164,7 @@ class SamTracker:
 
     def export(self) -> bytes:
         """All that the next frames depend on; a frame must be pinned before, to be pinned then."""
+        self.settle()
         return to_bytes(
             TrackerState(
                 fingerprint=self._compiled.fingerprint,
@@ -171,6 +194,7 @@ class SamTracker:
         if any(len(array) != len(state.followed) for array in state.bank.values()):
             raise InvalidMessage(f"{len(state.followed)} tracks have another number of memories.")
         self._bank.restore(state.bank)
+        self._unwritten = None
         self._followed, self._ended = list(state.followed), list(state.ended)
         self._pins = OrderedDict((pin.frame_index, pin) for pin in state.pins[-self._pin_capacity :])
         self._revisions, self._released = OrderedDict(state.revisions), OrderedDict(state.released)
@@ -319,6 +343,7 @@ class SamTracker:
             self._ended.append(self._free(row))
 
     def _free(self, row: int) -> Followed:
+        self.settle()  # rows move now
         gone = self._followed[row]
         moved = self._bank.remove(row)
         last = self._followed.pop()
@@ -333,8 +358,9 @@ class SamTracker:
         decoded = self._network.track(look.levels, self._bank.batch())
         sound = finite_rows(*decoded)
         believed = np.where(decoded.score > 0, decoded.iou, 0.0)
-        if self._steps % self._policy.remember_every == 0:
-            self._keep(look.levels, decoded, sound & (believed >= self._policy.keep_iou))
+        kept = sound & (believed >= self._policy.keep_iou)
+        if self._steps % self._policy.remember_every == 0 and kept.any():
+            self._unwritten = _Unwritten(look.levels, decoded, kept)
         present = (decoded.score > 0) & (believed >= self._policy.seen_iou)
         seen = [
             self._judge(*each) for each in zip(self._followed, decoded.logits, present, sound, strict=True)
@@ -348,12 +374,6 @@ class SamTracker:
         for row in reversed([row for row, one in enumerate(self._followed) if one.life.over]):
             self._free(row)
         return tracks
-
-    def _keep(self, levels: Levels, decoded: Decoded, kept: NDArray[np.bool_]) -> None:
-        """Remember the frame for the objects whose masks deserve it."""
-        if kept.any():
-            memory = self._network.remember(levels, decoded)
-            self._bank.remember(memory, decoded.pointer, kept & finite_rows(memory))
 
     def _judge(self, one: Followed, logits: Logits, present: np.bool_, sound: np.bool_) -> bool:
         """Move a track's life on by this frame; whether it is seen."""

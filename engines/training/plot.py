@@ -9,10 +9,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from engines import svg
+from engines.svg import COLOURS
 from streaming.errors import NotFound
 
 CURVES: Final = "curves.svg"
@@ -31,8 +32,6 @@ SCORES: Final = {
     "held_out_said_caption": "captions, words right",
 }
 """Held-out figures 0..1 that are shown. The first of them that a stage has opens its gates."""
-COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5f5f5f", "#a65628")
-"Okabe and Ito's, which the colour-blind can tell apart, and two more."
 
 Points = tuple[tuple[float, float], ...]
 """Time trained, s, and a value."""
@@ -142,24 +141,19 @@ class _Panel:
 
     def curve(self, points: Points, colour: str) -> str:
         """A line through the points; a lone one is a dot."""
-        places = [f"{self.x(time_s):.1f},{self.y(value):.1f}" for time_s, value in points]
-        if len(places) == 1:
-            x, y = places[0].split(",")
-            return f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>'
-        path = " ".join(places)
-        return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+        return svg.curve([(self.x(time_s), self.y(value)) for time_s, value in points], colour)
 
     def frame(self, title: str, ticks: Mapping[float, str]) -> list[str]:
         """Title, axes, and a faint line at every tick."""
-        shapes = [_text(self.left, self.top - 26, title, size=13)]
+        shapes = [svg.text(self.left, self.top - 26, title, size=13)]
         for value, label in ticks.items():
-            shapes.append(_line((self.left, self.y(value)), (self.left + WIDTH, self.y(value)), "#e5e5e5"))
-            shapes.append(_text(self.left - 6, self.y(value) + 4, label, anchor="end"))
+            shapes.append(svg.line((self.left, self.y(value)), (self.left + WIDTH, self.y(value)), "#e5e5e5"))
+            shapes.append(svg.text(self.left - 6, self.y(value) + 4, label, anchor="end"))
         foot = self.top + HEIGHT
         for time_s, label in _time_ticks(self.span_s).items():
-            shapes.append(_line((self.x(time_s), foot), (self.x(time_s), foot + 4), "#888"))
-            shapes.append(_text(self.x(time_s), foot + 16, label, anchor="middle"))
-        shapes.append(_line((self.left, foot), (self.left + WIDTH, foot), "#888"))
+            shapes.append(svg.line((self.x(time_s), foot), (self.x(time_s), foot + 4), "#888"))
+            shapes.append(svg.text(self.x(time_s), foot + 16, label, anchor="middle"))
+        shapes.append(svg.line((self.left, foot), (self.left + WIDTH, foot), "#888"))
         return shapes
 
 
@@ -167,14 +161,12 @@ def draw(histories: Sequence[History]) -> str:
     """An SVG picture with a row for each stage: its loss to the left, its held-out scores to the right."""
     row_height = HEIGHT + 2 * MARGIN_Y
     width, height = 2 * (MARGIN_X + WIDTH) + LEGEND_X, max(len(histories), 1) * row_height
-    shapes = [f'<rect width="{width}" height="{height}" fill="white"/>']
+    shapes: list[str] = []
     for row, history in enumerate(histories):
         top, span_s = row * row_height + MARGIN_Y, _span_s(history)
         shapes += _losses(history, top, span_s)
         shapes += _scores(history, top, span_s)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-    style = 'font-family="sans-serif" font-size="11" fill="#333">'
-    return "\n".join([head + style, *shapes, "</svg>", ""])
+    return svg.picture(width, height, shapes)
 
 
 def _span_s(history: History) -> float:
@@ -200,16 +192,16 @@ def _scores(history: History, top: float, span_s: float) -> list[str]:
     shapes = panel.frame(f"{history.stage}: held out", {k / 5: f"{k / 5:.1f}" for k in range(6)})
     for time_s, name in history.levels:
         x = panel.x(time_s)
-        shapes.append(_line((x, top), (x, top + HEIGHT), "#bbb", dash="2 3"))
-        shapes.append(_text(x, top - 6, name))
+        shapes.append(svg.line((x, top), (x, top + HEIGHT), "#bbb", dash="2 3"))
+        shapes.append(svg.text(x, top - 6, name))
     for index, (label, points) in enumerate(history.scores.items()):
         colour, y = COLOURS[index % len(COLOURS)], top + 10 + 16 * index
         shapes.append(panel.curve(points, colour))
-        shapes.append(_line((right + 8, y - 4), (right + 24, y - 4), colour))
-        shapes.append(_text(right + 29, y, label))
+        shapes.append(svg.line((right + 8, y - 4), (right + 24, y - 4), colour))
+        shapes.append(svg.text(right + 29, y, label))
     if history.gate is not None and history.gate <= 1:
         y = panel.y(history.gate)
-        shapes.append(_line((panel.left, y), (right, y), COLOURS[0], dash="6 4"))
+        shapes.append(svg.line((panel.left, y), (right, y), COLOURS[0], dash="6 4"))
     return shapes
 
 
@@ -222,13 +214,3 @@ def _time_ticks(span_s: float) -> dict[float, str]:
     unit_s, unit = (3600, "h") if span_s > 7200 else (60, "min")
     times = [step_s * k for k in range(int(span_s // step_s) + 1)]
     return {float(time_s): f"{time_s / unit_s:g} {unit}" for time_s in times}
-
-
-def _line(start: tuple[float, float], end: tuple[float, float], colour: str, dash: str = "none") -> str:
-    ends = f'x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"'
-    return f'<line {ends} stroke="{colour}" stroke-dasharray="{dash}"/>'
-
-
-def _text(x: float, y: float, words: str, anchor: str = "start", size: int = 11) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}"'
-    return f"<text {place}>{escape(words)}</text>"

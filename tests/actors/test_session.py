@@ -51,6 +51,14 @@ def test_without_queries_frames_are_published_and_nobody_is_asked() -> None:
     assert line.asked == []
 
 
+def test_the_tracker_learns_from_a_frame_when_its_result_is_handed_on() -> None:
+    line = Line()
+    line.step()
+    assert line.tracker.settled == 0
+    line.session.settle()
+    assert line.tracker.settled == 1
+
+
 def test_a_new_query_is_asked_about_the_very_next_frame_which_is_pinned() -> None:
     line = Line()
     line.want(("q", "the red square", 1))

@@ -126,6 +126,8 @@ async def test_a_hosted_stream_publishes_masks_that_redis_keeps(
         assert (status.state, status.width, status.height) == (SourceState.LIVE, 64, 48)
         assert status.tracked_fps > 0
         assert status.queries[0].prompt_to_mask_s is not None
+        tracker = worker._hosted[StreamId("w-red")].session._tracker
+        assert isinstance(tracker, ColourTracker) and tracker.settled > 0
 
 
 async def test_hosting_the_same_again_changes_nothing(redis_server: StoreServer, clips: Path) -> None:

@@ -85,6 +85,7 @@ def test_streamed_equals_whole(weights: TrackerWeights, compiled: CompiledTracke
 
 
 def test_streams_in_turns_are_bit_equal_to_each_alone(compiled: CompiledTracker) -> None:
+    """Whether they settle between frames or not."""
     clips = [draw_clip(seed, frames=FRAMES) for seed in (5, 9)]
     alone = [SamTracker(compiled) for _ in clips]
     expected = [steps(tracker, clip, range(FRAMES)) for tracker, clip in zip(alone, clips, strict=True)]
@@ -93,6 +94,7 @@ def test_streams_in_turns_are_bit_equal_to_each_alone(compiled: CompiledTracker)
     for index in range(FRAMES):
         for stream, clip in enumerate(clips):
             seen[stream] += steps(together[stream], clip, [index])
+            together[stream].settle()
     assert seen == expected and any(track.mask for track in expected[0][-1])
     assert [one.export() for one in together] == [one.export() for one in alone], "their memories too"
 

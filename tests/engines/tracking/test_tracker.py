@@ -13,6 +13,7 @@ import pytest
 
 from engines.masks import decode_mask
 from engines.tracking.policy import AS_SAM2, PRODUCT
+from engines.tracking.state import from_bytes
 from engines.tracking.tracker import MISSES_TO_END, SamTracker
 from streaming.vocabulary import (
     QueryId,
@@ -88,9 +89,11 @@ def test_one_frame_in_so_many_is_remembered(every: int, remembered: int) -> None
     tracker.step(frame(0, {RED: 0}))
     tracker.pin(0)
     tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
+    tracker.settle()
     before = sam.calls["remember"]
     for index in range(2, 10):
         tracker.step(frame(index, {RED: 0}))
+        tracker.settle()
     assert sam.calls["remember"] - before == remembered
 
 
@@ -104,6 +107,7 @@ def test_doubtful_frames_are_not_remembered() -> None:
         tracker.pin(0)
         tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
         tracker.step(frame(2, {RED: 0}))
+        tracker.settle()
         written.append(int((tracker._bank.batch()[2] == 0).sum()))
     assert written == [3, 3, 1], "one given, two tracked"
 
@@ -126,6 +130,7 @@ def test_without_objects_nothing_is_computed() -> None:
         tracker.pin(index)
     assert not any(network.calls.values())
     tracker.step(frame(3, {RED: 0}), [answer(0, {RED: 0}, RED)])
+    tracker.settle()
     assert network.calls["encode"] == 2, "the pinned frame and this one"
     assert network.calls["prompt"] == network.calls["track"] == network.calls["remember"] == 1
 
@@ -159,6 +164,7 @@ def test_a_track_that_an_answer_corrects_begins_again_from_that_mask_alone() -> 
     half = answer(1, things, RED)
     half.logits[:, :, 6:] = -20
     tracker.step(frame(2, things), [half])
+    tracker.settle()
     _, _, bias, *_ = tracker._bank.batch()
     given_then_tracked = [True, False, True, False]
     assert [bool(slot == 0) for slot in bias[0]][: len(given_then_tracked)] == given_then_tracked
@@ -313,6 +319,47 @@ def test_a_picture_that_is_no_number_loses_a_track_for_a_while_and_the_stream_li
     (track,) = tracker.step(frame(4, things))
     assert track.state is TrackState.ACTIVE and covers(track, things, RED)
     assert tracker.counts.unsound_rows == 1
+
+
+EVERY_FRAME = replace(PRODUCT, remember_every=1)
+
+
+def test_a_frame_is_remembered_after_its_tracks_are_said_and_once() -> None:
+    sam, things = ColourSam(), {RED: 0}
+    tracker = SamTracker(sam.compiled(), policy=EVERY_FRAME)
+    tracker.step(frame(0, things))
+    tracker.pin(0)
+    tracker.step(frame(1, things), [answer(0, things, RED)])
+    assert sam.calls["remember"] == 0
+    tracker.settle()
+    tracker.settle()
+    assert sam.calls["remember"] == 1
+    tracker.step(frame(2, things))
+    assert sam.calls["remember"] == 1
+    tracker.step(frame(3, things))
+    assert sam.calls["remember"] == 2, "of frame 2, where nobody settled"
+
+
+def test_a_track_let_go_before_its_frame_is_remembered_leaves_the_others_their_own_memories() -> None:
+    things = {RED: 0, GREEN: 40}
+    tracker = started(things, RED, GREEN, policy=EVERY_FRAME)
+    tracker.step(frame(2, things), [answer(0, things, RED, query="other")])
+    tracker.release(QueryId("q"))
+    exported = from_bytes(tracker.export()).bank
+    remembered = exported["pointer"][exported["pointer_bias"] == 0]
+    assert len(exported["pointer"]) == 1 and len(remembered) == 2, "given, and of frame 2"
+    assert np.ptp(remembered, axis=0).max() == 0, "one colour"
+
+
+def test_a_reset_forgets_the_frame_that_was_still_to_be_remembered() -> None:
+    sam, things = ColourSam(), {RED: 0}
+    tracker = SamTracker(sam.compiled(), policy=EVERY_FRAME)
+    tracker.step(frame(0, things))
+    tracker.pin(0)
+    tracker.step(frame(1, things), [answer(0, things, RED)])
+    tracker.reset()
+    tracker.settle()
+    assert sam.calls["remember"] == 0
 
 
 def test_a_future_frame_changes_no_past_result() -> None:
