@@ -92,7 +92,7 @@ def write_random(config: Config, folder: Path, seed: int = 0) -> int:
         name: _random(name, tensor.shape, generator)
         for name, tensor in published(model.state_dict(), model.place).items()
     }
-    # Random weights are sure of nothing: with any other threshold they refuse, and nothing is drawn or tracked.
+    # Random weights are sure of nothing: they would refuse, and nothing would be drawn or tracked.
     config = dict(config) | {"presence_threshold": 0.0}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / WEIGHTS_FILE)
