@@ -45,7 +45,7 @@ class RemoteGrounder:
         raise ServiceUnavailable("The grounder ended in the middle of an answer.")
 
     async def _alive(self) -> Any:
-        """The grounder, when it has answered. Raises ServiceUnavailable."""
+        """The grounder, when it has answered. Raises ServiceUnavailable, GroundingTimedOut if it hangs."""
         grounder, silences = find_actor(self.name), 0
         while True:
             try:
