@@ -114,7 +114,7 @@ def add(client: ServiceClient, stream: str, text: str, kind: str, **more: object
 
 def answered(client: ServiceClient, query_id: str) -> dict:
     """A query of which the grounder has said all that it will."""
-    until(lambda: client.get(f"/v1/queries/{query_id}")["state"] == "answered")
+    until(lambda: client.get(f"/v1/queries/{query_id}")["answer"])
     return dict(client.get(f"/v1/queries/{query_id}"))
 
 
