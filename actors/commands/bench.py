@@ -51,7 +51,7 @@ def bench_load_command(
     streams: Annotated[int, typer.Option(help="Cameras.", min=1)] = 4,
     queries: Annotated[int, typer.Option(help="Of all streams together.", min=1)] = 10,
     fps: Annotated[int, typer.Option(help="Of every camera.", min=1, max=60)] = 15,
-    rounds: Annotated[int, typer.Option(help="Of new words for every query.", min=1)] = 3,
+    rounds: Annotated[int, typer.Option(help="Of new words for every query; 0: one alone.", min=0)] = 3,
     seconds: Annotated[float, typer.Option(help="Of following behind every round.", min=1)] = 5.0,
     patience: Annotated[float, typer.Option(help="Seconds until words count as unanswered.", min=1)] = 10.0,
     model: Annotated[str | None, typer.Option(help="`nano`, or the folder of a Sa2VA checkpoint.")] = None,
@@ -67,7 +67,7 @@ def bench_load_command(
 
         saccade bench load --json
         saccade bench checkpoint /tmp/1b
-        saccade bench load --model /tmp/1b --streams 1 --queries 1 --patience 120
+        saccade bench load --streams 1 --model /tmp/1b --rounds 0 --patience 120
     """
     from actors.measuring.load import LoadOptions, bench_load
     from actors.stopping import run_stoppable

@@ -95,9 +95,10 @@ class Crowd:
 
     async def gather(self, number: int) -> None:
         """Ask so many queries, spread over the streams; returns when they have masks or had time enough."""
-        streams = list(self._watchings)
+        begun_s, streams = time.time(), list(self._watchings)
         places = [(streams[index % len(streams)], index // len(streams)) for index in range(number)]
         await asyncio.gather(*(self._add(stream_id, self._word(row)) for stream_id, row in places))
+        self._spans.append((begun_s, time.time()))
 
     def lose(self, stream_id: StreamId) -> None:
         """Ask nothing more about a stream, and tell nothing of it."""

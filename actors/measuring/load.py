@@ -41,7 +41,7 @@ class LoadOptions:
     fps: int
     "Of every camera."
     rounds: int
-    "Of new words for every query."
+    "Of new words for every query, behind its first."
     seconds: float
     "Of following behind every round."
     patience_s: float
@@ -148,32 +148,35 @@ class _Load:
         streams, queries = self.options.streams, self.options.queries
         self.say("One stream with one query ...")
         rows = [await self._alone()]
-        if (streams, queries) != (1, 1):
+        if self.options.rounds and (streams, queries) != (1, 1):
             self.say(f"{streams} streams with {queries} queries ...")
             rows += await self._at_once()
         return rows
 
     async def _alone(self) -> CrowdRow:
+        """Its first words count too: a slow model may not be asked for more."""
         async with self._crowd("alone", 1) as crowd:
             await crowd.gather(1)
+            await asyncio.sleep(self.options.seconds)
             # One after the other as many words as all at once: quantiles of as many.
             return await self._row("one alone", crowd, self.options.queries)
 
     async def _at_once(self) -> list[CrowdRow]:
         async with self._crowd("load", len(self.cameras)) as crowd:
             await crowd.gather(self.options.queries)
+            await asyncio.sleep(SETTLE_S)
+            crowd.start_measuring()
             rows = [await self._row("all at once", crowd, 1)]
             if len(self.cameras) > 1:
                 self.say("The last camera goes off air ...")
                 await asyncio.to_thread(self.cameras[-1].off)
                 crowd.lose(_stream_id("load", len(self.cameras) - 1))
+                crowd.start_measuring()
                 rows.append(await self._row("a camera gone", crowd, 1))
         return rows
 
     async def _row(self, name: str, crowd: Crowd, changes: int) -> CrowdRow:
         """Change the words so many times in each round, and let them be followed behind it."""
-        await asyncio.sleep(SETTLE_S)
-        crowd.start_measuring()
         for _ in range(self.options.rounds):
             for _ in range(changes):
                 await asyncio.sleep(PAUSE_S)
