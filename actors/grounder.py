@@ -2,7 +2,8 @@
 
 Who is served when is decided in keyframe_queue.py. The model works in a thread of its own, on keyframes of
 several streams at a time where only masks are wanted. A grounding that fails or takes longer than its budget
-is an error for those who asked; the next is served as soon as the model is free.
+is an error for those who asked; the next is served as soon as the model is free. One that is not free again
+within as much time once more hangs, and the process says so when its pulse is felt.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class GrounderActor:
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ground")
         self._loop_task: asyncio.Task[None] | None = None
+        self._overdue_since_s: float | None = None
+        "When the model overran its budget; None: it did not."
         self._keyframe_s = 1.0
         "What a keyframe that wants masks took last: served alone until that is known."
         self._metrics = _Metrics()
@@ -87,7 +90,13 @@ class GrounderActor:
         yield await promise
 
     async def alive(self) -> int:
-        """The process id: proof of life for the supervisor."""
+        """The process id: proof of life for the supervisor. GroundingTimedOut where the model hangs."""
+        since_s = self._overdue_since_s
+        if since_s is not None and asyncio.get_running_loop().time() - since_s > self._budget_s:
+            raise GroundingTimedOut(
+                f"The model hangs: it works on one look for more than {2 * self._budget_s:g} s.",
+                remedy="It is started again. If that happens often, raise grounding_budget_s.",
+            )
         return os.getpid()
 
     async def metrics(self) -> list[Metric]:
@@ -168,10 +177,12 @@ class GrounderActor:
     async def _outlast(self, work: asyncio.Future[list[list[Answer]]], taken: list[Taken]) -> None:
         """Tell askers that their time is up, and wait for the model: it cannot be interrupted."""
         self._fail([one.ticket for one in taken], self._overrun())
+        self._overdue_since_s = asyncio.get_running_loop().time()
         while not work.done():
             await asyncio.wait({work}, timeout=_LOOK_S)
             for gone in self._queue.give_up(asyncio.get_running_loop().time() - self._budget_s):
                 self._fail([gone.ticket], self._overrun())
+        self._overdue_since_s = None
         if not work.cancelled() and (exc := work.exception()) is not None:
             log.warning("A grounding failed after its time was up: %s.", type(exc).__name__)
 

@@ -60,10 +60,11 @@ def start_ray(address: str | None) -> None:
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=True,
         )
-    except (RayError, ConnectionError, OSError, RuntimeError, ValueError) as exc:
+    except Exception as exc:  # Ray's own edge: it raises bare ones too, of a node that takes 30 s to come up
         where = f"at {address}" if address else "on this machine"
         raise ServiceUnavailable(
-            f"Ray does not start {where}: {exc}.", remedy="Check `ray_address`, memory and /dev/shm."
+            f"Ray does not start {where}: {str(exc).rstrip('.')}.",
+            remedy="Check `ray_address`, memory and /dev/shm.",
         ) from exc
 
 

@@ -72,7 +72,8 @@ class StreamSession:
         self._desired: tuple[Query, ...] = ()
         self._followed: dict[QueryId, Query] = {}
         self._inbox: deque[Answer] = deque(maxlen=INBOX_CAPACITY)
-        self._failures: deque[Query] = deque(maxlen=INBOX_CAPACITY)
+        self._failures: deque[tuple[Query, float]] = deque(maxlen=INBOX_CAPACITY)
+        "What will not be answered, and when it was asked."
         self._previous: tuple[Track, ...] = ()
 
     def set_queries(self, queries: Sequence[Query]) -> None:
@@ -83,9 +84,9 @@ class StreamSession:
         """Take in the grounder's answers. Any thread."""
         self._inbox.extend(answers)
 
-    def hear_failure(self, queries: Sequence[Query]) -> None:
-        """Take in that these questions, as they were asked, will not be answered. Any thread."""
-        self._failures.extend(queries)
+    def hear_failure(self, queries: Sequence[Query], asked_s: float) -> None:
+        """Take in that these questions, as they were asked then, will not be answered. Any thread."""
+        self._failures.extend((query, asked_s) for query in queries)
 
     def query_statuses(self) -> tuple[QueryStatus, ...]:
         """How each query stands. Any thread."""
@@ -148,7 +149,12 @@ class StreamSession:
 
     def _take_answers(self, now_s: float) -> list[Answer]:
         """Answers to the words as they are now; those to removed queries and old revisions are dropped."""
-        failed = [one.query_id for one in _drain(self._failures) if self._is_current(one)]
+        # One that a newer question of the same words took the place of is no failure: that one is under way.
+        failed = [
+            query.query_id
+            for query, asked_s in _drain(self._failures)
+            if self._is_current(query) and self._policy.is_under_way(query.query_id, asked_s)
+        ]
         self._policy.failed(failed, now_s)
         self._book.failed(failed)
         answers = [answer for answer in _drain(self._inbox) if self._is_current(answer)]

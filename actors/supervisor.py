@@ -31,6 +31,7 @@ from actors.worker import Desired, Worker
 from streaming.checks import check_query_text, check_region, check_stream_id
 from streaming.errors import (
     Conflict,
+    GroundingTimedOut,
     LimitReached,
     NotFound,
     SaccadeError,
@@ -317,7 +318,10 @@ class Supervisor:
             log.error("Redis does not start: %s", exc)
 
     async def _watch_grounder(self) -> None:
-        """Know whether it lives, and make it anew when Ray has given it up. Raises CannotStart at first."""
+        """Know whether it lives, end it when its model hangs, and make it anew when Ray has given it up.
+
+        Raises CannotStart at first.
+        """
         was_up = False
         while True:
             try:
@@ -330,6 +334,11 @@ class Supervisor:
                 log.error("The grounder cannot start again, and is tried anew: %s", exc)
                 await asyncio.sleep(_ANEW_S)
                 self._grounder = self._make_grounder()
+            except GroundingTimedOut as exc:
+                # Its model's thread cannot be interrupted; the process can.
+                self._grounder_problem = exc.message
+                log.error("The grounder is killed and started again: %s", exc)
+                ray.kill(self._grounder, no_restart=False)
             except ServiceUnavailable as exc:
                 self._grounder_problem = exc.message
             await asyncio.sleep(_STORE_LOOK_S)

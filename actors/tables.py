@@ -132,6 +132,51 @@ def _line_figures(row: Mapping[str, Any], source_fps: int) -> dict[str, str]:
     }
 
 
+def load_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
+    """What was asked, how each stream went on, and the ratios; a row for one alone, all, and all but one."""
+    words = Table(
+        "words", "queries", "answered", "got a mask", "to mask p50", "p95", "queued p95", "work p50"
+    )
+    streams = Table(
+        "streams", "", "frames/s", "answering", "between", "age p95", "answering", "between", "tracks"
+    )
+    for row in report["rows"]:
+        figures = ("prompt_to_mask_p50_s", "prompt_to_mask_p95_s", "wait_p95_s", "ground_p50_s")
+        counts = (f"{row[key]} of {row['asked']}" for key in ("answered", "masked"))
+        words.add_row(
+            row["name"], str(row["queries"]), *counts, *(_milliseconds(row[key]) for key in figures)
+        )
+        for stream in row["streams"]:
+            paces = (stream, stream["answering"], stream["following"])
+            rates = (f"{one['fps']:.1f}" for one in paces)
+            ages = (_milliseconds(one["age_p95_s"]) for one in paces)
+            streams.add_row(row["name"], stream["stream"], *rates, *ages, f"{stream['tracks']:.1f}")
+    for table in (words, streams):
+        table.box = None
+    return words, streams, pairs_table(_dashed(_load_figures(report)))
+
+
+def _load_figures(report: Mapping[str, Any]) -> dict[str, object]:
+    cores = {
+        f"cores, {row['name']}": ", ".join(f"{part} {busy:.2f}" for part, busy in row["cores"].items())
+        for row in report["rows"]
+    }
+    return {
+        "model": report["model"],
+        "frames/s of every camera": report["source_fps"],
+        "prompt to mask p95, all at once / one alone": report["prompt_to_mask_ratio"],
+        "frame rate, slowest of all / one that follows alone": report["rate_ratio"],
+        "weights": _megabytes(report["weights_bytes"]),
+        "grounder's memory, loaded": _megabytes(report["grounder_loaded_bytes"]),
+        "grounder's memory, having answered": _megabytes(report["grounder_answered_bytes"]),
+        **cores,
+    }
+
+
+def _megabytes(size: int | None) -> str | None:
+    return None if size is None else f"{size / 1e6:.0f} MB"
+
+
 def export_tables(found: Mapping[str, Any]) -> list[Table]:
     """Graphs built for a backend, with their files' sizes and the output that differs most from torch's."""
     table = Table(found["backend"], "built in", "files", "differs at most by", box=None)

@@ -298,7 +298,7 @@ class Worker:
         if hosted is not None:
             hosted.session.hear(grounded.answers)
             lost = [query for query in keyframe.queries if query.query_id in grounded.superseded]
-            hosted.session.hear_failure(lost)
+            hosted.session.hear_failure(lost, keyframe.asked_s)
 
     def _overhear(self, keyframe: Keyframe, said: Said) -> None:
         """Publish an answer that is still being said."""

@@ -2,7 +2,8 @@
 
 Theory of operation. A query is asked at once when it is new or its words changed, later for a reason only:
 
-    no answer came               again after `ANSWER_TIMEOUT_S`, words after `WORDS_TIMEOUT_S`;
+    no answer came               again after `ANSWER_TIMEOUT_S`, words after `WORDS_TIMEOUT_S`, of a slow
+                                 grounder after `PATIENCE` times what it took last;
                                  known to have failed: 0.25, 0.5, 1, 2 s
     "no such object"             again after 0.25, 0.5, 1, 2 s: what is not there now may come
     an object is out of sight    the same
@@ -40,6 +41,11 @@ WORDS_TIMEOUT_S = 60.0
 """The same where words are wanted: they take as long as they are long; asked again meanwhile, they would be
 said twice."""
 
+PATIENCE = 2.0
+"""How many times as long as the last answer took a question may be under way. Asked again sooner, a grounder
+that takes longer than the timeout would never rest, and the pictures that its answers are about would be
+forgotten before they come."""
+
 DUTY = 0.1
 """Share of the grounder's time that refreshing one stream may take."""
 
@@ -64,8 +70,8 @@ class _Inquiry:
     def due_s(self, in_sight: bool) -> float:
         """When to ask (again); infinity for never. `in_sight`: every object of the query is."""
         if self.asked_s is not None:
-            refers = self.query.kind is QueryKind.REFER
-            return self.asked_s + (ANSWER_TIMEOUT_S if refers else WORDS_TIMEOUT_S)
+            usual_s = ANSWER_TIMEOUT_S if self.query.kind is QueryKind.REFER else WORDS_TIMEOUT_S
+            return self.asked_s + max(usual_s, PATIENCE * self.ground_s)
         if self.last_s is None:
             return 0.0
         if self.answered and self.query.kind is not QueryKind.REFER:
@@ -88,8 +94,12 @@ class KeyframePolicy:
         self._inquiries = {query.query_id: _Inquiry(query) for query in queries}
         for query_id, inquiry in known.items():
             now = self._inquiries.get(query_id)
-            if now is not None and now.query == inquiry.query:
+            if now is None:
+                continue
+            if now.query == inquiry.query:
                 self._inquiries[query_id] = inquiry
+            else:
+                now.ground_s = inquiry.ground_s
 
     def answered(self, answer: Answer, now_s: float) -> None:
         """Take in an answer; one to other words than the present ones is ignored."""
@@ -99,6 +109,11 @@ class KeyframePolicy:
         inquiry.asked_s, inquiry.last_s = None, now_s
         inquiry.answered, inquiry.ground_s = True, answer.ground_s
         inquiry.misses += 1
+
+    def is_under_way(self, query_id: QueryId, asked_s: float) -> bool:
+        """Whether the question that was asked then is the query's newest, and waits for its answer."""
+        inquiry = self._inquiries.get(query_id)
+        return inquiry is not None and inquiry.asked_s == asked_s
 
     def failed(self, query_ids: Collection[QueryId], now_s: float) -> None:
         """Take in that the questions under way about these queries will not be answered."""

@@ -172,11 +172,23 @@ async def test_words_typed_under_a_published_camera_put_masks_on_the_right_objec
         await expect(page.locator("#queries > li")).to_have_count(1)
         await expect(page.locator("#n-prompt")).to_contain_text(" ")
 
+        await ask_by_a_click(page)
         await page.get_by_text("Labels", exact=True).click()
         await picture(browser, page, url, tmp_path)
         await page.click("#camera-button")
         await expect(page.locator("#camera-state")).to_have_text("Stopped.")
         assert watched.errors == []
+
+
+async def ask_by_a_click(page: Page) -> None:
+    """What nano, which was not taught to look where people point, answers by saying so."""
+    await page.locator("#stage").click()
+    await expect(page.locator("#query-text")).to_have_value("What is this?")
+    await page.locator("#query-add").click()
+    asked = page.locator("#queries > li").nth(1)
+    await expect(asked.locator("q")).to_contain_text("where you point", timeout=15_000)
+    await page.get_by_label("Remove query What is this?").click()
+    await expect(page.locator("#queries > li")).to_have_count(1)
 
 
 async def picture(browser: Browser, page: Page, url: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import redis
 from pycocotools import mask as coco
 
+from actors.client import ServiceClient
 from actors.demo_scene import CLIP, Truth, load_truth
 from actors.measuring.line import most_seen
 from tests.processes import named
@@ -105,6 +106,18 @@ def lies_on(store: redis.Redis, truth: Truth, words: str, floor: float = 0.6) ->
     return bool(shown) and best_overlap(truth, words, shown[0]) >= floor
 
 
+def add(client: ServiceClient, stream: str, text: str, kind: str, **more: object) -> str:
+    """Ask, and get the query's id."""
+    added = client.post(f"/v1/streams/{stream}/queries", {"text": text, "kind": kind, **more})
+    return str(added["query_id"])
+
+
+def answered(client: ServiceClient, query_id: str) -> dict:
+    """A query of which the grounder has said all that it will."""
+    until(lambda: client.get(f"/v1/queries/{query_id}")["answer"])
+    return dict(client.get(f"/v1/queries/{query_id}"))
+
+
 def test_words_become_masks_on_their_object_and_move_when_they_are_edited(
     service: Up, stream: str, store: redis.Redis, truth: Truth
 ) -> None:
@@ -158,6 +171,57 @@ def test_absent_things_are_refused_in_words(service: Up, stream: str, store: red
         assert not [track for track in newest(store)["tracks"] if track["query_id"] == added["query_id"]]
     finally:
         saccade(service, "query", "remove", added["query_id"])
+
+
+def test_questions_about_the_camera_are_answered_in_words(service: Up, stream: str) -> None:
+    """Two umbrellas and somebody in yellow are in sight all the time."""
+    told = {
+        "how many umbrellas are there?": "two",
+        "is there a dog?": "no",
+        "what colour is the person wearing?": "yellow",
+    }
+    with service.client() as client:
+        asked = [add(client, stream, text, "ask") for text in told]
+        said = [answered(client, query_id) for query_id in asked]
+        for query_id in asked:
+            client.delete(f"/v1/queries/{query_id}")
+    assert {status["text"]: status["answer"] for status in said} == told
+
+
+def test_what_was_pointed_at_is_refused_in_words_by_a_model_without_regions(service: Up, stream: str) -> None:
+    with service.client() as client:
+        query_id = add(client, stream, "what is this?", "ask", region=[0.5, 0.5, 0.5, 0.5])
+        said = answered(client, query_id)
+        client.delete(f"/v1/queries/{query_id}")
+    assert "where you point" in said["answer"]
+
+
+def test_a_caption_points_at_what_it_names(
+    service: Up, stream: str, store: redis.Redis, truth: Truth
+) -> None:
+    with service.client() as client:
+        query_id = add(client, stream, "what do you see?", "describe")
+
+        def shown() -> list[dict]:
+            tracks = newest(store)["tracks"]
+            return [track for track in tracks if track["query_id"] == query_id and track["mask"]]
+
+        caption = answered(client, query_id)["answer"]
+        until(shown)
+        tracks = shown()
+        client.delete(f"/v1/queries/{query_id}")
+    assert "<p>" in caption and "[SEG]" in caption
+    assert all(f"<p>{track['phrase']}</p>" in caption for track in tracks)
+    fits = [
+        best_overlap(truth, thing, masks({"tracks": [track]})[0])
+        for track in tracks
+        for thing in truth.things
+        if set(thing.split()) <= set(track["phrase"].split())
+    ]
+    assert max(fits) >= 0.5, f"{caption} {fits}"
+    said = [json.loads(fields[b"data"]) for _, fields in store.xrange(f"saccade:{{{STREAM}}}:words")]
+    growing = [words["text"] for words in said if words["query_id"] == query_id]
+    assert growing and all(caption.startswith(text) for text in growing), "it was said as it came"
 
 
 @pytest.mark.parametrize("part", ["ray::Worker", "ray::GrounderActor"])

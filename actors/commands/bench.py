@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
-from actors.tables import bench_tables, grounder_tables, line_table, pairs_table
+from actors.tables import bench_tables, grounder_tables, line_table, load_tables, pairs_table
 from streaming.settings import load_settings
 
 bench_app = typer.Typer(help="Measure how fast it is here.", no_args_is_help=True)
@@ -44,6 +44,42 @@ def bench_line_command(
     if report is None:
         raise KeyboardInterrupt
     print_json(asdict(report)) if as_json else out.print(line_table(asdict(report)))
+
+
+@bench_app.command("load")
+def bench_load_command(
+    streams: Annotated[int, typer.Option(help="Cameras.", min=1)] = 4,
+    queries: Annotated[int, typer.Option(help="Of all streams together.", min=1)] = 10,
+    fps: Annotated[int, typer.Option(help="Of every camera.", min=1, max=60)] = 15,
+    rounds: Annotated[int, typer.Option(help="Of new words for every query; 0: one alone.", min=0)] = 3,
+    seconds: Annotated[float, typer.Option(help="Of following behind every round.", min=1)] = 5.0,
+    patience: Annotated[float, typer.Option(help="Seconds until words count as unanswered.", min=1)] = 10.0,
+    model: Annotated[str | None, typer.Option(help="`nano`, or the folder of a Sa2VA checkpoint.")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Ask many things of many streams at once, and tell what becomes of each beside one query on one stream.
+
+    Prints how many words were answered and how long they took to their first mask, each stream's frame rate
+    and frame age, both while words were being answered and in between, the same with one camera gone, the
+    memory that the grounder takes, and who used the processor meanwhile. Run it on a quiet machine. Needs
+    go2rtc (`make rtsp-server`).
+
+        saccade bench load --json
+        saccade bench checkpoint /tmp/1b
+        saccade bench load --streams 1 --model /tmp/1b --rounds 0 --patience 120
+    """
+    from actors.measuring.load import LoadOptions, bench_load
+    from actors.stopping import run_stoppable
+
+    options = LoadOptions(streams, queries, fps, rounds, seconds, patience)
+    settings = load_settings(config).model_copy(update={"log_level": "warning"})
+    settings = settings.model_copy(update={} if model is None else {"model": model})
+    log_to_stderr(settings)
+    report = run_stoppable(bench_load(settings, options, err.print))
+    if report is None:
+        raise KeyboardInterrupt
+    print_json(asdict(report)) if as_json else out.print(*load_tables(asdict(report)))
 
 
 @bench_app.command("tracker")

@@ -1,4 +1,6 @@
-"""Which process used how much of the machine between two moments, everybody else's included. Linux alone."""
+"""Which process used how much of the processor between two moments, everybody else's included, and how much
+memory each has. Linux alone.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from typing import Final
 
 _PROC: Final = Path("/proc")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 ROLES: Final = (
     ("ray::Worker", "worker"),
@@ -57,6 +60,14 @@ def cores_between(before: Usage, after: Usage) -> dict[str, float]:
     return {role: round(used[role] / span_s, 3) for role in ours_first}
 
 
+def resident() -> dict[str, int]:
+    """Bytes of memory that each role holds now, pages of its files included; nothing where /proc is not."""
+    by_role: dict[str, int] = defaultdict(int)
+    for pid in _family(os.getpid()):
+        by_role[_role(pid)] += _resident_bytes(pid)
+    return dict(by_role)
+
+
 def _family(pid: int) -> Iterator[int]:
     """The process and all that descend from it."""
     children: dict[int, list[int]] = defaultdict(list)
@@ -86,6 +97,14 @@ def _used_s(pid: int) -> float | None:
     """Time in user and system mode; None where the process is gone."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if fields else None
+
+
+def _resident_bytes(pid: int) -> int:
+    """0 where the process is gone (proc(5), /proc/pid/statm)."""
+    try:
+        return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def _stat(pid: int) -> list[str]:

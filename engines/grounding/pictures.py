@@ -52,7 +52,8 @@ def bicubic(pixels: Pixels, height: int, width: int) -> Pixels:
     """
     if pixels.shape[:2] == (height, width):
         return pixels
-    planes = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    # A copy: pictures out of Ray's store are read-only, and torch warns of a tensor over one.
+    planes = torch.from_numpy(np.array(pixels, order="C")).permute(2, 0, 1)[None]
     resized = functional.interpolate(planes, size=(height, width), mode="bicubic", antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 

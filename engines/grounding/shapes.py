@@ -78,6 +78,7 @@ _WORDS: Final = (
 def write_random(config: Config, folder: Path, seed: int = 0) -> int:
     """Write a checkpoint of that shape in bfloat16; returns how many parameters it has.
 
+    Whatever it is asked about it points at something, so that what follows an answer can be measured too.
     Holds all of it in memory. Raises Conflict where the folder has a checkpoint, CheckpointError where the
     configuration describes no model.
     """
@@ -91,12 +92,14 @@ def write_random(config: Config, folder: Path, seed: int = 0) -> int:
         name: _random(name, tensor.shape, generator)
         for name, tensor in published(model.state_dict(), model.place).items()
     }
+    # Random weights are sure of nothing: they would refuse, and nothing would be drawn or tracked.
+    config = dict(config) | {"presence_threshold": 0.0}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / WEIGHTS_FILE)
     (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors writes for its owner only
     tokenizer.save(str(folder / "tokenizer.json"))
     # Last: a folder without it is no checkpoint.
-    (folder / "config.json").write_text(json.dumps(dict(config), indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     return sum(tensor.numel() for tensor in tensors.values())
 
 

@@ -1,6 +1,7 @@
 """The grounder's process, without Ray: a plain class in an event loop."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -189,6 +190,21 @@ async def test_while_a_model_hangs_those_who_wait_are_told_too(monkeypatch: pyte
         with pytest.raises(GroundingTimedOut):
             await one
     grounder.gate.set()
+
+
+async def test_a_model_that_hangs_takes_the_process_its_pulse_until_it_is_free() -> None:
+    grounder = HeldGrounder()
+    actor = GrounderActor(lambda: grounder, budget_s=0.05)
+    with pytest.raises(GroundingTimedOut):
+        await actor.ground(keyframe(0, "red"))
+    assert await actor.alive() == os.getpid(), "late, and given as much time again"
+    with pytest.raises(GroundingTimedOut, match="hangs"):
+        while True:
+            await actor.alive()
+            await asyncio.sleep(0.01)
+    grounder.gate.set()
+    assert len((await actor.ground(keyframe(1, "red"))).answers) == 1
+    assert await actor.alive() == os.getpid()
 
 
 class EndlessGrounder(ColourGrounder):

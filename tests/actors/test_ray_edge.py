@@ -93,6 +93,15 @@ def test_a_cluster_that_is_not_there_is_said() -> None:
         start_ray("127.0.0.1:1")
 
 
+def test_whatever_keeps_it_from_starting_is_said_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", start)
+    with pytest.raises(ServiceUnavailable, match=r"timed out during startup.*Check `ray_address`"):
+        start_ray(None)
+
+
 def test_it_starts_where_no_home_folder_can_be_written() -> None:
     """As in a read-only container. In a process of its own, for Ray reads its environment once."""
     code = "from actors.ray_edge import start_ray, stop_ray; start_ray(None); stop_ray()"

@@ -43,6 +43,16 @@ class AbsentGrounder:
         return 0
 
 
+class BusyGrounder(GrounderActor):
+    """Silent at first, like one that shares the machine with too many others."""
+
+    async def alive(self) -> int:
+        pid = await super().alive()
+        self.pulses = getattr(self, "pulses", 0) + 1
+        await asyncio.sleep(0 if self.pulses > 2 else 60)
+        return pid
+
+
 async def test_a_question_is_answered_by_the_process_of_that_name() -> None:
     actor = ray.remote(GrounderActor).options(name="grounder-here", num_cpus=0).remote(ColourGrounder)
     await actor.alive.remote()
@@ -67,6 +77,17 @@ async def test_a_process_without_a_pulse_is_not_asked(monkeypatch: pytest.Monkey
     actor = ray.remote(AbsentGrounder).options(name="grounder-away", namespace=NAMESPACE, num_cpus=0).remote()
     with pytest.raises(ServiceUnavailable, match=r"0\.1 s"):
         await RemoteGrounder("grounder-away")(KEYFRAME, unheard)
+    ray.kill(actor)
+
+
+async def test_a_process_that_misses_a_pulse_or_two_is_asked_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote_grounder, "_PULSE_TIMEOUT_S", 0.5)
+    actor = ray.remote(BusyGrounder).options(name="grounder-busy", num_cpus=0).remote(ColourGrounder)
+    await actor.metrics.remote()
+    grounded = await RemoteGrounder("grounder-busy")(KEYFRAME, unheard)
+    assert [answer.keyframe_index for answer in grounded.answers] == [7]
     ray.kill(actor)
 
 

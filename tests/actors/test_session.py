@@ -177,7 +177,7 @@ def test_a_failure_of_words_that_were_edited_does_not_delay_the_new_ones() -> No
     old = line.asked.pop()
     line.want(("q", "the red thing", 2))
     line.step()
-    line.session.hear_failure(old.queries)
+    line.session.hear_failure(old.queries, old.asked_s)
     line.step()
     assert [keyframe.queries[0].revision for keyframe in line.asked] == [2]
 
@@ -199,13 +199,27 @@ def test_a_question_that_failed_is_said_and_asked_again() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
-    line.session.hear_failure(line.asked.pop().queries)
+    failed = line.asked.pop()
+    line.session.hear_failure(failed.queries, failed.asked_s)
     line.step()
     assert [status.state for status in line.session.query_statuses()] == [QueryState.FAILED]
     for _ in range(15):
         line.step()
     line.answer()
     assert len(line.step().result.tracks) == 1
+
+
+def test_a_question_whose_place_a_newer_one_took_has_not_failed() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    while len(line.asked) < 2:
+        line.step()
+    older, newer = line.asked
+    line.session.hear_failure(older.queries, older.asked_s)
+    for _ in range(30):
+        line.step()
+    assert line.asked == [older, newer]
+    assert [status.state for status in line.session.query_statuses()] == [QueryState.PENDING]
 
 
 def test_after_a_failure_the_session_starts_afresh_and_asks_again() -> None:

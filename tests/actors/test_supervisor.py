@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
 from pydantic import SecretStr
 
+from actors.grounder import GrounderActor
+from actors.ray_edge import PartDied, call
 from actors.supervisor import Supervisor
 from streaming.errors import (
     Conflict,
+    GroundingTimedOut,
     InvalidQuery,
     InvalidStream,
     LimitReached,
@@ -24,7 +31,17 @@ from streaming.results import DesiredStore
 from streaming.settings import Settings
 from streaming.status import QueryState
 from streaming.store_server import StoreServer
-from streaming.vocabulary import QueryId, QueryKind, SourceState, StreamId, StreamSpec
+from streaming.vocabulary import (
+    Answer,
+    Keyframe,
+    Query,
+    QueryId,
+    QueryKind,
+    SourceState,
+    StreamId,
+    StreamSpec,
+)
+from tests.doubles import ColourGrounder, frame_of, square_picture
 
 WHIP = StreamSpec(StreamId("phone"), "whip:")
 NOWHERE = SecretStr("redis://127.0.0.1:1/0")
@@ -233,6 +250,38 @@ async def test_a_watch_over_redis_outlives_what_nobody_foresaw(
         "Looking after Redis failed",
         "It is away.",
     }
+
+
+class HangingGrounder(ColourGrounder):
+    """Never comes back from some words."""
+
+    def ground(self, keyframe: Keyframe) -> list[Answer]:
+        if keyframe.queries[0].text == "hang":
+            time.sleep(600)
+        return super().ground(keyframe)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
+async def test_a_grounder_whose_model_hangs_is_started_again(supervisor: Supervisor) -> None:
+    made = ray.remote(GrounderActor).options(num_cpus=0, max_restarts=-1)
+    supervisor._grounder = made.remote(HangingGrounder, 0.5)
+    query = Query(QueryId("q"), StreamId("s"), "hang")
+    asked = Keyframe(frame_of(square_picture((20, 20)), 0, "s"), (query,), 0.0)
+    pid = await call(supervisor._grounder.alive.remote(), 60)
+    watch = asyncio.create_task(supervisor._watch_grounder())
+    with pytest.raises(GroundingTimedOut):
+        await call(supervisor._grounder.ground.remote(asked), 60)
+    while True:
+        with suppress(PartDied, GroundingTimedOut):
+            if await call(supervisor._grounder.alive.remote(), 60) != pid:
+                break
+        await asyncio.sleep(0.05)
+    again = replace(asked, queries=(replace(query, text="the red square"),))
+    grounded = await call(supervisor._grounder.ground.remote(again), 60)
+    assert len(grounded.answers) == 1
+    watch.cancel()
+    ray.kill(supervisor._grounder)
 
 
 async def test_without_redis_nothing_is_promised(tmp_path: Path) -> None:

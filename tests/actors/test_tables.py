@@ -12,6 +12,7 @@ from actors.tables import (
     eval_tables,
     export_tables,
     line_table,
+    load_tables,
     pairs_table,
     queries_table,
     streams_table,
@@ -173,3 +174,37 @@ def test_the_table_of_levels_fits_a_narrow_terminal() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(table)
     assert "\u2026" not in console.export_text(), "no word is cut"
+
+
+def test_a_load_shows_every_stream_while_words_were_answered_and_in_between() -> None:
+    pace = {"seconds": 2.0, "fps": 14.5, "age_p95_s": 0.031}
+    stream = {"stream": "load-1", "fps": 15.0, "age_p95_s": 0.033, "dropped": 0, "tracks": 2.5}
+    row = {
+        "name": "all at once",
+        "queries": 10,
+        "asked": 30,
+        "answered": 30,
+        "masked": 29,
+        "prompt_to_mask_p50_s": 0.25,
+        "prompt_to_mask_p95_s": 0.412,
+        "wait_p95_s": 0.1,
+        "ground_p50_s": None,
+        "streams": [stream | {"answering": pace, "following": pace | {"age_p95_s": None}}],
+        "cores": {"worker": 1.25, "other programs": 0.5},
+    }
+    report = {
+        "model": "nano",
+        "source_fps": 15,
+        "machine_cores": 2,
+        "weights_bytes": None,
+        "grounder_loaded_bytes": 500_000_000,
+        "grounder_answered_bytes": 520_000_000,
+        "rows": [row],
+        "prompt_to_mask_ratio": 2.1,
+        "rate_ratio": None,
+    }
+    words, streams, figures = map(shown, load_tables(report))
+    assert "30 of 30" in words and "29 of 30" in words and "412 ms" in words
+    assert "load-1" in streams and "14.5" in streams and "31 ms" in streams
+    assert "2.100" in figures and "520 MB" in figures and "worker 1.25" in figures
+    assert "None" not in words + streams + figures

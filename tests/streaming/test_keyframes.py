@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from streaming.keyframes import ANSWER_TIMEOUT_S, DUTY, REFRESH_S, WORDS_TIMEOUT_S, KeyframePolicy
+from streaming.keyframes import ANSWER_TIMEOUT_S, DUTY, PATIENCE, REFRESH_S, WORDS_TIMEOUT_S, KeyframePolicy
 from streaming.vocabulary import (
     Answer,
     Prompt,
@@ -143,6 +143,32 @@ def test_a_question_that_is_never_answered_is_asked_again():
     assert policy.due([], 0.0) == (RED,)
     assert policy.due([], ANSWER_TIMEOUT_S - 0.01) == ()
     assert policy.due([], ANSWER_TIMEOUT_S) == (RED,)
+
+
+@pytest.mark.parametrize("ask_anew", [False, True])
+def test_a_slow_grounder_is_waited_for_as_long_as_it_took_before(ask_anew: bool):
+    policy, slow_s = policy_for(RED), 4 * ANSWER_TIMEOUT_S
+    policy.due([], 0.0)
+    policy.answered(answer(RED, ground_s=slow_s), slow_s)
+    if ask_anew:
+        policy.set_queries((edited(RED),))
+    begun_s = slow_s if ask_anew else 2 * slow_s
+    assert policy.due([], begun_s)
+    assert policy.due([], begun_s + PATIENCE * slow_s - 0.1) == ()
+    assert policy.due([], begun_s + PATIENCE * slow_s)
+
+
+def test_of_a_querys_questions_the_newest_is_under_way_until_it_is_answered():
+    policy = policy_for(RED)
+    assert not policy.is_under_way(RED.query_id, 0.0)
+    policy.due([], 0.0)
+    assert policy.is_under_way(RED.query_id, 0.0)
+    policy.due([], ANSWER_TIMEOUT_S)
+    assert not policy.is_under_way(RED.query_id, 0.0)
+    assert policy.is_under_way(RED.query_id, ANSWER_TIMEOUT_S)
+    policy.answered(answer(RED), ANSWER_TIMEOUT_S + 1)
+    assert not policy.is_under_way(RED.query_id, ANSWER_TIMEOUT_S)
+    assert not policy.is_under_way(QueryId("unknown"), 0.0)
 
 
 def test_a_failed_question_is_asked_again_with_growing_waits():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 
 import pytest
 
-from actors.measuring.processor import OTHERS, OWN, RAY, Usage, cores_between, look
+from actors.measuring.processor import OTHERS, OWN, RAY, Usage, cores_between, look, resident
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 
@@ -56,3 +57,9 @@ def test_a_program_is_known_by_its_name() -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def test_memory_is_told_by_part() -> None:
+    before = resident()[OWN]
+    held = bytearray(os.urandom(1)) * (64 << 20)
+    assert resident()[OWN] - before > len(held) / 2

@@ -26,6 +26,14 @@ def test_bicubic_is_pils_to_rounding(size: tuple[int, int], to: tuple[int, int])
     assert off.max() <= 2 and (off > 0).mean() < 0.02
 
 
+def test_a_picture_that_may_not_be_written_to_is_resized_as_any(recwarn: pytest.WarningsRecorder) -> None:
+    pixels = _noise(9, 16)
+    kept = pixels.copy()
+    kept.setflags(write=False)
+    np.testing.assert_array_equal(bicubic(kept, 8, 8), bicubic(pixels, 8, 8))
+    assert not recwarn.list
+
+
 def test_a_picture_of_the_size_is_not_touched() -> None:
     pixels = _noise(8, 6)
     assert bicubic(pixels, 8, 6) is pixels
