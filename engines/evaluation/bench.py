@@ -8,8 +8,9 @@ float32 and in bfloat16; we are compared with the faster, and masks with float32
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -143,7 +144,7 @@ def _rules(weights: TrackerWeights) -> TrackerPolicy:
 
 
 def _peers(weights: TrackerWeights, names: Sequence[str], device: torch.device) -> list[Contestant]:
-    kinds = {"transformers": Session, "sam2": Official}
+    kinds: dict[str, Callable[..., Contestant]] = {"transformers": Session, "sam2": Official}
     precisions: tuple[Precision, ...] = ("float32", "bfloat16")
     return [kinds[name](weights, precision, device) for name in names for precision in precisions]
 
@@ -173,7 +174,7 @@ def _race(
         for turn in turns if index % 2 else reversed(turns):
             run, watch = runs[turn], watches[turn]
             watch.lap()
-            followed = watch.run(_WHOLE, lambda run=run, index=index: run.step(index))
+            followed = watch.run(_WHOLE, partial(run.step, index))
             if index > warm_up:
                 laps[turn].parts_s.append(watch.lap())
                 laps[turn].seen.append(run.masks(followed))

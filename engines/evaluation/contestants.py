@@ -73,7 +73,7 @@ class Ours:
 
     def start(self, clip: BenchClip, stopwatch: Stopwatch) -> Run:
         """See `Contestant`."""
-        programs = {part: Timed(getattr(self.compiled, part), part, stopwatch) for part in PARTS}
+        programs: Any = {part: Timed(getattr(self.compiled, part), part, stopwatch) for part in PARTS}
         timed = replace(self.compiled, **programs)
         tracker = SamTracker(timed, capacity=len(clip.given), policy=self.policy)
         tracker.step(framed(0, clip.frames[0]))

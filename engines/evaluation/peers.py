@@ -185,9 +185,8 @@ def official_predictor(weights: TrackerWeights, device: torch.device) -> Any:
     family = family_name(weights.model.config)
     assert family is not None
     version, _, size = family.partition("-")
-    background = (
-        weights.model.config.vision_config.backbone_config.window_positional_embedding_background_size
-    )
+    config: Any = weights.model.config
+    background = list(config.vision_config.backbone_config.window_positional_embedding_background_size)
     predictor = build_sam2_video_predictor(
         f"configs/{version}/{version}_{_OFFICIAL_FILES[size]}.yaml",
         None,
@@ -206,9 +205,10 @@ def official_predictor(weights: TrackerWeights, device: torch.device) -> Any:
 def official_state(predictor: Any, pictures: Sequence[Pixels]) -> dict[str, Any]:
     """The predictor's state of a film of these square pictures."""
     from sam2 import sam2_video_predictor
+    from sam2.utils import misc
 
     # Its progress bars would write over ours.
-    sam2_video_predictor.tqdm = _plain
+    sam2_video_predictor.tqdm = misc.tqdm = _plain
     with tempfile.TemporaryDirectory() as folder:
         for index, picture in enumerate(pictures):
             # It reads names that end in .jpg, and whatever they hold: nothing is lost.

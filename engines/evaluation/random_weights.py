@@ -64,7 +64,8 @@ def _filled(owner: nn.Module, name: str, noise: Tensor) -> Tensor:
     if name == "bias":
         return 0.1 * noise
     if isinstance(owner, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-        return noise * noise[0].numel() ** -0.5
+        deviation: float = noise[0].numel() ** -0.5
+        return noise * deviation
     return 0.5 * noise  # tokens, embeddings, positions
 
 

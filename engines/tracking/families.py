@@ -108,7 +108,8 @@ def family_name(config: TrackerConfig) -> str | None:
     """Which of FAMILY_NAMES a configuration is of, at any side; None for one of another shape."""
     if isinstance(config, EdgeTamVideoConfig):
         return EDGETAM
-    backbone: Any = config.vision_config.backbone_config
+    vision: Any = config.vision_config
+    backbone = vision.backbone_config
     key = (backbone.embed_dim_per_stage[0], sum(backbone.blocks_per_stage))
     size = next((size for size, known in _SIZES.items() if known == key), None)
     if size is None:
