@@ -70,10 +70,10 @@ def bench_tracker_command(
 ) -> None:
     """Time our tracker against its peers: same weights, frames, threads, one run, in alternating order.
 
-    The peers are transformers' own video session and the official package sam2 (`make test` installs it), each
-    in float32 and in bfloat16. The model is `nano`, the folder or official .pt file of a checkpoint, or
-    the name of a published one, to be timed with random weights: sam2.1-tiny, -small, -base-plus, -large, the
-    same of sam2, edgetam.
+    The peers are transformers' own video session and the official package sam2 (`make test` installs it),
+    each in float32 and in bfloat16. The model is `nano`, the folder or official .pt file of a checkpoint, or
+    the name of a published one, to be timed with random weights: sam2.1-tiny, -small, -base-plus, -large,
+    the same of sam2, edgetam.
 
     Prints milliseconds a frame and of its parts (encode the picture, track: attend and decode, remember),
     frames per second, how many times as fast as each peer's faster precision, how much the masks agree with
