@@ -60,7 +60,8 @@ def _filled(owner: nn.Module, name: str, noise: Tensor) -> Tensor:
     if name == "scale":  # of what a layer adds
         return torch.full_like(noise, 0.2)
     if "Norm" in type(owner).__name__:
-        return 0.1 * noise + (name == "weight")
+        # RepViT normalises what it adds, not what it goes on with.
+        return 0.1 * noise + (name == "weight") * (0.4 if isinstance(owner, nn.BatchNorm2d) else 1.0)
     if name == "bias":
         return 0.1 * noise
     if isinstance(owner, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

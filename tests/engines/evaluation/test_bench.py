@@ -82,7 +82,7 @@ def test_nano_is_raced_by_the_rules_it_was_taught(tmp_path: Path) -> None:
     ("options", "error"),
     [
         (
-            BenchOptions(model="edgetam", side_px=512, against=("sam2",)),
+            BenchOptions(model="nano", against=("sam2",)),
             (InvalidSettings, BackendUnavailable),
         ),
         (BenchOptions(model="nano", against=("cutie",)), InvalidSettings),

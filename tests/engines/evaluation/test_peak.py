@@ -10,7 +10,8 @@ from engines.evaluation.random_weights import random_tracker
 
 
 def test_a_frame_of_tiny_at_512_asks_for_what_others_have_counted() -> None:
-    """MODELS.md: 62.5 for the picture, 48.3 + 2.9 + 0.95 GFLOP for an object with six memories and one given."""
+    """62.5 GFLOP for the picture; 48.3 + 2.9 + 0.95 for an object, with one slot fewer (PyTorch's counter on
+    transformers' modules)."""
     weights = random_tracker("sam2.1-tiny", 512)
     one, two = frame_flops(weights, 1), frame_flops(weights, 2)
     assert one == pytest.approx(115e9, rel=0.15)
