@@ -53,6 +53,7 @@ def waken(model: nn.Module, seed: int = 0) -> None:
     parts.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(PRESENCE)
     # One matrix in the official models, of two modules here.
     matrix = parts.prompt_encoder.shared_embedding.positional_embedding
+    matrix.copy_(torch.randn(matrix.shape, generator=generator))
     parts.shared_image_embedding.positional_embedding.copy_(matrix)
 
 
