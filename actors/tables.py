@@ -98,6 +98,16 @@ def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
     return pairs_table({name: report[name] for name in names}), frames, parts
 
 
+def boxes_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """J of every film and their mean, a line for every way to read a box."""
+    films = list(rows[0]["j"])
+    table = Table("J from a box", "in", *films, "mean", "furthest from sam2", box=None)
+    for row in rows:
+        scores = (*(row["j"][film] for film in films), row["mean_j"], row["furthest"])
+        table.add_row(row["engine"], row["precision"], *(f"{score:.4f}" for score in scores))
+    return table
+
+
 def grounder_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table, Table]:
     """What was measured, an answer said against given, queries alone against behind one look, streams."""
     measured = {name: report[name] for name in ("model", "parameters", "dtype", "device", "threads")}

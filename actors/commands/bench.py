@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
-from actors.tables import bench_tables, grounder_tables, line_table, pairs_table
+from actors.tables import bench_tables, boxes_table, grounder_tables, line_table, pairs_table
 from streaming.settings import load_settings
 
 bench_app = typer.Typer(help="Measure how fast it is here.", no_args_is_help=True)
@@ -105,6 +105,33 @@ def bench_tracker_command(
     if plot:
         plot.write_text(draw_bench(report))
     print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
+
+
+@bench_app.command("boxes")
+def bench_boxes_command(
+    model: Annotated[Path, typer.Argument(help="An official .pt file of SAM-2, or its image part alone.")],
+    davis: Annotated[Path, typer.Argument(help="Folder of films, <name>/frames/*.jpg, <name>/masks/*.png.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Compare what every backend makes of real weights with what the official package sam2 does.
+
+    The true box of the first picture of every film; J, how well the answer covers the thing, on torch, ONNX
+    Runtime, OpenVINO in float32 and in bfloat16, and by the package (`make test` installs it). The image part
+    alone is a .safetensors file of official names: no memory is asked. Minutes, for a graph of every runtime
+    is made.
+
+        saccade bench boxes sam2.1_hiera_tiny.pt ~/davis --json
+    """
+    from engines.evaluation.boxes import score_boxes
+    from engines.evaluation.footage import find_films
+    from engines.evaluation.random_weights import bench_weights
+
+    settings = load_settings(config)
+    films = find_films(davis)
+    with err.status("Reading boxes ..."):
+        rows = [asdict(row) for row in score_boxes(bench_weights(model), films, settings.cache_dir)]
+    print_json(rows) if as_json else out.print(boxes_table(rows))
 
 
 @bench_app.command("grounder")

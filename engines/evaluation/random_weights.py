@@ -11,10 +11,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
-from engines.tracking.families import FAMILY_NAMES, PUBLISHED_PX, family_config, model_of, resized
+from engines.tracking.checkpoints import NAMED, TrackerWeights, load_tracker_weights
+from engines.tracking.families import (
+    FAMILY_NAMES,
+    PUBLISHED_PX,
+    family_config,
+    model_of,
+    published_config,
+    resized,
+)
+from engines.tracking.naming import from_official
+from streaming.errors import CheckpointError, InvalidSettings
 
 BLUNT: Final = 0.35
 """Of memory attention's products. Sharper, a random network is chaos: what rounding changes in a memory grows
@@ -22,11 +32,18 @@ tenfold with every frame."""
 PRESENCE: Final = 4.0
 "Around what object scores are: a random one has one sign for good, and what counts as absent has no mask."
 
+_FUSED_POSITION: Final = "_pos_embed_1024_nhwc"
+_BACKBONE: Final = "vision_encoder.backbone."
+
 
 def bench_weights(name_or_path: str | Path, side_px: int | None = None) -> TrackerWeights:
-    """Random weights for one of `families.FAMILY_NAMES`, else as `load_tracker_weights`, which see."""
+    """Random weights for one of `families.FAMILY_NAMES`; a .safetensors file, `completed`; else as
+    `load_tracker_weights`, which see."""
     if str(name_or_path) in FAMILY_NAMES:
         return random_tracker(str(name_or_path), side_px or PUBLISHED_PX)
+    path = Path(name_or_path).expanduser()
+    if path.suffix == ".safetensors" and path.is_file():
+        return completed(path, side_px or PUBLISHED_PX)
     return load_tracker_weights(name_or_path, side_px)
 
 
@@ -38,6 +55,34 @@ def random_tracker(name: str, side_px: int = PUBLISHED_PX, seed: int = 0) -> Tra
     model: Any = model_of(resized(family_config(name), side_px))
     waken(model, seed)
     return TrackerWeights(name, model.eval().requires_grad_(False))
+
+
+def completed(path: Path, side_px: int = PUBLISHED_PX) -> TrackerWeights:
+    """A SAM-2 of which a file holds a part under official names, its picture encoder at least; the rest is
+    random, so what is remembered means nothing.
+
+    `_pos_embed_1024_nhwc`: the sum of the encoder's two positional embeddings, for pictures of 1024 px.
+    Raises CheckpointError for other tensors, InvalidSettings for another side where that sum is all there is.
+    """
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    position = tensors.pop(_FUSED_POSITION, None)
+    config: Any = published_config(tensors)
+    if position is not None:
+        if side_px != PUBLISHED_PX:
+            raise InvalidSettings(f"{path.name} is for pictures of {PUBLISHED_PX} px alone.")
+        side = position.shape[1]
+        config.vision_config.backbone_config.window_positional_embedding_background_size = [side, side]
+    model: Any = model_of(resized(config, side_px))
+    waken(model)
+    wanted = model.state_dict()
+    given, left = from_official(wanted, tensors)
+    if left:
+        raise CheckpointError(f"{path.name} holds tensors of no SAM-2: {', '.join(sorted(left)[:NAMED])}.")
+    if position is not None:
+        given[f"{_BACKBONE}pos_embed"] = position.permute(0, 3, 1, 2)
+        given[f"{_BACKBONE}pos_embed_window"] = torch.zeros_like(wanted[f"{_BACKBONE}pos_embed_window"])
+    model.load_state_dict({**wanted, **given})
+    return TrackerWeights(path.stem, model.eval().requires_grad_(False))
 
 
 @torch.no_grad()
