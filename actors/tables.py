@@ -77,7 +77,7 @@ def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
     names = ("model", "side_px", "frames", "threads", "device", "peak_tflops")
     peers = list(report["rows"][0]["times_as_fast"])
     heads = [f"{what} {peer}" for peer in peers for what in ("times", "IoU with")]
-    frames = Table("engine", "in", "objects", "ms a frame", "frames/s", *heads, box=None)
+    frames = Table("engine", "in", "objects", "ms a frame", "frames/s", *heads, "seen", box=None)
     parts_of = list(report["rows"][0]["parts_ms"])
     parts = Table("engine", "in", "objects", *parts_of, "kept", "a frame more", "of the peak", box=None)
     for row in report["rows"]:
@@ -87,7 +87,7 @@ def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
             for peer in peers
             for what, digits in (("times_as_fast", 2), ("mask_iou", 4))
         ]
-        frames.add_row(*who, f"{row['frame_ms']:.1f}", f"{row['fps']:.1f}", *against)
+        frames.add_row(*who, f"{row['frame_ms']:.1f}", f"{row['fps']:.1f}", *against, f"{row['seen']:.0%}")
         parts.add_row(
             *who,
             *(f"{row['parts_ms'][part]:.1f}" for part in parts_of),

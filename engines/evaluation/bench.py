@@ -69,6 +69,8 @@ class BenchRow:
     "By PARTS and OTHER."
     times_as_fast: dict[str, float]
     "As each peer, in its faster precision."
+    seen: float
+    "Share of all things on all frames that have a mask."
     mask_iou: dict[str, float]
     "Mean agreement with each peer's masks at source size, in float32."
     held_bytes: int
@@ -203,6 +205,7 @@ def _rows(laps: Sequence[_Laps], objects: int, least_s: float) -> list[BenchRow]
                 fps=round(1 / frame_s, 2),
                 parts_ms=_parts_ms(one.parts_s),
                 times_as_fast={peer: round(s / frame_s, 2) for peer, s in fastest_s.items()},
+                seen=_seen(one.seen),
                 mask_iou={peer: _agreement(one.seen, exact[peer].seen) for peer in peers},
                 held_bytes=held[-1],
                 grown_bytes=(held[-1] - held[0]) // max(1, len(held) - 1),
@@ -216,6 +219,10 @@ def _parts_ms(laps: Sequence[dict[str, float]]) -> dict[str, float]:
     spent = {part: [lap.get(part, 0.0) for lap in laps] for part in PARTS}
     spent[OTHER] = [2 * lap[_WHOLE] - sum(lap.values()) for lap in laps]
     return {part: round(1e3 * float(np.median(each)), 3) for part, each in spent.items()}
+
+
+def _seen(frames: Sequence[list[Mask | None]]) -> float:
+    return round(float(np.mean([mask is not None for masks in frames for mask in masks])), 4)
 
 
 def _agreement(ours: Sequence[list[Mask | None]], theirs: Sequence[list[Mask | None]]) -> float:

@@ -11,7 +11,7 @@ from engines.evaluation.bench_plot import WIDTH, draw_bench
 def row(engine: str, frame_ms: float) -> BenchRow:
     parts_ms = {"encode": frame_ms / 2, "track": frame_ms / 4, "remember": frame_ms / 4, "other": 0.0}
     times, agreed = {"sam2": 20 / frame_ms}, {"sam2": 1.0}
-    return BenchRow(engine, "float32", 1, frame_ms, 1e3 / frame_ms, parts_ms, times, agreed, 1, 0, 0.5)
+    return BenchRow(engine, "float32", 1, frame_ms, 1e3 / frame_ms, parts_ms, times, 1.0, agreed, 1, 0, 0.5)
 
 
 def drawn(*rows: BenchRow) -> ElementTree.Element:
