@@ -123,12 +123,13 @@ def bench_boxes_command(
 
         saccade bench boxes sam2.1_hiera_tiny.pt ~/davis --json
     """
-    from engines.evaluation.boxes import score_boxes
     from engines.evaluation.footage import find_films
-    from engines.evaluation.random_weights import bench_weights
 
     settings = load_settings(config)
-    films = find_films(davis)
+    films = find_films(davis)  # before torch is imported, which takes seconds
+    from engines.evaluation.boxes import score_boxes
+    from engines.evaluation.random_weights import bench_weights
+
     with err.status("Reading boxes ..."):
         rows = [asdict(row) for row in score_boxes(bench_weights(model), films, settings.cache_dir)]
     print_json(rows) if as_json else out.print(boxes_table(rows))

@@ -60,12 +60,6 @@ def test_a_bench_of_the_grounder_teaches_itself(what: str, said: str, tmp_path: 
     assert said in " ".join(done.stdout.split())
 
 
-def test_a_bench_of_the_tracker_refuses_peers_it_does_not_know(tmp_path: Path) -> None:
-    done = saccade("bench", "tracker", "--against", "cutie", cwd=tmp_path)
-    assert (done.returncode, done.stdout, is_one_line(done)) == (2, "", True)
-    assert "transformers, sam2" in done.stderr
-
-
 def test_boxes_without_films_are_refused(tmp_path: Path) -> None:
     done = saccade("bench", "boxes", "nano", str(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stdout, is_one_line(done)) == (2, "", True)
