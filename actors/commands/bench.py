@@ -117,9 +117,9 @@ def bench_boxes_command(
     """Compare what every backend makes of real weights with what the official package sam2 does.
 
     The true box of the first picture of every film; J, how well the answer covers the thing, on torch, ONNX
-    Runtime, OpenVINO in float32 and in bfloat16, and by the package (`make test` installs it). The image part
-    alone is a .safetensors file of official names: no memory is asked. Minutes, for a graph of every runtime
-    is made.
+    Runtime, OpenVINO in float32 and in bfloat16, and by the package (`make test` installs it), on pictures as
+    we shrink them and as it does itself. The image part alone is a .safetensors file of official names: no
+    memory is asked. Takes minutes: graphs are made for every runtime.
 
         saccade bench boxes sam2.1_hiera_tiny.pt ~/davis --json
     """

@@ -1,7 +1,7 @@
 """What a true box on the first picture of a real film means to each backend, and to the official package.
 
-No memory is asked, so the image part of a checkpoint is enough (`random_weights.completed`). Ours shrinks
-pictures its own way, the package its own.
+No memory is asked, so the image part of a checkpoint is enough (`random_weights.completed`). The package is
+asked twice: with pictures shrunk as ours are, which compares what is computed, and as it shrinks them itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ WAYS: Final[tuple[tuple[str, Precision], ...]] = (
 )
 "Backends of ours that every machine has."
 
+OWN_PICTURES: Final = "sam2, its own pictures"
+
 Box = tuple[float, float, float, float]
 "x0, y0, x1, y1 in the picture's pixels, the last two exclusive."
 Segment = Callable[[Pixels, Box], Mask]
@@ -50,11 +52,11 @@ class BoxScore:
     "By film, on its first picture."
     mean_j: float
     furthest: float
-    "Largest difference of a film's J from the official package's."
+    "Largest difference of a film's J from the official package's on our pictures."
 
 
 def score_boxes(weights: TrackerWeights, films: Sequence[Film], cache_dir: Path | None) -> list[BoxScore]:
-    """Every way, ours first, the package sam2 last.
+    """Every way, ours first, then the package sam2's two.
 
     Raises InvalidSettings where the package does not know the model, BackendUnavailable where something is
     not installed, NotFound where a picture cannot be read.
@@ -64,7 +66,11 @@ def score_boxes(weights: TrackerWeights, films: Sequence[Film], cache_dir: Path 
         (name, precision): _scored(our_way(weights, _backend(name, precision, cache_dir)), films)
         for name, precision in WAYS
     }
-    found["sam2", "float32"] = reference = _scored(official_way(weights), films)
+    predictor = official_predictor(weights, torch.device("cpu"))
+    side = weights.side_px
+    reference = _scored(official_way(predictor, lambda picture: to_square(picture, side)), films)
+    found["sam2", "float32"] = reference
+    found[OWN_PICTURES, "float32"] = _scored(official_way(predictor, lambda picture: picture), films)
     return [
         BoxScore(
             engine=name,
@@ -113,12 +119,12 @@ def our_way(weights: TrackerWeights, backend: Backend) -> Segment:
     return segment
 
 
-def official_way(weights: TrackerWeights) -> Segment:
-    """The package's video predictor, which shrinks pictures itself."""
-    predictor = official_predictor(weights, torch.device("cpu"))
+def official_way(predictor: Any, shown: Callable[[Pixels], Pixels]) -> Segment:
+    """The package's video predictor; what it is shown of a picture it shrinks to its size itself."""
 
     def segment(picture: Pixels, box: Box) -> Mask:
-        state = official_state(predictor, [picture])
+        state = official_state(predictor, [shown(picture)])
+        state["video_height"], state["video_width"] = picture.shape[:2]
         _, _, logits = predictor.add_new_points_or_box(state, 0, 0, box=np.array(box, np.float32))
         mask: Mask = (logits[0, 0] > 0).numpy()
         return mask

@@ -8,11 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from engines.backends.torch_backend import TorchBackend
 from engines.evaluation.boxes import box_of, official_way, our_way
 from engines.evaluation.footage import find_films
 from engines.evaluation.metrics import region_j
+from engines.evaluation.peers import official_predictor
 from engines.evaluation.random_weights import bench_weights, random_tracker
 
 DATA = Path(__file__).parents[4] / "shared/data"
@@ -31,7 +33,8 @@ def test_a_box_means_to_us_what_it_means_to_the_official_package() -> None:
     weights = random_tracker("sam2-tiny", 128)
     picture = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
     picture = cv2.GaussianBlur(picture, (31, 31), 0)
-    ours, theirs = our_way(weights, TorchBackend()), official_way(weights)
+    ours = our_way(weights, TorchBackend())
+    theirs = official_way(official_predictor(weights, torch.device("cpu")), lambda shown: shown)
     found = [(ours(picture, box), theirs(picture, box)) for box in [(10, 20, 90, 70), (0, 0, 128, 128)]]
     assert all(0.02 < ours.mean() < 0.98 and region_j(ours, theirs) > 0.999 for ours, theirs in found)
     assert region_j(found[0][0], found[1][0]) < 0.99, "boxes matter"
