@@ -8,8 +8,8 @@ from typing import Final
 
 from engines.backends.checking import Reference
 from engines.backends.choose import choose_backend
-from engines.backends.export import Exporter, Precision
-from engines.backends.graph import Backend, Graph
+from engines.backends.export import Exporter
+from engines.backends.graph import Backend, Graph, Precision
 from engines.backends.kept_files import KeptFile
 from engines.backends.tensorrt import TensorRtBackend, load_tensorrt
 from engines.tracking.checkpoints import load_tracker_weights

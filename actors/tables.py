@@ -72,21 +72,40 @@ def checks_table(checks: Sequence[Check]) -> Table:
     return table
 
 
-def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table]:
-    """Frames of every engine, and the parts of ours."""
-    rows = Table("engine", "objects", "ms a frame", "frames/s", "times transformers", "mask IoU", box=None)
+def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
+    """What was measured, frames of every engine, and what they are made of."""
+    names = ("model", "side_px", "frames", "threads", "device", "peak_tflops")
+    peers = list(report["rows"][0]["times_as_fast"])
+    heads = [f"{what} {peer}" for peer in peers for what in ("times", "IoU with")]
+    frames = Table("engine", "in", "objects", "ms a frame", "frames/s", *heads, "seen", box=None)
+    parts_of = list(report["rows"][0]["parts_ms"])
+    parts = Table("engine", "in", "objects", *parts_of, "kept", "a frame more", "of the peak", box=None)
     for row in report["rows"]:
-        figures = (
-            f"{row['frame_ms']:.1f}",
-            f"{row['fps']:.1f}",
-            f"{row['speedup']:.2f}",
-            f"{row['mask_iou']:.4f}",
+        who = row["engine"], row["precision"], str(row["objects"])
+        against = [
+            f"{row[what][peer]:.{digits}f}"
+            for peer in peers
+            for what, digits in (("times_as_fast", 2), ("mask_iou", 4))
+        ]
+        frames.add_row(*who, f"{row['frame_ms']:.1f}", f"{row['fps']:.1f}", *against, f"{row['seen']:.0%}")
+        parts.add_row(
+            *who,
+            *(f"{row['parts_ms'][part]:.1f}" for part in parts_of),
+            f"{row['held_bytes'] / 1e6:.1f} MB",
+            f"{row['grown_bytes'] / 1e3:.0f} kB",
+            f"{row['peak_share']:.0%}",
         )
-        rows.add_row(row["engine"], str(row["objects"]), *figures)
-    parts = Table("engine", "part", "objects", "ms", box=None)
-    for part in report["parts"]:
-        parts.add_row(part["engine"], part["part"], str(part["objects"]), f"{part['ms']:.2f}")
-    return rows, parts
+    return pairs_table({name: report[name] for name in names}), frames, parts
+
+
+def boxes_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """J of every film and their mean, a line for every way to read a box."""
+    films = list(rows[0]["j"])
+    table = Table("J from a box", "in", *films, "mean", "furthest from sam2", box=None)
+    for row in rows:
+        scores = (*(row["j"][film] for film in films), row["mean_j"], row["furthest"])
+        table.add_row(row["engine"], row["precision"], *(f"{score:.4f}" for score in scores))
+    return table
 
 
 def grounder_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table, Table]:

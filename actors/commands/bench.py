@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
-from actors.tables import bench_tables, grounder_tables, line_table, load_tables, pairs_table
+from actors.tables import (
+    bench_tables,
+    boxes_table,
+    grounder_tables,
+    line_table,
+    load_tables,
+    pairs_table,
+)
 from streaming.settings import load_settings
 
 bench_app = typer.Typer(help="Measure how fast it is here.", no_args_is_help=True)
@@ -84,22 +91,91 @@ def bench_load_command(
 
 @bench_app.command("tracker")
 def bench_tracker_command(
+    model: Annotated[str, typer.Option(help="See below.")] = "nano",
+    size: Annotated[
+        int | None, typer.Option(help="Side of its pictures, e.g. 512; its own if left out.")
+    ] = None,
     objects: Objects = "1,3",
-    frames: Annotated[int, typer.Option(help="Frames to time, after a warm-up.", min=10)] = 100,
+    backend: Annotated[
+        str, typer.Option(help="Of ours, with commas between: auto, openvino, onnxruntime, torch, tensorrt.")
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], typer.Option(help="Of our products; auto: the faster one.")
+    ] = "auto",
+    against: Annotated[
+        str, typer.Option(help="Peers, with commas between: transformers, sam2; '' for none.")
+    ] = "transformers",
+    frames: Annotated[int, typer.Option(help="Frames to time, after a warm-up.", min=2)] = 40,
     threads: Annotated[int, typer.Option(help="CPU threads on both sides.", min=1)] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Draw it, too, as this .svg.")] = None,
     as_json: AsJson = False,
+    config: Config = None,
 ) -> None:
-    """Time our tracker against transformers' own video session: same weights, frames, threads, one run.
+    """Time our tracker against its peers: same weights, frames, threads, one run, in alternating order.
 
-    Run it on a quiet machine. Prints ms per frame and part, frames per second, the ratio, and how much the
-    masks agree.
+    The peers are transformers' own video session and the official package sam2 (`make test` installs it),
+    each in float32 and in bfloat16. The model is `nano`, the folder or official .pt file of a checkpoint, or
+    the name of a published one, to be timed with random weights: sam2.1-tiny, -small, -base-plus, -large,
+    the same of sam2, edgetam.
+
+    Prints milliseconds a frame and of its parts (encode the picture, track: attend and decode, remember),
+    frames per second, how many times as fast as each peer's faster precision, how much the masks agree with
+    its float32, the memory kept for a stream and what each frame adds, and the share of the device's peak of
+    matrix products. Where there is a GPU all of it is measured there, by events. Run it on a quiet machine.
+
+        saccade bench tracker --json
+        saccade bench tracker --model sam2.1-tiny --size 512 --objects 1,4,16 --against transformers,sam2
+        saccade bench tracker --model sam2.1-large --backend tensorrt --against sam2 --objects 1 --frames 200
     """
-    from engines.evaluation.bench import bench_tracker
+    from engines.evaluation.bench import BenchOptions, bench_tracker
+    from engines.evaluation.bench_plot import draw_bench
 
-    counts = _counts(objects)
-    with err.status("Timing both, in alternating order ..."):
-        report = bench_tracker(counts, frames=frames, threads=threads)
+    settings = load_settings(config)
+    log_to_stderr(settings.model_copy(update={"log_level": "error"}))
+    options = BenchOptions(
+        model=model,
+        side_px=size,
+        objects=_counts(objects),
+        backends=_names(backend),
+        precision=None if precision == "auto" else precision,
+        against=_names(against),
+        frames=frames,
+        threads=threads,
+        cache_dir=settings.cache_dir,
+    )
+    with err.status("Timing all, in alternating order ..."):
+        report = bench_tracker(options)
+    if plot:
+        plot.write_text(draw_bench(report))
     print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
+
+
+@bench_app.command("boxes")
+def bench_boxes_command(
+    model: Annotated[Path, typer.Argument(help="An official .pt file of SAM-2, or its image part alone.")],
+    davis: Annotated[Path, typer.Argument(help="Folder of films, <name>/frames/*.jpg, <name>/masks/*.png.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Compare what every backend makes of real weights with what the official package sam2 does.
+
+    The true box of the first picture of every film; J, how well the answer covers the thing, on torch, ONNX
+    Runtime, OpenVINO in float32 and in bfloat16, and by the package (`make test` installs it), on pictures as
+    we shrink them and as it does itself. The image part alone is a .safetensors file of official names: no
+    memory is asked. Takes minutes: graphs are made for every runtime.
+
+        saccade bench boxes sam2.1_hiera_tiny.pt ~/davis --json
+    """
+    from engines.evaluation.footage import find_films
+
+    settings = load_settings(config)
+    films = find_films(davis)  # before torch is imported, which takes seconds
+    from engines.evaluation.boxes import score_boxes
+    from engines.evaluation.random_weights import bench_weights
+
+    with err.status("Reading boxes ..."):
+        rows = [asdict(row) for row in score_boxes(bench_weights(model), films, settings.cache_dir)]
+    print_json(rows) if as_json else out.print(boxes_table(rows))
 
 
 @bench_app.command("grounder")
@@ -150,6 +226,10 @@ def bench_checkpoint_command(
     with err.status("Writing random weights ..."):
         written = {"folder": str(folder), "parameters": write_random(SA2VA_1B, folder)}
     print_json(written) if as_json else out.print(pairs_table(written))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _counts(text: str, what: str = "objects", most: int = 64) -> tuple[int, ...]:

@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from engines.backends.export import Precision
-from engines.backends.graph import Backend
+from engines.backends.graph import Backend, Precision
 from streaming.errors import BackendUnavailable
 
 NAMES: Final = ("auto", "tensorrt", "openvino", "onnxruntime", "torch")

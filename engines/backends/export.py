@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from engines.backends.graph import Graph
+from engines.backends.graph import Graph, Precision
 from engines.backends.kept_files import KeptFile, KeptFiles, key_of
-
-Precision = Literal["float32", "bfloat16"]
-"""bfloat16: products in bfloat16; all else, inputs and outputs too, in float32 (see `bfloat16.py`)."""
 
 _MAKERS: Final = ("tracing.py", "bfloat16.py")
 _LIBRARIES: Final = ("torch", "onnxruntime", "onnx-ir")

@@ -10,7 +10,7 @@ Whoever only runs programs that were kept needs no torch, so it is imported by w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
@@ -74,12 +74,21 @@ class Program(Protocol):
         ...
 
 
+Precision = Literal["float32", "bfloat16"]
+"""bfloat16: products in bfloat16; all else, inputs and outputs too, in float32 (see `bfloat16.py`)."""
+
+
 class Backend(Protocol):
     """Something that runs graphs."""
 
     @property
     def name(self) -> str:
         """Its name in the settings."""
+        ...
+
+    @property
+    def computes_in(self) -> Precision:
+        """What its products are in, on this machine."""
         ...
 
     @property

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _failures
 
 from engines.backends.export import Exporter
-from engines.backends.graph import Array, Graph
+from engines.backends.graph import Array, Graph, Precision
 from streaming.errors import BackendUnavailable
 
 _FAILURES: Final = (
@@ -44,6 +44,11 @@ class OnnxRuntimeBackend:
     def name(self) -> str:
         """Its name in the settings."""
         return "onnxruntime"
+
+    @property
+    def computes_in(self) -> Precision:
+        """Always the same."""
+        return "float32"
 
     @property
     def keeps_programs(self) -> bool:

@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import openvino as ov
 
 from engines.backends.export import Exporter
-from engines.backends.graph import Array, Graph
+from engines.backends.graph import Array, Graph, Precision
 from engines.backends.kept_files import KeptFile
 from streaming.errors import BackendUnavailable
+
+_HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class OpenVinoBackend:
     "CPU threads of one call."
     parallel: int = 1
     "Calls of one program that may run at the same time, each with its own threads."
-    precision: str = "auto"
+    precision: Precision | Literal["auto"] = "auto"
     '"float32", "bfloat16", or "auto": the faster one this CPU computes in.'
     cache_dir: Path | None = None
     "Where exported graphs and compiled blobs are kept; None makes them anew each time."
@@ -41,6 +43,14 @@ class OpenVinoBackend:
     def name(self) -> str:
         """Its name in the settings."""
         return "openvino"
+
+    @property
+    def computes_in(self) -> Precision:
+        """As asked for; what is faster here where that was left to it."""
+        if self.precision != "auto":
+            return self.precision
+        rounds = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "bfloat16" if rounds else "float32"
 
     @property
     def keeps_programs(self) -> bool:
@@ -59,7 +69,7 @@ class OpenVinoBackend:
     def _load(self, name: str, file: KeptFile) -> OpenVinoProgram:
         core = ov.Core()
         options = {
-            "INFERENCE_PRECISION_HINT": self._precision(core),
+            "INFERENCE_PRECISION_HINT": _HINTS[self.computes_in],
             "INFERENCE_NUM_THREADS": self.threads * self.parallel,
             "NUM_STREAMS": self.parallel,
             # Streams of several processes share the machine: leave placing threads to the kernel.
@@ -74,11 +84,6 @@ class OpenVinoBackend:
                 path = Path(folder) / "graph.onnx"
                 path.write_bytes(file.content)
                 return OpenVinoProgram(core.compile_model(path, "CPU", options))
-
-    def _precision(self, core: ov.Core) -> str:
-        if self.precision == "auto":
-            return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-        return {"float32": "f32", "bfloat16": "bf16"}[self.precision]
 
 
 @contextmanager

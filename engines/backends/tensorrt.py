@@ -17,9 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from engines.backends.export import Exporter, Precision, names_of
+from engines.backends.export import Exporter, names_of
 from engines.backends.gpu import Gpu, find_gpu
-from engines.backends.graph import Graph
+from engines.backends.graph import Graph, Precision
 from engines.backends.kept_files import KeptFile, KeptFiles, key_of
 from engines.backends.tensorrt_runner import TensorRtRunner
 from streaming.errors import BackendUnavailable
@@ -79,6 +79,11 @@ class TensorRtBackend:
     def name(self) -> str:
         """Its name in the settings."""
         return "tensorrt"
+
+    @property
+    def computes_in(self) -> Precision:
+        """As the exported file says."""
+        return self.precision
 
     @property
     def keeps_programs(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engines.backends.graph import Array, Graph
+from engines.backends.graph import Array, Graph, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class TorchBackend:
     def name(self) -> str:
         """Its name in the settings."""
         return "torch"
+
+    @property
+    def computes_in(self) -> Precision:
+        """Always the same."""
+        return "float32"
 
     @property
     def keeps_programs(self) -> bool:

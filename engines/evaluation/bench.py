@@ -1,39 +1,58 @@
-"""Our tracker against transformers' own video session: same weights, frames, threads, one run.
+"""Our tracker against its peers: same weights, pictures and threads, in one run.
 
-Everybody follows the same drawn objects from the same given masks; on every frame they take turns, the
-order reversed each time, so that what else the machine does falls on all alike. Ours is timed from the
-source picture to run lengths; theirs from the model's input to logits at model size.
+Everybody follows the same things from the same given masks; on every picture they take turns, the order
+reversed each time, so that what else the machine does falls on all alike. First come as many pictures as fill
+the memories, untimed: until then peers attend to fewer memories, and kernels are compiled. Peers run in
+float32 and in bfloat16; we are compared with the faster, and masks with float32's.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
 from engines.backends.choose import choose_backend
-from engines.geometry import mask_iou, to_prompt, to_square
-from engines.masks import decode_mask, draw_mask
-from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
-from engines.tracking.compiled import CompiledTracker, compile_tracker
-from engines.tracking.memory import MemoryBank
-from engines.tracking.policy import PRODUCT
-from engines.tracking.pyramid import IMAGE_MEAN, IMAGE_STD
-from engines.tracking.tracker import SamTracker
-from engines.training.world.scenes import Clip, draw_clip
-from streaming.vocabulary import Answer, Clock, Frame, Logits, Prompt, QueryId, StreamId
+from engines.backends.graph import Precision
+from engines.evaluation.bench_clip import BenchClip, bench_clip
+from engines.evaluation.contestants import PARTS, Contestant, Ours
+from engines.evaluation.peak import frame_flops, peak_flops
+from engines.evaluation.peers import Official, Session, require_peer
+from engines.evaluation.random_weights import bench_weights
+from engines.evaluation.stopwatch import Stopwatch, clock_of
+from engines.geometry import mask_iou
+from engines.tracking.checkpoints import TrackerWeights
+from engines.tracking.compiled import compile_tracker
+from engines.tracking.families import family_name
+from engines.tracking.policy import AS_SAM2, PRODUCT, TrackerPolicy
+from streaming.vocabulary import Mask
 
-BACKENDS = ("openvino", "torch")
-SIZE = (360, 640)
-"(height, width) of the drawn source."
-_SCENE = 2 * 10**9
-"First seed searched for a scene with enough things."
+OTHER: Final = "other"
+"What of a frame is in none of PARTS."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchOptions:
+    """What is raced."""
+
+    model: str = "nano"
+    "`nano`, a checkpoint, or one of `families.FAMILY_NAMES`: random weights."
+    side_px: int | None = None
+    objects: Sequence[int] = (1, 3)
+    backends: Sequence[str] = ("auto",)
+    precision: Precision | None = None
+    "Of ours; None: the faster one of each backend."
+    against: Sequence[str] = ("transformers",)
+    "Of peers.PEERS."
+    frames: int = 40
+    threads: int = 1
+    cache_dir: Path | None = None
+    "Where our compiled graphs are kept; None compiles anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,201 +60,177 @@ class BenchRow:
     """One way to track, with one number of objects. Times are medians over frames."""
 
     engine: str
-    '"openvino" and "torch" are ours, "transformers" is theirs.'
+    "A backend of ours, or a peer."
+    precision: str
     objects: int
     frame_ms: float
     fps: float
-    speedup: float
-    "Times as fast as transformers' session."
-    mask_iou: float
-    "Mean agreement with transformers' masks at source size."
-
-
-@dataclass(frozen=True, slots=True)
-class BenchPart:
-    """One part of our frame, alone."""
-
-    engine: str
-    part: str
-    objects: int
-    ms: float
-    "Median."
+    parts_ms: dict[str, float]
+    "By PARTS and OTHER."
+    times_as_fast: dict[str, float]
+    "As each peer, in its faster precision."
+    seen: float
+    "Share of all things on all frames that have a mask."
+    mask_iou: dict[str, float]
+    "Mean agreement with each peer's masks at source size, in float32."
+    held_bytes: int
+    "What it keeps for this stream after the last frame."
+    grown_bytes: int
+    "Of that, what each further frame adds."
+    peak_share: float
+    "Of the products a second that the device makes at best, in the faster precision."
 
 
 @dataclass(frozen=True, slots=True)
 class BenchReport:
     """What `bench_tracker` measured."""
 
+    model: str
+    side_px: int
     frames: int
     threads: int
+    device: str
+    peak_tflops: float
     rows: tuple[BenchRow, ...]
-    parts: tuple[BenchPart, ...]
 
 
-def bench_tracker(
-    objects: Sequence[int] = (1, 3), *, frames: int = 100, threads: int = 1, weights: str = "nano"
-) -> BenchReport:
-    """Time every engine with each number of objects (1-4) on `frames` frames.
+def bench_tracker(options: BenchOptions) -> BenchReport:
+    """Race ours against the peers with each number of objects.
 
-    Raises NotFound, CheckpointError, BackendUnavailable.
+    Raises NotFound, CheckpointError, InvalidSettings, BackendUnavailable.
     """
-    loaded = load_tracker_weights(weights)
-    compiled = {name: compile_tracker(loaded, choose_backend(name, threads=threads)) for name in BACKENDS}
-    torch.set_num_threads(threads)
-    rows, parts = [], []
-    for count in objects:
-        rows += _race(loaded, compiled, _scene(count, frames), count)
-        for name, one in compiled.items():
-            parts += [BenchPart(name, part, count, ms) for part, ms in _parts(one, count).items()]
-    return BenchReport(frames, threads, tuple(rows), tuple(parts))
+    weights = bench_weights(options.model, options.side_px)
+    for peer in options.against:
+        require_peer(peer, weights)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Compiling sets torch's threads, too.
+    contestants = [*_ours(weights, options), *_peers(weights, options.against, device)]
+    torch.set_num_threads(options.threads)
+    peak = max(peak_flops(device, dtype) for dtype in (torch.float32, torch.bfloat16))
+    warm_up = int(weights.model.config.num_maskmem) - 1
+    rows = []
+    for count in options.objects:
+        clip = bench_clip(count, 1 + warm_up + options.frames)
+        laps = _race(contestants, clip, warm_up, device)
+        rows += _rows(laps, count, frame_flops(weights, count) / peak)
+    return BenchReport(
+        model=weights.name,
+        side_px=weights.side_px,
+        frames=options.frames,
+        threads=options.threads,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        peak_tflops=round(peak / 1e12, 3),
+        rows=tuple(rows),
+    )
 
 
-_Step = Callable[[int], list[NDArray[np.bool_] | None]]
-"""Track frame k; masks at source size, None where nothing is seen."""
+def _ours(weights: TrackerWeights, options: BenchOptions) -> list[Ours]:
+    found = []
+    for name in options.backends:
+        backend = choose_backend(
+            name,
+            threads=options.threads,
+            capacity=max(options.objects),
+            precision=options.precision,
+            cache_dir=options.cache_dir,
+        )
+        found.append(Ours(compile_tracker(weights, backend), backend.computes_in, _rules(weights)))
+    return found
+
+
+def _rules(weights: TrackerWeights) -> TrackerPolicy:
+    """The peers': every frame is remembered, whatever it shows."""
+    if family_name(weights.model.config) is None:  # nano, taught with given masks as they are
+        return replace(PRODUCT, remember_every=1, keep_iou=0.0, seen_iou=0.0)
+    return replace(AS_SAM2, given_as_decoded=False)
+
+
+def _peers(weights: TrackerWeights, names: Sequence[str], device: torch.device) -> list[Contestant]:
+    kinds: dict[str, Callable[..., Contestant]] = {"transformers": Session, "sam2": Official}
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    return [kinds[name](weights, precision, device) for name in names for precision in precisions]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Laps:
+    """What one contestant took, frame by frame, and saw."""
+
+    contestant: Contestant
+    parts_s: list[dict[str, float]]
+    "With the whole frame under the empty name."
+    seen: list[list[Mask | None]]
+    held_bytes: list[int]
+
+
+_WHOLE: Final = ""
 
 
 def _race(
-    weights: TrackerWeights, compiled: dict[str, CompiledTracker], clip: Clip, objects: int
-) -> list[BenchRow]:
-    engines: dict[str, tuple[Callable[[int], Any], Callable[[Any], list[Any]]]] = {
-        name: _ours(one, clip, objects) for name, one in compiled.items()
-    }
-    engines["transformers"] = _theirs(weights, clip, objects)
-    times: dict[str, list[float]] = {name: [] for name in engines}
-    overlaps: dict[str, list[float]] = {name: [] for name in engines}
+    contestants: Sequence[Contestant], clip: BenchClip, warm_up: int, device: torch.device
+) -> list[_Laps]:
+    watches = [Stopwatch(clock_of(device)) for _ in contestants]
+    runs = [one.start(clip, watch) for one, watch in zip(contestants, watches, strict=True)]
+    laps = [_Laps(one, [], [], []) for one in contestants]
     for index in range(1, len(clip.frames)):
-        order = list(engines) if index % 2 else list(reversed(engines))
-        raw = {}
-        for name in order:
-            start_s = time.perf_counter()
-            raw[name] = engines[name][0](index)
-            times[name].append(time.perf_counter() - start_s)
-        masks = {name: engines[name][1](raw[name]) for name in engines}
-        for name, drawn in masks.items():
-            pairs = zip(drawn, masks["transformers"], strict=True)
-            overlaps[name] += [_agreement(ours, theirs) for ours, theirs in pairs]
-    # The first frames compile kernels for their shapes.
-    medians = {name: float(np.median(spent[len(spent) // 5 :])) for name, spent in times.items()}
-    return [
-        BenchRow(
-            engine=name,
-            objects=objects,
-            frame_ms=round(1e3 * median, 2),
-            fps=round(1 / median, 1),
-            speedup=round(medians["transformers"] / median, 2),
-            mask_iou=round(float(np.mean(overlaps[name])), 4),
-        )
-        for name, median in medians.items()
-    ]
+        turns = list(range(len(runs)))
+        for turn in turns if index % 2 else reversed(turns):
+            run, watch = runs[turn], watches[turn]
+            watch.lap()
+            followed = watch.run(_WHOLE, partial(run.step, index))
+            if index > warm_up:
+                laps[turn].parts_s.append(watch.lap())
+                laps[turn].seen.append(run.masks(followed))
+                laps[turn].held_bytes.append(run.held_bytes())
+    return laps
 
 
-def _ours(compiled: CompiledTracker, clip: Clip, objects: int) -> Any:
-    # Everything is remembered, as in their session.
-    everything = replace(PRODUCT, remember_every=1, keep_iou=0.0, seen_iou=0.0)
-    tracker = SamTracker(compiled, capacity=objects, policy=everything)
-    stream = StreamId("bench")
-
-    def frame(index: int) -> Frame:
-        return Frame(stream, index, clip.frames[index], index / 30, 0.0, Clock.ARRIVAL)
-
-    tracker.step(frame(0))
-    tracker.pin(0)
-    logits = np.stack([_given(clip, thing) for thing in range(objects)])
-    prompts = tuple(Prompt(str(thing), np.zeros(1, np.float32), 1.0) for thing in range(objects))
-    answer = Answer(stream, QueryId("q"), 1, 0, "", prompts, logits)
-
-    def step(index: int) -> Any:
-        return tracker.step(frame(index), [answer] if index == 1 else [])
-
-    def masks(tracks: Any) -> list[Any]:
-        drawn = {int(track.phrase): decode_mask(track.mask) for track in tracks if track.mask}
-        return [drawn.get(thing) for thing in range(objects)]
-
-    return step, masks
-
-
-def _theirs(weights: TrackerWeights, clip: Clip, objects: int) -> Any:
-    model: Any = type(weights.model)(weights.model.config)  # type: ignore[arg-type]
-    model.set_attn_implementation("sdpa")
-    model.load_state_dict(weights.model.state_dict())
-    model.eval()
-    session = Sam2VideoInferenceSession(*_nothing_yet(), dtype=torch.float32)
-    mean, std = (torch.tensor(value).view(3, 1, 1) for value in (IMAGE_MEAN, IMAGE_STD))
-    for thing in range(objects):
-        mask = torch.from_numpy(to_prompt(_given(clip, thing), weights.side_px))
-        session.add_mask_inputs(session.obj_id_to_idx(thing), 0, mask[None, None])
-    session.obj_with_new_inputs = list(range(objects))
-
-    @torch.inference_mode()
-    def step(index: int) -> Any:
-        picture = torch.from_numpy(to_square(clip.frames[index], weights.side_px)).permute(2, 0, 1)
-        return model(session, frame=(picture.float() / 255 - mean) / std).pred_masks[:, 0]
-
-    def masks(logits: Any) -> list[Any]:
-        drawn = [draw_mask(one.numpy(), SIZE) for one in logits]
-        return [decode_mask(one.rle) if one else None for one in drawn]
-
-    step(0)
-    return step, masks
-
-
-def _nothing_yet() -> tuple[None, int, int]:
-    """A session that streams: no video, source height and width."""
-    return None, *SIZE
-
-
-def _parts(compiled: CompiledTracker, objects: int, repeats: int = 40) -> dict[str, float]:
-    """Median milliseconds of each part of a frame."""
-    shape = compiled.shape
-    encode, track, remember = (
-        program.runner() for program in (compiled.encode, compiled.track, compiled.remember)
-    )
-    source = np.zeros((*SIZE, 3), np.uint8)
-    picture = to_square(source, shape.side_px)[None]
-    bank = MemoryBank(shape, objects)
-    for _ in range(objects):
-        bank.add()
-    levels = tuple(level.copy() for level in encode(picture))
-    batch = bank.batch()
-    rows, columns = np.mgrid[: shape.low_px, : shape.low_px] - shape.low_px / 2
-    nobody = np.zeros(objects, np.bool_)
-    disc = (shape.low_px / 6 - np.hypot(rows, columns)).astype(np.float32)
-    discs, scores = np.repeat(disc[None], objects, 0), np.ones(objects, np.float32)
-    work = {
-        "resize": lambda: to_square(source, shape.side_px),
-        "encode": lambda: encode(picture),
-        "track": lambda: track(*levels, *batch),
-        "remember": lambda: remember(levels[0], discs, scores, nobody),
-        "draw": lambda: [draw_mask(disc, SIZE) for _ in range(objects)],
+def _rows(laps: Sequence[_Laps], objects: int, least_s: float) -> list[BenchRow]:
+    """least_s: a frame's products at the device's peak."""
+    frames_s = [float(np.median([parts[_WHOLE] for parts in one.parts_s])) for one in laps]
+    peers = dict.fromkeys(one.contestant.name for one in laps if not isinstance(one.contestant, Ours))
+    fastest_s = {
+        peer: min(s for one, s in zip(laps, frames_s, strict=True) if one.contestant.name == peer)
+        for peer in peers
     }
-    return {name: _median_ms(run, repeats) for name, run in work.items()}
+    exact = {one.contestant.name: one for one in laps if one.contestant.precision == "float32"}
+    rows = []
+    for one, frame_s in zip(laps, frames_s, strict=True):
+        held = one.held_bytes
+        rows.append(
+            BenchRow(
+                engine=one.contestant.name,
+                precision=one.contestant.precision,
+                objects=objects,
+                frame_ms=round(1e3 * frame_s, 2),
+                fps=round(1 / frame_s, 2),
+                parts_ms=_parts_ms(one.parts_s),
+                times_as_fast={peer: round(s / frame_s, 2) for peer, s in fastest_s.items()},
+                seen=_seen(one.seen),
+                mask_iou={peer: _agreement(one.seen, exact[peer].seen) for peer in peers},
+                held_bytes=held[-1],
+                grown_bytes=(held[-1] - held[0]) // max(1, len(held) - 1),
+                peak_share=round(least_s / frame_s, 4),
+            )
+        )
+    return rows
 
 
-def _median_ms(run: Callable[[], object], repeats: int) -> float:
-    run()
-    spent = []
-    for _ in range(repeats):
-        start_s = time.perf_counter()
-        run()
-        spent.append(time.perf_counter() - start_s)
-    return round(1e3 * float(np.median(spent)), 3)
+def _parts_ms(laps: Sequence[dict[str, float]]) -> dict[str, float]:
+    spent = {part: [lap.get(part, 0.0) for lap in laps] for part in PARTS}
+    spent[OTHER] = [2 * lap[_WHOLE] - sum(lap.values()) for lap in laps]
+    return {part: round(1e3 * float(np.median(each)), 3) for part, each in spent.items()}
 
 
-def _scene(objects: int, frames: int) -> Clip:
-    """A drawn clip on whose first frame enough things are clearly seen."""
-    for seed in range(_SCENE, _SCENE + 1000):
-        first = draw_clip(seed, frames=1, size=SIZE)
-        if (first.masks[0].mean(axis=(1, 2)) > 0.01).sum() >= objects:
-            clip = draw_clip(seed, frames=frames + 1, size=SIZE)
-            return clip.only(np.flatnonzero(clip.masks[0].mean(axis=(1, 2)) > 0.01)[:objects].tolist())
-    raise AssertionError("a thousand drawn scenes hold one with that many things")
+def _seen(frames: Sequence[list[Mask | None]]) -> float:
+    return round(float(np.mean([mask is not None for masks in frames for mask in masks])), 4)
 
 
-def _given(clip: Clip, thing: int) -> Logits:
-    return np.where(clip.masks[0, thing], 10.0, -10.0).astype(np.float32)
+def _agreement(ours: Sequence[list[Mask | None]], theirs: Sequence[list[Mask | None]]) -> float:
+    pairs = [pair for frames in zip(ours, theirs, strict=True) for pair in zip(*frames, strict=True)]
+    return round(float(np.mean([_iou(*pair) for pair in pairs])), 4)
 
 
-def _agreement(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> float:
+def _iou(a: Mask | None, b: Mask | None) -> float:
     if a is None or b is None:
         return float(a is b)
     return mask_iou(a, b)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engines.masks import decode_mask
 from engines.tracking.tracker import SamTracker
-from streaming.vocabulary import Answer, Clock, Frame, Mask, Pixels, Prompt, QueryId, StreamId
+from streaming.vocabulary import Answer, Clock, Frame, Logits, Mask, Pixels, Prompt, QueryId, StreamId
 
 GIVEN_PX: Final = 64
 "Side of the masks that a grounder of this size gives."
@@ -27,8 +27,7 @@ def propagate(
     is lost is not replaced.
     """
     for index, pixels in enumerate(pictures):
-        frame = Frame(_STREAM, index, pixels, index / 30, 0.0, Clock.ARRIVAL)
-        tracks = tracker.step(frame, [given_answer(first)] if index == 1 else [])
+        tracks = tracker.step(framed(index, pixels), [given_answer(first)] if index == 1 else [])
         if index == 0:
             tracker.pin(0)
             continue
@@ -40,6 +39,15 @@ def given_answer(masks: NDArray[np.bool_]) -> Answer:
     """Masks (N, H, W) on frame 0 as a grounder's answer; each phrase is its thing's index."""
     size = (GIVEN_PX, GIVEN_PX)
     cover = [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in masks]
-    logits = (np.stack(cover) - 0.5).astype(np.float32) * 20
-    prompts = tuple(Prompt(str(thing), np.zeros(1, np.float32), 1.0) for thing in range(len(masks)))
+    return given_by((np.stack(cover) - 0.5).astype(np.float32) * 20)
+
+
+def given_by(logits: Logits) -> Answer:
+    """Logits (N, h, w) on frame 0 as an answer; each phrase is its thing's index."""
+    prompts = tuple(Prompt(str(thing), np.zeros(1, np.float32), 1.0) for thing in range(len(logits)))
     return Answer(_STREAM, QueryId("q"), 1, 0, "", prompts, logits)
+
+
+def framed(index: int, pixels: Pixels) -> Frame:
+    """A picture of a film as a frame of a stream, 30 a second."""
+    return Frame(_STREAM, index, pixels, index / 30, 0.0, Clock.ARRIVAL)

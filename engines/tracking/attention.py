@@ -97,10 +97,10 @@ class MemoryAttention(nn.Module):
             x = x + self._look_around(block.self_attn, block.layer_norm1(x))
             query = self._asking(block.cross_attn_image.q_proj, block.layer_norm2(x))
             keys = self._keys(block.cross_attn_image, keyed_memory, keyed_pointers)
-            remembered = block.cross_attn_image.v_proj(values)
             if query.shape[0] != objects:  # features of one picture (or a few), shared by their objects
                 query, x = per_object(query, objects), per_object(x, objects)
-            read = attend(query, keys, remembered, bias)
+            # Weights add up to 1, so values may be projected after they are mixed: a quarter of the product.
+            read = block.cross_attn_image.v_proj(attend(query, keys, values, bias))
             x = x + block.cross_attn_image.o_proj(read)
             x = x + _feed_forward(block, block.layer_norm3(x))
         return self.norm(x)  # type: ignore[no-any-return]

@@ -47,6 +47,10 @@ HIERA: Final[dict[tuple[int, int], dict[str, Any]]] = {
     (144, 48): {**_hiera(144, 2, (2, 6, 36, 4), (8, 4, 16, 8), 7), "global_attention_blocks": [23, 33, 43]},
 }
 """tiny, small, base-plus and large by first width and number of blocks (facebookresearch/sam2, configs)."""
+_SIZES: Final = dict(zip(("tiny", "small", "base-plus", "large"), HIERA, strict=True))
+EDGETAM: Final = "edgetam"
+FAMILY_NAMES: Final = (*(f"{version}-{size}" for version in ("sam2", "sam2.1") for size in _SIZES), EDGETAM)
+"""What published models are called here."""
 
 _TRUNK: Final = "image_encoder.trunk."
 
@@ -78,11 +82,7 @@ def config_from(said: Mapping[str, Any]) -> TrackerConfig:
 def published_config(tensors: Mapping[str, Tensor]) -> TrackerConfig:
     """What the tensors of an official file say, by their official names. Raises CheckpointError."""
     if f"{_TRUNK}body.stem.conv1.c.weight" in tensors:
-        return EdgeTamVideoConfig(
-            vision_config=_edge_vision(RepVitConfig(), {}),
-            enable_temporal_pos_encoding_for_object_pointers=False,
-            enable_occlusion_spatial_embedding=False,
-        )
+        return _edgetam()
     patch = tensors.get(f"{_TRUNK}patch_embed.proj.weight")
     blocks = {name.split(".")[3] for name in tensors if name.startswith(f"{_TRUNK}blocks.")}
     hiera = HIERA.get((0 if patch is None else patch.shape[0], len(blocks)))
@@ -91,16 +91,30 @@ def published_config(tensors: Mapping[str, Tensor]) -> TrackerConfig:
             "The tensors are of no published SAM-2 or EdgeTAM.",
             remedy="Other models load from a folder with config.json and model.safetensors.",
         )
-    return Sam2VideoConfig(
-        vision_config={
-            "model_type": "sam2_vision_model",
-            "backbone_config": {"model_type": "sam2_hiera_det_model", **hiera},
-            "backbone_channel_list": hiera["embed_dim_per_stage"][::-1],
-        },
-        # What 2.1 has over 2.0.
-        enable_temporal_pos_encoding_for_object_pointers="obj_ptr_tpos_proj.weight" in tensors,
-        enable_occlusion_spatial_embedding="no_obj_embed_spatial" in tensors,
-    )
+    # What 2.1 has over 2.0.
+    return _sam2(hiera, "obj_ptr_tpos_proj.weight" in tensors, "no_obj_embed_spatial" in tensors)
+
+
+def family_config(name: str) -> TrackerConfig:
+    """The published model of one of FAMILY_NAMES."""
+    if name == EDGETAM:
+        return _edgetam()
+    version, _, size = name.partition("-")
+    newer = version == "sam2.1"
+    return _sam2(HIERA[_SIZES[size]], newer, newer)
+
+
+def family_name(config: TrackerConfig) -> str | None:
+    """Which of FAMILY_NAMES a configuration is of, at any side; None for one of another shape."""
+    if isinstance(config, EdgeTamVideoConfig):
+        return EDGETAM
+    vision: Any = config.vision_config
+    backbone = vision.backbone_config
+    key = (backbone.embed_dim_per_stage[0], sum(backbone.blocks_per_stage))
+    size = next((size for size, known in _SIZES.items() if known == key), None)
+    if size is None:
+        return None
+    return f"sam2.1-{size}" if config.enable_occlusion_spatial_embedding else f"sam2-{size}"
 
 
 def resized(config: TrackerConfig, side_px: int) -> TrackerConfig:
@@ -121,6 +135,26 @@ def resized(config: TrackerConfig, side_px: int) -> TrackerConfig:
     if "image_size" in vision["backbone_config"]:
         vision["backbone_config"]["image_size"] = [side_px, side_px]
     return config_from(said)
+
+
+def _sam2(hiera: dict[str, Any], timed_pointers: bool, marks_absence: bool) -> Sam2VideoConfig:
+    return Sam2VideoConfig(
+        vision_config={
+            "model_type": "sam2_vision_model",
+            "backbone_config": {"model_type": "sam2_hiera_det_model", **hiera},
+            "backbone_channel_list": hiera["embed_dim_per_stage"][::-1],
+        },
+        enable_temporal_pos_encoding_for_object_pointers=timed_pointers,
+        enable_occlusion_spatial_embedding=marks_absence,
+    )
+
+
+def _edgetam() -> EdgeTamVideoConfig:
+    return EdgeTamVideoConfig(
+        vision_config=_edge_vision(RepVitConfig(), {}),
+        enable_temporal_pos_encoding_for_object_pointers=False,
+        enable_occlusion_spatial_embedding=False,
+    )
 
 
 def _edge_vision(backbone: RepVitConfig, said: Mapping[str, Any]) -> EdgeTamVisionConfig:

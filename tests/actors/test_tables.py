@@ -8,6 +8,7 @@ from rich.table import Table
 from actors.doctor import Check, Verdict
 from actors.tables import (
     bench_tables,
+    boxes_table,
     checks_table,
     eval_tables,
     export_tables,
@@ -69,19 +70,32 @@ def test_figures_are_rounded_and_words_are_not() -> None:
     assert "0.877" in text and "900" in text and "out/overlay.mp4" in text
 
 
-def test_a_bench_shows_every_engine_and_every_part() -> None:
+def test_a_bench_shows_times_ratios_agreement_and_what_a_frame_is_made_of() -> None:
     row = {
         "engine": "openvino",
+        "precision": "bfloat16",
         "objects": 3,
         "frame_ms": 20.04,
         "fps": 49.9,
-        "speedup": 4.5,
-        "mask_iou": 0.9991,
+        "parts_ms": {"encode": 5.26, "track": 9.0},
+        "times_as_fast": {"transformers": 4.5, "sam2": 3.25},
+        "seen": 1.0,
+        "mask_iou": {"transformers": 0.9991, "sam2": 0.9982},
+        "held_bytes": 7_100_000,
+        "grown_bytes": 0,
+        "peak_share": 0.31,
     }
-    part = {"engine": "openvino", "part": "encode", "objects": 3, "ms": 5.25}
-    rows, parts = bench_tables({"rows": [row], "parts": [part]})
-    assert "20.0" in shown(rows) and "4.50" in shown(rows)
-    assert "encode" in shown(parts) and "5.25" in shown(parts)
+    report = {"model": "sam2.1-tiny", "side_px": 512, "frames": 5, "threads": 1, "device": "cpu"}
+    measured, frames, parts = bench_tables({**report, "peak_tflops": 0.1, "rows": [row]})
+    assert "sam2.1-tiny" in shown(measured)
+    assert all(said in shown(frames) for said in ("20.0", "4.50", "3.25", "0.9982", "IoU with sam2"))
+    assert all(said in shown(parts) for said in ("encode", "5.3", "7.1 MB", "31%"))
+
+
+def test_boxes_show_every_film_and_the_furthest() -> None:
+    row = {"engine": "openvino", "precision": "float32", "j": {"dog": 0.9512}, "mean_j": 0.9512}
+    table = shown(boxes_table([{**row, "furthest": 0.0004}]))
+    assert all(said in table for said in ("dog", "0.9512", "0.0004", "openvino"))
 
 
 def test_built_graphs_show_their_files_and_how_far_they_are_from_torch() -> None:

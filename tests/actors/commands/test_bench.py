@@ -58,3 +58,9 @@ def test_a_bench_of_the_grounder_teaches_itself(what: str, said: str, tmp_path: 
     done = saccade("bench", what, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert said in " ".join(done.stdout.split())
+
+
+def test_boxes_without_films_are_refused(tmp_path: Path) -> None:
+    done = saccade("bench", "boxes", "nano", str(tmp_path), cwd=tmp_path)
+    assert (done.returncode, done.stdout, is_one_line(done)) == (2, "", True)
+    assert "no films" in done.stderr

@@ -12,8 +12,8 @@ import pytest
 
 from engines.backends import tensorrt
 from engines.backends.choose import NAMES, choose_backend, resolve_backend
-from engines.backends.export import Precision
 from engines.backends.gpu import Gpu
+from engines.backends.graph import Precision
 from engines.backends.openvino import OpenVinoBackend
 from streaming.errors import BackendUnavailable
 from streaming.settings import BackendName

@@ -33,6 +33,12 @@ def test_any_number_of_rows_comes_out_as_in_torch(toy: Program, rows: int) -> No
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+def test_it_says_what_it_multiplies_in() -> None:
+    assert OpenVinoBackend(precision="float32").computes_in == "float32"
+    assert OpenVinoBackend(precision="bfloat16").computes_in == "bfloat16"
+    assert OpenVinoBackend().computes_in in ("float32", "bfloat16")
+
+
 def test_runners_of_one_program_do_not_disturb_each_other(toy: Program) -> None:
     first, second = toy.runner(), toy.runner()
     kept = first(*toy_inputs(2, seed=1))

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends.export import Precision
 from engines.backends.gpu import Gpu, find_gpu
-from engines.backends.graph import Graph
+from engines.backends.graph import Graph, Precision
 from engines.backends.tensorrt import TensorRtBackend, build_engine, load_tensorrt, usable_gpu
 from engines.tracking.graph_set import tracker_graphs
 from streaming.errors import BackendUnavailable

@@ -9,7 +9,16 @@ import torch
 from torch import Tensor
 from transformers import EdgeTamVideoConfig, EdgeTamVideoModel, Sam2VideoConfig
 
-from engines.tracking.families import TrackerConfig, config_from, model_of, published_config, resized
+from engines.tracking.families import (
+    FAMILY_NAMES,
+    TrackerConfig,
+    config_from,
+    family_config,
+    family_name,
+    model_of,
+    published_config,
+    resized,
+)
 from engines.training.nano import tracker_config
 from streaming.errors import CheckpointError, InvalidSettings
 from tests.edgetam import SIDE, edge_config
@@ -47,6 +56,22 @@ def test_sam_2_1_is_known_by_what_it_has_over_2_0() -> None:
     for config, expected in ((older, False), (newer, True)):
         assert config.enable_temporal_pos_encoding_for_object_pointers is expected
         assert config.enable_occlusion_spatial_embedding is expected
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_published_model_has_a_name_at_any_side(name: str) -> None:
+    config = family_config(name)
+    assert family_name(config) == family_name(resized(config, 512)) == name
+
+
+def test_a_name_and_an_official_file_mean_the_same() -> None:
+    newer = ("obj_ptr_tpos_proj.weight", "no_obj_embed_spatial")
+    assert family_config("sam2.1-tiny").to_dict() == published_config(hiera(96, 12, *newer)).to_dict()
+    assert family_config("sam2-large").to_dict() == published_config(hiera(144, 48)).to_dict()
+
+
+def test_nano_is_no_published_model() -> None:
+    assert family_name(tracker_config()) is None
 
 
 def test_edgetam_is_known_by_its_backbone() -> None:
