@@ -70,6 +70,8 @@ class TrackerState:
     "Oldest first."
     revisions: Mapping[QueryId, int]
     released: Mapping[QueryId, int]
+    rivals: Sequence[Sequence[int]]
+    "Pairs of tracks that follow different things."
     bank: Mapping[str, NDArray[Any]]
     "As `MemoryBank.export` gives it."
 
@@ -86,6 +88,7 @@ def to_bytes(state: TrackerState) -> bytes:
         "pins": [_pin_header(pin) for pin in state.pins],
         "revisions": dict(state.revisions),
         "released": dict(state.released),
+        "rivals": [list(pair) for pair in state.rivals],
     }
     arrays: Arrays = {_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
     arrays.update({_BANK + name: np.ascontiguousarray(array) for name, array in state.bank.items()})
@@ -113,6 +116,7 @@ def from_bytes(data: bytes) -> TrackerState:
             pins=[_pin(one, place, arrays) for place, one in enumerate(header["pins"])],
             revisions={QueryId(query): int(value) for query, value in header["revisions"].items()},
             released={QueryId(query): int(value) for query, value in header["released"].items()},
+            rivals=[[int(track) for track in pair] for pair in header["rivals"]],
             bank={name.removeprefix(_BANK): a for name, a in arrays.items() if name.startswith(_BANK)},
         )
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as exc:

@@ -30,6 +30,7 @@ from engines.tracking.compiled import CompiledTracker
 from engines.tracking.memory import Memory, MemoryBank
 from engines.tracking.network import Decoded, Levels, SamNetwork, finite_rows, fits
 from engines.tracking.policy import PRODUCT, TrackerPolicy
+from engines.tracking.rivals import Rivals, share_out
 from engines.tracking.state import Followed, Look, TrackerState, from_bytes, to_bytes
 from streaming.errors import InvalidMessage
 from streaming.vocabulary import Answer, Click, Frame, Logits, QueryId, Track, TrackId, TrackState
@@ -117,6 +118,7 @@ class SamTracker:
         while self._bank.rows:
             self._bank.remove(self._bank.rows - 1)
         self._followed: list[Followed] = []
+        self._rivals = Rivals()
         self._ended: list[Followed] = []
         self._pins: OrderedDict[int, Look] = OrderedDict()
         self._revisions: OrderedDict[QueryId, int] = OrderedDict()
@@ -175,6 +177,7 @@ class SamTracker:
                 pins=list(self._pins.values()),
                 revisions=self._revisions,
                 released=self._released,
+                rivals=self._rivals.export(),
                 bank=self._bank.export(),
             )
         )
@@ -198,6 +201,7 @@ class SamTracker:
         self._followed, self._ended = list(state.followed), list(state.ended)
         self._pins = OrderedDict((pin.frame_index, pin) for pin in state.pins[-self._pin_capacity :])
         self._revisions, self._released = OrderedDict(state.revisions), OrderedDict(state.released)
+        self._rivals = Rivals(state.rivals)
         self._look = None
         self._steps = state.steps
         self._next_id = max(self._next_id, state.next_id)
@@ -322,6 +326,7 @@ class SamTracker:
             if not self._agrees(pin, row, given.shown.mask):
                 self._bank.forget(row)
             self._bank.give(row, given.memory, self._steps - pin.step)
+        self._tell_apart(pin, one, given.shown.mask)
 
     def _begin(self, pin: Look, answer: Answer | Click, given: _Given) -> None:
         if given.memory is None:
@@ -335,6 +340,13 @@ class SamTracker:
             Followed(track_id, answer.query_id, answer.revision, given.shown.phrase, answer.keyframe_index)
         )
         assert row == len(self._followed) - 1
+        self._tell_apart(pin, self._followed[row], given.shown.mask)
+
+    def _tell_apart(self, pin: Look, one: Followed, mask: BoolMask) -> None:
+        """Learn who follows other things from a mask that was given on a keyframe."""
+        pin.masks[one.track_id] = mask
+        here = [other.track_id for other in self._followed]
+        self._rivals.learn(one.track_id, mask, {other: pin.masks.get(other) for other in here})
 
     def _drop(self, rows: list[int]) -> None:
         """End tracks; the next step reports them."""
@@ -345,6 +357,7 @@ class SamTracker:
     def _free(self, row: int) -> Followed:
         self.settle()  # rows move now
         gone = self._followed[row]
+        self._rivals.forget(gone.track_id)
         moved = self._bank.remove(row)
         last = self._followed.pop()
         if moved is not None:
@@ -357,7 +370,7 @@ class SamTracker:
         look.levels = self._network.encode(look.picture)
         decoded = self._network.track(look.levels, self._bank.batch())
         sound = finite_rows(*decoded)
-        believed = np.where(decoded.score > 0, decoded.iou, 0.0)
+        decoded, believed = self._without_rivals(decoded)
         kept = sound & (believed >= self._policy.keep_iou)
         if self._steps % self._policy.remember_every == 0 and kept.any():
             self._unwritten = _Unwritten(look.levels, decoded, kept)
@@ -374,6 +387,15 @@ class SamTracker:
         for row in reversed([row for row, one in enumerate(self._followed) if one.life.over]):
             self._free(row)
         return tracks
+
+    def _without_rivals(self, decoded: Decoded) -> tuple[Decoded, NDArray[np.float32]]:
+        """Masks without what rivals claim, and how far each is believed, 0 where it is not seen."""
+        believed = np.where(decoded.score > 0, decoded.iou, 0.0)
+        if self._policy.rival_share == 0:
+            return decoded, believed
+        rivals = self._rivals.among([one.track_id for one in self._followed])
+        logits, kept = share_out(decoded.logits, rivals, believed >= self._policy.keep_iou)
+        return decoded._replace(logits=logits), np.where(kept >= self._policy.rival_share, believed, 0.0)
 
     def _judge(self, one: Followed, logits: Logits, present: np.bool_, sound: np.bool_) -> bool:
         """Move a track's life on by this frame; whether it is seen."""

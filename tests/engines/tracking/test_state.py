@@ -28,13 +28,14 @@ def some_state() -> TrackerState:
         pins=[pin],
         revisions={QueryId("q"): 2},
         released={QueryId("gone"): 4},
+        rivals=[[3, 4]],
         bank={"memory": rng.normal(size=(1, 2, 3)).astype(np.float32), "written": np.array([7])},
     )
 
 
 def test_what_is_written_is_read() -> None:
     before, after = some_state(), from_bytes(to_bytes(some_state()))
-    for name in ("fingerprint", "steps", "next_id", "revisions", "released"):
+    for name in ("fingerprint", "steps", "next_id", "revisions", "released", "rivals"):
         assert getattr(after, name) == getattr(before, name)
     for one, other in zip([*before.followed, *before.ended], [*after.followed, *after.ended], strict=True):
         assert all(getattr(one, name) == getattr(other, name) for name in Followed.__slots__)

@@ -66,7 +66,8 @@ def test_streamed_equals_whole(weights: TrackerWeights, compiled: CompiledTracke
     """Frame by frame as the service does it, against the whole clip at once as training does it."""
     clip, side = draw_clip(5, frames=FRAMES, size=(256, 256)), compiled.shape.side_px
     overheard = Overheard(compiled.track, [])
-    everything = replace(PRODUCT, remember_every=1, keep_iou=0.0, agreed_iou=0.0)
+    # In training objects know nothing of each other.
+    everything = replace(PRODUCT, remember_every=1, keep_iou=0.0, agreed_iou=0.0, rival_share=0.0)
     tracker = SamTracker(replace(compiled, track=overheard), policy=everything)
     masks = clip.masks[0, :2]
     logits = np.where(masks, 10.0, -10.0).astype(np.float32)
