@@ -36,8 +36,8 @@ class TrackerPolicy:
     frame left out makes the memory older: J&F 0.764, 0.763 and 0.743 with 0.35, 0.5 and 0.65 (8 held-out
     clips of 4 s)."""
     seen_iou: float = 0.4
-    """An object counts as out of sight where the decoder believes its mask worse than this, 0..1. With 0.4 and
-    0.5, 89 and 91 % of the frames without an object had no mask, at J&F 0.750 and 0.743 (40 held-out clips of
+    """An object counts as out of sight where the decoder believes its mask worse than this, 0..1. With 0.4
+    and 0.5, 89 and 91 % of frames without an object had no mask, at J&F 0.750 and 0.743 (40 held-out clips of
     4 s); on six real films, which the decoder believes less, mean J is 0.535, 0.473 and 0.453 with 0.3, 0.4
     and 0.5."""
     rival_share: float = 0.5
