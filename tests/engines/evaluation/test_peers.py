@@ -23,8 +23,8 @@ def test_the_official_package_is_not_asked_for_what_it_does_not_know() -> None:
             require_peer("sam2", weights)
 
 
-@pytest.mark.skipif(WITH_SAM2, reason="the package sam2 is installed")
-def test_a_peer_that_is_not_installed_is_named() -> None:
+def test_a_peer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(BackendUnavailable, match="make test"):
         require_peer("sam2", load_tracker_weights("nano"))
 
