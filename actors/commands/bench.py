@@ -127,6 +127,7 @@ def bench_tracker_command(
         saccade bench tracker --model sam2.1-tiny --size 512 --objects 1,4,16 --against transformers,sam2
         saccade bench tracker --model sam2.1-large --backend tensorrt --against sam2 --objects 1 --frames 200
     """
+    counts = _counts(objects)
     from engines.evaluation.bench import BenchOptions, bench_tracker
     from engines.evaluation.bench_plot import draw_bench
 
@@ -135,7 +136,7 @@ def bench_tracker_command(
     options = BenchOptions(
         model=model,
         side_px=size,
-        objects=_counts(objects),
+        objects=counts,
         backends=_names(backend),
         precision=None if precision == "auto" else precision,
         against=_names(against),
