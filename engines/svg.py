@@ -37,6 +37,12 @@ def curve(places: Iterable[Place], colour: str) -> str:
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
 
 
+def bar(place: Place, width: float, height: float, colour: str) -> str:
+    """A filled rectangle, `place` its upper left corner."""
+    corner = f'x="{place[0]:.1f}" y="{place[1]:.1f}"'
+    return f'<rect {corner} width="{width:.1f}" height="{height}" fill="{colour}"/>'
+
+
 def text(x: float, y: float, words: str, anchor: str = "start", size: int = 11) -> str:
     """Words whose foot is at a place; `anchor` as SVG's text-anchor."""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}"'

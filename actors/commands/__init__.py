@@ -3,7 +3,7 @@
     service.py    the service on this machine: demo, up, doctor
     streams.py    a running service, over HTTP: stream, query, watch
     models.py     the models themselves, without a service: track, eval, train
-    bench.py      how fast this machine is: bench line, bench tracker, bench grounder
+    bench.py      how fast this machine is: bench line, load, tracker, boxes, grounder, checkpoint
     soak.py       bench soak: what an endless stream costs in memory
     terminal.py   what they share: consoles, exit codes, options
 

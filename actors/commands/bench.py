@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
+from actors.commands.terminal import AsJson, Config, Plot, err, log_to_stderr, make_room, out, print_json
 from actors.tables import (
     bench_tables,
     boxes_table,
@@ -60,7 +60,7 @@ def bench_load_command(
     fps: Annotated[int, typer.Option(help="Of every camera.", min=1, max=60)] = 15,
     rounds: Annotated[int, typer.Option(help="Of new words for every query; 0: one alone.", min=0)] = 3,
     seconds: Annotated[float, typer.Option(help="Of following behind every round.", min=1)] = 5.0,
-    patience: Annotated[float, typer.Option(help="Seconds until words count as unanswered.", min=1)] = 10.0,
+    patience: Annotated[float, typer.Option(help="Seconds that words may take to a mask.", min=1)] = 10.0,
     model: Annotated[str | None, typer.Option(help="`nano`, or the folder of a Sa2VA checkpoint.")] = None,
     as_json: AsJson = False,
     config: Config = None,
@@ -107,7 +107,7 @@ def bench_tracker_command(
     ] = "transformers",
     frames: Annotated[int, typer.Option(help="Frames to time, after a warm-up.", min=2)] = 40,
     threads: Annotated[int, typer.Option(help="CPU threads on both sides.", min=1)] = 1,
-    plot: Annotated[Path | None, typer.Option(help="Draw it, too, as this .svg.")] = None,
+    plot: Plot = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -128,6 +128,7 @@ def bench_tracker_command(
         saccade bench tracker --model sam2.1-large --backend tensorrt --against sam2 --objects 1 --frames 200
     """
     counts = _counts(objects)
+    make_room(plot)
     from engines.evaluation.bench import BenchOptions, bench_tracker
     from engines.evaluation.bench_plot import draw_bench
 
@@ -146,9 +147,9 @@ def bench_tracker_command(
     )
     with err.status("Timing all, in alternating order ..."):
         report = bench_tracker(options)
+    print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
     if plot:
         plot.write_text(draw_bench(report))
-    print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
 
 
 @bench_app.command("boxes")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from actors.commands.terminal import AsJson, err, out, print_json
+from actors.commands.terminal import AsJson, Plot, err, make_room, out, print_json
 from engines.backends.choose import resolve_backend
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def soak(
     model: Annotated[str, typer.Option(help="`nano`, or the folder or file of a checkpoint.")] = "nano",
     threads: Annotated[int, typer.Option(help="CPU threads of each.", min=1)] = 1,
     limit_mib: Annotated[int, typer.Option(help="An engine that grows by more is stopped.", min=1)] = 2048,
-    plot: Annotated[Path | None, typer.Option(help="Draw memory over frames to this SVG file.")] = None,
+    plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Follow an endless film and watch the memory: ours, and transformers' own session beside it.
@@ -41,13 +40,14 @@ def soak(
     from engines.evaluation.soak_plot import draw_soak
 
     engines = _engines(backend, against)
+    make_room(plot)
     plan = SoakPlan(frames, objects, model, threads, limit_mib * _MIB)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bars:
         report = SoakReport(plan, tuple(_run(engine, plan, bars) for engine in engines))
+    print_json(asdict(report)) if as_json else out.print(_table(report))
     if plot is not None:
         plot.write_text(draw_soak(report))
-    print_json(asdict(report)) if as_json else out.print(_table(report))
 
 
 def _engines(backend: str, against: str) -> list[str]:

@@ -25,6 +25,15 @@ Config = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 
 
+Plot = Annotated[Path | None, typer.Option(help="Draw it, too, as this .svg.", dir_okay=False)]
+
+
+def make_room(plot: Path | None) -> None:
+    """For a picture that will be written when all is measured."""
+    if plot is not None:
+        plot.parent.mkdir(parents=True, exist_ok=True)
+
+
 def print_json(value: object) -> None:
     """One line of JSON on stdout."""
     print(json.dumps(value), flush=True)

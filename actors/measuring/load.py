@@ -45,7 +45,7 @@ class LoadOptions:
     seconds: float
     "Of following behind every round."
     patience_s: float
-    "Words without a mask by then count as unanswered."
+    "How long words may take to a mask."
 
 
 @dataclass(frozen=True, slots=True)

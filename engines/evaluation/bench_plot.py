@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Final
 
+from engines import svg
 from engines.evaluation.bench import BenchReport, BenchRow
 
-COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#b0b0b0")
-"By part, in a row's order. Okabe and Ito's, which the colour-blind can tell apart, and a grey."
+COLOURS: Final = (*svg.COLOURS[:3], "#b0b0b0")
+"By part, in a row's order; a grey for the rest."
 BAR: Final = 18
 GAP: Final = 8
 "Between bars; everything here in SVG's pixels."
@@ -25,32 +25,23 @@ def draw_bench(report: BenchReport) -> str:
     title = (
         f"{report.model} at {report.side_px} px, {report.threads} thread(s) of {report.device}: ms a frame"
     )
-    shapes = [f'<rect width="{width}" height="{height}" fill="white"/>', _text(GAP, 22, title, size=14)]
+    shapes = [svg.text(GAP, 22, title, size=14)]
     for place, part in enumerate(report.rows[0].parts_ms if report.rows else ()):
         x = LABELS + 110 * place
-        shapes += [_bar(x, 36, 12, 12, COLOURS[place]), _text(x + 18, 46, part)]
+        shapes += [svg.bar((x, 36), 12, 12, COLOURS[place]), svg.text(x + 18, 46, part)]
     for place, row in enumerate(report.rows):
         shapes += _row(row, TOP + place * (BAR + GAP), WIDTH / longest_ms)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-    return "\n".join([head + 'font-family="sans-serif" font-size="11" fill="#333">', *shapes, "</svg>", ""])
+    return svg.picture(width, height, shapes)
 
 
 def _row(row: BenchRow, top: float, scale: float) -> list[str]:
     middle = top + BAR - 5
-    shapes = [_text(GAP, middle, f"{row.engine}, {row.precision}, {row.objects} object(s)")]
+    shapes = [svg.text(GAP, middle, f"{row.engine}, {row.precision}, {row.objects} object(s)")]
     x = float(LABELS)
     for colour, spent_ms in zip(COLOURS, row.parts_ms.values(), strict=True):
         # Medians of parts need not add up to the whole's.
         wide = max(0.0, spent_ms) * row.frame_ms / (sum(map(abs, row.parts_ms.values())) or 1.0) * scale
-        shapes.append(_bar(x, top, wide, BAR, colour))
+        shapes.append(svg.bar((x, top), wide, BAR, colour))
         x += wide
     ratios = ", ".join(f"{times:.2f}× {peer}" for peer, times in row.times_as_fast.items())
-    return [*shapes, _text(x + 6, middle, f"{row.frame_ms:.1f} {f'({ratios})' if ratios else ''}")]
-
-
-def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" fill="{colour}"/>'
-
-
-def _text(x: float, y: float, words: str, size: int = 11) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}">{escape(words)}</text>'
+    return [*shapes, svg.text(x + 6, middle, f"{row.frame_ms:.1f} {f'({ratios})' if ratios else ''}")]

@@ -13,15 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
 from engines.backends.choose import choose_backend
+from engines.evaluation.peers import normalised, session_of
 from engines.evaluation.propagation import given_answer
 from engines.evaluation.soak import THEIRS, Follower
 from engines.geometry import to_prompt, to_square
 from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
 from engines.tracking.compiled import CompiledTracker, compile_tracker
-from engines.tracking.pyramid import IMAGE_MEAN, IMAGE_STD
 from engines.tracking.tracker import SamTracker
 from engines.training.world.holdout import Split
 from engines.training.world.scenes import Clip, draw_clip
@@ -106,26 +105,20 @@ class OurFollower:
 
 
 class TheirFollower:
-    """transformers' `Sam2VideoInferenceSession`, fed as a stream is."""
+    """transformers' own session, fed as a stream is."""
 
     def __init__(self, weights: TrackerWeights, film: EndlessFilm, objects: int) -> None:
         self._model: Any = weights.model
         self._side = weights.side_px
         self._film = film
-        height, width = film.size
-        self._session = Sam2VideoInferenceSession(video_height=height, video_width=width, dtype=torch.float32)
-        self._mean, self._std = (torch.tensor(value).view(3, 1, 1) for value in (IMAGE_MEAN, IMAGE_STD))
-        for thing, mask in enumerate(film.clear(0)[:objects]):
-            logits = np.where(mask, 10.0, -10.0).astype(np.float32)
-            prompt = torch.from_numpy(to_prompt(logits, self._side))
-            self._session.add_mask_inputs(self._session.obj_id_to_idx(thing), 0, prompt[None, None])
-        self._session.obj_with_new_inputs = list(range(objects))
+        given = np.where(film.clear(0)[:objects], 10.0, -10.0).astype(np.float32)
+        prompts = [to_prompt(one, self._side) for one in given]
+        self._session = session_of(self._model, film.size, prompts)
 
     @torch.inference_mode()
     def step(self, index: int) -> None:
         """See `soak.Follower`."""
-        picture = torch.from_numpy(to_square(self._film.picture(index), self._side)).permute(2, 0, 1)
-        self._model(self._session, frame=(picture.float() / 255 - self._mean) / self._std)
+        self._model(self._session, frame=normalised(to_square(self._film.picture(index), self._side)))
 
     def held_bytes(self) -> None:
         """See `soak.Follower`."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import EdgeTamVideoModel
 from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoInferenceSession
@@ -87,19 +89,31 @@ class Session:
         model.set_attn_implementation("sdpa")
         model = model.to(self.device, dtype).eval().requires_grad_(False)
         _watch(model, _SESSION_PARTS, stopwatch)
-        edge = isinstance(model, EdgeTamVideoModel)
-        kind: Any = EdgeTamVideoInferenceSession if edge else Sam2VideoInferenceSession
-        places = {"inference_device": self.device, "inference_state_device": self.device}
-        session = kind(None, *SIZE, dtype=dtype, video_storage_device=self.device, **places)
         side = self.weights.side_px
-        for thing, mask in enumerate(clip.prompts(side)):
-            told = torch.from_numpy(mask)[None, None]
-            session.add_mask_inputs(session.obj_id_to_idx(thing), 0, told)
-        session.obj_with_new_inputs = list(range(len(clip.given)))
-        pictures = [_normalised(one).to(self.device, dtype) for one in clip.squares(side)]
+        session = session_of(model, SIZE, clip.prompts(side))
+        pictures = [normalised(one).to(self.device, dtype) for one in clip.squares(side)]
         run = _SessionRun(model, session, pictures)
         run.step(0)
         return run
+
+
+def session_of(model: Any, size: tuple[int, int], prompts: Iterable[NDArray[np.float32]]) -> Any:
+    """transformers' session of pictures (height, width), told its things by masks (S, S) of the first.
+
+    Where the model is, and in its precision.
+    """
+    kind: Any = EdgeTamVideoInferenceSession
+    if not isinstance(model, EdgeTamVideoModel):
+        kind = Sam2VideoInferenceSession
+    places = dict.fromkeys(
+        ("inference_device", "inference_state_device", "video_storage_device"), model.device
+    )
+    session = kind(None, *size, dtype=model.dtype, **places)
+    told = [torch.from_numpy(mask)[None, None] for mask in prompts]
+    for thing, mask in enumerate(told):
+        session.add_mask_inputs(session.obj_id_to_idx(thing), 0, mask)
+    session.obj_with_new_inputs = list(range(len(told)))
+    return session
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,7 +236,7 @@ def _plain(items: Any, **_: object) -> Any:
     return items
 
 
-def _normalised(picture: Pixels) -> Tensor:
+def normalised(picture: Pixels) -> Tensor:
     """(S, S, 3) uint8 -> (3, S, S) float32."""
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (IMAGE_MEAN, IMAGE_STD))
     return (torch.from_numpy(picture).permute(2, 0, 1).float() / 255 - mean) / std

@@ -1,8 +1,8 @@
 """Whose a pixel is that two tracks claim.
 
 A mask leaks onto what its object passes; when the object is gone, the leak is all that is left of it: of 129
-masks shown of objects out of sight (24 held-out clips of 4 s) 128 lay on something else already while their
-object could be seen. So objects that were apart where a look showed them share no pixels from then on.
+masks shown of objects out of sight (24 held-out clips of 4 s) 128 had left their object (J < 0.3) while it
+could still be seen. So objects that were apart where a look showed them share no pixels from then on.
 SAM-2 has this for all objects (sam2_base.py, `non_overlap_masks_for_mem_enc`); here two queries may mean one
 object, or an object and a part of it, and those keep their pixels.
 """

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -186,7 +188,10 @@ async def test_a_viewer_that_does_not_read_loses_frames_and_holds_nobody_up(serv
     await served.add("crowded")
     writer = ResultWriter(served.redis_url, frames_maxlen=50, notes_maxlen=10)
     url = served.feed_url("crowded")
-    async with ws.connect(url, max_size=None, max_queue=1) as asleep, ws.connect(url, max_size=None) as awake:
+    async with (
+        ws.connect(url, max_size=None, max_queue=1, sock=shallow(url)) as asleep,
+        ws.connect(url, max_size=None) as awake,
+    ):
         seen: list[int] = []
         index = 0
         while len(seen) < 20:
@@ -202,8 +207,18 @@ async def test_a_viewer_that_does_not_read_loses_frames_and_holds_nobody_up(serv
     assert len(got) <= got[-1] - got[0], "some between the first and the last were lost"
 
 
+def shallow(url: str) -> socket.socket:
+    """A connection whose end holds next to nothing: left alone, the kernel may keep 32 MiB for a reader."""
+    place = urlsplit(url)
+    end = socket.socket()
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+    end.connect((place.hostname, place.port))
+    end.setblocking(False)
+    return end
+
+
 def heavy(index: int) -> FrameResult:
-    """A result of 2 MiB: a few of them are more than the sockets between two programs can swallow."""
+    """A result of 2 MiB: a few of them are more than what the sender's socket holds."""
     phrase = "x" * (2 << 20)
     track = Track(TrackId(1), QueryId("q"), 1, phrase, TrackState.LOST, 0.0, None, None, keyframe_index=0)
     return replace(frame("crowded", index), tracks=(track,))

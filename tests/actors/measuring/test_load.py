@@ -76,10 +76,8 @@ def test_many_words_on_many_streams_are_all_answered_and_a_camera_that_goes_take
     alone, together, gone = report["rows"]
     assert [len(one["streams"]) for one in report["rows"]] == [1, 2, 1]
     assert [one["asked"] for one in report["rows"]] == [4, 3, 2]
-    for one in (alone, together):
+    for one in (alone, together, gone):
         assert one["answered"] == one["asked"], "every query is answered"
         assert all(stream["fps"] > 0 for stream in one["streams"])
-    # While other programs left the service a twentieth of a core some answers outlasted the bench's patience.
-    assert gone["answered"] > 0 and gone["streams"][0]["fps"] > 0
     assert report["prompt_to_mask_ratio"] > 0 and report["rate_ratio"] > 0
     assert report["grounder_answered_bytes"] > report["weights_bytes"] > 0
