@@ -19,7 +19,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
-from actors.keyframe_queue import KeyframeQueue, Superseded, Taken, Ticket, most_together, wants_words
+from actors.keyframe_queue import KeyframeQueue, Superseded, Taken, Ticket, looks, most_together, wants_words
 from actors.mouth import Mouth, Said
 from engines.protocols import SharedGrounder
 from streaming.errors import GroundingFailed, GroundingTimedOut, SaccadeError
@@ -63,8 +63,8 @@ class GrounderActor:
         self._loop_task: asyncio.Task[None] | None = None
         self._overdue_since_s: float | None = None
         "When the model overran its budget; None: it did not."
-        self._keyframe_s = 1.0
-        "What a keyframe that wants masks took last: served alone until that is known."
+        self._look_s = 1.0
+        "What a picture that masks were wanted on took last: served alone until that is known."
         self._metrics = _Metrics()
 
     async def ground(self, keyframe: Keyframe) -> Grounded:
@@ -123,7 +123,7 @@ class GrounderActor:
             self._arrived.clear()
             while (ready_s := self._queue.ready_s()) is not None:
                 await asyncio.sleep(ready_s - loop.time())
-                taken = self._queue.take(loop.time(), most_together(self._keyframe_s))
+                taken = self._queue.take(loop.time(), most_together(self._look_s))
                 self._metrics.depth.set(len(self._queue))
                 if taken:
                     await self._answer(taken)
@@ -148,7 +148,7 @@ class GrounderActor:
                 self._fail([taken[0].ticket], _failed(exc, taken[0].keyframe))
             return
         if not wants_words(taken[0].keyframe):
-            self._keyframe_s = (loop.time() - started_s) / len(taken)
+            self._look_s = (loop.time() - started_s) / len(looks(one.keyframe for one in taken))
         self._metrics.seconds.observe(loop.time() - started_s)
         for one, answers in zip(taken, found, strict=True):
             self._metrics.keyframes.labels(outcome="answered").inc()
@@ -159,7 +159,7 @@ class GrounderActor:
         """In the model's thread."""
         keyframes = [one.keyframe for one in taken]
         if not wants_words(keyframes[0]):
-            return self._grounder.ground_together(keyframes)
+            return self._look(keyframes)
         ticket, deadline_s = taken[0].ticket, time.monotonic() + self._budget_s
 
         def hear(query: Query, text: str) -> None:
@@ -168,6 +168,19 @@ class GrounderActor:
             loop.call_soon_threadsafe(self._tell, ticket, Said(query.query_id, query.revision, text))
 
         return [self._grounder.say(keyframes[0], hear)]
+
+    def _look(self, keyframes: list[Keyframe]) -> list[list[Answer]]:
+        """Masks for each, from one look at every stream."""
+        shown = looks(keyframes)
+        answers = {
+            (keyframe.frame.stream_id, query.query_id): answer
+            for keyframe, found in zip(shown, self._grounder.ground_together(shown), strict=True)
+            for query, answer in zip(keyframe.queries, found, strict=True)
+        }
+        return [
+            [answers[keyframe.frame.stream_id, query.query_id] for query in keyframe.queries]
+            for keyframe in keyframes
+        ]
 
     def _tell(self, ticket: Ticket, said: Said) -> None:
         mouth = self._mouths.get(ticket)

@@ -7,6 +7,8 @@ when it asks again, so that it grows older than the others in the end.
 
 Masks and words take turns: an answer in words takes as long as it is long, so after one, masks are served if
 any wait. Keyframes that want masks are taken several at a time; the first of them waits for company a moment.
+Of one stream all are taken at once, and its newest picture is looked at for all: words that were changed one
+by one cost one look.
 """
 
 from __future__ import annotations
@@ -73,9 +75,21 @@ def apart(keyframe: Keyframe) -> list[Keyframe]:
     return [replace(keyframe, queries=queries) for queries in (referring, *others) if queries]
 
 
-def most_together(keyframe_s: float) -> int:
-    """How many keyframes may be taken at a time, where one takes so long."""
-    return max(1, min(MOST_TOGETHER, int(TOGETHER_S / max(keyframe_s, 1e-6))))
+def most_together(look_s: float) -> int:
+    """How many streams may be looked at at a time, where one takes so long."""
+    return max(1, min(MOST_TOGETHER, int(TOGETHER_S / max(look_s, 1e-6))))
+
+
+def looks(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
+    """One for each stream, in their order: its newest picture, with the queries of all."""
+    joined: dict[StreamId, Keyframe] = {}
+    for keyframe in keyframes:
+        stream_id = keyframe.frame.stream_id
+        known = joined.get(stream_id, keyframe)
+        queries = known.queries if known is keyframe else known.queries + keyframe.queries
+        newest = max(known, keyframe, key=lambda one: one.frame.index)
+        joined[stream_id] = replace(newest, queries=queries)
+    return list(joined.values())
 
 
 class KeyframeQueue:
@@ -114,7 +128,10 @@ class KeyframeQueue:
         return None if first_s is None else first_s + WINDOW_S
 
     def take(self, now_s: float, most: int) -> list[Taken]:
-        """Whose turn it is: up to `most` that want masks, or one that wants words; none before `ready_s`."""
+        """Whose turn it is: all that want masks of up to `most` streams, or one that wants words.
+
+        None before `ready_s`. Of one stream no query is in two of them.
+        """
         ready_s = self.ready_s()
         if ready_s is None or now_s < ready_s:
             return []
@@ -123,7 +140,8 @@ class KeyframeQueue:
         if ordered[0].wants_words and not (self._words_were_last and masks):
             chosen = ordered[:1]
         else:
-            chosen = masks[:most]
+            streams = list(dict.fromkeys(one.keyframe.frame.stream_id for one in masks))[:most]
+            chosen = [one for one in masks if one.keyframe.frame.stream_id in streams]
         self._words_were_last = chosen[0].wants_words
         return [self._leave(one, now_s) for one in chosen]
 

@@ -79,7 +79,7 @@ async def test_the_rest_of_a_half_superseded_keyframe_is_still_answered() -> Non
     assert [answer.query_id for answer in (await new).answers] == ["red"]
 
 
-async def test_a_model_that_fails_on_a_keyframe_serves_the_next() -> None:
+async def test_a_model_that_fails_on_a_look_serves_the_next() -> None:
     actor = GrounderActor(ColourGrounder)
     with pytest.raises(GroundingFailed, match="RuntimeError"):
         await actor.ground(keyframe(0, "crash"))
@@ -122,7 +122,7 @@ class CountingGrounder(HeldGrounder):
 async def asked_while_busy(grounder: HeldGrounder, *keyframes: Keyframe) -> list[Grounded | BaseException]:
     """What becomes of keyframes that wait for a model together."""
     actor = await held(grounder)
-    actor._keyframe_s = 0.0
+    actor._look_s = 0.0
     waiting = [asyncio.create_task(actor.ground(one)) for one in keyframes]
     await asyncio.sleep(0)
     grounder.gate.set()
@@ -145,6 +145,23 @@ async def test_of_keyframes_that_are_worked_on_together_only_the_one_to_blame_fa
     assert (len(red.answers), len(blue.answers)) == (1, 1)
 
 
+async def test_what_is_asked_of_one_stream_is_answered_by_one_look_at_its_newest_picture() -> None:
+    grounder = CountingGrounder()
+    first, second, other = await asked_while_busy(
+        grounder, keyframe(1, "red", "blue"), keyframe(2, "red too"), keyframe(3, "red", stream="a")
+    )
+    assert grounder.batches == [["s"], ["s", "a"]]
+    assert [(one.query_id, one.keyframe_index) for one in first.answers] == [("red", 2), ("blue", 2)]
+    assert [(one.query_id, one.keyframe_index) for one in second.answers] == [("red too", 2)]
+    assert [one.keyframe_index for one in other.answers] == [3]
+
+
+async def test_what_is_asked_beside_a_question_that_fails_is_answered() -> None:
+    first, crash = await asked_while_busy(CountingGrounder(), keyframe(1, "red"), keyframe(2, "crash"))
+    assert [answer.keyframe_index for answer in first.answers] == [1]
+    assert isinstance(crash, GroundingFailed)
+
+
 class PickyGrounder(CountingGrounder):
     """Cannot be shown everything."""
 
@@ -165,9 +182,9 @@ async def test_a_long_answer_in_words_says_nothing_of_how_long_masks_take() -> N
     actor = GrounderActor(ColourGrounder)
     asked = keyframe(0, "red?")
     await actor.ground(replace(asked, queries=(replace(asked.queries[0], kind=QueryKind.ASK),)))
-    assert actor._keyframe_s == 1.0
+    assert actor._look_s == 1.0
     await actor.ground(asked)
-    assert actor._keyframe_s < 1.0
+    assert actor._look_s < 1.0
 
 
 async def test_who_waits_too_long_is_told_and_the_next_is_served() -> None:

@@ -12,6 +12,7 @@ from actors.keyframe_queue import (
     KeyframeQueue,
     Superseded,
     apart,
+    looks,
     most_together,
     wants_words,
 )
@@ -154,6 +155,21 @@ def test_masks_are_taken_together_and_words_alone() -> None:
     assert turn(queue, 1.0, most=2) == [(4, ["how many?"])]
 
 
+def test_of_one_stream_all_masks_are_taken_at_once() -> None:
+    queue = KeyframeQueue(8)
+    for index, (stream, query) in enumerate([("a", "q"), ("b", "q"), ("a", "r"), ("c", "q")]):
+        queue.put(keyframe(stream, index, query), 0.0)
+    assert turn(queue, 1.0, most=2) == [(0, ["q"]), (1, ["q"]), (2, ["r"])]
+    assert turn(queue, 1.0, most=2) == [(3, ["q"])]
+
+
+def test_one_look_at_the_newest_picture_of_a_stream_is_for_all_that_is_asked_of_it() -> None:
+    asked = [keyframe("a", 4, "q", "s"), keyframe("b", 9, "q"), keyframe("a", 2, "r")]
+    shown = looks(asked)
+    assert [one.frame for one in shown] == [asked[0].frame, asked[1].frame]
+    assert [[query.query_id for query in one.queries] for one in shown] == [["q", "s", "r"], ["q"]]
+
+
 def test_between_two_answers_in_words_masks_are_served() -> None:
     queue = KeyframeQueue(8)
     for index, stream in enumerate("ab"):
@@ -190,10 +206,10 @@ def test_a_keyframe_is_split_so_that_nobody_waits_for_anothers_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keyframe_s", "most"), [(0.0, MOST_TOGETHER), (0.01, MOST_TOGETHER), (0.1, 5), (0.3, 1), (20.0, 1)]
+    ("look_s", "most"), [(0.0, MOST_TOGETHER), (0.01, MOST_TOGETHER), (0.1, 5), (0.3, 1), (20.0, 1)]
 )
-def test_slow_models_take_fewer_at_a_time(keyframe_s: float, most: int) -> None:
-    assert most_together(keyframe_s) == most
+def test_slow_models_take_fewer_at_a_time(look_s: float, most: int) -> None:
+    assert most_together(look_s) == most
 
 
 @pytest.mark.parametrize("capacity", [32, 3])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engines.backends.graph import Program
-from engines.backends.openvino import OpenVinoBackend
+from engines.backends.openvino import OpenVinoBackend, OpenVinoProgram
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
 from engines.tracking.checkpoints import load_tracker_weights
@@ -59,6 +59,26 @@ def test_threads_may_run_one_program_at_the_same_time() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(run, range(8)))
+
+
+def test_where_there_are_more_runners_than_fit_each_takes_one_thread_and_gives_the_same() -> None:
+    program = OpenVinoBackend(threads=2, precision="float32").compile(toy_graph())
+    first = program.runner()
+    alone = [array.copy() for array in first(*toy_inputs(3))]
+    assert threads_of(program) == (2, 1)
+    second = program.runner()
+    assert threads_of(program) == (2, 2)
+    for runner in (first, second):
+        assert all(np.array_equal(*pair) for pair in zip(runner(*toy_inputs(3)), alone, strict=True))
+    del runner, second
+    assert threads_of(program) == (2, 1)
+
+
+def threads_of(program: OpenVinoProgram) -> tuple[int, int]:
+    """Threads in all, and calls that share them."""
+    names = ("INFERENCE_NUM_THREADS", "NUM_STREAMS")
+    threads, calls = (int(program.compiled.get_property(name)) for name in names)
+    return threads, calls
 
 
 def test_a_graph_is_exported_and_compiled_once(tmp_path: Path) -> None:
