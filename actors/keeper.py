@@ -76,7 +76,8 @@ class Keeper:
         self._changed.set()
         async with self._round:
             try:
-                await asyncio.wait_for(self._round.wait_for(lambda: self._done >= target), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._round.wait_for(lambda: self._done >= target)
             except TimeoutError:
                 log.warning("%s was not told within %g s of what changed.", self.name, timeout_s)
 
@@ -107,7 +108,8 @@ class Keeper:
                 self._done = self._begun if told else self._done
                 self._round.notify_all()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _SOON_S if self._just_fell_silent else ROUND_S)
+                async with asyncio.timeout(_SOON_S if self._just_fell_silent else ROUND_S):
+                    await self._changed.wait()
 
     @property
     def _silent_s(self) -> float:

@@ -92,7 +92,8 @@ def find_actor(name: str) -> Any:
 async def call(reference: Awaitable[T], timeout_s: float) -> T:
     """What a remote call returns. Raises its own SaccadeError, or ServiceUnavailable if it did not answer."""
     try:
-        return await asyncio.wait_for(_awaited(reference), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            return await reference
     except RayTaskError as exc:
         cause: Any = exc.cause
         if isinstance(cause, SaccadeError):
@@ -116,11 +117,6 @@ async def stream(generator: Any, timeout_s: float) -> AsyncIterator[Any]:
         except StopAsyncIteration:
             return
         yield await call(reference, timeout_s)
-
-
-async def _awaited(reference: Awaitable[T]) -> T:
-    """A coroutine around Ray's reference, which is awaitable but none."""
-    return await reference
 
 
 def _last_words(exc: ActorDiedError) -> str:

@@ -172,7 +172,8 @@ async def _send_to(
 ) -> None:
     while True:
         try:
-            messages = await asyncio.wait_for(viewer.take(), _SILENCE_S)
+            async with asyncio.timeout(_SILENCE_S):
+                messages = await viewer.take()
         except TimeoutError:
             await still_there()
             continue

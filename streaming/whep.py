@@ -88,7 +88,8 @@ class _View(MediaStreamTrack):
         """The frame to send, and for how long it has been the last one if it was sent before, seconds."""
         while True:
             try:
-                await asyncio.wait_for(self._fresh.wait(), REPEAT_S)
+                async with asyncio.timeout(REPEAT_S):
+                    await self._fresh.wait()
             except TimeoutError:
                 # A stream that stands still: whoever lost a packet, or came just now, needs a picture too.
                 if self._frame is not None:
@@ -236,7 +237,8 @@ class WhepOut:
     async def _attend(self, viewer: _Viewer) -> None:
         """Be there until the viewer leaves, vanishes or fails to come."""
         try:
-            await asyncio.wait_for(viewer.connected.wait(), CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await viewer.connected.wait()
             await viewer.gone.wait()
         except TimeoutError:
             log.info("whep: a viewer did not connect within %g s", CONNECT_TIMEOUT_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -20,6 +20,8 @@ from actors.tables import (
 from streaming.settings import load_settings
 
 bench_app = typer.Typer(help="Measure how fast it is here.", no_args_is_help=True)
+
+SA2VA_1B_NAME: Final = "sa2va-1b"
 
 Objects = Annotated[str, typer.Option(help="Numbers of objects, e.g. 1,3.")]
 
@@ -57,7 +59,7 @@ def bench_line_command(
 def bench_load_command(
     streams: Annotated[int, typer.Option(help="Cameras.", min=1)] = 4,
     queries: Annotated[int, typer.Option(help="Of all streams together.", min=1)] = 10,
-    fps: Annotated[int, typer.Option(help="Of every camera.", min=1, max=60)] = 15,
+    fps: Annotated[int, typer.Option(help="Of every camera.", min=1, max=60)] = 10,
     rounds: Annotated[int, typer.Option(help="Of new words for every query; 0: one alone.", min=0)] = 3,
     seconds: Annotated[float, typer.Option(help="Of following behind every round.", min=1)] = 5.0,
     patience: Annotated[float, typer.Option(help="Seconds that words may take to a mask.", min=1)] = 10.0,
@@ -213,21 +215,35 @@ def bench_grounder_command(
 
 @bench_app.command("checkpoint")
 def bench_checkpoint_command(
-    folder: Annotated[Path, typer.Argument(help="A new folder; takes 2.4 GB.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder; Sa2VA-1B takes 2.4 GB.")],
+    of: Annotated[
+        str, typer.Option(help="sa2va-1b, or a tracker: edgetam, sam2.1-tiny, and so on.")
+    ] = SA2VA_1B_NAME,
     as_json: AsJson = False,
 ) -> None:
-    """Write a checkpoint of Sa2VA-1B's exact shape with random weights, to measure without the real ones.
+    """Write a checkpoint of a published model's exact shape, weights random, to measure without real ones.
 
-    It loads, takes memory and time as Sa2VA-1B does, and says nonsense. Give it to `saccade bench grounder
-    --model`, or run the service on it: SACCADE_MODEL=FOLDER saccade up.
+    It loads, takes memory and time as the real one does, and says nonsense. Give Sa2VA-1B to `saccade bench
+    grounder --model`, or run the service on it: SACCADE_MODEL=FOLDER saccade up. A tracker is for
+    SACCADE_TRACKER.
 
         saccade bench checkpoint /tmp/1b
+        saccade bench checkpoint /tmp/edgetam --of edgetam
+        SACCADE_TRACKER=/tmp/edgetam SACCADE_TRACKER_PX=512 saccade bench line --objects 1
     """
-    from engines.grounding.shapes import SA2VA_1B, write_random
-
     with err.status("Writing random weights ..."):
-        written = {"folder": str(folder), "parameters": write_random(SA2VA_1B, folder)}
+        written = {"folder": str(folder), "parameters": _write_random(of, folder)}
     print_json(written) if as_json else out.print(pairs_table(written))
+
+
+def _write_random(name: str, folder: Path) -> int:
+    if name == SA2VA_1B_NAME:
+        from engines.grounding.shapes import SA2VA_1B, write_random
+
+        return write_random(SA2VA_1B, folder)
+    from engines.evaluation.random_weights import write_random_tracker
+
+    return write_random_tracker(name, folder)
 
 
 def _names(text: str) -> tuple[str, ...]:

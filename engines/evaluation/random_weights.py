@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engines.tracking.checkpoints import NAMED, TrackerWeights, load_tracker_weights
+from engines.tracking.checkpoints import NAMED, TrackerWeights, load_tracker_weights, save_tracker
 from engines.tracking.families import (
     FAMILY_NAMES,
     PUBLISHED_PX,
@@ -23,8 +23,9 @@ from engines.tracking.families import (
     published_config,
     resized,
 )
+from engines.tracking.files import CONFIG_FILE
 from engines.tracking.naming import from_official
-from streaming.errors import CheckpointError, InvalidSettings
+from streaming.errors import CheckpointError, Conflict, InvalidSettings
 
 BLUNT: Final = 0.35
 """Of memory attention's products. Sharper, a random network is chaos: what rounding changes in a memory grows
@@ -55,6 +56,22 @@ def random_tracker(name: str, side_px: int = PUBLISHED_PX, seed: int = 0) -> Tra
     model: Any = model_of(resized(family_config(name), side_px))
     waken(model, seed)
     return TrackerWeights(name, model.eval().requires_grad_(False))
+
+
+def write_random_tracker(name: str, folder: Path) -> int:
+    """Write `random_tracker(name)` as a checkpoint's folder; returns how many parameters it has.
+
+    Raises Conflict where the folder has a checkpoint, InvalidSettings for a name that is not one of them.
+    """
+    if (folder / CONFIG_FILE).exists():
+        raise Conflict(f"{folder} holds a checkpoint already.", remedy="Name a new folder.")
+    if name not in FAMILY_NAMES:
+        raise InvalidSettings(
+            f"{name} is no model known here.", remedy=f"Choose of {', '.join(FAMILY_NAMES)}."
+        )
+    model = random_tracker(name).model
+    save_tracker(model, folder)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def completed(path: Path, side_px: int = PUBLISHED_PX) -> TrackerWeights:

@@ -24,7 +24,6 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import Sam2VideoModel
 
 from engines.tracking.families import TrackerModel, config_from, model_of, published_config, resized
 from engines.tracking.files import (
@@ -141,11 +140,12 @@ def fill(model: TrackerModel, tensors: Mapping[str, Tensor]) -> None:
     model.load_state_dict({name: tensor.float() for name, tensor in given.items()})
 
 
-def save_tracker(model: Sam2VideoModel, directory: Path) -> None:
+def save_tracker(model: TrackerModel, directory: Path) -> None:
     """Write config.json and float16 weights under their official names, each renamed over the old file."""
     directory.mkdir(parents=True, exist_ok=True)
     partial = directory / (WEIGHTS_FILE + ".partial")
     save_file(to_official({k: v.half() for k, v in model.state_dict().items()}), partial)
+    partial.chmod(0o644)  # safetensors writes for its owner only
     config = directory / (CONFIG_FILE + ".partial")
     config.write_text(model.config.to_json_string(use_diff=False))
     config.replace(directory / CONFIG_FILE)

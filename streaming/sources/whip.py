@@ -141,7 +141,8 @@ class WhipIngest(Source):
         silence_s = self._patience.first_picture_s
         try:
             while True:
-                picture = await asyncio.wait_for(receiver.track.recv(), silence_s)
+                async with asyncio.timeout(silence_s):
+                    picture = await receiver.track.recv()
                 assert isinstance(picture, av.VideoFrame), "a video track gives video frames"
                 silence_s = self._patience.stall_s
                 self._arrivals.put(_Arrived(picture, time.time(), publisher.session_id))

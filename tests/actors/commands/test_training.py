@@ -64,6 +64,7 @@ def test_ctrl_c_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path) -> Non
         _, said = running.communicate(timeout=30)
     finally:
         running.kill()
+        running.wait()
     assert running.returncode == 130
     assert f"Go on with:\n  saccade {' '.join(words)}\n" in said
     assert (tmp_path / "runs" / "curves.svg").is_file()

@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engines.evaluation.random_weights import bench_weights, random_tracker, waken
+from engines.evaluation.random_weights import bench_weights, random_tracker, waken, write_random_tracker
+from engines.tracking.checkpoints import load_tracker_weights
 from engines.tracking.families import family_name
 from engines.tracking.graph_set import encoder_of
 from engines.training.tracker_recipe import fresh_tracker
-from streaming.errors import CheckpointError, InvalidSettings, NotFound
+from streaming.errors import CheckpointError, Conflict, InvalidSettings, NotFound
 
 
 def test_no_tensor_of_edgetam_is_trivial_and_its_features_are_alive() -> None:
@@ -32,6 +33,21 @@ def test_a_seed_says_every_number() -> None:
     for model in (one, other):
         waken(model, seed=3)
     assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
+
+
+def test_a_random_tracker_is_written_as_a_checkpoint_once(tmp_path: Path) -> None:
+    count = write_random_tracker("edgetam", tmp_path)
+    read = load_tracker_weights(tmp_path, 512)
+    assert (family_name(read.model.config), read.side_px) == ("edgetam", 512)
+    assert count == sum(parameter.numel() for parameter in read.model.parameters())
+    with pytest.raises(Conflict, match="already"):
+        write_random_tracker("edgetam", tmp_path)
+
+
+def test_a_random_tracker_of_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"sam3.*sam2.1-tiny"):
+        write_random_tracker("sam3", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_other_names_are_checkpoints() -> None:

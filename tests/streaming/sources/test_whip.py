@@ -113,6 +113,23 @@ async def test_a_session_ends_by_its_id_only_and_another_publisher_may_follow(in
     assert ingest.status.reconnects == 1
 
 
+async def test_a_session_that_is_ended_in_the_moment_a_picture_comes_ends(ingest, peer):
+    _, answer = await ingest.offer(await peer.offer_to_publish())
+    await peer.accept(answer)
+    await until(lambda: len(ingest.seen.frames) >= 3)
+    publisher = ingest._publisher
+    track = whip._video_receiver(publisher.connection).track
+    receive = track.recv
+
+    async def receive_and_end():
+        picture = await receive()
+        asyncio.get_running_loop().call_soon(publisher.hang_up)
+        return picture
+
+    track.recv = receive_and_end
+    await asyncio.wait_for(asyncio.wait([publisher.task]), 5)
+
+
 async def test_a_publisher_who_hangs_up_is_noticed(ingest, peer):
     _, answer = await ingest.offer(await peer.offer_to_publish())
     await peer.accept(answer)
