@@ -19,7 +19,16 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
-from actors.keyframe_queue import KeyframeQueue, Superseded, Taken, Ticket, looks, most_together, wants_words
+from actors.keyframe_queue import (
+    KeyframeQueue,
+    Superseded,
+    Taken,
+    Ticket,
+    by_stream,
+    looks,
+    most_together,
+    wants_words,
+)
 from actors.mouth import Mouth, Said
 from engines.protocols import SharedGrounder
 from streaming.errors import GroundingFailed, GroundingTimedOut, SaccadeError
@@ -30,7 +39,7 @@ log = logging.getLogger(__name__)
 QUEUE_CAPACITY: Final = 32
 "Two waiting keyframes for each of the 16 streams a service takes by default."
 BUDGET_S: Final = 30.0
-_LOOK_S: Final = 1.0
+_AFTER_S: Final = 1.0
 "How often a model that has overrun its budget is looked after."
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
@@ -141,9 +150,10 @@ class GrounderActor:
             found = work.result()
         except Exception as exc:  # the askers hear it, the queue lives on
             if len(taken) > 1:
-                # One of them may be to blame: each alone, so that it fails alone.
-                for one in taken:
-                    await self._answer([one])
+                # One of them may be to blame: each stream alone, then each of its questions: it fails alone.
+                groups = by_stream(taken)
+                for some in groups if len(groups) > 1 else ([one] for one in taken):
+                    await self._answer(some)
             else:
                 self._fail([taken[0].ticket], _failed(exc, taken[0].keyframe))
             return
@@ -192,7 +202,7 @@ class GrounderActor:
         self._fail([one.ticket for one in taken], self._overrun())
         self._overdue_since_s = asyncio.get_running_loop().time()
         while not work.done():
-            await asyncio.wait({work}, timeout=_LOOK_S)
+            await asyncio.wait({work}, timeout=_AFTER_S)
             for gone in self._queue.give_up(asyncio.get_running_loop().time() - self._budget_s):
                 self._fail([gone.ticket], self._overrun())
         self._overdue_since_s = None

@@ -7,8 +7,8 @@ when it asks again, so that it grows older than the others in the end.
 
 Masks and words take turns: an answer in words takes as long as it is long, so after one, masks are served if
 any wait. Keyframes that want masks are taken several at a time; the first of them waits for company a moment.
-Of one stream all are taken at once, and its newest picture is looked at for all: words that were changed one
-by one cost one look.
+Of one stream all that wait are taken at once, and its newest picture is looked at for all: words that were
+changed one by one while others were served cost one look.
 """
 
 from __future__ import annotations
@@ -80,6 +80,14 @@ def most_together(look_s: float) -> int:
     return max(1, min(MOST_TOGETHER, int(TOGETHER_S / max(look_s, 1e-6))))
 
 
+def by_stream(taken: Iterable[Taken]) -> list[list[Taken]]:
+    """Those of each stream, in their order."""
+    groups: dict[StreamId, list[Taken]] = {}
+    for one in taken:
+        groups.setdefault(one.keyframe.frame.stream_id, []).append(one)
+    return list(groups.values())
+
+
 def looks(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
     """One for each stream, in their order: its newest picture, with the queries of all."""
     joined: dict[StreamId, Keyframe] = {}
@@ -87,7 +95,7 @@ def looks(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
         stream_id = keyframe.frame.stream_id
         known = joined.get(stream_id, keyframe)
         queries = known.queries if known is keyframe else known.queries + keyframe.queries
-        newest = max(known, keyframe, key=lambda one: one.frame.index)
+        newest = max(known, keyframe, key=lambda one: (one.asked_s, one.frame.index))
         joined[stream_id] = replace(newest, queries=queries)
     return list(joined.values())
 
@@ -130,7 +138,7 @@ class KeyframeQueue:
     def take(self, now_s: float, most: int) -> list[Taken]:
         """Whose turn it is: all that want masks of up to `most` streams, or one that wants words.
 
-        None before `ready_s`. Of one stream no query is in two of them.
+        Nothing before `ready_s`. Of one stream no query is in two of them.
         """
         ready_s = self.ready_s()
         if ready_s is None or now_s < ready_s:

@@ -83,8 +83,8 @@ class Settings(BaseSettings):
     """What runs the tracker's graphs: `auto` takes TensorRT where there is a GPU for it, else OpenVINO."""
     tracker_threads: int = Field(2, ge=1)
     """CPU threads each stream's tracker computes with. Two take a quarter more of the processor in all than
-    one, for 1.6 times the pictures of a stream; so on OpenVINO, where more streams run than fit beside one
-    another, each computes with one."""
+    one, for 1.6 times the pictures of a stream; so on OpenVINO, where more streams of one worker run than fit
+    beside one another, each computes with one."""
     max_streams: int = Field(16, ge=1)
     """Streams the service takes."""
     max_queries_per_stream: int = Field(8, ge=1)

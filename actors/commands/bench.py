@@ -242,7 +242,10 @@ def _write_random(name: str, folder: Path) -> int:
 
         return write_random(SA2VA_1B, folder)
     from engines.evaluation.random_weights import write_random_tracker
+    from engines.tracking.families import FAMILY_NAMES
 
+    if name not in FAMILY_NAMES:
+        raise typer.BadParameter(f"{name} is none of {', '.join((SA2VA_1B_NAME, *FAMILY_NAMES))}.")
     return write_random_tracker(name, folder)
 
 

@@ -9,15 +9,17 @@ copied.
 
 from __future__ import annotations
 
+import itertools
+import logging
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
-from weakref import WeakSet
 
 import openvino as ov
 
@@ -25,6 +27,8 @@ from engines.backends.export import Exporter
 from engines.backends.graph import Array, Graph, Precision
 from engines.backends.kept_files import KeptFile
 from streaming.errors import BackendUnavailable
+
+log = logging.getLogger(__name__)
 
 _HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -70,7 +74,9 @@ class OpenVinoBackend:
         return self._load(name, kept) if kept is not None else None
 
     def _load(self, name: str, file: KeptFile) -> OpenVinoProgram:
-        return OpenVinoProgram(partial(self._compile, name, file), self.threads, self.parallel)
+        # What is on disk is read from there: a program that is compiled once more must not keep it in memory.
+        source = file if file.path is None else replace(file, content=b"")
+        return OpenVinoProgram(partial(self._compile, name, source), self.threads, self.parallel)
 
     def _compile(self, name: str, file: KeptFile, threads: int, parallel: int) -> Any:
         core = ov.Core()
@@ -110,53 +116,77 @@ def _last_line(exc: RuntimeError) -> str:
 Compile = Callable[[int, int], Any]
 "Makes a model ready for so many threads a call, and so many calls at a time."
 
+RECENT_S: Final = 1.0
+"A runner that has not been called for so long takes no room: its camera is away, or nobody has it any more."
+
 
 class OpenVinoProgram:
     """A compiled model; requests share its weights.
 
-    Where it has more runners than fit beside one another, each call takes one thread, by a second compiled
-    model: two threads on one of nano's pictures take a quarter more of the processor than one. What comes
-    out is the same bit for bit.
+    Where more runners are at work than fit beside one another, each call takes one thread, by a second
+    compiled model: two threads on one of nano's pictures take a quarter more of the processor than one. What
+    comes out is the same bit for bit, in all of nano's graphs. The second model costs its weights once more.
     """
 
-    def __init__(self, compiled: Compile, threads: int, parallel: int) -> None:
-        """Compiles at once; raises what `compiled` does."""
-        self._compile, self._threads, self._parallel = compiled, threads, parallel
+    def __init__(
+        self, compiled: Compile, threads: int, parallel: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Compiles at once; raises what `compiled` does. `clock` is in seconds."""
+        self._compile, self._threads, self._parallel, self._clock = compiled, threads, parallel, clock
         self._wide = compiled(threads, parallel)
         self._narrow: Any = None
-        self._runners: WeakSet[OpenVinoRunner] = WeakSet()
-        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._called_s: dict[int, float] = {}
+        "When each runner was called last."
+        self._lock, self._compiling = threading.Lock(), threading.Lock()
 
     def runner(self) -> OpenVinoRunner:
-        """Inference requests of its own. Compiles where it is the first that makes the program crowded."""
-        with self._lock:
-            runner = OpenVinoRunner(self)
-            self._runners.add(runner)
-            if self._threads > 1 and self._narrow is None and len(self._runners) > self._parallel:
-                self._narrow = self._compile(1, self._threads * self._parallel)
-            return runner
+        """Inference requests of its own. Compiles where it joins others at work and is one too many."""
+        number = next(self._numbers)
+        return OpenVinoRunner(self, number, self.model_for(number))
 
-    @property
-    def compiled(self) -> Any:
-        """The model for as many runners as there are now."""
-        crowded = self._narrow is not None and len(self._runners) > self._parallel
-        return self._narrow if crowded else self._wide
+    def model_for(self, number: int) -> Any:
+        """The model that a runner shall call now."""
+        if self._threads == 1:
+            return self._wide
+        now_s = self._clock()
+        with self._lock:
+            self._called_s = {
+                other: called_s for other, called_s in self._called_s.items() if now_s - called_s < RECENT_S
+            } | {number: now_s}
+            crowded = len(self._called_s) > self._parallel
+        return (self._narrow or self._make_narrow()) if crowded else self._wide
+
+    def _make_narrow(self) -> Any:
+        """The second model; the first for whoever comes while it is being compiled."""
+        if not self._compiling.acquire(blocking=False):
+            return self._wide
+        try:
+            self._narrow = self._narrow or self._compile(1, self._threads * self._parallel)
+        except (
+            BackendUnavailable
+        ) as exc:  # its file is gone, memory is short: slower is better than not at all
+            log.warning("Streams go on with %d threads each: %s", self._threads, exc)
+            self._narrow = self._wide
+        finally:
+            self._compiling.release()
+        return self._narrow
 
 
 class OpenVinoRunner:
-    """An inference request of the program's model of the moment."""
+    """An inference request of the model that its program has for it at the moment."""
 
-    def __init__(self, program: OpenVinoProgram) -> None:
-        self._program = program
-        self._use(program.compiled)
+    def __init__(self, program: OpenVinoProgram, number: int, model: Any) -> None:
+        self._program, self._number = program, number
+        self._use(model)
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         """See `Runner`."""
-        compiled = self._program.compiled
-        if compiled is not self._model:
-            self._use(compiled)
+        model = self._program.model_for(self._number)
+        if model is not self._model:
+            self._use(model)
         result = self._request.infer(list(inputs), share_inputs=True, share_outputs=True)
-        return tuple(result[index] for index in range(len(compiled.outputs)))
+        return tuple(result[index] for index in range(len(model.outputs)))
 
-    def _use(self, compiled: Any) -> None:
-        self._model, self._request = compiled, compiled.create_infer_request()
+    def _use(self, model: Any) -> None:
+        self._model, self._request = model, model.create_infer_request()

@@ -67,7 +67,7 @@ def write_random_tracker(name: str, folder: Path) -> int:
         raise Conflict(f"{folder} holds a checkpoint already.", remedy="Name a new folder.")
     if name not in FAMILY_NAMES:
         raise InvalidSettings(
-            f"{name} is no model known here.", remedy=f"Choose of {', '.join(FAMILY_NAMES)}."
+            f"{name} is no tracker known here.", remedy=f"Choose of {', '.join(FAMILY_NAMES)}."
         )
     model = random_tracker(name).model
     save_tracker(model, folder)

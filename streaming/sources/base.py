@@ -41,14 +41,19 @@ Report = Callable[[SourceStatus], None]
 """Takes every change of state. Called on the source's thread; must not wait and must not raise."""
 
 
+def _nobody(said: object) -> None:
+    """Hears nothing."""
+    del said
+
+
 class Source(ABC):
     """One stream's way in. `start` once, `stop` once; `status` at any time, from any thread."""
 
     def __init__(self, stream_id: StreamId) -> None:
         self._stopping = threading.Event()
         self._status = SourceStatus(stream_id)
-        self._deliver: Deliver = lambda _: None
-        self._report: Report = lambda _: None
+        self._deliver: Deliver = _nobody
+        self._report: Report = _nobody
         self._thread = threading.Thread(target=self._main, name=f"source-{stream_id}", daemon=True)
 
     @property
@@ -87,6 +92,8 @@ class Source(ABC):
             self._become(SourceState.FAILED, "Internal error of the source; see the log.", "internal")
         else:
             self._become(SourceState.ENDED)
+        # Who hears them holds the source: let go, so that a stream that was removed frees its memory at once.
+        self._deliver = self._report = _nobody
 
     def _become(self, state: SourceState, reason: str = "", code: str = "") -> None:
         """Change the state and report it, if it is a change."""

@@ -156,6 +156,15 @@ async def test_what_is_asked_of_one_stream_is_answered_by_one_look_at_its_newest
     assert [one.keyframe_index for one in other.answers] == [3]
 
 
+async def test_a_question_that_fails_costs_other_streams_one_more_look_each() -> None:
+    grounder = CountingGrounder()
+    asked = [keyframe(1, "red", stream="a"), keyframe(2, "red too", stream="a")]
+    first, second, crash = await asked_while_busy(grounder, *asked, keyframe(3, "crash", stream="b"))
+    assert grounder.batches == [["s"], ["a", "b"], ["a"], ["b"]]
+    assert [one.answers[0].keyframe_index for one in (first, second)] == [2, 2]
+    assert isinstance(crash, GroundingFailed)
+
+
 async def test_what_is_asked_beside_a_question_that_fails_is_answered() -> None:
     first, crash = await asked_while_busy(CountingGrounder(), keyframe(1, "red"), keyframe(2, "crash"))
     assert [answer.keyframe_index for answer in first.answers] == [1]
@@ -199,7 +208,7 @@ async def test_who_waits_too_long_is_told_and_the_next_is_served() -> None:
 
 
 async def test_while_a_model_hangs_those_who_wait_are_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.grounder._LOOK_S", 0.01)
+    monkeypatch.setattr("actors.grounder._AFTER_S", 0.01)
     grounder = HeldGrounder()
     actor = GrounderActor(lambda: grounder, budget_s=0.05)
     first, second = (asyncio.create_task(actor.ground(keyframe(0, "red", stream=name))) for name in "ab")

@@ -1,6 +1,7 @@
 """The grounder's waiting room."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,6 +169,14 @@ def test_one_look_at_the_newest_picture_of_a_stream_is_for_all_that_is_asked_of_
     shown = looks(asked)
     assert [one.frame for one in shown] == [asked[0].frame, asked[1].frame]
     assert [[query.query_id for query in one.queries] for one in shown] == [["q", "s", "r"], ["q"]]
+
+
+def test_a_stream_that_began_anew_under_its_old_name_is_shown_as_it_is_now() -> None:
+    before, now = (
+        replace(keyframe("a", 5000, "q"), asked_s=10.0),
+        replace(keyframe("a", 3, "r"), asked_s=20.0),
+    )
+    assert [one.frame for one in looks([before, now])] == [now.frame]
 
 
 def test_between_two_answers_in_words_masks_are_served() -> None:

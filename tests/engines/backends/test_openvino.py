@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engines.backends.graph import Program
-from engines.backends.openvino import OpenVinoBackend, OpenVinoProgram
+from engines.backends.openvino import RECENT_S, OpenVinoBackend, OpenVinoRunner
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
 from engines.tracking.checkpoints import load_tracker_weights
@@ -61,23 +61,43 @@ def test_threads_may_run_one_program_at_the_same_time() -> None:
         assert all(pool.map(run, range(8)))
 
 
-def test_where_there_are_more_runners_than_fit_each_takes_one_thread_and_gives_the_same() -> None:
+def test_where_more_runners_are_at_work_than_fit_each_takes_one_thread_and_gives_the_same() -> None:
     program = OpenVinoBackend(threads=2, precision="float32").compile(toy_graph())
+    now_s = 0.0
+    program._clock = lambda: now_s
+    first, second = program.runner(), program.runner()
+    expected = [array.copy() for array in TorchBackend().compile(toy_graph()).runner()(*toy_inputs(3))]
+    now_s = 5.0
+    wide = [array.copy() for array in first(*toy_inputs(3))]
+    assert threads_of(first) == (2, 1), "the other has not been called for long"
+    for runner in (second, first):
+        narrow = runner(*toy_inputs(3))
+        assert threads_of(runner) == (2, 2)
+        assert all(np.array_equal(*pair) for pair in zip(narrow, wide, strict=True))
+        assert all(np.allclose(*pair, atol=1e-5) for pair in zip(narrow, expected, strict=True))
+    now_s += RECENT_S
+    first(*toy_inputs(3))
+    assert threads_of(first) == (2, 1)
+
+
+def test_where_the_second_model_cannot_be_compiled_runners_go_on_as_they_were(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = OpenVinoBackend(threads=2, precision="float32", cache_dir=tmp_path).compile(toy_graph())
     first = program.runner()
-    alone = [array.copy() for array in first(*toy_inputs(3))]
-    assert threads_of(program) == (2, 1)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.unlink()
     second = program.runner()
-    assert threads_of(program) == (2, 2)
+    assert "2 threads" in caplog.text
     for runner in (first, second):
-        assert all(np.array_equal(*pair) for pair in zip(runner(*toy_inputs(3)), alone, strict=True))
-    del runner, second
-    assert threads_of(program) == (2, 1)
+        assert len(runner(*toy_inputs(3))) > 0
+        assert threads_of(runner) == (2, 1)
 
 
-def threads_of(program: OpenVinoProgram) -> tuple[int, int]:
-    """Threads in all, and calls that share them."""
+def threads_of(runner: OpenVinoRunner) -> tuple[int, int]:
+    """Threads in all of the model it called last, and calls that share them."""
     names = ("INFERENCE_NUM_THREADS", "NUM_STREAMS")
-    threads, calls = (int(program.compiled.get_property(name)) for name in names)
+    threads, calls = (int(runner._model.get_property(name)) for name in names)
     return threads, calls
 
 
