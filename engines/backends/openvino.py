@@ -163,9 +163,8 @@ class OpenVinoProgram:
             return self._wide
         try:
             self._narrow = self._narrow or self._compile(1, self._threads * self._parallel)
-        except (
-            BackendUnavailable
-        ) as exc:  # its file is gone, memory is short: slower is better than not at all
+        except BackendUnavailable as exc:
+            # Its file is gone, memory is short: slower is better than not at all.
             log.warning("Streams go on with %d threads each: %s", self._threads, exc)
             self._narrow = self._wide
         finally:
