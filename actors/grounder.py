@@ -158,7 +158,7 @@ class GrounderActor:
                 self._fail([taken[0].ticket], _failed(exc, taken[0].keyframe))
             return
         if not wants_words(taken[0].keyframe):
-            self._look_s = (loop.time() - started_s) / len(looks(one.keyframe for one in taken))
+            self._look_s = (loop.time() - started_s) / len(by_stream(taken))
         self._metrics.seconds.observe(loop.time() - started_s)
         for one, answers in zip(taken, found, strict=True):
             self._metrics.keyframes.labels(outcome="answered").inc()
