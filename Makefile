@@ -51,10 +51,10 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e .
 	@touch $@
 
-# What checks it, and TensorRT, whose engines are built without a GPU.
+# What checks it, NNCF, and TensorRT, whose engines are built without a GPU.
 $(DEV): $(READY)
 	@echo "Installing what the checks need ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,tensorrt]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,tensorrt,int8]'
 	@touch $@
 
 # The official SAM-2, which tests compare ours with: without its CUDA kernels and without torchvision, which it

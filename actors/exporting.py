@@ -19,6 +19,8 @@ from streaming.settings import Settings
 
 MOST_DIFFERENT: Final = 0.1
 """A graph that differs by more is broken. nano, on the made-up inputs here: bfloat16 0.01, float32 2e-6."""
+MOST_DIFFERENT_INT8: Final = 0.5
+"In int8, whose ranges are of other inputs than those made up here: nano 0.22."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,13 @@ class ExportedGraph:
 class TrackerExport:
     """Builds a tracker's graphs one after the other; each is checked on what those before it gave."""
 
-    def __init__(self, settings: Settings, precision: Precision | None) -> None:
-        """`settings` say which tracker, backend, sizes, and where files go; `precision` None is the fastest.
+    def __init__(self, settings: Settings) -> None:
+        """`settings` say which tracker, backend, precision, sizes, and where files go.
 
         Raises NotFound, CheckpointError, InvalidSettings; BackendUnavailable where not even building is
         possible here.
         """
-        self._backend = _backend(settings, precision)
+        self._backend = _backend(settings)
         self._exporter = Exporter(settings.cache_dir)
         weights = load_tracker_weights(settings.tracker, settings.tracker_px)
         self.graphs: tuple[Graph, ...] = tracker_graphs(weights)
@@ -69,8 +71,9 @@ class TrackerExport:
             return ExportedGraph(graph.name, time.perf_counter() - start_s, files, None, str(exc))
         build_s = time.perf_counter() - start_s
         difference = call.differences(program.runner()(*call.inputs))
+        most = MOST_DIFFERENT_INT8 if self._backend.computes_in == "int8" else MOST_DIFFERENT
         for output, found in difference.items():
-            if not found <= MOST_DIFFERENT:
+            if not found <= most:
                 raise BackendUnavailable(
                     f"{self.backend} gives another {output} of {graph.name} than torch, by {found:.1%}.",
                     remedy="Set backend to torch.",
@@ -82,12 +85,14 @@ class TrackerExport:
             return [self._exporter.export(graph, self._backend.precision), self._backend.build(graph)]
         if not self._backend.keeps_programs:
             return []
-        return [self._exporter.export(graph, "float32")]
+        read: Precision = "int8" if self._backend.computes_in == "int8" else "float32"
+        return [self._exporter.export(graph, read)]
 
 
-def _backend(settings: Settings, precision: Precision | None) -> Backend:
+def _backend(settings: Settings) -> Backend:
     """What `choose_backend` gives; without a GPU, a TensorRT that builds only."""
     capacity, folder = settings.max_tracks_per_stream, settings.cache_dir
+    precision = settings.tracker_precision
     try:
         return choose_backend(
             settings.backend,
@@ -97,9 +102,9 @@ def _backend(settings: Settings, precision: Precision | None) -> Backend:
             cache_dir=folder,
         )
     except BackendUnavailable:
-        if settings.backend != "tensorrt" or load_tensorrt() is None:
+        if settings.backend != "tensorrt" or precision == "int8" or load_tensorrt() is None:
             raise
-        return TensorRtBackend(precision or "bfloat16", capacity, folder)
+        return TensorRtBackend("bfloat16" if precision == "auto" else precision, capacity, folder)
 
 
 def _name(file: KeptFile, graph: Graph) -> str:

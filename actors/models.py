@@ -49,6 +49,7 @@ def load_compiled(settings: Settings) -> CompiledTracker:
         settings.backend,
         threads=settings.tracker_threads,
         capacity=settings.max_tracks_per_stream,
+        precision=settings.tracker_precision,
         cache_dir=settings.cache_dir,
     )
     return open_tracker(settings.tracker, backend, settings.cache_dir, settings.tracker_px)

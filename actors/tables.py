@@ -101,9 +101,9 @@ def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
 def boxes_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """J of every film and their mean, a line for every way to read a box."""
     films = list(rows[0]["j"])
-    table = Table("J from a box", "in", *films, "mean", "furthest from sam2", box=None)
+    table = Table("J from a box", "in", *films, "mean", "furthest from sam2", "IoU with sam2", box=None)
     for row in rows:
-        scores = (*(row["j"][film] for film in films), row["mean_j"], row["furthest"])
+        scores = (*(row["j"][film] for film in films), row["mean_j"], row["furthest"], row["agreement"])
         table.add_row(row["engine"], row["precision"], *(f"{score:.4f}" for score in scores))
     return table
 

@@ -22,6 +22,7 @@ from pydantic_settings import (
 from streaming.errors import InvalidSettings
 
 BackendName = Literal["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
+TrackerPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 class Settings(BaseSettings):
@@ -81,6 +82,9 @@ class Settings(BaseSettings):
     """Side of the square picture they look at; the checkpoint's own, often 1024, if not given."""
     backend: BackendName = "auto"
     """What runs the tracker's graphs: `auto` takes TensorRT where there is a GPU for it, else OpenVINO."""
+    tracker_precision: TrackerPrecision = "auto"
+    """What its products are of; `auto` takes bfloat16 where the machine computes in it. `int8`, on OpenVINO,
+    is faster still for published checkpoints, not for nano. It is made once, with package nncf."""
     tracker_threads: int = Field(2, ge=1)
     """CPU threads each stream's tracker computes with. Two take a quarter more of the processor in all than
     one, for 1.6 times the pictures of a stream; so on OpenVINO, where more streams of one worker run than fit

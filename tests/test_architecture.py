@@ -43,6 +43,7 @@ HOMES = {
     "tensorrt": ("engines/backends/tensorrt.py",),
     "tensorrt_rtx_bindings": ("engines/backends/tensorrt.py",),
     "cuda": ("engines/backends/",),
+    "nncf": ("engines/backends/int8.py",),
     "fastapi": ("dashboards/",),
     "starlette": ("dashboards/",),
     "uvicorn": ("dashboards/",),

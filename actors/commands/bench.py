@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import typer
 
@@ -17,7 +17,7 @@ from actors.tables import (
     load_tables,
     pairs_table,
 )
-from streaming.settings import load_settings
+from streaming.settings import TrackerPrecision, load_settings
 
 bench_app = typer.Typer(help="Measure how fast it is here.", no_args_is_help=True)
 
@@ -102,7 +102,8 @@ def bench_tracker_command(
         str, typer.Option(help="Of ours, with commas between: auto, openvino, onnxruntime, torch, tensorrt.")
     ] = "auto",
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="Of our products; auto: the faster one.")
+        TrackerPrecision,
+        typer.Option(help="Of our products; auto: the faster of float32 and bfloat16. int8 is made first."),
     ] = "auto",
     against: Annotated[
         str, typer.Option(help="Peers, with commas between: transformers, sam2; '' for none.")
@@ -127,6 +128,7 @@ def bench_tracker_command(
 
         saccade bench tracker --json
         saccade bench tracker --model sam2.1-tiny --size 512 --objects 1,4,16 --against transformers,sam2
+        saccade bench tracker --model sam2.1-tiny --size 512 --precision int8 --against transformers,sam2
         saccade bench tracker --model sam2.1-large --backend tensorrt --against sam2 --objects 1 --frames 200
     """
     counts = _counts(objects)
@@ -141,7 +143,7 @@ def bench_tracker_command(
         side_px=size,
         objects=counts,
         backends=_names(backend),
-        precision=None if precision == "auto" else precision,
+        precision=precision,
         against=_names(against),
         frames=frames,
         threads=threads,
@@ -158,17 +160,23 @@ def bench_tracker_command(
 def bench_boxes_command(
     model: Annotated[Path, typer.Argument(help="An official .pt file of SAM-2, or its image part alone.")],
     davis: Annotated[Path, typer.Argument(help="Folder of films, <name>/frames/*.jpg, <name>/masks/*.png.")],
+    every: Annotated[
+        int | None,
+        typer.Option(help="One picture in so many of each film; its first alone if left out.", min=1),
+    ] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """Compare what every backend makes of real weights with what the official package sam2 does.
 
-    The true box of the first picture of every film; J, how well the answer covers the thing, on torch, ONNX
-    Runtime, OpenVINO in float32 and in bfloat16, and by the package (`make test` installs it), on pictures as
-    we shrink them and as it does itself. The image part alone is a .safetensors file of official names: no
-    memory is asked. Takes minutes: graphs are made for every runtime.
+    True boxes on pictures of every film; J, how well the answer covers the thing, on torch, ONNX Runtime,
+    OpenVINO in float32, in bfloat16 and in int8 (where nncf is installed), and by the package (`make test`
+    installs it), on pictures as we shrink them and as it does itself; and how much masks agree with its. The
+    image part alone is a .safetensors file of official names: no memory is asked. Takes minutes: graphs are
+    made for every runtime.
 
         saccade bench boxes sam2.1_hiera_tiny.pt ~/davis --json
+        saccade bench boxes sam2.1_hiera_tiny.pt ~/davis --every 12
     """
     from engines.evaluation.footage import find_films
 
@@ -178,7 +186,7 @@ def bench_boxes_command(
     from engines.evaluation.random_weights import bench_weights
 
     with err.status("Reading boxes ..."):
-        rows = [asdict(row) for row in score_boxes(bench_weights(model), films, settings.cache_dir)]
+        rows = [asdict(row) for row in score_boxes(bench_weights(model), films, every, settings.cache_dir)]
     print_json(rows) if as_json else out.print(boxes_table(rows))
 
 

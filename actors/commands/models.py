@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
 from actors.tables import eval_tables, export_tables, pairs_table
 from streaming.errors import NotFound, ServiceUnavailable
-from streaming.settings import BackendName, Settings, load_settings
+from streaming.settings import BackendName, Settings, TrackerPrecision, load_settings
 
 if TYPE_CHECKING:
     from engines.evaluation.report import Model
@@ -122,8 +122,9 @@ def export(
     ],
     backend: Annotated[BackendName, typer.Option(help="What is to run them; auto: the best here.")] = "auto",
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="Of products; auto: the faster one.")
-    ] = "auto",
+        TrackerPrecision | None,
+        typer.Option(help="Of products; the settings' tracker_precision if left out."),
+    ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side of its pictures, e.g. 512; the settings' tracker_px if left out.")
     ] = None,
@@ -137,10 +138,11 @@ def export(
 
     A service that finds them in its cache_dir starts at once. Prints how long each took, what its files
     weigh, and how much it differs from torch on the same inputs (root mean square, in parts of torch's):
-    more than a tenth is an error. TensorRT-RTX builds without a GPU, too, and is then not checked.
+    more than a tenth is an error, in int8 more than half. TensorRT-RTX builds without a GPU, too, and is then
+    not checked.
 
         saccade export nano --backend openvino
-        saccade export edgetam.pt --size 512 --backend openvino
+        saccade export edgetam.pt --size 512 --backend openvino --precision int8
         saccade export ~/sam2.1_hiera_tiny.pt --backend tensorrt --precision float32 --out engines/ --json
     """
     settings = load_settings(config)
@@ -148,10 +150,11 @@ def export(
     folder = out_dir or settings.cache_dir
     chosen = {"tracker": _tracker_of(model), "backend": backend, "cache_dir": folder}
     chosen |= {} if size is None else {"tracker_px": size}
+    chosen |= {} if precision is None else {"tracker_precision": precision}
     with err.status("Loading the model ..."):
         from actors.exporting import TrackerExport
 
-        work = TrackerExport(settings.model_copy(update=chosen), None if precision == "auto" else precision)
+        work = TrackerExport(settings.model_copy(update=chosen))
     parts = []
     with _progress() as progress:
         bar = progress.add_task("building", total=len(work.graphs))

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from engines.backends.graph import Backend, Precision
+from engines.backends.graph import Backend, PrecisionChoice
 from streaming.errors import BackendUnavailable
 
 NAMES: Final = ("auto", "tensorrt", "openvino", "onnxruntime", "torch")
@@ -31,29 +31,33 @@ def choose_backend(
     *,
     threads: int = 1,
     capacity: int = 16,
-    precision: Precision | None = None,
+    precision: PrecisionChoice = "auto",
     cache_dir: Path | None = None,
 ) -> Backend:
     """The backend that `resolve_backend` names; raises as it does.
 
     `threads` per call on a CPU, where OpenVINO runs as many calls side by side as there is room for;
-    `capacity`: most objects of one call, which engines for a GPU are built for; `precision`: of products,
-    None for the fastest it has.
+    `capacity`: most objects of one call, which engines for a GPU are built for; `precision`: of
+    products.
     """
     chosen = resolve_backend(name)
     # Each imported only where it is chosen: OpenVINO takes a quarter of a second, torch a whole one.
     if chosen == "tensorrt":
+        if precision == "int8":
+            raise BackendUnavailable(
+                "int8 is for CPUs: tensorrt has bfloat16.", remedy="Choose openvino, or another precision."
+            )
         from engines.backends.tensorrt import TensorRtBackend, fastest_precision
 
-        return TensorRtBackend(precision or fastest_precision(), capacity, cache_dir)
+        return TensorRtBackend(fastest_precision() if precision == "auto" else precision, capacity, cache_dir)
     if chosen == "openvino":
         from engines.backends.openvino import OpenVinoBackend
 
         parallel = max(1, (os.cpu_count() or 1) // threads)
-        return OpenVinoBackend(threads, parallel, precision or "auto", cache_dir)
-    if precision == "bfloat16":
+        return OpenVinoBackend(threads, parallel, precision, cache_dir)
+    if precision not in ("auto", "float32"):
         raise BackendUnavailable(
-            f"{chosen} multiplies in float32 only.", remedy="Choose openvino or tensorrt, or float32."
+            f"{chosen} multiplies in float32 only.", remedy="Choose openvino, or float32."
         )
     if chosen == "onnxruntime":
         from engines.backends.onnx_runtime import OnnxRuntimeBackend

@@ -8,6 +8,7 @@ takes seconds (`tracing.py`); finding it again needs neither.
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -17,7 +18,9 @@ from typing import Final
 from engines.backends.graph import Graph, Precision
 from engines.backends.kept_files import KeptFile, KeptFiles, key_of
 
-_MAKERS: Final = ("tracing.py", "bfloat16.py")
+log = logging.getLogger(__name__)
+
+_MAKERS: Final = ("tracing.py", "bfloat16.py", "int8.py")
 _LIBRARIES: Final = ("torch", "onnxruntime", "onnx-ir")
 
 
@@ -33,17 +36,18 @@ class Exporter:
         kept = self.reopen(graph.name, graph.fingerprint, precision)
         if kept is not None:
             return kept
-        content = self._rounded(graph) if precision == "bfloat16" else _traced(graph)
+        content = self._make(graph, precision)
         return self._files.write(_key(graph.name, graph.fingerprint, precision), content)
 
     def reopen(self, name: str, fingerprint: str, precision: Precision) -> KeptFile | None:
         """The file of the graph of this name and fingerprint; None where none is kept whole."""
         return self._files.read(_key(name, fingerprint, precision))
 
-    def _rounded(self, graph: Graph) -> bytes:
-        from engines.backends.bfloat16 import to_bfloat16
-
-        return to_bfloat16(self.export(graph, "float32").content)
+    def _make(self, graph: Graph, precision: Precision) -> bytes:
+        if precision == "float32":
+            return _traced(graph)
+        exact = self.export(graph, "float32").content
+        return _rounded(exact) if precision == "bfloat16" else _quantised(exact, graph)
 
     @property
     def _files(self) -> KeptFiles:
@@ -62,6 +66,21 @@ def _traced(graph: Graph) -> bytes:
     from engines.backends.tracing import trace
 
     return trace(graph)
+
+
+def _rounded(content: bytes) -> bytes:
+    from engines.backends.bfloat16 import to_bfloat16
+
+    return to_bfloat16(content)
+
+
+def _quantised(content: bytes, graph: Graph) -> bytes:
+    if graph.calibration is None:
+        return content
+    from engines.backends.int8 import to_int8
+
+    log.info("%s becomes int8: once, up to a few minutes.", graph.name)
+    return to_int8(content, graph.calibration.inputs(), graph.calibration.exact)
 
 
 def _key(name: str, fingerprint: str, precision: Precision) -> str:

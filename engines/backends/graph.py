@@ -9,6 +9,7 @@ Whoever only runs programs that were kept needs no torch, so it is imported by w
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -39,6 +40,16 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What a graph in int8 is made by (see `int8.py`)."""
+
+    inputs: Callable[[], Sequence[tuple[Array, ...]]]
+    "Makes inputs as they occur."
+    exact: tuple[str, ...]
+    "What stays as it is: regular expressions for names of nodes, which tell the modules that they are of."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """A module with the ports it is called with, in order."""
 
@@ -49,6 +60,8 @@ class Graph:
     outputs: tuple[str, ...]
     fingerprint: str
     "Changes with the weights and with the code of the module: the key of whatever a backend keeps on disk."
+    calibration: Calibration | None = None
+    "None where int8 gains nothing: the graph is then the same in it as in float32."
 
     def examples(self) -> tuple[Tensor, ...]:
         """Inputs to trace the module with; open sizes are 2, so that no 1 is taken for a broadcast."""
@@ -74,8 +87,12 @@ class Program(Protocol):
         ...
 
 
-Precision = Literal["float32", "bfloat16"]
-"""bfloat16: products in bfloat16; all else, inputs and outputs too, in float32 (see `bfloat16.py`)."""
+Precision = Literal["float32", "bfloat16", "int8"]
+"""Of products; all else, inputs and outputs too, is float32 (see `bfloat16.py`). int8: of those that gain by
+it, the others in the faster of the rest (see `int8.py`)."""
+
+PrecisionChoice = Precision | Literal["auto"]
+"auto: the faster of float32 and bfloat16."
 
 
 class Backend(Protocol):

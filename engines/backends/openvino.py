@@ -1,7 +1,7 @@
 """OpenVINO on the CPU: the default where there is no GPU.
 
-It reads the exported float32 file: as exact and as fast as what OpenVINO makes of the module itself, and
-made in a third of the time (nano, SAM 2.1 tiny). OpenVINO keeps its compiled blobs beside the file.
+It reads the exported float32 file (or int8's): as exact and as fast as what OpenVINO makes of the module
+itself, and made in a third of the time (nano, SAM 2.1 tiny). OpenVINO keeps its compiled blobs beside it.
 bfloat16 where the CPU computes in it: on a CPU with avx512_bf16 it takes about 0.6 of float32's time (see
 the module card of nano for what it does to the masks). Inputs and outputs are shared with numpy, not
 copied.
@@ -24,13 +24,13 @@ from typing import Any, Final, Literal
 import openvino as ov
 
 from engines.backends.export import Exporter
-from engines.backends.graph import Array, Graph, Precision
+from engines.backends.graph import Array, Graph, Precision, PrecisionChoice
 from engines.backends.kept_files import KeptFile
 from streaming.errors import BackendUnavailable
 
 log = logging.getLogger(__name__)
 
-_HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ class OpenVinoBackend:
     "CPU threads of one call; of one among many, one."
     parallel: int = 1
     "Calls of one program that may run at the same time, each with its own threads."
-    precision: Precision | Literal["auto"] = "auto"
-    '"float32", "bfloat16", or "auto": the faster one this CPU computes in.'
+    precision: PrecisionChoice = "auto"
     cache_dir: Path | None = None
     "Where exported graphs and compiled blobs are kept; None makes them anew each time."
 
@@ -54,7 +53,17 @@ class OpenVinoBackend:
     @property
     def computes_in(self) -> Precision:
         """As asked for; what is faster here where that was left to it."""
-        if self.precision != "auto":
+        return self._floats if self.precision == "auto" else self.precision
+
+    @property
+    def reads(self) -> Precision:
+        """That of the exported files it runs: products in bfloat16 it makes of float32 itself."""
+        return "int8" if self.precision == "int8" else "float32"
+
+    @property
+    def _floats(self) -> Literal["float32", "bfloat16"]:
+        """What is not int8 is multiplied in."""
+        if self.precision in ("float32", "bfloat16"):
             return self.precision
         rounds = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bfloat16" if rounds else "float32"
@@ -66,11 +75,11 @@ class OpenVinoBackend:
 
     def compile(self, graph: Graph) -> OpenVinoProgram:
         """Export (or read) a graph and compile it. Raises BackendUnavailable where OpenVINO cannot."""
-        return self._load(graph.name, Exporter(self.cache_dir).export(graph, "float32"))
+        return self._load(graph.name, Exporter(self.cache_dir).export(graph, self.reads))
 
     def reopen(self, name: str, fingerprint: str) -> OpenVinoProgram | None:
         """See `Backend`."""
-        kept = Exporter(self.cache_dir).reopen(name, fingerprint, "float32")
+        kept = Exporter(self.cache_dir).reopen(name, fingerprint, self.reads)
         return self._load(name, kept) if kept is not None else None
 
     def _load(self, name: str, file: KeptFile) -> OpenVinoProgram:
@@ -81,7 +90,7 @@ class OpenVinoBackend:
     def _compile(self, name: str, file: KeptFile, threads: int, parallel: int) -> Any:
         core = ov.Core()
         options = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self.computes_in],
+            "INFERENCE_PRECISION_HINT": _HINTS[self._floats],
             "INFERENCE_NUM_THREADS": threads * parallel,
             "NUM_STREAMS": parallel,
             # Streams of several processes share the machine: leave placing threads to the kernel.

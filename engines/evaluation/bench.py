@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from engines.backends.choose import choose_backend
-from engines.backends.graph import Precision
+from engines.backends.graph import Precision, PrecisionChoice
 from engines.evaluation.bench_clip import BenchClip, bench_clip
 from engines.evaluation.contestants import PARTS, Contestant, Ours
 from engines.evaluation.peak import frame_flops, peak_flops
@@ -45,8 +45,8 @@ class BenchOptions:
     side_px: int | None = None
     objects: Sequence[int] = (1, 3)
     backends: Sequence[str] = ("auto",)
-    precision: Precision | None = None
-    "Of ours; None: the faster one of each backend."
+    precision: PrecisionChoice = "auto"
+    "Of ours."
     against: Sequence[str] = ("transformers",)
     "Of peers.PEERS."
     frames: int = 40

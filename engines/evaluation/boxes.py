@@ -1,4 +1,4 @@
-"""What a true box on the first picture of a real film means to each backend, and to the official package.
+"""What a true box on a picture of a real film means to each backend, and to the official package.
 
 No memory is asked, so the image part of a checkpoint is enough (`random_weights.completed`). The package is
 asked twice: with pictures shrunk as ours are, which compares what is computed, and as it shrinks them itself.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ from engines.backends.graph import Backend, Precision
 from engines.evaluation.footage import Film
 from engines.evaluation.metrics import region_j
 from engines.evaluation.peers import official_predictor, official_state, require_peer
-from engines.geometry import to_square
+from engines.geometry import mask_iou, to_square
 from engines.masks import decode_mask, draw_mask
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.graph_set import tracker_graphs
@@ -31,8 +33,9 @@ WAYS: Final[tuple[tuple[str, Precision], ...]] = (
     ("onnxruntime", "float32"),
     ("openvino", "float32"),
     ("openvino", "bfloat16"),
+    ("openvino", "int8"),
 )
-"Backends of ours that every machine has."
+"Backends of ours that every machine has; int8 takes the package nncf."
 
 OWN_PICTURES: Final = "sam2, its own pictures"
 
@@ -49,50 +52,76 @@ class BoxScore:
     engine: str
     precision: str
     j: dict[str, float]
-    "By film, on its first picture."
+    "By film, mean over the pictures asked about."
     mean_j: float
+    agreement: float
+    "Mean IoU with the official package's masks on our pictures, over all pictures."
     furthest: float
     "Largest difference of a film's J from the official package's on our pictures."
 
 
-def score_boxes(weights: TrackerWeights, films: Sequence[Film], cache_dir: Path | None) -> list[BoxScore]:
-    """Every way, ours first, then the package sam2's two.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What one way made of one picture."""
+
+    film: str
+    mask: Mask
+    j: float
+
+
+def score_boxes(
+    weights: TrackerWeights, films: Sequence[Film], every: int | None, cache_dir: Path | None
+) -> list[BoxScore]:
+    """Every way, ours first, then the package sam2's two; one picture in `every` of each film, or its first.
 
     Raises InvalidSettings where the package does not know the model, BackendUnavailable where something is
     not installed, NotFound where a picture cannot be read.
     """
     require_peer("sam2", weights)
+    ways = [way for way in WAYS if way[1] != "int8" or find_spec("nncf")]
     found = {
-        (name, precision): _scored(our_way(weights, _backend(name, precision, cache_dir)), films)
-        for name, precision in WAYS
+        (name, precision): _asked(our_way(weights, _backend(name, precision, cache_dir)), films, every)
+        for name, precision in ways
     }
     predictor = official_predictor(weights, torch.device("cpu"))
     side = weights.side_px
-    reference = _scored(official_way(predictor, lambda picture: to_square(picture, side)), films)
+    reference = _asked(official_way(predictor, lambda picture: to_square(picture, side)), films, every)
     found["sam2", "float32"] = reference
-    found[OWN_PICTURES, "float32"] = _scored(official_way(predictor, lambda picture: picture), films)
-    return [
-        BoxScore(
-            engine=name,
-            precision=precision,
-            j={film: round(value, 4) for film, value in scores.items()},
-            mean_j=round(float(np.mean(list(scores.values()))), 4),
-            furthest=round(max(abs(scores[film] - reference[film]) for film in scores), 4),
-        )
-        for (name, precision), scores in found.items()
-    ]
+    found[OWN_PICTURES, "float32"] = _asked(official_way(predictor, lambda picture: picture), films, every)
+    return [_score(*way, answers, reference) for way, answers in found.items()]
+
+
+def _score(engine: str, precision: str, answers: list[_Found], reference: list[_Found]) -> BoxScore:
+    scores, wanted = _by_film(answers), _by_film(reference)
+    shared = [mask_iou(ours.mask, theirs.mask) for ours, theirs in zip(answers, reference, strict=True)]
+    return BoxScore(
+        engine=engine,
+        precision=precision,
+        j={film: round(value, 4) for film, value in scores.items()},
+        mean_j=round(float(np.mean(list(scores.values()))), 4),
+        agreement=round(float(np.mean(shared)), 4),
+        furthest=round(max(abs(scores[film] - wanted[film]) for film in scores), 4),
+    )
+
+
+def _by_film(answers: Sequence[_Found]) -> dict[str, float]:
+    films = dict.fromkeys(answer.film for answer in answers)
+    return {film: float(np.mean([answer.j for answer in answers if answer.film == film])) for film in films}
 
 
 def _backend(name: str, precision: Precision, cache_dir: Path | None) -> Backend:
     return choose_backend(name, precision=precision, cache_dir=cache_dir)
 
 
-def _scored(segment: Segment, films: Iterable[Film]) -> dict[str, float]:
-    scores = {}
+def _asked(segment: Segment, films: Iterable[Film], every: int | None) -> list[_Found]:
+    found = []
     for film in films:
-        picture, true = next(film.read()), next(film.truth())
-        scores[film.name] = region_j(segment(picture, box_of(true)), true)
-    return scores
+        step = every or len(film.pictures)
+        for picture, true in islice(zip(film.read(), film.truth(), strict=True), 0, None, step):
+            if true.any():
+                mask = segment(picture, box_of(true))
+                found.append(_Found(film.name, mask, region_j(mask, true)))
+    return found
 
 
 def box_of(mask: Mask) -> Box:

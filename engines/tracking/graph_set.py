@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import transformers
 from transformers import EdgeTamVideoModel
 
-from engines.backends.graph import Graph, Port
-from engines.tracking import attention, decoder, graphs, hiera, memory_form, pyramid, repvit, shape
+from engines.backends.graph import Calibration, Graph, Port
+from engines.tracking import (
+    attention,
+    calibration,
+    decoder,
+    graphs,
+    hiera,
+    memory_form,
+    pyramid,
+    repvit,
+    shape,
+)
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.families import TrackerModel
 from engines.tracking.shape import GIVEN_SLOTS, POINTS, TrackerShape
@@ -63,14 +74,18 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
     )
     model, fingerprint = weights.model, fingerprint_of(weights)
 
-    def graph(name: str, module: Any, ports: tuple[Port, ...]) -> Graph:
-        return Graph(name, module.eval(), ports, module.outputs, fingerprint)
+    def graph(name: str, module: Any, ports: tuple[Port, ...], typical: Any = None) -> Graph:
+        int8 = Calibration(typical, module.exact) if typical else None
+        return Graph(name, module.eval(), ports, module.outputs, fingerprint, int8)
 
+    pixels = Port("pixels", (1, side, side, 3), "uint8")
+    seen = partial(calibration.picture_inputs, side)
+    attended = partial(calibration.track_inputs, weights)
     return (
-        graph("encode", encoder_of(model), (Port("pixels", (1, side, side, 3), "uint8"),)),
+        graph("encode", encoder_of(model), (pixels,), seen),
         graph("prompt", graphs.MaskPrompt(model), (*levels, Port("mask", (None, side, side)))),
         graph("point", graphs.PointPrompt(model), (*levels, *click)),
-        graph("track", graphs.TrackStep(model), (*levels, *bank)),
+        graph("track", graphs.TrackStep(model), (*levels, *bank), attended),
         graph("remember", graphs.Remember(model), (features, *decoded)),
     )
 
@@ -78,7 +93,7 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
 def fingerprint_of(weights: TrackerWeights) -> str:
     """Changes with the weights, the code that makes graphs of them, and transformers, whose modules run."""
     digest = hashlib.sha256()
-    made_by = (attention, decoder, graphs, hiera, memory_form, pyramid, repvit, shape)
+    made_by = (attention, calibration, decoder, graphs, hiera, memory_form, pyramid, repvit, shape)
     for module in (*made_by, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(transformers.__version__.encode())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Sam2VideoModel
 
@@ -18,44 +19,72 @@ class ImageEncoder(PictureEncoder):
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__(model)
         self.backbone: Any = model.vision_encoder.backbone
+        self.blocks = nn.ModuleList(_Block(block) for block in self.backbone.blocks)
+        # Nor the first two stages, whose few channels gain nothing, nor what attention has read. Masks that
+        # random weights draw agree with float32's by 0.973, 0.983 and 0.988 with each left out (bfloat16's
+        # by 0.989), in 150, 160 and 162 ms (194).
+        early = "|".join(str(index) for index in range(self.backbone.stage_ends[1] + 1))
+        self.exact = (*self.exact, rf".*/blocks\.({early})/", r".*/proj/")
 
     def stages(self, picture: Tensor) -> list[Tensor]:
         """See `PictureEncoder.stages`."""
         x = self.backbone.patch_embed.projection(picture).permute(0, 2, 3, 1)
         x = x + self.backbone._get_pos_embed(x.shape[1:3])
         stages = []
-        for index, block in enumerate(self.backbone.blocks):
-            x = _hiera_block(block, x)
+        for index, block in enumerate(self.blocks):
+            x = block(x)
             if index in self.backbone.stage_ends:
                 stages.append(x.permute(0, 3, 1, 2))
         return stages
 
 
+class _Block(nn.Module):
+    """`Sam2MultiScaleBlock`. A module, so that what is exported of it is named by its number."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, H, W, C)"""
+        return _hiera_block(self.block, x)
+
+
 def _hiera_block(block: Any, x: Tensor) -> Tensor:
-    """`Sam2MultiScaleBlock` on (N, H, W, C)."""
-    normed = block.layer_norm1(x)
+    normed, attention, window = block.layer_norm1(x), block.attn, block.window_size
     residual = _pool(block.proj(normed), block.query_stride) if block.dim != block.dim_out else x
-    window = block.window_size
     if window == 0 or window == x.shape[1] == x.shape[2]:
-        x = residual + _hiera_attention(block.attn, normed)
+        read = _read(attention, attention.qkv(normed))
     else:
-        count, height, width, channels = normed.shape
-        # A picture whose side the window does not divide is padded at its lower right, as upstream does.
-        normed = functional.pad(normed, (0, 0, 0, -width % window, 0, -height % window))
-        rows, columns = normed.shape[1] // window, normed.shape[2] // window
-        tiles = normed.reshape(count, rows, window, columns, window, channels).permute(0, 1, 3, 2, 4, 5)
-        tiles = _hiera_attention(block.attn, tiles.reshape(-1, window, window, channels))
+        mapped = _mapped(attention.qkv, normed, window)
+        count, rows, columns = len(mapped), mapped.shape[1] // window, mapped.shape[2] // window
+        tiles = mapped.reshape(count, rows, window, columns, window, -1).permute(0, 1, 3, 2, 4, 5)
+        tiles = _read(attention, tiles.reshape(-1, window, window, tiles.shape[-1]))
         side = tiles.shape[1]
         tiles = tiles.reshape(count, rows, columns, side, side, -1).permute(0, 1, 3, 2, 4, 5)
         whole = tiles.reshape(count, rows * side, columns * side, -1)
-        x = residual + whole[:, : residual.shape[1], : residual.shape[2]]
+        read = whole[:, : residual.shape[1], : residual.shape[2]]
+    x = residual + attention.proj(read)
     return x + block.mlp(block.layer_norm2(x))  # type: ignore[no-any-return]
 
 
-def _hiera_attention(attention: Any, x: Tensor) -> Tensor:
-    count, height, width, _ = x.shape
+def _mapped(qkv: nn.Linear, x: Tensor, window: int) -> Tensor:
+    """Queries, keys and values. A picture whose side the window does not divide is padded at its lower right,
+    upstream before they are made: of zeros comes the bias, so there is no need to multiply them (at 512 px a
+    window of 14 pads 32 to 42 places: 0.72 times more)."""
+    mapped, below, right = qkv(x), -x.shape[1] % window, -x.shape[2] % window
+    for axis, more in ((1, below), (2, right)):
+        if more:
+            shape = [*mapped.shape[:axis], more, *mapped.shape[axis + 1 :]]
+            mapped = torch.cat([mapped, qkv.bias.expand(shape)], dim=axis)
+    return mapped  # type: ignore[no-any-return]
+
+
+def _read(attention: Any, mapped: Tensor) -> Tensor:
+    """What each place reads of those in its window, (N, H, W, 3 C) -> (N, H', W', C), not yet projected."""
+    count, height, width, _ = mapped.shape
     heads = attention.num_attention_heads
-    query, key, value = attention.qkv(x).chunk(3, dim=-1)
+    query, key, value = mapped.chunk(3, dim=-1)
     if attention.query_stride:
         query = _pool(query, attention.query_stride)
         height, width = query.shape[1], query.shape[2]
@@ -63,8 +92,7 @@ def _hiera_attention(attention: Any, x: Tensor) -> Tensor:
         part.reshape(count, -1, heads, part.shape[-1] // heads).transpose(1, 2)
         for part in (query, key, value)
     )
-    read = attend(query, key, value, None).transpose(1, 2).reshape(count, height, width, -1)
-    return attention.proj(read)  # type: ignore[no-any-return]
+    return attend(query, key, value, None).transpose(1, 2).reshape(count, height, width, -1)
 
 
 def _pool(x: Tensor, stride: Any) -> Tensor:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _CODE: Final = (
     "attention",
+    "calibration",
     "checkpoints",
     "compiled",
     "decoder",

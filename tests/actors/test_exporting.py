@@ -16,7 +16,7 @@ from streaming.settings import Settings
 
 
 def work(backend: str, folder: Path) -> TrackerExport:
-    return TrackerExport(Settings(backend=backend, cache_dir=folder), None)  # type: ignore[arg-type]
+    return TrackerExport(Settings(backend=backend, cache_dir=folder))  # type: ignore[arg-type]
 
 
 def test_every_graph_is_built_kept_and_checked(tmp_path: Path) -> None:
@@ -28,6 +28,14 @@ def test_every_graph_is_built_kept_and_checked(tmp_path: Path) -> None:
         assert max(built.difference.values()) < 1e-4
         assert built.files == {path.name: path.stat().st_size for path in tmp_path.glob(f"{graph.name}-*")}
         assert built.files
+
+
+def test_int8_is_made_kept_and_checked(tmp_path: Path) -> None:
+    export = TrackerExport(Settings(tracker_precision="int8", backend="openvino", cache_dir=tmp_path))
+    for graph in export.graphs:
+        built = export.build(graph)
+        assert [name.startswith(f"{graph.name}-int8") for name in built.files] == [True]
+    assert built.difference is not None
 
 
 def test_torch_has_nothing_to_build(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_bench_shows_times_ratios_agreement_and_what_a_frame_is_made_of() -> N
 
 def test_boxes_show_every_film_and_the_furthest() -> None:
     row = {"engine": "openvino", "precision": "float32", "j": {"dog": 0.9512}, "mean_j": 0.9512}
-    table = shown(boxes_table([{**row, "furthest": 0.0004}]))
+    table = shown(boxes_table([{**row, "furthest": 0.0004, "agreement": 0.9917}]))
     assert all(said in table for said in ("dog", "0.9512", "0.0004", "openvino"))
 
 

@@ -17,7 +17,7 @@ HELD_OUT_SEED: Final = 1 << 40
 JUDGED_SEED: Final = HELD_OUT_SEED - 2 * 10**9
 "First seed that training never draws: of the scenes that open its gates."
 CALIBRATION_SEED: Final = HELD_OUT_SEED - 10**9
-"First of the scenes that set a threshold."
+"First of the scenes that set a threshold, or the ranges of int8."
 _SALT: Final = "saccade-176"
 "Chosen so that every kind and colour, at the first level too, keeps most of its combinations."
 

@@ -57,13 +57,20 @@ def test_where_tensorrt_and_a_gpu_are_auto_takes_them_in_the_precision_it_multip
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "torch"])
-def test_a_precision_that_a_backend_has_not_is_refused(name: str) -> None:
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_a_precision_that_a_backend_has_not_is_refused(name: str, precision: Precision) -> None:
     with pytest.raises(BackendUnavailable, match=f"{name} multiplies in float32 only"):
-        choose_backend(name, precision="bfloat16")
+        choose_backend(name, precision=precision)
     assert choose_backend(name, precision="float32").name == name
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_int8_is_not_for_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorrt, "usable_gpu", lambda: Gpu("a GPU", (9, 0), 13000))
+    with pytest.raises(BackendUnavailable, match=r"int8 is for CPUs.* Choose openvino"):
+        choose_backend("tensorrt", precision="int8")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
 def test_a_precision_is_handed_on(precision: Precision) -> None:
     chosen = choose_backend("openvino", precision=precision)
     assert isinstance(chosen, OpenVinoBackend)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engines.backends.graph import Program
+from engines.backends.graph import Calibration, PrecisionChoice, Program
 from engines.backends.openvino import RECENT_S, OpenVinoBackend, OpenVinoRunner
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
@@ -36,6 +37,7 @@ def test_any_number_of_rows_comes_out_as_in_torch(toy: Program, rows: int) -> No
 def test_it_says_what_it_multiplies_in() -> None:
     assert OpenVinoBackend(precision="float32").computes_in == "float32"
     assert OpenVinoBackend(precision="bfloat16").computes_in == "bfloat16"
+    assert OpenVinoBackend(precision="int8").computes_in == "int8"
     assert OpenVinoBackend().computes_in in ("float32", "bfloat16")
 
 
@@ -158,9 +160,22 @@ def test_a_graph_that_makes_no_use_of_an_input_takes_it_all_the_same() -> None:
     assert max(largest_errors(prompt, outputs).values()) < 1e-4
 
 
-@pytest.mark.parametrize(("precision", "agreement"), [("float32", 0.9999), ("auto", 0.98)])
+def test_what_is_kept_in_int8_is_another_program(tmp_path: Path) -> None:
+    exact, rounded = (OpenVinoBackend(precision=one, cache_dir=tmp_path) for one in ("float32", "int8"))
+    shown = [toy_inputs(4, seed) for seed in range(20)]
+    graph = replace(toy_graph(), calibration=Calibration(lambda: shown, ()))
+    exact.compile(graph)
+    assert rounded.reopen("toy", "toy-1") is None
+    rounded.compile(graph)
+    again, expected = rounded.reopen("toy", "toy-1"), exact.compile(graph).runner()(*shown[0])
+    assert again is not None
+    for ours, theirs in zip(again.runner()(*shown[0]), expected, strict=True):
+        assert 0 < np.abs(ours - theirs).max() < 0.1 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(("precision", "agreement"), [("float32", 0.9999), ("auto", 0.98), ("int8", 0.97)])
 def test_with_trained_weights_it_draws_the_same_masks_as_torch(
-    precision: str, agreement: float, exports: Path
+    precision: PrecisionChoice, agreement: float, exports: Path
 ) -> None:
     """Trained ones: OpenVINO once computed Hiera's fused attention right with random weights only."""
     weights = load_tracker_weights("nano")

@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from engines.backends.torch_backend import TorchBackend
-from engines.evaluation.boxes import box_of, official_way, our_way
-from engines.evaluation.footage import find_films
+from engines.evaluation import boxes
+from engines.evaluation.boxes import OWN_PICTURES, box_of, official_way, our_way, score_boxes
+from engines.evaluation.footage import Film, find_films
 from engines.evaluation.metrics import region_j
 from engines.evaluation.peers import official_predictor
 from engines.evaluation.random_weights import bench_weights, random_tracker
+from engines.training.world.scenes import draw_clip
 
 DATA = Path(__file__).parents[4] / "shared/data"
 REAL = DATA / "weights/sam2_hiera_tiny_image.safetensors"
@@ -46,3 +48,29 @@ def test_metas_own_weights_find_the_swan_in_its_box() -> None:
     picture, true = next(film.read()), next(film.truth())
     segment = our_way(bench_weights(REAL), TorchBackend())
     assert region_j(segment(picture, box_of(true)), true) > 0.95
+
+
+def test_every_way_is_held_against_the_package_picture_by_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if importlib.util.find_spec("sam2") is None:
+        pytest.skip("the package sam2 is not installed: `make test` does that")
+    monkeypatch.setattr(boxes, "WAYS", (("torch", "float32"),))
+    film = drawn_film(tmp_path, pictures=4)
+    weights = random_tracker("sam2-tiny", 128)
+    first, each = (score_boxes(weights, [film], every, None) for every in (None, 2))
+    for scores in (first, each):
+        assert [score.engine for score in scores] == ["torch", "sam2", OWN_PICTURES]
+        ours, official, _ = scores
+        assert (official.furthest, official.agreement) == (0.0, 1.0)
+        assert ours.agreement > 0.99 and set(ours.j) == {"drawn"}
+    assert first[0].j != each[0].j, "the third picture counts, too"
+
+
+def drawn_film(folder: Path, pictures: int) -> Film:
+    clip = draw_clip(7, frames=pictures, size=(96, 128), stride=10)
+    names = [folder / f"{index}.png" for index in range(2 * pictures)]
+    for index in range(pictures):
+        cv2.imwrite(str(names[index]), clip.frames[index][..., ::-1])
+        cv2.imwrite(str(names[pictures + index]), clip.masks[index].any(axis=0).astype(np.uint8) * 255)
+    return Film("drawn", tuple(names[:pictures]), tuple(names[pictures:]))

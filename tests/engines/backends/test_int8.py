@@ -1,0 +1,98 @@
+"""The int8 copy: products of integers, but for what is named; ranges of what was shown."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from engines.backends.export import Exporter
+from engines.backends.graph import Array, Calibration, Graph
+from engines.backends.int8 import to_int8
+from engines.backends.onnx_runtime import OnnxRuntimeBackend
+from streaming.errors import BackendUnavailable
+from tests.toy_graph import toy_graph, toy_inputs
+
+MOVES = ("Transpose", "Reshape", "Unsqueeze")
+SHOWN = [toy_inputs(4, seed) for seed in range(50)]
+QUERY, KEY = "/module/query/Gemm", "/module/key/MatMul"
+
+
+def int8(exact: tuple[str, ...] = ()) -> bytes:
+    return to_int8(Exporter().export(toy_graph(), "float32").content, SHOWN, exact)
+
+
+@pytest.fixture(scope="module")
+def copy() -> bytes:
+    return int8()
+
+
+def run(content: bytes, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+    return OnnxRuntimeBackend()._load("toy", content).runner()(*inputs)
+
+
+def products_of_integers(content: bytes) -> set[str]:
+    """Names of the products both of whose factors are scaled integers, moved about at most."""
+    scaled, found = set[str](), set[str]()
+    for node in onnx.load_model_from_string(content).graph.node:
+        if node.op_type == "DequantizeLinear" or (node.op_type in MOVES and node.input[0] in scaled):
+            scaled.update(node.output)
+        elif node.op_type in ("MatMul", "Gemm") and scaled.issuperset(node.input[:2]):
+            found.add(node.name)
+    return found
+
+
+def test_its_products_are_of_integers_but_for_what_softmax_gives(copy: bytes) -> None:
+    assert products_of_integers(copy) == {QUERY, KEY, "/module/MatMul"}
+
+
+def test_what_is_named_exact_stays() -> None:
+    assert QUERY not in products_of_integers(int8((r".*/query/",)))
+    assert KEY not in products_of_integers(int8((r".*/key/",)))
+
+
+def test_it_takes_and_gives_what_float32_does_nearly(copy: bytes) -> None:
+    exact = Exporter().export(toy_graph(), "float32").content
+    for inputs in (toy_inputs(1, 3), toy_inputs(4, 5)):
+        for ours, theirs in zip(run(copy, inputs), run(exact, inputs), strict=True):
+            assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+            assert 0 < np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
+
+
+def test_it_says_nothing_on_stdout(capfd: pytest.CaptureFixture[str]) -> None:
+    int8()
+    assert capfd.readouterr().out == ""
+
+
+def test_without_nncf_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(BackendUnavailable, match=r"pip install 'saccade\[int8\]'"):
+        int8()
+
+
+def calibrated(calls: list[str]) -> Graph:
+    def shown() -> list[tuple[Array, ...]]:
+        calls.append("shown")
+        return SHOWN
+
+    return replace(toy_graph(), calibration=Calibration(shown, ()))
+
+
+def test_it_is_made_once_and_then_found_without_nncf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    made = Exporter(tmp_path).export(calibrated(calls), "int8")
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    assert Exporter(tmp_path).export(calibrated(calls), "int8").content == made.content
+    assert calls == ["shown"]
+
+
+def test_a_graph_that_gains_nothing_stays_as_it_is(tmp_path: Path) -> None:
+    exporter = Exporter(tmp_path)
+    kept = exporter.export(toy_graph(), "int8")
+    assert kept.content == exporter.export(toy_graph(), "float32").content
+    found = exporter.reopen("toy", "toy-1", "int8")
+    assert found is not None and found.content == kept.content
