@@ -9,42 +9,75 @@ runtime to compute as it likes. Inputs and outputs of the model stay float32.
 
 from __future__ import annotations
 
-import contextlib
-import io
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from engines.backends.graph import Array
 from streaming.errors import BackendUnavailable
+
+_MODEL, _INPUTS, _EXACT, _MADE = "model.onnx", "inputs.npz", "exact.txt", "int8.onnx"
 
 
 def to_int8(content: bytes, inputs: Sequence[tuple[Array, ...]], exact: Sequence[str]) -> bytes:
     """The copy of a float32 model.
 
     inputs: typical ones, in the model's order. exact: regular expressions for names of nodes that are left.
-    Takes a second to minutes. Raises BackendUnavailable without NNCF.
+    Takes seconds to minutes, in a process of its own: one with Ray and OpenVINO in it did not survive what
+    NNCF brings. Raises BackendUnavailable without NNCF, or where it fails.
     """
-    # What it says of its progress goes to stdout, where others read JSON.
-    with contextlib.redirect_stdout(io.StringIO()):
-        nncf = _nncf()
-        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
-
-        model = onnx.load_model_from_string(content)
-        names = [value.name for value in model.graph.input]
-        quantised: Any = nncf.quantize(
-            model,
-            nncf.Dataset(inputs, lambda one: dict(zip(names, one, strict=True))),
-            subset_size=len(inputs),
-            model_type=nncf.ModelType.TRANSFORMER,
-            # All that was seen: the mean of what pictures have at most, NNCF's choice, cuts off the rest.
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
-            ),
-            ignored_scope=nncf.IgnoredScope(_mixing(model), list(exact), validate=False),
+    if find_spec("nncf") is None:
+        raise BackendUnavailable(
+            "int8 is made by NNCF, which is not installed.", remedy="Say pip install 'saccade[int8]'."
         )
-    return bytes(quantised.SerializeToString())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / _MODEL).write_bytes(content)
+        (folder / _EXACT).write_text("\n".join(exact))
+        given = {f"{call}-{port}": array for call, one in enumerate(inputs) for port, array in enumerate(one)}
+        np.savez(folder / _INPUTS, **given)  # type: ignore[arg-type]
+        done = subprocess.run(
+            [sys.executable, "-m", "engines.backends.int8", name],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
+            raise BackendUnavailable(f"NNCF fails: {said[-1]}", remedy="Choose another precision.")
+        return (folder / _MADE).read_bytes()
+
+
+def _quantise(folder: Path) -> None:
+    import nncf
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    model = onnx.load(folder / _MODEL)
+    names = [value.name for value in model.graph.input]
+    with np.load(folder / _INPUTS) as given:
+        calls = 1 + max(int(key.split("-")[0]) for key in given)
+        inputs = [{name: given[f"{call}-{port}"] for port, name in enumerate(names)} for call in range(calls)]
+    quantised: Any = nncf.quantize(
+        model,
+        nncf.Dataset(inputs),
+        subset_size=calls,
+        model_type=nncf.ModelType.TRANSFORMER,
+        # All that was seen: the mean of what pictures have at most, NNCF's choice, cuts off the rest.
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+        ),
+        ignored_scope=nncf.IgnoredScope(
+            _mixing(model), (folder / _EXACT).read_text().splitlines(), validate=False
+        ),
+    )
+    (folder / _MADE).write_bytes(quantised.SerializeToString())
 
 
 def _mixing(model: onnx.ModelProto) -> list[str]:
@@ -53,11 +86,5 @@ def _mixing(model: onnx.ModelProto) -> list[str]:
     return [node.name for node in model.graph.node if weights.intersection(node.input)]
 
 
-def _nncf() -> Any:
-    try:
-        import nncf
-    except ImportError as exc:
-        raise BackendUnavailable(
-            "int8 is made by NNCF, which is not installed.", remedy="Say pip install 'saccade[int8]'."
-        ) from exc
-    return nncf
+if __name__ == "__main__":
+    _quantise(Path(sys.argv[1]))

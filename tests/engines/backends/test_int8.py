@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
+from engines.backends import int8 as int8_module
 from engines.backends.export import Exporter
 from engines.backends.graph import Array, Calibration, Graph
 from engines.backends.int8 import to_int8
@@ -69,9 +69,14 @@ def test_it_says_nothing_on_stdout(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_without_nncf_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nncf", None)
+    monkeypatch.setattr(int8_module, "find_spec", lambda name: None)
     with pytest.raises(BackendUnavailable, match=r"pip install 'saccade\[int8\]'"):
         int8()
+
+
+def test_where_nncf_fails_it_says_why() -> None:
+    with pytest.raises(BackendUnavailable, match=r"NNCF fails: .*Choose another precision"):
+        to_int8(b"no model", SHOWN, ())
 
 
 def calibrated(calls: list[str]) -> Graph:
@@ -85,7 +90,7 @@ def calibrated(calls: list[str]) -> Graph:
 def test_it_is_made_once_and_then_found_without_nncf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     made = Exporter(tmp_path).export(calibrated(calls), "int8")
-    monkeypatch.setitem(sys.modules, "nncf", None)
+    monkeypatch.setattr(int8_module, "find_spec", lambda name: None)
     assert Exporter(tmp_path).export(calibrated(calls), "int8").content == made.content
     assert calls == ["shown"]
 
