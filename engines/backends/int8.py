@@ -30,8 +30,9 @@ def to_int8(content: bytes, inputs: Sequence[tuple[Array, ...]], exact: Sequence
     """The copy of a float32 model.
 
     inputs: typical ones, in the model's order. exact: regular expressions for names of nodes that are left.
-    Takes seconds to minutes, in a process of its own: one with Ray and OpenVINO in it did not survive what
-    NNCF brings. Raises BackendUnavailable without NNCF, or where it fails.
+    Takes seconds to minutes, in a process of its own: NNCF brings runtimes and gigabytes that a service need
+    not hold, and a test process that had loaded it crashed later. Raises BackendUnavailable without NNCF, or
+    where it fails.
     """
     if find_spec("nncf") is None:
         raise BackendUnavailable(

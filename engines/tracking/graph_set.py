@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from engines.tracking import (
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.families import TrackerModel
 from engines.tracking.shape import GIVEN_SLOTS, POINTS, TrackerShape
+
+Typical = Callable[[], calibration.Inputs] | None
+"Makes inputs as they occur, for int8 (`calibration.py`)."
 
 
 def tracker_shape(weights: TrackerWeights) -> TrackerShape:
@@ -74,7 +78,7 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
     )
     model, fingerprint = weights.model, fingerprint_of(weights)
 
-    def graph(name: str, module: Any, ports: tuple[Port, ...], typical: Any = None) -> Graph:
+    def graph(name: str, module: Any, ports: tuple[Port, ...], typical: Typical = None) -> Graph:
         int8 = Calibration(typical, module.exact) if typical else None
         return Graph(name, module.eval(), ports, module.outputs, fingerprint, int8)
 
