@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -65,7 +65,7 @@ class OpenVinoBackend:
         """What is not int8 is multiplied in."""
         if self.precision in ("float32", "bfloat16"):
             return self.precision
-        rounds = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        rounds = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bfloat16" if rounds else "float32"
 
     @property
@@ -88,7 +88,7 @@ class OpenVinoBackend:
         return OpenVinoProgram(partial(self._compile, name, source), self.threads, self.parallel)
 
     def _compile(self, name: str, file: KeptFile, threads: int, parallel: int) -> Any:
-        core = ov.Core()
+        core = _core()
         options = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._floats],
             "INFERENCE_NUM_THREADS": threads * parallel,
@@ -105,6 +105,13 @@ class OpenVinoBackend:
                 path = Path(folder) / "graph.onnx"
                 path.write_bytes(file.content)
                 return core.compile_model(path, "CPU", options)
+
+
+@cache
+def _core() -> ov.Core:
+    """The process's own, for as long as it lives. The CPU plugin gives the thread that loads it a stack for
+    signals, and unmaps it when it goes, in whatever thread that is: the next signal kills the process."""
+    return ov.Core()
 
 
 @contextmanager

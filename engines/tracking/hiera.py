@@ -72,12 +72,13 @@ def _mapped(qkv: nn.Linear, x: Tensor, window: int) -> Tensor:
     """Queries, keys and values. A picture whose side the window does not divide is padded at its lower right,
     upstream before they are made: of zeros comes the bias, so there is no need to multiply them (at 512 px a
     window of 14 pads 32 to 42 places: 0.72 times more)."""
-    mapped, below, right = qkv(x), -x.shape[1] % window, -x.shape[2] % window
-    for axis, more in ((1, below), (2, right)):
-        if more:
-            shape = [*mapped.shape[:axis], more, *mapped.shape[axis + 1 :]]
-            mapped = torch.cat([mapped, qkv.bias.expand(shape)], dim=axis)
-    return mapped  # type: ignore[no-any-return]
+    mapped = qkv(x)
+    padding = (0, 0, 0, -x.shape[2] % window, 0, -x.shape[1] % window)
+    if not any(padding):
+        return mapped  # type: ignore[no-any-return]
+    # Chosen, not appended: TensorRT keeps what is appended, once for each place and block (tiny: 19 MB).
+    inside = functional.pad(torch.ones_like(x[:1, :, :, :1], dtype=torch.bool), padding)
+    return torch.where(inside, functional.pad(mapped, padding), qkv.bias)
 
 
 def _read(attention: Any, mapped: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +103,26 @@ def threads_of(runner: OpenVinoRunner) -> tuple[int, int]:
     names = ("INFERENCE_NUM_THREADS", "NUM_STREAMS")
     threads, calls = (int(runner._model.get_property(name)) for name in names)
     return threads, calls
+
+
+SIGNALLED = """
+import signal, threading
+from engines.backends.openvino import OpenVinoBackend
+from tests.toy_graph import toy_graph
+
+programs = [OpenVinoBackend().compile(toy_graph())]
+ending = threading.Thread(target=programs.clear)
+ending.start()
+ending.join()
+signal.signal(signal.SIGUSR1, lambda *_: print("taken"))
+signal.raise_signal(signal.SIGUSR1)
+"""
+
+
+def test_signals_come_after_a_program_ended_in_another_thread() -> None:
+    """Whoever presses Ctrl-C then still ends a service in order."""
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "taken\n")
 
 
 def test_a_graph_is_exported_and_compiled_once(tmp_path: Path) -> None:
