@@ -12,7 +12,8 @@ Hiera's blocks with trained weights.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,12 @@ from transformers.models.sam2_video import modeling_sam2_video
 
 from engines.tracking.families import TrackerModel
 from engines.tracking.memory_form import layout_of, rotation
+
+MOST_AT_ONCE: Final = 16_384
+"""Keys of memories in one attention; where there are more, each memory is read apart. OpenVINO keeps the
+scores of all keys together, and of 32,832 (1024 px) no core's cache holds them: 700 ms a layer, apart 342."""
+_LEAST: Final = 1e-37
+"Of float32, above the numbers without full precision."
 
 _sine: Any = modeling_sam2_video.get_1d_sine_pe
 
@@ -73,7 +80,7 @@ class MemoryAttention(nn.Module):
         pointer_bias: Tensor,
     ) -> Tensor:
         """See the class."""
-        objects, slots, places, channels = memory.shape
+        objects, _, places, channels = memory.shape
         splits = self.hidden // channels
         # Row 0 of the table is the newest of the recent ones, the last row belongs to conditioning memories.
         table = self.temporal.reshape(-1, channels).roll(1, 0)
@@ -84,14 +91,12 @@ class MemoryAttention(nn.Module):
         if self.timed_pointers:
             time = self.pointer_time(_sine(pointer_age / self.max_age, dim=self.hidden))
             keyed_pointers = pointers + time[:, :, None].expand(-1, -1, splits, -1).reshape(pointers.shape)
-        values = torch.cat([memory.reshape(objects, slots * places, channels), pointers], dim=1)
-        bias = torch.cat(
-            [
-                memory_bias[:, :, None].expand(-1, -1, places).reshape(objects, -1),
-                pointer_bias[:, :, None].expand(-1, -1, splits).reshape(objects, -1),
-            ],
-            dim=1,
-        )[:, None]
+        values = _parts(memory, pointers)
+        biases = _parts(
+            memory_bias[:, :, None, None].expand(-1, -1, places, -1),
+            pointer_bias[:, :, None].expand(-1, -1, splits).reshape(objects, -1, 1),
+        )
+        biases = [bias.transpose(1, 2) for bias in biases]
         x = features.flatten(2).transpose(1, 2) + 0.1 * self.position
         for block in self.blocks:
             x = x + self._look_around(block.self_attn, block.layer_norm1(x))
@@ -100,7 +105,7 @@ class MemoryAttention(nn.Module):
             if query.shape[0] != objects:  # features of one picture (or a few), shared by their objects
                 query, x = per_object(query, objects), per_object(x, objects)
             # Weights add up to 1, so values may be projected after they are mixed: a quarter of the product.
-            read = block.cross_attn_image.v_proj(attend(query, keys, values, bias))
+            read = block.cross_attn_image.v_proj(attend_to_all(query, keys, values, biases))
             x = x + block.cross_attn_image.o_proj(read)
             x = x + _feed_forward(block, block.layer_norm3(x))
         return self.norm(x)  # type: ignore[no-any-return]
@@ -109,12 +114,10 @@ class MemoryAttention(nn.Module):
         query, key = self._asking(attention.q_proj, x), self._asking(attention.k_proj, x)
         return attention.o_proj(attend(query, key, attention.v_proj(x), None))  # type: ignore[no-any-return]
 
-    def _keys(self, attention: Any, memory: Tensor, pointers: Tensor) -> Tensor:
-        objects, slots, places, _ = memory.shape
+    def _keys(self, attention: Any, memory: Tensor, pointers: Tensor) -> list[Tensor]:
         keys = self._rotated(attention.k_proj, memory, self.memory_cos, self.memory_sin)
-        keys = keys.reshape(objects, slots * places, -1)
         weight, bias = self._in_halves(attention.k_proj)
-        return torch.cat([keys, functional.linear(pointers, weight, bias)], dim=1)
+        return _parts(keys, functional.linear(pointers, weight, bias))
 
     def _asking(self, projection: nn.Linear, x: Tensor) -> Tensor:
         return self._rotated(projection, x, self.cos, self.sin)
@@ -138,6 +141,40 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Te
     if bias is not None:
         weights = weights + bias
     return weights.softmax(dim=-1) @ value
+
+
+def attend_to_all(
+    query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], biases: Sequence[Tensor]
+) -> Tensor:
+    """Attention to the keys of all parts as if they were one, (B, Q, C) -> (B, Q, D).
+
+    keys (B, K, C), values (B, K, D) and biases (B, 1, K) of each part. Softmax of one part knows nothing of
+    the others'. So each part has one more key, of zeros, whose score is 0: in units of its share, parts add
+    up. Two more channels say a query's share of that key and of all others. Beyond scores of 85 parts that
+    hold such keys count alike.
+    """
+    if len(keys) == 1:
+        return attend(query, keys[0], values[0], biases[0])
+    first, *others = (_in_units(query, *part) for part in zip(keys, values, biases, strict=True))
+    total = sum(others, start=first)
+    return total[..., :-1] / total[..., -1:].clamp(min=_LEAST)
+
+
+def _in_units(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """(B, Q, D + 1): values by their weights, not yet divided by what these add up to, which comes last."""
+    value = functional.pad(functional.pad(value, (0, 1), value=1.0), (0, 1))
+    unit = functional.pad(torch.zeros_like(value[:, :1, 1:]), (0, 1), value=1.0)
+    padded = functional.pad(key, (0, 0, 0, 1))
+    read = attend(query, padded, torch.cat([value, unit], dim=1), functional.pad(bias, (0, 1)))
+    return read[..., :-1] / read[..., -1:].clamp(min=_LEAST)
+
+
+def _parts(memory: Tensor, pointers: Tensor) -> list[Tensor]:
+    """Something of each key, of memories (B, M, n, X) and pointers (B, P, X), in parts to read at once."""
+    count = memory.shape[1] * memory.shape[2]
+    if count <= MOST_AT_ONCE:
+        return [torch.cat([memory.reshape(len(memory), count, -1), pointers], dim=1)]
+    return [*memory.unbind(1), pointers]
 
 
 def per_object(x: Tensor, objects: int) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from engines.tracking.attention import MemoryAttention
+from engines.tracking import attention
+from engines.tracking.attention import MemoryAttention, attend, attend_to_all
 from engines.tracking.hiera import ImageEncoder
+from engines.tracking.shape import EMPTY_SLOT
 from engines.training.tracker_recipe import fresh_tracker
 from engines.training.world.scenes import draw_clip
 from tests.fresh_sam import random_bank
@@ -34,3 +37,26 @@ def test_a_hidden_slot_equals_no_slot() -> None:
         num_object_pointer_tokens=6,
     )
     torch.testing.assert_close(ours[0], theirs.squeeze(1)[0], atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("scale", [0.1, 1.0, 5.0])
+def test_parts_are_read_as_if_they_were_one(scale: float) -> None:
+    """Whatever share each has: of scores of about 0.01, 1 and 25."""
+    torch.manual_seed(0)
+    query, keys = scale * torch.randn(2, 5, 16), [scale * torch.randn(2, count, 16) for count in (7, 3, 8)]
+    values = [torch.randn(2, key.shape[1], 4) for key in keys]
+    biases = [torch.zeros(2, 1, key.shape[1]) for key in keys]
+    biases[1][0] = EMPTY_SLOT
+    whole = attend(query, torch.cat(keys, 1), torch.cat(values, 1), torch.cat(biases, 2))
+    torch.testing.assert_close(attend_to_all(query, keys, values, biases), whole, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_memories_too_large_to_be_read_at_once_are_read_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = fresh_tracker(3).eval()
+    levels = ImageEncoder(model)(torch.from_numpy(draw_clip(5, frames=1).frames))
+    step, bank = MemoryAttention(model), random_bank(2)
+    at_once = step(levels[0], *bank)
+    monkeypatch.setattr(attention, "MOST_AT_ONCE", 0)
+    torch.testing.assert_close(step(levels[0], *bank), at_once, atol=1e-5, rtol=0)
