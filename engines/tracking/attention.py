@@ -150,8 +150,8 @@ def attend_to_all(
 
     keys (B, K, C), values (B, K, D) and biases (B, 1, K) of each part. Softmax of one part knows nothing of
     the others'. So each part has one more key, of zeros, whose score is 0: in units of its share, parts add
-    up. Two more channels say a query's share of that key and of all others. Beyond scores of 85 parts that
-    hold such keys count alike.
+    up. Two more channels say a query's share of that key and of all others. It holds while a query's highest
+    scores are within 85 of 0, e^85 being about what float32 holds; SAM-2's are within tens.
     """
     if len(keys) == 1:
         return attend(query, keys[0], values[0], biases[0])
@@ -171,9 +171,8 @@ def _in_units(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor
 
 def _parts(memory: Tensor, pointers: Tensor) -> list[Tensor]:
     """Something of each key, of memories (B, M, n, X) and pointers (B, P, X), in parts to read at once."""
-    count = memory.shape[1] * memory.shape[2]
-    if count <= MOST_AT_ONCE:
-        return [torch.cat([memory.reshape(len(memory), count, -1), pointers], dim=1)]
+    if memory.shape[1] * memory.shape[2] <= MOST_AT_ONCE:
+        return [torch.cat([memory.flatten(1, 2), pointers], dim=1)]
     return [*memory.unbind(1), pointers]
 
 

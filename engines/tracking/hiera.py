@@ -127,7 +127,7 @@ def _pool(x: Tensor, stride: Any) -> Tensor:
     if stride is None:
         return x
     height, width = x.shape[1] // 2, x.shape[2] // 2
-    x = x[:, : 2 * height, : 2 * width]
-    left, right = x.reshape(len(x), 2 * height, width, -1).chunk(2, dim=-1)
-    upper, lower = torch.maximum(left, right).reshape(len(x), height, 2 * width, -1).chunk(2, dim=2)
+    count, x = x.shape[0], x[:, : 2 * height, : 2 * width]
+    left, right = x.reshape(count, 2 * height, width, -1).chunk(2, dim=-1)
+    upper, lower = torch.maximum(left, right).reshape(count, height, 2 * width, -1).chunk(2, dim=2)
     return torch.maximum(upper, lower)
