@@ -52,7 +52,7 @@ def test_memory_attention_begins_by_looking_at_the_place_itself() -> None:
         attention = tracker.track.attention
         cross = attention.blocks[0].cross_attn_image
         query = attention._asking(cross.q_proj, torch.zeros(1, 256, 128))
-        key = attention._keys(cross, torch.zeros(1, 1, 256, 64), torch.zeros(1, 0, 64))
+        (key,) = attention._keys(cross, torch.zeros(1, 1, 256, 64), torch.zeros(1, 0, 64))
         assert torch.equal((query @ key.transpose(1, 2))[0].argmax(dim=1), torch.arange(256))
 
 
