@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -30,6 +30,9 @@ from streaming.errors import BackendUnavailable
 
 log = logging.getLogger(__name__)
 
+_CORE: Final = ov.Core()
+"""Never ended. The CPU plugin gives the thread that loads it an alternate stack for signals, and unmaps it
+when it is unloaded, in whatever thread: the next signal that the loading thread takes kills the process."""
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -65,7 +68,7 @@ class OpenVinoBackend:
         """What is not int8 is multiplied in."""
         if self.precision in ("float32", "bfloat16"):
             return self.precision
-        rounds = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        rounds = "BF16" in _CORE.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bfloat16" if rounds else "float32"
 
     @property
@@ -88,7 +91,6 @@ class OpenVinoBackend:
         return OpenVinoProgram(partial(self._compile, name, source), self.threads, self.parallel)
 
     def _compile(self, name: str, file: KeptFile, threads: int, parallel: int) -> Any:
-        core = _core()
         options = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._floats],
             "INFERENCE_NUM_THREADS": threads * parallel,
@@ -99,19 +101,12 @@ class OpenVinoBackend:
         with _translated(name):
             if file.path is not None:
                 options["CACHE_DIR"] = str(file.path.parent / "blobs")
-                return core.compile_model(file.path, "CPU", options)
+                return _CORE.compile_model(file.path, "CPU", options)
             # Not from memory: read from there, a model loses the inputs that it makes no use of.
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "graph.onnx"
                 path.write_bytes(file.content)
-                return core.compile_model(path, "CPU", options)
-
-
-@cache
-def _core() -> ov.Core:
-    """The process's own, for as long as it lives. The CPU plugin gives the thread that loads it a stack for
-    signals, and unmaps it when it goes, in whatever thread that is: the next signal kills the process."""
-    return ov.Core()
+                return _CORE.compile_model(path, "CPU", options)
 
 
 @contextmanager

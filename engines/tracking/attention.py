@@ -24,10 +24,14 @@ from engines.tracking.families import TrackerModel
 from engines.tracking.memory_form import layout_of, rotation
 
 MOST_AT_ONCE: Final = 16_384
-"""Keys of memories in one attention; where there are more, each memory is read apart. OpenVINO keeps the
-scores of all keys together, and of 32,832 (1024 px) no core's cache holds them: 700 ms a layer, apart 342."""
-_LEAST: Final = 1e-37
-"Of float32, above the numbers without full precision."
+"""Keys of memories in one attention; where there are more, each memory is read apart. A layer takes OpenVINO
+(bfloat16, one thread) 700 ms at once and 342 apart at 1024 px, of 32,768 keys; 22 and 20 at 512 px, of 8,192,
+which stays as upstream adds it up."""
+_UNIT: Final = 40.0
+"""Score of the key that parts are compared by: amid what attention to thousands of keys comes to, by the
+logarithm of its summed exponentials. Nano's, the only trained one at hand: 3 to 37."""
+_LEAST: Final = 1e-35
+"e^-80: a thousand values in units of it are still a float32."
 
 _sine: Any = modeling_sam2_video.get_1d_sine_pe
 
@@ -149,9 +153,9 @@ def attend_to_all(
     """Attention to the keys of all parts as if they were one, (B, Q, C) -> (B, Q, D).
 
     keys (B, K, C), values (B, K, D) and biases (B, 1, K) of each part. Softmax of one part knows nothing of
-    the others'. So each part has one more key, of zeros, whose score is 0: in units of its share, parts add
-    up. Two more channels say a query's share of that key and of all others. It holds while a query's highest
-    scores are within 85 of 0, e^85 being about what float32 holds; SAM-2's are within tens.
+    the others'. So each part has one more key whose score is _UNIT: in units of its share, parts add up. Two
+    more channels say a query's share of that key and of all others. It holds while the logarithm of a part's
+    summed exponentials is within 80 of _UNIT; parts above count alike, parts below for nothing.
     """
     if len(keys) == 1:
         return attend(query, keys[0], values[0], biases[0])
@@ -164,8 +168,8 @@ def _in_units(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor
     """(B, Q, D + 1): values by their weights, not yet divided by what these add up to, which comes last."""
     value = functional.pad(functional.pad(value, (0, 1), value=1.0), (0, 1))
     unit = functional.pad(torch.zeros_like(value[:, :1, 1:]), (0, 1), value=1.0)
-    padded = functional.pad(key, (0, 0, 0, 1))
-    read = attend(query, padded, torch.cat([value, unit], dim=1), functional.pad(bias, (0, 1)))
+    padded, biased = functional.pad(key, (0, 0, 0, 1)), functional.pad(bias, (0, 1), value=_UNIT)
+    read = attend(query, padded, torch.cat([value, unit], dim=1), biased)
     return read[..., :-1] / read[..., -1:].clamp(min=_LEAST)
 
 

@@ -20,6 +20,8 @@ class ImageEncoder(PictureEncoder):
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__(model)
         self.backbone: Any = model.vision_encoder.backbone
+        if tuple(self.backbone.config.query_stride) != (2, 2):
+            raise ValueError("a Hiera whose queries are pooled by another stride than 2 is not supported")
         self.blocks = nn.ModuleList(_Block(block) for block in self.backbone.blocks)
         self.windows: list[int] = [block.window_size for block in self.backbone.blocks]
         # Nor the first two stages, whose few channels gain nothing, nor what attention has read. Masks that
@@ -59,8 +61,8 @@ class _Block(nn.Module):
     def _read(self, x: Tensor) -> Tensor:
         """What each place reads of those in its window, not yet projected; padded as `_padded` does."""
         attention, window = self.block.attn, self.block.window_size
-        # Three products for upstream's one, which OpenVINO would cut apart by copying (tiny at 512 px: 6 of
-        # 140 ms in int8, 12 of 340 in float32).
+        # Three products for upstream's one, which OpenVINO would cut apart by copying (tiny at 512 px,
+        # one thread: 6 of 140 ms in int8, 12 of 340 in float32).
         weights, biases = attention.qkv.weight.chunk(3), attention.qkv.bias.chunk(3)
         mapped = [functional.linear(x, *layer) for layer in zip(weights, biases, strict=True)]
         if window == 0 or window == x.shape[1] == x.shape[2]:
@@ -71,9 +73,9 @@ class _Block(nn.Module):
 
 
 def _regrouped(x: Tensor, across: int, window: int) -> tuple[Tensor, int]:
-    """A picture that lies in `across` × `across` tiles, in the tiles of a block's window: most blocks have
-    that of the block before, and nothing moves. Whole for a block that looks at all of it, or whose window
-    does not divide it."""
+    """A square picture that lies in `across` × `across` tiles, in the tiles of a block's window: most blocks
+    have that of the block before, and nothing moves. Whole for a block that looks at all of it, or whose
+    window does not divide it."""
     side = x.shape[1] * across
     wanted = 1 if window == 0 or side % window else side // window
     return (x, across) if wanted == across else (_cut(_joined(x, across), wanted), wanted)
@@ -124,7 +126,7 @@ def _attended(attention: Any, mapped: Sequence[Tensor]) -> Tensor:
 
 def _pool(x: Tensor, stride: Any) -> Tensor:
     """The largest of each 2 × 2 places, in two steps. As a pooling, OpenVINO first brings channels to the
-    front and then back, in which tiny spends 11 of 158 ms."""
+    front and then back, in which tiny at 512 px spends 11 of 158 ms in int8, one thread."""
     if stride is None:
         return x
     height, width = x.shape[1] // 2, x.shape[2] // 2

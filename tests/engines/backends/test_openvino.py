@@ -15,6 +15,7 @@ from engines.backends.graph import Calibration, PrecisionChoice, Program
 from engines.backends.openvino import RECENT_S, OpenVinoBackend, OpenVinoRunner
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
+from engines.tracking import attention
 from engines.tracking.checkpoints import load_tracker_weights
 from engines.tracking.graph_set import tracker_graphs, tracker_shape
 from engines.tracking.memory import Memory, MemoryBank
@@ -121,7 +122,8 @@ signal.raise_signal(signal.SIGUSR1)
 
 def test_signals_come_after_a_program_ended_in_another_thread() -> None:
     """Whoever presses Ctrl-C then still ends a service in order."""
-    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True)
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], cwd=root, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "taken\n")
 
 
@@ -173,6 +175,17 @@ def test_every_graph_of_nano_gives_what_torch_gives(exports: Path) -> None:
     for case in nano_cases():
         errors = largest_errors(case, backend.compile(case.graph).runner()(*case.inputs))
         assert max(errors.values()) < 1e-4, f"{case.graph.name}: {errors}"
+
+
+@pytest.mark.parametrize(("precision", "error"), [("float32", 1e-4), ("bfloat16", 0.03)])
+def test_memories_read_one_by_one_give_what_they_give_at_once(
+    precision: PrecisionChoice, error: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at 1024 px; nothing kept, since the graph's fingerprint does not know how they are read."""
+    (track,) = [case for case in nano_cases() if case.graph.name == "track"]
+    monkeypatch.setattr(attention, "MOST_AT_ONCE", 0)
+    outputs = OpenVinoBackend(precision=precision).compile(track.graph).runner()(*track.inputs)
+    assert max(largest_errors(track, outputs).values()) < error
 
 
 def test_a_graph_that_makes_no_use_of_an_input_takes_it_all_the_same() -> None:

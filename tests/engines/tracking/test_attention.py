@@ -53,6 +53,18 @@ def test_parts_are_read_as_if_they_were_one(scale: float) -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("score", [-35.0, 0.0, 40.0, 110.0])
+def test_parts_are_read_alike_wherever_their_scores_lie(score: float) -> None:
+    torch.manual_seed(0)
+    query = torch.ones(1, 1, 16)
+    keys = [score / 4 + 0.1 * torch.randn(1, count, 16) for count in (7, 300)]
+    values = [torch.randn(1, key.shape[1], 4) for key in keys]
+    biases = [torch.zeros(1, 1, key.shape[1]) for key in keys]
+    whole = attend(query, torch.cat(keys, 1), torch.cat(values, 1), torch.cat(biases, 2))
+    torch.testing.assert_close(attend_to_all(query, keys, values, biases), whole, atol=1e-4, rtol=0)
+
+
+@torch.inference_mode()
 def test_memories_too_large_to_be_read_at_once_are_read_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     model = fresh_tracker(3).eval()
     levels = ImageEncoder(model)(torch.from_numpy(draw_clip(5, frames=1).frames))

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
+import pytest
 import torch
 
+from engines.tracking.families import model_of
 from engines.tracking.hiera import ImageEncoder
 from engines.training.tracker_recipe import fresh_tracker
 from engines.training.world.scenes import draw_clip
 
 
 @torch.inference_mode()
-def test_features_are_those_of_transformers() -> None:
-    model = fresh_tracker(3).eval()
+@pytest.mark.parametrize(
+    ("windows", "whole"),
+    [
+        pytest.param([8, 4, 16, 8], [], id="nano's"),
+        pytest.param([8, 4, 6, 3], [], id="padded to three by three"),
+        pytest.param([8, 4, 6, 3], [4], id="padded after a block that looks at all"),
+        pytest.param([8, 4, 8, 4], [4], id="tiles, whole, tiles"),
+    ],
+)
+def test_features_are_those_of_transformers(windows: list[int], whole: list[int]) -> None:
+    config: Any = copy.deepcopy(fresh_tracker(3).config)
+    backbone = config.vision_config.backbone_config
+    backbone.blocks_per_stage = [1, 2, 3, 2]
+    backbone.window_size_per_stage, backbone.global_attention_blocks = windows, whole
+    torch.manual_seed(0)
+    model: Any = model_of(config)
+    model.eval()
     frames = torch.from_numpy(draw_clip(5, frames=2).frames)
     encode = ImageEncoder(model)
     pixels = (frames.permute(0, 3, 1, 2).float() - encode.mean) / encode.std
     theirs = model.get_image_features(pixels, return_dict=True).fpn_hidden_states
     for ours, other in zip(encode(frames), reversed(theirs), strict=True):
         torch.testing.assert_close(ours.flatten(2).permute(2, 0, 1), other, atol=2e-5, rtol=0)
+
+
+def test_another_stride_of_queries_is_refused() -> None:
+    model = fresh_tracker(3)
+    backbone: Any = model.vision_encoder.backbone
+    backbone.config.query_stride = [4, 4]
+    with pytest.raises(ValueError, match="stride"):
+        ImageEncoder(model)
