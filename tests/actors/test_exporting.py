@@ -32,9 +32,7 @@ def test_every_graph_is_built_kept_and_checked(tmp_path: Path) -> None:
 
 def test_int8_is_made_kept_and_checked(tmp_path: Path) -> None:
     export = TrackerExport(Settings(tracker_precision="int8", backend="openvino", cache_dir=tmp_path))
-    rounded, exact = export.graphs[0], export.graphs[-1]  # making the others so takes as long again
-    assert rounded.calibration and not exact.calibration
-    for graph in (rounded, exact):
+    for graph in export.graphs:
         built = export.build(graph)
         assert [name.startswith(f"{graph.name}-int8") for name in built.files] == [True]
         assert built.difference is not None

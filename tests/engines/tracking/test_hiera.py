@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from engines.training.world.scenes import draw_clip
     ],
 )
 def test_features_are_those_of_transformers(windows: list[int], whole: list[int]) -> None:
-    config: Any = copy.deepcopy(fresh_tracker(3).config)
+    config: Any = fresh_tracker(3).config
     backbone = config.vision_config.backbone_config
     backbone.blocks_per_stage = [1, 2, 3, 2]
     backbone.window_size_per_stage, backbone.global_attention_blocks = windows, whole
