@@ -237,7 +237,8 @@ def bench_checkpoint_command(
 
         saccade bench checkpoint sa2va-1b
         saccade bench checkpoint edgetam --of edgetam
-        SACCADE_TRACKER=edgetam SACCADE_TRACKER_PX=512 saccade bench line --objects 1
+        SACCADE_TRACKER=edgetam SACCADE_TRACKER_PX=512 SACCADE_MAX_TRACKS_PER_STREAM=1 \\
+            saccade bench line --objects 1
     """
     with err.status("Writing random weights ..."):
         written = {"folder": str(folder), "parameters": _write_random(of, folder)}

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from engines.geometry import mask_iou, to_size, to_square
 from engines.masks import DrawnMask, draw_mask, draw_masks_apart
 from engines.tracking import lifecycle
-from engines.tracking.association import BoolMask, associate
+from engines.tracking.association import Association, BoolMask, associate
 from engines.tracking.compiled import CompiledTracker
 from engines.tracking.memory import Memory, MemoryBank
 from engines.tracking.network import Decoded, Levels, SamNetwork, finite_rows, fits
@@ -237,7 +237,9 @@ class SamTracker:
         found = associate(
             masks, [pin.masks.get(self._followed[row].track_id) for row in rows], reacquire=not edited
         )
-        free = self._bank.capacity - self._bank.rows
+        # An answer that shows nothing says nothing about a track that sees its object.
+        unwanted = self._unwanted(answer, rows, found if shown else replace(found, missed=()))
+        free = self._bank.capacity - self._bank.rows + len(unwanted)
         self.counts.refused_objects += max(0, len(found.new) - free)
         new = found.new[:free]
         wanted = [mask for mask, _ in found.pairs] + list(new)
@@ -247,12 +249,9 @@ class SamTracker:
         given = {k: _Given(shown[k], memory) for k, memory in zip(wanted, memories, strict=True)}
         for mask, track in found.pairs:
             self._refresh(pin, rows[track], answer, given[mask])
+        self._drop(unwanted)  # rows move now; what begins takes those that are free
         for mask in new:
             self._begin(pin, answer, given[mask])
-        # Adding rows moved none; dropping does, so it comes last.
-        # An answer that shows nothing says nothing about a track that sees its object.
-        missed = found.missed if shown else ()
-        self._drop(self._unwanted(answer, rows, missed, found.doubles))
 
     def _shown(self, answer: Answer) -> list[_Shown]:
         """The masks of an answer that show something."""
@@ -304,13 +303,12 @@ class SamTracker:
             own is not None and mask_iou(mask, own) >= self._policy.agreed_iou
         )
 
-    def _unwanted(
-        self, answer: Answer, rows: list[int], missed: Sequence[int], doubles: Sequence[int]
-    ) -> list[int]:
-        """Rows of a query that its answer leaves no place for."""
-        drop = {rows[track] for track in doubles}
-        drop.update(row for row in rows if self._followed[row].revision < answer.revision)
-        for track in missed:
+    def _unwanted(self, answer: Answer, rows: list[int], found: Association) -> list[int]:
+        """Rows of a query that its answer leaves no place for; counts misses."""
+        kept = {rows[track] for _, track in found.pairs}
+        drop = {row for row in set(rows) - kept if self._followed[row].revision < answer.revision}
+        drop.update(rows[track] for track in found.doubles)
+        for track in found.missed:
             one = self._followed[rows[track]]
             one.misses += 1
             if one.misses >= MISSES_TO_END:

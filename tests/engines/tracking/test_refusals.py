@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.tracking.tracker import SamTracker
-from streaming.vocabulary import Answer, Prompt, QueryId, StreamId
+from engines.tracking.tracker import MISSES_TO_END, SamTracker
+from streaming.vocabulary import Answer, Prompt, QueryId, StreamId, TrackState
 from tests.colour_sam import ColourSam
 from tests.coloured_things import (
     BLUE,
@@ -27,6 +27,30 @@ def test_a_full_tracker_refuses_a_further_object_and_counts_it() -> None:
     tracker = started(things, RED, BLUE, capacity=1)
     assert len(tracker.step(frame(2, things))) == 1
     assert tracker.counts.refused_objects == 1
+
+
+def test_the_track_that_an_answer_ends_makes_room_for_the_one_that_it_begins() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, capacity=1)
+    tracker.pin(1)
+    tracks = tracker.step(frame(2, things), [answer(1, things, BLUE, revision=2)])
+    assert {(int(track.track_id), track.state) for track in tracks} == {
+        (1, TrackState.ENDED),
+        (2, TrackState.TENTATIVE),
+    }
+    (track,) = tracker.step(frame(3, things))
+    assert covers(track, things, BLUE) and tracker.counts.refused_objects == 0
+
+
+def test_a_full_tracker_waits_for_the_second_answer_that_saw_its_object_elsewhere() -> None:
+    things = {RED: 0, BLUE: 40}
+    tracker = started(things, RED, capacity=1)
+    living = []
+    for index in range(2, 2 + MISSES_TO_END):
+        tracker.pin(index - 1)
+        tracks = tracker.step(frame(index, things), [answer(index - 1, things, BLUE)])
+        living.append(ids([track for track in tracks if track.state is not TrackState.ENDED]))
+    assert living == [{1}, {2}] and tracker.counts.refused_objects == 1
 
 
 def test_a_thousand_objects_are_refused_but_for_those_that_fit_and_only_these_are_computed() -> None:
