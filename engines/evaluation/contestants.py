@@ -1,7 +1,8 @@
 """Who is timed in the bench, and our side of it.
 
 Everybody is given the same things on the first picture and then follows them, a picture at a time. What is
-timed is ours from the source picture to run lengths, theirs from the model's input to logits.
+timed begins with the source picture (`sam2`: with the model's input) and ends with masks of its size, ours as
+run lengths.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Whom we are compared with, on our weights: transformers' video session, and the official package `sam2`.
 
 Each in float32 and in bfloat16, as its documentation says to: the session's model converted, the package's
-under autocast. What a peer does once per film (reading pictures, shrinking them) is not timed.
+under autocast. The session gets a picture at a time, prepared as ours is; the package prepares its whole
+film before the first, untimed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import EdgeTamVideoModel
 from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoInferenceSession
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
@@ -27,7 +29,7 @@ from engines.backends.graph import Precision
 from engines.evaluation.bench_clip import SIZE, BenchClip
 from engines.evaluation.contestants import Run
 from engines.evaluation.stopwatch import Stopwatch
-from engines.masks import decode_mask, draw_mask
+from engines.geometry import to_square
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.families import family_name, model_of
 from engines.tracking.naming import to_official
@@ -89,10 +91,7 @@ class Session:
         model.set_attn_implementation("sdpa")
         model = model.to(self.device, dtype).eval().requires_grad_(False)
         _watch(model, _SESSION_PARTS, stopwatch)
-        side = self.weights.side_px
-        session = session_of(model, SIZE, clip.prompts(side))
-        pictures = [normalised(one).to(self.device, dtype) for one in clip.squares(side)]
-        run = _SessionRun(model, session, pictures)
+        run = _SessionRun(model, session_of(model, SIZE, clip.prompts(self.weights.side_px)), clip)
         run.step(0)
         return run
 
@@ -120,16 +119,19 @@ def session_of(model: Any, size: tuple[int, int], prompts: Iterable[NDArray[np.f
 class _SessionRun:
     model: Any
     session: Any
-    pictures: Sequence[Tensor]
+    clip: BenchClip
 
     @torch.inference_mode()
     def step(self, index: int) -> Tensor:
-        logits: Tensor = self.model(self.session, frame=self.pictures[index]).pred_masks[:, 0]
-        return logits
+        """Masks (N, H, W), enlarged as by its processor's `post_process_masks`."""
+        square = to_square(self.clip.frames[index], self.model.config.image_size)
+        picture = normalised(square).to(self.model.device, self.model.dtype)
+        logits = self.model(self.session, frame=picture).pred_masks.float()
+        large = functional.interpolate(logits, SIZE, mode="bilinear", align_corners=False)
+        return large[:, 0] > 0
 
     def masks(self, followed: Tensor) -> list[Mask | None]:
-        drawn = [draw_mask(one.numpy(), SIZE) for one in followed.float().cpu()]
-        return [decode_mask(one.rle) if one else None for one in drawn]
+        return [mask if mask.any() else None for mask in followed.cpu().numpy()]
 
     def held_bytes(self) -> int:
         session = self.session
