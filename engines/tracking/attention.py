@@ -63,7 +63,7 @@ class MemoryAttention(nn.Module):
         height, width = model.backbone_feature_sizes[-1]
         shape = torch.Size((1, self.hidden, height, width))
         position = model.vision_encoder.neck.position_encoding(shape, "cpu", torch.float32)
-        self.register_buffer("position", position.flatten(2).transpose(1, 2).clone(), persistent=False)
+        self.register_buffer("position", places_of(position).clone(), persistent=False)
         cos, sin = rotation(model, model.memory_attention.position_ids)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -101,7 +101,7 @@ class MemoryAttention(nn.Module):
             pointer_bias[:, :, None].expand(-1, -1, splits).reshape(objects, -1, 1),
         )
         biases = [bias.transpose(1, 2) for bias in biases]
-        x = features.flatten(2).transpose(1, 2) + 0.1 * self.position
+        x = places_of(features) + 0.1 * self.position
         for block in self.blocks:
             x = x + self._look_around(block.self_attn, block.layer_norm1(x))
             query = self._asking(block.cross_attn_image.q_proj, block.layer_norm2(x))
@@ -178,6 +178,11 @@ def _parts(memory: Tensor, pointers: Tensor) -> list[Tensor]:
     if memory.shape[1] * memory.shape[2] <= MOST_AT_ONCE:
         return [torch.cat([memory.flatten(1, 2), pointers], dim=1)]
     return [*memory.unbind(1), pointers]
+
+
+def places_of(x: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, h·w, C)"""
+    return x.flatten(2).transpose(1, 2)
 
 
 def per_object(x: Tensor, objects: int) -> Tensor:

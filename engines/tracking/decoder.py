@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.tracking.attention import per_object
+from engines.tracking.attention import per_object, places_of
 from engines.tracking.families import TrackerModel
 
 
@@ -137,10 +137,11 @@ class Heads(nn.Module):
     def forward(
         self, seen: Tensor, levels: tuple[Tensor, Tensor], dense: Tensor, choice: Choice
     ) -> tuple[Chosen, Tensor]:
-        """Decode without points: seen (B, C, h, w), levels (mid, fine), dense prompt; and the score (B,)."""
+        """Decode without points: seen (B, h·w, C), levels (mid, fine), dense prompt (1 or B, C, h, w) or
+        (1, C, 1, 1); and the score (B,)."""
         # No point is two "not a point" tokens: the empty prompt and its padding.
         sparse = self.not_a_point.weight.expand(2, -1)
-        given = self.propose(seen + dense, levels, sparse, None, choice.wanted)
+        given = self.propose(seen + places_of(dense), levels, sparse, None, choice.wanted)
         return choice(given), given.score
 
     def propose(
@@ -153,22 +154,23 @@ class Heads(nn.Module):
     ) -> Candidates:
         """SAM-2's mask decoder.
 
-        seen (B, C, h, w) with the dense prompt added; levels (mid, fine) of the picture(s); sparse (T, C) or
+        seen (B, h·w, C) with the dense prompt added; levels (mid, fine) of the picture(s); sparse (T, C) or
         (B, T, C) prompt tokens; sparse_bias (B, T), 0 or a hidden slot's key bias, None where all are filled;
         wanted: which of the four masks.
         """
         decoder = self.decoder
-        objects, channels, height, width = seen.shape
+        objects, _, channels = seen.shape
+        height, width = (side // 2 for side in levels[0].shape[2:])
         own = torch.cat(
             [decoder.obj_score_token.weight, decoder.iou_token.weight, decoder.mask_tokens.weight]
         )
-        tokens = torch.cat([own.expand(objects, -1, -1), sparse.expand(objects, -1, -1)], dim=1)
         bias = None
         if sparse_bias is not None:
             bias = functional.pad(sparse_bias, (own.shape[0], 0))[:, None, None]
-        tokens, image = _two_way(decoder.transformer, tokens[:, None], seen, self.positions, bias)
-        tokens = tokens[:, 0]
-        image = image[:, 0].transpose(1, 2).reshape(objects, channels, height, width)
+        tokens = torch.cat([own.expand(*sparse.shape[:-2], -1, -1), sparse], dim=-2)
+        tokens = tokens.reshape(-1, *tokens.shape[-2:])
+        tokens, image = _two_way(decoder.transformer, tokens, seen, places_of(self.positions), bias)
+        image = image.transpose(1, 2).reshape(objects, channels, height, width)
         mid, fine = (per_object(level, objects) for level in levels)
         image = decoder.activation(decoder.upscale_layer_norm(decoder.upscale_conv1(image) + mid))
         image = decoder.activation(decoder.upscale_conv2(image) + fine)
@@ -185,22 +187,28 @@ class Heads(nn.Module):
 
 
 def _two_way(
-    transformer: Any, tokens: Tensor, image: Tensor, positions: Tensor, bias: Tensor | None
+    transformer: Any, tokens: Tensor, image: Tensor, places: Tensor, bias: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """`Sam2VideoTwoWayTransformer`, which knows no hidden tokens: tokens (B, 1, T, C), image and positions
-    (B or 1, C, h, w), bias (B, 1, 1, T) on the tokens as keys -> tokens, image (B, 1, n, C)."""
-    queries, keys = tokens, image.flatten(2).transpose(1, 2)[:, None]
-    places = positions.flatten(2).transpose(1, 2)[:, None]
+    """`Sam2VideoTwoWayTransformer`, which knows no hidden tokens: tokens (B or 1, T, C), image (B, n, C),
+    places (1, n, C), bias (B, 1, 1, T) on the tokens as keys -> tokens, image."""
+    queries, keys = tokens, image
     for layer in transformer.layers:
         asked = queries if layer.skip_first_layer_pe else queries + tokens
-        read, _ = layer.self_attn(query=asked, key=asked, value=queries, attention_similarity=bias)
+        read = _read(layer.self_attn, asked, asked, queries, bias)
         queries = layer.layer_norm1(read if layer.skip_first_layer_pe else queries + read)
-        read, _ = layer.cross_attn_token_to_image(query=queries + tokens, key=keys + places, value=keys)
+        # Tokens that all objects share have looked at each other once, not for each.
+        queries = queries.expand(image.shape[0], -1, -1)
+        read = _read(layer.cross_attn_token_to_image, queries + tokens, keys + places, keys)
         queries = layer.layer_norm2(queries + read)
         queries = layer.layer_norm3(queries + layer.mlp(queries))
-        read, _ = layer.cross_attn_image_to_token(
-            query=keys + places, key=queries + tokens, value=queries, attention_similarity=bias
-        )
+        read = _read(layer.cross_attn_image_to_token, keys + places, queries + tokens, queries, bias)
         keys = layer.layer_norm4(keys + read)
-    read, _ = transformer.final_attn_token_to_image(query=queries + tokens, key=keys + places, value=keys)
+    read = _read(transformer.final_attn_token_to_image, queries + tokens, keys + places, keys)
     return transformer.layer_norm_final_attn(queries + read), keys
+
+
+def _read(attention: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """transformers' attention, which knows several prompts of an object, of one: (B, Q, C)."""
+    asked = {"query": query[:, None], "key": key[:, None], "value": value[:, None]}
+    read, _ = attention(**asked, attention_similarity=bias)
+    return read[:, 0]  # type: ignore[no-any-return]

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.tracking.attention import MemoryAttention, per_object
+from engines.tracking.attention import MemoryAttention, per_object, places_of
 from engines.tracking.decoder import BestOfThree, Choice, Heads, Single, readings, without_doubt
 from engines.tracking.families import TrackerModel
 from engines.tracking.memory_form import form_of
@@ -57,7 +57,7 @@ class MaskPrompt(nn.Module):
         """See the class."""
         dense = self.mask_embed(self.mask_downsample(mask[:, None]))
         pixels = per_object(features, mask.shape[0])
-        chosen, score = self.heads(pixels, (mid, fine), dense, self.choice)
+        chosen, score = self.heads(places_of(pixels), (mid, fine), dense, self.choice)
         given = mask.amax(dim=(1, 2)) > 0
         pointer = self.heads.pointer(chosen.token, (score > 0) & given)
         return pointer, self.memory(pixels, mask, given)
@@ -102,7 +102,7 @@ class PointPrompt(nn.Module):
         sparse = torch.cat([embedded, padding], dim=1)
         bias = functional.pad((~filled).float() * EMPTY_SLOT, (0, 1))
         nothing = self.no_mask.weight.reshape(1, -1, 1, 1) + self.no_memory.reshape(1, -1, 1, 1)
-        seen = per_object(features + nothing, objects)
+        seen = per_object(places_of(features + nothing), objects)
         given = self.heads.propose(seen, (mid, fine), sparse, bias, slice(None))
         one, best = self.certain(given), BestOfThree()(readings(given))
         count = filled.sum(dim=1)
@@ -152,10 +152,8 @@ class TrackStep(nn.Module):
         pointer_bias: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
-        objects, height, width = memory.shape[0], features.shape[2], features.shape[3]
         bank = (memory, memory_age, memory_bias, pointer, pointer_age, pointer_bias)
         seen = self.attention(features, *bank)
-        seen = seen.transpose(1, 2).reshape(objects, -1, height, width)
         dense = self.no_mask.weight.reshape(1, -1, 1, 1)
         chosen, score = self.heads(seen, (mid, fine), dense, self.choice)
         return chosen.mask, chosen.iou, score, self.heads.pointer(chosen.token, score > 0)

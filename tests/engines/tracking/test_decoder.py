@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from engines.tracking.attention import places_of
 from engines.tracking.decoder import (
     BestOfThree,
     Candidates,
@@ -69,7 +70,7 @@ def test_without_hidden_tokens_it_is_transformers_decoder() -> None:
         torch.randn(shape, generator=generator)
         for shape in ((2, 128, 16, 16), (1, 32, 32, 32), (1, 16, 64, 64), (2, 3, 128))
     )
-    ours = heads.propose(seen, (mid, fine), sparse, None, slice(None))
+    ours = heads.propose(places_of(seen), (mid, fine), sparse, None, slice(None))
     nothing = torch.zeros_like(seen)
     levels = [fine.expand(2, -1, -1, -1), mid.expand(2, -1, -1, -1)]
     masks, ious, _, score = model.mask_decoder(seen, heads.positions, sparse[:, None], nothing, True, levels)
