@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 import torch
 
@@ -106,6 +107,7 @@ def bench_tracker(options: BenchOptions) -> BenchReport:
     # Compiling sets torch's threads, too.
     contestants = [*_ours(weights, options), *_peers(weights, options.against, device)]
     torch.set_num_threads(options.threads)
+    cv2.setNumThreads(options.threads)
     peak = max(peak_flops(device, dtype) for dtype in (torch.float32, torch.bfloat16))
     warm_up = int(weights.model.config.num_maskmem) - 1
     rows = []
