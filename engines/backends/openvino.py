@@ -138,8 +138,8 @@ class OpenVinoProgram:
     For one alone the call stays in the thread that makes it. Among others it is handed to a thread of
     OpenVINO's and back: a fifth of nano's frame (one thread, two processors), for the caller wakes up on the
     other processor. Where more are at work than fit beside one another, each call takes one thread: two
-    threads on one of nano's pictures take a quarter more of the processor than one. What comes out is the same
-    bit for bit, in all of nano's graphs. Each further model costs its weights once more.
+    threads on one of nano's pictures take a quarter more of the processor than one. What comes out is the
+    same bit for bit, in all of nano's graphs. Each further model costs its weights once more.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class OpenVinoProgram:
             self._models[way] = self._models.get(way) or self._compile(*way)
         except BackendUnavailable as exc:
             # Its file is gone, memory is short: slower is better than not at all.
-            log.warning("Streams go on, one call at a time: %s", exc)
+            log.warning("Streams go on with one model, one call at a time: %s", exc)
             self._models[way] = self._alone
         finally:
             self._compiling.release()

@@ -147,6 +147,21 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Te
     return weights.softmax(dim=-1) @ value
 
 
+def attend_by_head(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, heads: int) -> Tensor:
+    """Attention of heads with as many channels each, one after the other: query (B, Q, C), key and value
+    (B, K, C), bias (B, 1, K) -> (B, Q, C)."""
+    # A head is a row of the batch: beside a dimension of heads OpenVINO turns the keys once more (nano's
+    # encoder takes 4.7 ms instead of 4.35, tiny's at 512 px 162 instead of 156; bfloat16, one thread).
+    query, key, value = (
+        part.reshape(part.shape[0], part.shape[1], heads, -1).transpose(1, 2).flatten(0, 1)
+        for part in (query, key, value)
+    )
+    if bias is not None:
+        bias = bias[:, None].expand(-1, heads, -1, -1).flatten(0, 1)
+    read = attend(query, key, value, bias)
+    return read.reshape(-1, heads, read.shape[1], read.shape[2]).transpose(1, 2).flatten(2)
+
+
 def attend_to_all(
     query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], biases: Sequence[Tensor]
 ) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.tracking.attention import per_object, places_of
+from engines.tracking.attention import attend_by_head, per_object, places_of
 from engines.tracking.families import TrackerModel
 
 
@@ -166,7 +166,7 @@ class Heads(nn.Module):
         )
         bias = None
         if sparse_bias is not None:
-            bias = functional.pad(sparse_bias, (own.shape[0], 0))[:, None, None]
+            bias = functional.pad(sparse_bias, (own.shape[0], 0))[:, None]
         tokens = torch.cat([own.expand(*sparse.shape[:-2], -1, -1), sparse], dim=-2)
         tokens = tokens.reshape(-1, *tokens.shape[-2:])
         tokens, image = _two_way(decoder.transformer, tokens, seen, places_of(self.positions), bias)
@@ -190,7 +190,7 @@ def _two_way(
     transformer: Any, tokens: Tensor, image: Tensor, places: Tensor, bias: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """`Sam2VideoTwoWayTransformer`, which knows no hidden tokens: tokens (B or 1, T, C), image (B, n, C),
-    places (1, n, C), bias (B, 1, 1, T) on the tokens as keys -> tokens, image."""
+    places (1, n, C), bias (B, 1, T) on the tokens as keys -> tokens, image."""
     queries, keys = tokens, image
     for layer in transformer.layers:
         asked = queries if layer.skip_first_layer_pe else queries + tokens
@@ -208,7 +208,6 @@ def _two_way(
 
 
 def _read(attention: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """transformers' attention, which knows several prompts of an object, of one: (B, Q, C)."""
-    asked = {"query": query[:, None], "key": key[:, None], "value": value[:, None]}
-    read, _ = attention(**asked, attention_similarity=bias)
-    return read[:, 0]  # type: ignore[no-any-return]
+    """`Sam2VideoAttention` of one prompt of each object: (B, Q, C)."""
+    mapped = attention.q_proj(query), attention.k_proj(key), attention.v_proj(value)
+    return attention.o_proj(attend_by_head(*mapped, bias, attention.num_attention_heads))  # type: ignore[no-any-return]

@@ -27,7 +27,7 @@ from torch.nn import functional
 from engines.tracking.attention import MemoryAttention, per_object, places_of
 from engines.tracking.decoder import BestOfThree, Choice, Heads, Single, readings, without_doubt
 from engines.tracking.families import TrackerModel
-from engines.tracking.memory_form import form_of
+from engines.tracking.memory_encoder import MemoryEncoder
 from engines.tracking.shape import EMPTY_SLOT
 
 NO_OBJECT: Final = -1024.0
@@ -46,7 +46,7 @@ class MaskPrompt(nn.Module):
     def __init__(self, model: TrackerModel) -> None:
         super().__init__()
         self.heads = Heads(model)
-        self.memory = _MemoryWriter(model)
+        self.memory = MemoryEncoder(model)
         self.mask_downsample = model.mask_downsample
         self.mask_embed = model.prompt_encoder.mask_embed
         # SAM-2 takes the single mask's token. A model that never reads prompts in three ways is nano, which
@@ -173,7 +173,7 @@ class Remember(nn.Module):
 
     def __init__(self, model: TrackerModel) -> None:
         super().__init__()
-        self.write = _MemoryWriter(model)
+        self.write = MemoryEncoder(model)
         self.register_buffer("enlarge", _enlarger(4 * model.backbone_feature_sizes[-1][0]), persistent=False)
 
     def forward(self, features: Tensor, logits: Tensor, score: Tensor, prompted: Tensor) -> tuple[Tensor]:
@@ -184,27 +184,6 @@ class Remember(nn.Module):
         large = self.enlarge @ blanked @ self.enlarge.T
         mask = torch.where(prompted[:, None, None], (large > 0).float(), torch.sigmoid(large))
         return (self.write(per_object(features, logits.shape[0]), mask, present),)
-
-
-class _MemoryWriter(nn.Module):
-    """The memory encoder: features (B, C, h, w), mask (B, S, S) 0..1, present (B,) -> (B, n, D)."""
-
-    def __init__(self, model: TrackerModel) -> None:
-        super().__init__()
-        self.encoder = model.memory_encoder
-        self.scale = model.config.sigmoid_scale_for_mem_enc
-        self.bias = model.config.sigmoid_bias_for_mem_enc
-        self.away = model.occlusion_spatial_embedding_parameter
-        self.form = form_of(model)
-
-    def forward(self, features: Tensor, mask: Tensor, present: Tensor) -> Tensor:
-        """See the class."""
-        marks = self.encoder.mask_downsampler(mask[:, None] * self.scale + self.bias)
-        x = self.encoder.memory_fuser(self.encoder.feature_projection(features) + marks)
-        memory = self.encoder.projection(x)
-        if self.away is not None:
-            memory = memory + (~present).float()[:, None, None, None] * self.away[:, :, None, None]
-        return self.form(memory)  # type: ignore[no-any-return]
 
 
 def _enlarger(side: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Sam2VideoModel
 
-from engines.tracking.attention import attend
+from engines.tracking.attention import attend_by_head
 from engines.tracking.pyramid import PictureEncoder
 
 
@@ -116,12 +116,9 @@ def _attended(attention: Any, mapped: Sequence[Tensor]) -> Tensor:
     query, key, value = mapped
     query = _pool(query, attention.query_stride)
     count, height, width, _ = query.shape
-    heads = attention.num_attention_heads
-    query, key, value = (
-        part.reshape(count, -1, heads, part.shape[-1] // heads).transpose(1, 2)
-        for part in (query, key, value)
-    )
-    return attend(query, key, value, None).transpose(1, 2).reshape(count, height, width, -1)
+    query, key, value = (part.flatten(1, 2) for part in (query, key, value))
+    read = attend_by_head(query, key, value, None, attention.num_attention_heads)
+    return read.reshape(count, height, width, -1)
 
 
 def _pool(x: Tensor, stride: Any) -> Tensor:

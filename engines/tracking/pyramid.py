@@ -36,10 +36,15 @@ class PictureEncoder(nn.Module, ABC):
         self.neck = model.vision_encoder.neck
         self.fine_conv = model.mask_decoder.conv_s0
         self.mid_conv = model.mask_decoder.conv_s1
-        mean = torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1) * 255
-        std = torch.tensor(IMAGE_STD).view(1, 3, 1, 1) * 255
+        mean = torch.tensor(IMAGE_MEAN).view(1, 1, 1, 3) * 255
+        std = torch.tensor(IMAGE_STD).view(1, 1, 1, 3) * 255
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """(N, S, S, 3) uint8 -> (N, 3, S, S) float32."""
+        # Turned last: OpenVINO's convolutions read channels last, and nothing is turned.
+        return ((pixels.float() - self.mean) / self.std).permute(0, 3, 1, 2)
 
     @abstractmethod
     def stages(self, picture: Tensor) -> Sequence[Tensor]:
@@ -47,7 +52,7 @@ class PictureEncoder(nn.Module, ABC):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
-        stages = self.stages((pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std)
+        stages = self.stages(self.normalised(pixels))
         lateral = self.neck.convs  # from coarse to fine
         coarse = functional.interpolate(lateral[0](stages[3]), scale_factor=2.0, mode="nearest")
         features = lateral[1](stages[2]) + coarse

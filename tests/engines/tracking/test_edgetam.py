@@ -50,7 +50,7 @@ def clip() -> Clip:
 
 def normalised(model: EdgeTamVideoModel, clip: Clip) -> torch.Tensor:
     encode = encoder_of(model)
-    return (torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() - encode.mean) / encode.std
+    return encode.normalised(torch.from_numpy(clip.frames))
 
 
 def drawn(clip: Clip, thing: int) -> Logits:

@@ -74,7 +74,7 @@ def test_streamed_masks_are_those_of_transformers_session(model: Sam2VideoModel,
     session = Sam2VideoInferenceSession(None, 256, 256, dtype=torch.float32)
     session.add_mask_inputs(session.obj_id_to_idx(1), 0, mask[None])
     session.obj_with_new_inputs = [1]
-    pixels = (frames.permute(0, 3, 1, 2).float() - tracker.encode.mean) / tracker.encode.std
+    pixels = tracker.encode.normalised(frames)
     theirs = [model(session, frame=one) for one in pixels][1:]
     for (logits, _, score), other in zip(ours, theirs, strict=True):
         assert abs(float(score) - float(other.object_score_logits)) < 5e-3

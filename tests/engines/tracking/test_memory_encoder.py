@@ -1,0 +1,37 @@
+"""Our words for the memory encoder say what transformers' modules do."""
+
+from __future__ import annotations
+
+import torch
+
+from engines.tracking.memory_encoder import MemoryEncoder
+from engines.training.tracker_recipe import fresh_tracker
+
+
+@torch.inference_mode()
+def test_it_is_transformers_memory_encoder_with_the_mask_scaled_and_absence_marked() -> None:
+    model = fresh_tracker(3).eval()
+    ours, generator = MemoryEncoder(model), torch.Generator().manual_seed(0)
+    for norm in (part for part in model.memory_encoder.modules() if isinstance(part, torch.nn.LayerNorm)):
+        norm.weight.uniform_(0.5, 2.0, generator=generator)
+        norm.bias.normal_(generator=generator)
+    features = torch.randn(2, 128, 16, 16, generator=generator)
+    mask = torch.rand(2, 256, 256, generator=generator)
+    scaled = mask[:, None] * ours.scale + ours.bias
+    expected, _ = model.memory_encoder(features, scaled)
+    assert ours.away is not None
+    absent = expected[1] + ours.away[0, :, None, None]
+    found = ours(features, mask, torch.tensor([True, False]))
+    wanted = torch.stack([expected[0], absent]).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_reach_the_weights_it_holds() -> None:
+    model = fresh_tracker(3)
+    memory = MemoryEncoder(model)(torch.randn(1, 128, 16, 16), torch.rand(1, 256, 256), torch.tensor([True]))
+    memory.square().sum().backward()
+    assert all(
+        parameter.grad is not None and parameter.grad.any()
+        for name, parameter in model.memory_encoder.named_parameters()
+        if not name.startswith("position_encoding")
+    )
