@@ -205,7 +205,7 @@ class OpenVinoRunner:
         inputs = tuple(np.require(array, requirements=["C", "W"]) for array in inputs)
         for index, array in enumerate(inputs):
             self._request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-        self._request.infer()
+        self._request.infer(share_outputs=True)
         return tuple(self._request.get_output_tensor(index).data for index in range(len(model.outputs)))
 
     def _use(self, model: Any) -> None:

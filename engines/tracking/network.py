@@ -105,8 +105,8 @@ def finite_rows(*arrays: Array) -> NDArray[np.bool_]:
     """Which rows of a batch hold only numbers in every array."""
     # A sum is finite only if every term is; far cheaper than looking at each.
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = [array.reshape(array.shape[0], -1).sum(axis=1) for array in arrays]
-    sound: NDArray[np.bool_] = np.isfinite(np.stack(sums)).all(axis=0)
+        total = sum(array.reshape(array.shape[0], -1).sum(axis=1) for array in arrays)
+    sound: NDArray[np.bool_] = np.isfinite(total)
     return sound
 
 

@@ -389,7 +389,7 @@ class SamTracker:
     def _without_rivals(self, decoded: Decoded) -> tuple[Decoded, NDArray[np.float32]]:
         """Masks without what rivals claim, and how far each is believed, 0 where it is not seen."""
         believed = np.where(decoded.score > 0, decoded.iou, 0.0)
-        if self._policy.rival_share == 0:
+        if self._policy.rival_share == 0 or len(self._followed) < 2:
             return decoded, believed
         rivals = self._rivals.among([one.track_id for one in self._followed])
         logits, kept = share_out(decoded.logits, rivals, believed >= self._policy.keep_iou)
