@@ -124,7 +124,9 @@ def bench_tracker_command(
     Prints milliseconds a frame and of its parts (encode the picture, track: attend and decode, remember),
     frames per second, how many times as fast as each peer's faster precision, how much the masks agree with
     its float32, the memory kept for a stream and what each frame adds, and the share of the device's peak of
-    matrix products. Where there is a GPU all of it is measured there, by events. Run it on a quiet machine.
+    matrix products. A frame is timed from the source picture (sam2: from the model's input, for it prepares
+    whole films) to masks of its size. Where there is a GPU all of it is measured there, by events. Run it on
+    a quiet machine.
 
         saccade bench tracker --json
         saccade bench tracker --model sam2.1-tiny --size 512 --objects 1,4,16 --against transformers,sam2

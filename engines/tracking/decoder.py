@@ -159,8 +159,6 @@ class Heads(nn.Module):
         wanted: which of the four masks.
         """
         decoder = self.decoder
-        objects, _, channels = seen.shape
-        height, width = (side // 2 for side in levels[0].shape[2:])
         own = torch.cat(
             [decoder.obj_score_token.weight, decoder.iou_token.weight, decoder.mask_tokens.weight]
         )
@@ -170,20 +168,57 @@ class Heads(nn.Module):
         tokens = torch.cat([own.expand(*sparse.shape[:-2], -1, -1), sparse], dim=-2)
         tokens = tokens.reshape(-1, *tokens.shape[-2:])
         tokens, image = _two_way(decoder.transformer, tokens, seen, places_of(self.positions), bias)
-        image = image.transpose(1, 2).reshape(objects, channels, height, width)
-        mid, fine = (per_object(level, objects) for level in levels)
-        image = decoder.activation(decoder.upscale_layer_norm(decoder.upscale_conv1(image) + mid))
-        image = decoder.activation(decoder.upscale_conv2(image) + fine)
         mask_tokens = tokens[:, 2 : 2 + decoder.num_mask_tokens][:, wanted]
         mlps = list(decoder.output_hypernetworks_mlps)[wanted]
         weights = torch.stack([mlp(mask_tokens[:, k]) for k, mlp in enumerate(mlps)], dim=1)
-        masks = (weights @ image.flatten(2)).reshape(objects, -1, 4 * height, 4 * width)
+        cells = weights @ _enlarged(decoder, image, levels).transpose(1, 2)
+        height, width = (side // 2 for side in levels[0].shape[2:])
+        masks = _apart(_apart(cells.reshape(-1, height, width, 16))).reshape(
+            -1, cells.shape[1], 4 * height, 4 * width
+        )
         ious = decoder.iou_prediction_head(tokens[:, 1])[:, wanted]
         return Candidates(masks, ious, mask_tokens, decoder.pred_obj_score_head(tokens[:, 0])[:, 0])
 
     def pointer(self, token: Tensor, present: Tensor) -> Tensor:
         """Object pointer (B, C) of a mask token; the learnt one where the object is away."""
         return torch.where(present[:, None], self.project(token), self.no_pointer)
+
+
+def _enlarged(decoder: Any, image: Tensor, levels: tuple[Tensor, Tensor]) -> Tensor:
+    """Places (B, n, C) four times as fine, with the finer levels of the picture: (B, 16 n, C/8).
+
+    The 4 cells that a convolution makes of a place, and the 16 that the next one makes of them, stay one
+    after the other: only masks are put in the picture's order. Upstream's feature maps are so at each step:
+    nano's four objects then take 7.1 instead of 6.4 ms, one in float32 3.9 instead of 3.4 (one thread).
+    """
+    objects, places, norm = image.shape[0], image.shape[1], decoder.upscale_layer_norm
+    mid, fine = (_together(level.permute(0, 2, 3, 1)) for level in levels)
+    mid, fine = (per_object(level.flatten(1, 2), objects) for level in (mid, _together(fine)))
+    x = (_quartered(decoder.upscale_conv1, image) + mid).reshape(objects, 4 * places, -1)
+    x = functional.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+    x = _quartered(decoder.upscale_conv2, decoder.activation(x)) + fine.reshape(objects, 4 * places, -1)
+    return decoder.activation(x).reshape(objects, 16 * places, -1)  # type: ignore[no-any-return]
+
+
+def _quartered(convolution: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """A transposed convolution of 2 × 2 cells, of places (B, n, C) -> (B, n, 4 C'), cells row by row."""
+    assert convolution.bias is not None
+    weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    return functional.linear(x, weight, convolution.bias.repeat(4))
+
+
+def _together(x: Tensor) -> Tensor:
+    """(N, H, W, C) -> (N, H/2, W/2, 4 C): the cells of each square of 2 × 2, row by row."""
+    count, height, width, channels = x.shape
+    squares = x.reshape(count, height // 2, 2, width // 2, 2, channels).transpose(2, 3)
+    return squares.reshape(count, height // 2, width // 2, 4 * channels)
+
+
+def _apart(x: Tensor) -> Tensor:
+    """What `_together` put together."""
+    _, height, width, channels = x.shape
+    cells = x.reshape(-1, height, width, 2, 2, channels // 4).transpose(2, 3)
+    return cells.reshape(-1, 2 * height, 2 * width, channels // 4)
 
 
 def _two_way(

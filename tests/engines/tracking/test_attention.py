@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from engines.tracking import attention
-from engines.tracking.attention import MemoryAttention, attend, attend_to_all
+from engines.tracking.attention import MemoryAttention, attend, attend_by_head, attend_to_all
 from engines.tracking.hiera import ImageEncoder
 from engines.tracking.shape import EMPTY_SLOT
 from engines.training.tracker_recipe import fresh_tracker
@@ -74,3 +75,15 @@ def test_memories_too_large_to_be_read_at_once_are_read_apart(monkeypatch: pytes
     apart = step(levels[0], *bank)
     assert not torch.equal(apart, at_once)  # rounded otherwise: they were read another way
     torch.testing.assert_close(apart, at_once, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("heads", [1, 4])
+def test_heads_read_each_in_its_channels_and_all_with_their_object_s_bias(heads: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, places, 32, generator=generator) for places in (5, 7, 7))
+    bias = torch.zeros(2, 1, 7)
+    bias[1, 0, 3:] = EMPTY_SLOT
+    apart = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
+    wanted = functional.scaled_dot_product_attention(*apart, attn_mask=bias[:, None]).transpose(1, 2)
+    torch.testing.assert_close(attend_by_head(query, key, value, bias, heads), wanted.flatten(2))
