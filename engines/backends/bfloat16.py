@@ -25,7 +25,7 @@ BFLOAT16_OPSET: Final = 22
 "Conv takes bfloat16 from here on."
 
 _PRODUCTS: Final = frozenset({"MatMul", "Conv"})
-"Not ConvTranspose, of which TensorRT-RTX 1.7 has none in bfloat16; the two of a mask decoder are small."
+"Not ConvTranspose, of which TensorRT-RTX 1.7 has none in bfloat16; the mask decoder's are written as MatMul."
 _MOVES: Final = frozenset(
     {"Reshape", "Transpose", "Slice", "Squeeze", "Unsqueeze", "Expand", "Flatten", "Relu"}
 )

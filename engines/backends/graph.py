@@ -1,8 +1,8 @@
 """What a backend is given, and what it gives back.
 
 A `Graph` is a torch module with named inputs of fixed shapes, one dimension of which may be left open
-(the batch of objects). A `Backend` compiles it into a `Program`, which holds the weights once and may be
-shared by threads; each thread takes a `Runner` of its own and calls it with numpy arrays.
+(the batch of objects). A `Backend` compiles it into a `Program`, which holds the weights and may be shared
+by threads; each thread takes a `Runner` of its own and calls it with numpy arrays.
 
 Whoever only runs programs that were kept needs no torch, so it is imported by who makes graphs.
 """

@@ -188,8 +188,9 @@ def _enlarged(decoder: Any, image: Tensor, levels: tuple[Tensor, Tensor]) -> Ten
     """Places (B, n, C) four times as fine, with the finer levels of the picture: (B, 16 n, C/8).
 
     The 4 cells that a convolution makes of a place, and the 16 that the next one makes of them, stay one
-    after the other: only masks are put in the picture's order. Upstream's feature maps are so at each step:
-    nano's four objects then take 7.1 instead of 6.4 ms, one in float32 3.9 instead of 3.4 (one thread).
+    after the other: only masks are put in the picture's order. Where feature maps are put in it at each step,
+    as upstream's, nano's four objects take 7.1 instead of 6.4 ms, one in float32 3.9 instead of 3.4 (one
+    thread).
     """
     objects, places, norm = image.shape[0], image.shape[1], decoder.upscale_layer_norm
     mid, fine = (_together(level.permute(0, 2, 3, 1)) for level in levels)
@@ -222,10 +223,10 @@ def _apart(x: Tensor) -> Tensor:
 
 
 def _two_way(
-    transformer: Any, tokens: Tensor, image: Tensor, places: Tensor, bias: Tensor | None
+    transformer: Any, tokens: Tensor, image: Tensor, positions: Tensor, bias: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """`Sam2VideoTwoWayTransformer`, which knows no hidden tokens: tokens (B or 1, T, C), image (B, n, C),
-    places (1, n, C), bias (B, 1, T) on the tokens as keys -> tokens, image."""
+    positions (1, n, C), bias (B, 1, T) on the tokens as keys -> tokens, image."""
     queries, keys = tokens, image
     for layer in transformer.layers:
         asked = queries if layer.skip_first_layer_pe else queries + tokens
@@ -233,12 +234,12 @@ def _two_way(
         queries = layer.layer_norm1(read if layer.skip_first_layer_pe else queries + read)
         # Tokens that all objects share have looked at each other once, not for each.
         queries = queries.expand(image.shape[0], -1, -1)
-        read = _read(layer.cross_attn_token_to_image, queries + tokens, keys + places, keys)
+        read = _read(layer.cross_attn_token_to_image, queries + tokens, keys + positions, keys)
         queries = layer.layer_norm2(queries + read)
         queries = layer.layer_norm3(queries + layer.mlp(queries))
-        read = _read(layer.cross_attn_image_to_token, keys + places, queries + tokens, queries, bias)
+        read = _read(layer.cross_attn_image_to_token, keys + positions, queries + tokens, queries, bias)
         keys = layer.layer_norm4(keys + read)
-    read = _read(transformer.final_attn_token_to_image, queries + tokens, keys + places, keys)
+    read = _read(transformer.final_attn_token_to_image, queries + tokens, keys + positions, keys)
     return transformer.layer_norm_final_attn(queries + read), keys
 
 

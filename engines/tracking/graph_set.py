@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import transformers
 from transformers import EdgeTamVideoModel
@@ -17,8 +17,10 @@ from engines.tracking import (
     attention,
     calibration,
     decoder,
+    families,
     graphs,
     hiera,
+    memory_encoder,
     memory_form,
     pyramid,
     repvit,
@@ -27,6 +29,21 @@ from engines.tracking import (
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.families import TrackerModel
 from engines.tracking.shape import GIVEN_SLOTS, POINTS, TrackerShape
+
+MADE_BY: Final = (
+    attention,
+    calibration,
+    decoder,
+    families,
+    graphs,
+    hiera,
+    memory_encoder,
+    memory_form,
+    pyramid,
+    repvit,
+    shape,
+)
+"Where the code is that makes graphs of weights, beside this module."
 
 Typical = Callable[[], calibration.Inputs] | None
 "Makes inputs as they occur, for int8 (`calibration.py`)."
@@ -97,8 +114,7 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
 def fingerprint_of(weights: TrackerWeights) -> str:
     """Changes with the weights, the code that makes graphs of them, and transformers, whose modules run."""
     digest = hashlib.sha256()
-    made_by = (attention, calibration, decoder, graphs, hiera, memory_form, pyramid, repvit, shape)
-    for module in (*made_by, sys.modules[__name__]):
+    for module in (*MADE_BY, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(transformers.__version__.encode())
     digest.update(weights.model.config.to_json_string().encode())

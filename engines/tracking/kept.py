@@ -33,10 +33,12 @@ _CODE: Final = (
     "graph_set",
     "graphs",
     "hiera",
+    "memory_encoder",
     "memory_form",
     "naming",
     "pyramid",
     "repvit",
+    "shape",
 )
 
 

@@ -60,7 +60,8 @@ def _pointwise(linear: nn.Linear, x: Tensor) -> Tensor:
 
 
 def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    """`norm` over the channels of (B, C, H, W)."""
+    """`norm` over the channels of (B, C, H, W), in float32 under autocast, too."""
+    x = x.float()
     apart = x - x.mean(dim=1, keepdim=True)
     variance = (apart * apart).mean(dim=1, keepdim=True)
     weight, bias = (part[:, None, None] for part in (norm.weight, norm.bias))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engines.backends.graph import Calibration, PrecisionChoice, Program
-from engines.backends.openvino import RECENT_S, OpenVinoBackend, OpenVinoRunner
+from engines.backends.openvino import RECENT_S, OpenVinoBackend, OpenVinoProgram, OpenVinoRunner
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
 from engines.tracking import attention
@@ -96,12 +96,38 @@ def test_calls_of_one_runner_stay_in_one_stream_and_more_runners_have_as_many_as
     threads: int, parallel: int, ways: list[tuple[int, int]]
 ) -> None:
     program = OpenVinoBackend(threads, parallel, precision="float32").compile(toy_graph())
+    program._clock = lambda: 0.0
     runners, found = [], []
     for _ in ways:
         runners.append(program.runner())
         runners[0](*toy_inputs(3))
         found.append(threads_of(runners[0]))
     assert found == ways
+
+
+def test_while_a_model_for_more_is_compiled_calls_go_to_that_for_the_most_so_far() -> None:
+    made, meanwhile = [], []
+
+    def compiled(threads: int, calls: int) -> str:
+        made.append((threads, calls))
+        if calls == 4:
+            meanwhile.append(program.model_for(0))
+        return f"{threads} threads, {calls} calls"
+
+    program = OpenVinoProgram(compiled, threads=2, parallel=2, clock=lambda: 0.0)
+    found = [program.model_for(number) for number in range(3)]
+    assert made == [(2, 1), (2, 2), (1, 4)]
+    assert found == ["2 threads, 1 calls", "2 threads, 2 calls", "1 threads, 4 calls"]
+    assert meanwhile == ["2 threads, 2 calls"]
+
+
+def test_arrays_that_cannot_be_shared_are_copied(toy: Program) -> None:
+    expected = [array.copy() for array in toy.runner()(*toy_inputs(3))]
+    turned = [np.asfortranarray(array) for array in toy_inputs(3)]
+    assert not all(array.flags.c_contiguous for array in turned)
+    for array in turned:
+        array.setflags(write=False)
+    assert all(np.array_equal(*pair) for pair in zip(toy.runner()(*turned), expected, strict=True))
 
 
 def test_where_the_second_model_cannot_be_compiled_runners_go_on_as_they_were(
@@ -112,7 +138,7 @@ def test_where_the_second_model_cannot_be_compiled_runners_go_on_as_they_were(
     for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
         path.unlink()
     second = program.runner()
-    assert "one call at a time" in caplog.text
+    assert "fewer calls at a time" in caplog.text
     for runner in (first, second):
         assert len(runner(*toy_inputs(3))) > 0
         assert threads_of(runner) == (2, 1)

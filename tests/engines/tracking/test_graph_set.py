@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 import torch
 
+import engines.tracking
+from engines.tracking import kept
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.graph_set import tracker_graphs, tracker_shape
+from engines.tracking.graph_set import MADE_BY, tracker_graphs, tracker_shape
 from engines.training.tracker_recipe import fresh_tracker
 
 
@@ -35,3 +40,19 @@ def test_the_fingerprint_changes_with_one_weight(weights: TrackerWeights) -> Non
     with torch.no_grad():
         other.mask_decoder.iou_token.weight[0, 0] += 1e-3
     assert tracker_graphs(TrackerWeights("other", other))[0].fingerprint != before
+
+
+def test_what_was_compiled_is_known_by_all_the_code_that_graphs_are_made_by() -> None:
+    """Else what was compiled before a change of it would be taken for what it makes now."""
+    folder = Path(str(engines.tracking.__file__)).parent
+    reached, waiting = set(), ["graphs", "hiera", "repvit"]
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        parts = ast.walk(ast.parse((folder / f"{name}.py").read_text()))
+        imported = [part.module or "" for part in parts if isinstance(part, ast.ImportFrom)]
+        inside = {module.rpartition(".")[2] for module in imported if module.startswith("engines.tracking.")}
+        waiting += inside - reached
+    known = {module.__name__.rpartition(".")[2] for module in MADE_BY}
+    assert reached <= known
+    assert known | {"graph_set"} <= set(kept._CODE), "and so are notes of what was kept"

@@ -35,3 +35,20 @@ def test_gradients_reach_the_weights_it_holds() -> None:
         for name, parameter in model.memory_encoder.named_parameters()
         if not name.startswith("position_encoding")
     )
+
+
+@torch.inference_mode()
+def test_norms_are_taken_in_float32_where_products_are_not() -> None:
+    model = fresh_tracker(3).eval()
+    ours, generator = MemoryEncoder(model), torch.Generator().manual_seed(0)
+    features = torch.randn(1, 128, 16, 16, generator=generator)
+    # Far from 0 against what they vary by, as channels are after a convolution's bias.
+    for layer in model.memory_encoder.mask_downsampler.layers:
+        layer.conv.bias.fill_(5.0)
+    mask = torch.rand(1, 256, 256, generator=generator)
+    exact = ours(features, mask, torch.tensor([True]))
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = ours(features, mask, torch.tensor([True]))
+        theirs, _ = model.memory_encoder(features, mask[:, None] * ours.scale + ours.bias)
+    off, theirs_off = (rounded - exact).abs().max(), (theirs.flatten(2).transpose(1, 2) - exact).abs().max()
+    assert off <= 1.5 * theirs_off
