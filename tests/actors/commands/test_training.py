@@ -54,7 +54,10 @@ def test_a_folder_without_a_log_cannot_be_drawn(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path) -> None:
     words = ["train", "nano", "--stage", "vision", "--pictures", "1", "--budget", "10m"]
     program = Path(sys.executable).parent / "saccade"
+    # A suite that runs in the background may have been told to ignore Ctrl-C, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen([program, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     try:
         log = tmp_path / "runs" / "vision" / "log.jsonl"
         until_s = time.monotonic() + 90
@@ -64,7 +67,7 @@ def test_ctrl_c_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path) -> Non
         _, said = running.communicate(timeout=30)
     finally:
         running.kill()
-        running.wait()
+        running.communicate()
     assert running.returncode == 130
     assert f"Go on with:\n  saccade {' '.join(words)}\n" in said
     assert (tmp_path / "runs" / "curves.svg").is_file()
