@@ -13,6 +13,21 @@ if TYPE_CHECKING:
 
 GRAPHS: Final = ("encode", "prompt", "point", "track", "remember")
 """Names of the graphs, which are those of `CompiledTracker`'s programs."""
+GRAPH_CODE: Final = (
+    "attention",
+    "calibration",
+    "decoder",
+    "families",
+    "graph_set",
+    "graphs",
+    "hiera",
+    "memory_encoder",
+    "memory_form",
+    "pyramid",
+    "repvit",
+    "shape",
+)
+"Modules beside this one that make graphs of weights: what was compiled is known by what they say."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import transformers
 from transformers import EdgeTamVideoModel
 
 from engines.backends.graph import Calibration, Graph, Port
-from engines.tracking import (
-    attention,
-    calibration,
-    decoder,
-    families,
-    graphs,
-    hiera,
-    memory_encoder,
-    memory_form,
-    pyramid,
-    repvit,
-    shape,
-)
+from engines.tracking import calibration, graphs, hiera, memory_form, pyramid, repvit
 from engines.tracking.checkpoints import TrackerWeights
+from engines.tracking.compiled import GRAPH_CODE
 from engines.tracking.families import TrackerModel
 from engines.tracking.shape import GIVEN_SLOTS, POINTS, TrackerShape
-
-MADE_BY: Final = (
-    attention,
-    calibration,
-    decoder,
-    families,
-    graphs,
-    hiera,
-    memory_encoder,
-    memory_form,
-    pyramid,
-    repvit,
-    shape,
-)
-"Where the code is that makes graphs of weights, beside this module."
 
 Typical = Callable[[], calibration.Inputs] | None
 "Makes inputs as they occur, for int8 (`calibration.py`)."
@@ -114,8 +87,8 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
 def fingerprint_of(weights: TrackerWeights) -> str:
     """Changes with the weights, the code that makes graphs of them, and transformers, whose modules run."""
     digest = hashlib.sha256()
-    for module in (*MADE_BY, sys.modules[__name__]):
-        digest.update(Path(str(module.__file__)).read_bytes())
+    for name in GRAPH_CODE:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     digest.update(transformers.__version__.encode())
     digest.update(weights.model.config.to_json_string().encode())
     for name, tensor in weights.model.state_dict().items():

@@ -16,30 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from engines.backends.graph import Backend
-from engines.tracking.compiled import GRAPHS, CompiledTracker, compile_tracker
+from engines.tracking.compiled import GRAPH_CODE, GRAPHS, CompiledTracker, compile_tracker
 from engines.tracking.files import checkpoint_files, digest_of
 from engines.tracking.shape import TrackerShape
 
 log = logging.getLogger(__name__)
 
-_CODE: Final = (
-    "attention",
-    "calibration",
-    "checkpoints",
-    "compiled",
-    "decoder",
-    "families",
-    "files",
-    "graph_set",
-    "graphs",
-    "hiera",
-    "memory_encoder",
-    "memory_form",
-    "naming",
-    "pyramid",
-    "repvit",
-    "shape",
-)
+_CODE: Final = (*GRAPH_CODE, "checkpoints", "compiled", "files", "naming")
 
 
 @dataclass(frozen=True, slots=True)
