@@ -31,29 +31,43 @@ def to_int8(content: bytes, inputs: Sequence[tuple[Array, ...]], exact: Sequence
 
     inputs: typical ones, in the model's order. exact: regular expressions for names of nodes that are left.
     Takes seconds to minutes, in a process of its own: NNCF brings runtimes and gigabytes that a service need
-    not hold, and a test process that had loaded it crashed later. Raises BackendUnavailable without NNCF, or
-    where it fails.
+    not hold, and a test process that had loaded it crashed later. Raises BackendUnavailable without NNCF,
+    where it fails, or where there is no room for the files it reads.
     """
     if find_spec("nncf") is None:
         raise BackendUnavailable(
             "int8 is made by NNCF, which is not installed.", remedy="Say pip install 'saccade[int8]'."
         )
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / _MODEL).write_bytes(content)
-        (folder / _EXACT).write_text("\n".join(exact))
-        given = {f"{call}-{port}": array for call, one in enumerate(inputs) for port, array in enumerate(one)}
-        np.savez(folder / _INPUTS, **given)  # type: ignore[arg-type]
-        done = subprocess.run(
-            [sys.executable, "-m", "engines.backends.int8", name],
-            capture_output=True,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        if done.returncode:
-            said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
-            raise BackendUnavailable(f"NNCF fails: {said[-1]}", remedy="Choose another precision.")
-        return (folder / _MADE).read_bytes()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            _put(folder, content, inputs, exact)
+            _run(folder)
+            return (folder / _MADE).read_bytes()
+    except OSError as exc:
+        raise BackendUnavailable(
+            f"int8 cannot be made: {exc}.",
+            remedy="Make room for temporary files, or name a folder that has some in TMPDIR.",
+        ) from exc
+
+
+def _put(folder: Path, content: bytes, inputs: Sequence[tuple[Array, ...]], exact: Sequence[str]) -> None:
+    (folder / _MODEL).write_bytes(content)
+    (folder / _EXACT).write_text("\n".join(exact))
+    given = {f"{call}-{port}": array for call, one in enumerate(inputs) for port, array in enumerate(one)}
+    np.savez(folder / _INPUTS, **given)  # type: ignore[arg-type]
+
+
+def _run(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "engines.backends.int8", str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
+        raise BackendUnavailable(f"NNCF fails: {said[-1]}", remedy="Choose another precision.")
 
 
 def _quantise(folder: Path) -> None:

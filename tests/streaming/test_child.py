@@ -15,10 +15,12 @@ import pytest
 from streaming.child import Child
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+# What a shell starts in the background ignores Ctrl-C, and so would whatever is started from there.
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from streaming.child import Child
+signal.signal(signal.SIGINT, signal.default_int_handler)
 child = Child([sys.executable, "-c", "import time; time.sleep(60)"], log_path=Path(sys.argv[1]))
 print(child.pid, flush=True)
 time.sleep(60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def test_without_nncf_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
 
 def test_where_nncf_fails_it_says_why() -> None:
     with pytest.raises(BackendUnavailable, match=r"NNCF fails: .*Choose another precision"):
+        to_int8(b"no model", SHOWN, ())
+
+
+def test_without_room_for_its_files_it_says_where_to_make_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    with pytest.raises(BackendUnavailable, match=r"int8 cannot be made: .*TMPDIR"):
         to_int8(b"no model", SHOWN, ())
 
 
