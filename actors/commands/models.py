@@ -147,8 +147,11 @@ def export(
     """
     settings = load_settings(config)
     log_to_stderr(settings.model_copy(update={"log_level": "warning"}))
-    folder = out_dir or settings.cache_dir
-    chosen = {"tracker": _tracker_of(model), "backend": backend, "cache_dir": folder}
+    from engines.tracking.files import checkpoint_files
+
+    tracker, folder = _tracker_of(model), out_dir or settings.cache_dir
+    checkpoint_files(tracker)  # before transformers is imported, which takes seconds
+    chosen = {"tracker": tracker, "backend": backend, "cache_dir": folder}
     chosen |= {} if size is None else {"tracker_px": size}
     chosen |= {} if precision is None else {"tracker_precision": precision}
     with err.status("Loading the model ..."):

@@ -25,7 +25,7 @@ from engines.tracking.families import (
 )
 from engines.tracking.files import CONFIG_FILE
 from engines.tracking.naming import from_official
-from streaming.errors import CheckpointError, Conflict, InvalidSettings
+from streaming.errors import CheckpointError, Conflict, InvalidSettings, NotFound
 
 BLUNT: Final = 0.35
 """Of memory attention's products. Sharper, a random network is chaos: what rounding changes in a memory grows
@@ -33,19 +33,23 @@ tenfold with every frame."""
 PRESENCE: Final = 4.0
 "Around what object scores are: a random one has one sign for good, and what counts as absent has no mask."
 
+_OF_RANDOM: Final = f"Of random weights there are {', '.join(FAMILY_NAMES)}."
 _FUSED_POSITION: Final = "_pos_embed_1024_nhwc"
 _BACKBONE: Final = "vision_encoder.backbone."
 
 
 def bench_weights(name_or_path: str | Path, side_px: int | None = None) -> TrackerWeights:
     """Random weights for one of `families.FAMILY_NAMES`; a .safetensors file, `completed`; else as
-    `load_tracker_weights`, which see."""
+    `load_tracker_weights`, which see. Raises as that does; NotFound lists the names."""
     if str(name_or_path) in FAMILY_NAMES:
         return random_tracker(str(name_or_path), side_px or PUBLISHED_PX)
     path = Path(name_or_path).expanduser()
     if path.suffix == ".safetensors" and path.is_file():
         return completed(path, side_px or PUBLISHED_PX)
-    return load_tracker_weights(name_or_path, side_px)
+    try:
+        return load_tracker_weights(name_or_path, side_px)
+    except NotFound as exc:
+        raise NotFound(exc.message, remedy=f"{exc.remedy} {_OF_RANDOM}") from exc
 
 
 def random_tracker(name: str, side_px: int = PUBLISHED_PX, seed: int = 0) -> TrackerWeights:

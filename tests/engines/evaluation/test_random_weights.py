@@ -52,7 +52,7 @@ def test_a_random_tracker_of_an_unknown_name_is_refused_with_the_known_ones(tmp_
 
 def test_other_names_are_checkpoints() -> None:
     assert bench_weights("nano").side_px == 256
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"official \.pt.*sam2\.1-tiny"):
         bench_weights("sam3-tiny")
     with pytest.raises(InvalidSettings):
         bench_weights("sam2.1-tiny", 100)
