@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from actors.commands.terminal import AsJson, Config, err, log_to_stderr, out, print_json
 from actors.tables import eval_tables, export_tables, pairs_table
+from engines.tracking.files import checkpoint_files
 from streaming.errors import NotFound, ServiceUnavailable
 from streaming.settings import BackendName, Settings, TrackerPrecision, load_settings
 
@@ -147,8 +148,6 @@ def export(
     """
     settings = load_settings(config)
     log_to_stderr(settings.model_copy(update={"log_level": "warning"}))
-    from engines.tracking.files import checkpoint_files
-
     tracker, folder = _tracker_of(model), out_dir or settings.cache_dir
     checkpoint_files(tracker)  # before transformers is imported, which takes seconds
     chosen = {"tracker": tracker, "backend": backend, "cache_dir": folder}

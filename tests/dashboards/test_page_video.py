@@ -175,11 +175,11 @@ async def test_each_picture_carries_its_own_masks(
     playing = asyncio.create_task(play(service, control, stream_id, fps=20, late_s=0.1))
     await expect(page.locator("#stage")).to_have_attribute("data-video", "playing", timeout=15_000)
     await expect(page.locator("#n-sync")).to_have_text("masks frame-exact", timeout=20_000)
-    # On a busy machine a result may come later than its picture is shown for: several times are looked at.
+    # On a busy machine a result may come later than its picture is shown for: the best time of four counts.
     seen = [await page.evaluate(WATCH, 40) for _ in range(4)]
     playing.cancel()
     exact = [[shown == drawn for shown, drawn, how in one if how == "exact"] for one in seen]
-    assert max(map(len, exact)) >= 28, seen
+    assert max(map(len, exact)) >= 36, seen
     # It is read a moment after the page drew on it; on a busy machine it may be the next picture by then.
     assert np.mean(list(chain(*exact))) >= 0.9, seen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,10 @@ def test_an_export_of_a_checkpoint_that_is_not_there_is_said(tmp_path: Path) -> 
     done = saccade("export", "nowhere", "--backend", "torch", cwd=tmp_path)
     assert is_one_line(done) and done.returncode == 2
     assert "nowhere" in done.stderr
+
+
+def test_it_is_said_before_libraries_are_imported_that_take_seconds(tmp_path: Path) -> None:
+    done = saccade("export", "nowhere", "--backend", "torch", cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
+    assert "No tracker checkpoint at nowhere" in done.stderr
+    assert "engines.tracking.files" in done.stderr, "imports are told"
+    assert not re.search(r"\| +(torch|transformers)$", done.stderr, re.MULTILINE)
