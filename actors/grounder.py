@@ -29,7 +29,7 @@ from actors.keyframe_queue import (
     most_together,
     wants_words,
 )
-from actors.mouth import Mouth, Said
+from actors.partial_answers import Mouth, Said
 from engines.protocols import SharedGrounder
 from streaming.errors import GroundingFailed, GroundingTimedOut, SaccadeError
 from streaming.vocabulary import Answer, Keyframe, Query, QueryId

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from actors.redis_server import StoreServer
 from actors.supervisor import Supervisor
 from dashboards.auth import load_token
 from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
 from streaming.results import ResultReader
 from streaming.settings import Settings
-from streaming.store_server import StoreServer
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from actors.query_book import QueryBook
+from actors.frame_history import Lookback
+from actors.keyframe_policy import KeyframePolicy
+from actors.query_ledger import QueryBook
 from engines.geometry import to_fit
 from engines.protocols import Tracker
 from streaming.events import AnswerReport, Event, events_between
-from streaming.keyframes import KeyframePolicy
-from streaming.lookback import Lookback
 from streaming.status import QueryStatus
 from streaming.vocabulary import (
     Answer,

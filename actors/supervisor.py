@@ -19,16 +19,16 @@ import ray
 from prometheus_client import CollectorRegistry, Counter, Metric
 from pydantic import SecretStr
 
+from actors.engine_loading import load_grounder, load_trackers
 from actors.grounder import GrounderActor
-from actors.keeper import Keeper
+from actors.grounder_client import RemoteGrounder
 from actors.metrics import exposition
-from actors.models import load_grounder, load_trackers
+from actors.monitor import Keeper
 from actors.placement import place
-from actors.ray_edge import CannotStart, call, start_ray, stop_ray
-from actors.remote_grounder import RemoteGrounder
-from actors.stopping import to_its_end
+from actors.ray_runtime import CannotStart, call, start_ray, stop_ray
+from actors.redis_server import StoreServer
+from actors.shutdown import to_its_end
 from actors.worker import Desired, Worker
-from streaming.checks import check_query_text, check_region, check_stream_id
 from streaming.errors import (
     Conflict,
     GroundingTimedOut,
@@ -42,8 +42,8 @@ from streaming.errors import (
 from streaming.results import DesiredStore, ping
 from streaming.settings import Settings
 from streaming.status import QueryStatus, Session, StreamStatus
-from streaming.store_server import StoreServer
 from streaming.url_guard import SourcePolicy, check_source_url, redact
+from streaming.validation import check_query_text, check_region, check_stream_id
 from streaming.vocabulary import (
     Query,
     QueryId,

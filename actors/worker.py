@@ -20,9 +20,9 @@ from pydantic import SecretStr
 from actors.grounder import Grounded
 from actors.keyframe_queue import apart
 from actors.metrics import WorkerMetrics
-from actors.mouth import Overhear, Said
-from actors.recent import Recent
-from actors.repeats import Repeats
+from actors.partial_answers import Overhear, Said
+from actors.rates import Recent
+from actors.repeat_filter import Repeats
 from actors.session import StepReport, StreamSession
 from engines.protocols import Tracker
 from streaming.errors import Conflict, NotFound, SaccadeError, UsageError
@@ -32,11 +32,11 @@ from streaming.results import ResultWriter
 from streaming.settings import Settings
 from streaming.sources.base import STOP_TIMEOUT_S, Source, SourceStatus
 from streaming.sources.factory import open_source
-from streaming.sources.whip import WhipIngest
 from streaming.status import Session, StreamStatus
 from streaming.url_guard import SourcePolicy, redact
 from streaming.vocabulary import Frame, Keyframe, Query, SourceState, StreamId, StreamSpec
-from streaming.whep import WhepOut
+from streaming.webrtc.whep import WhepOut
+from streaming.webrtc.whip import WhipIngest
 
 log = logging.getLogger(__name__)
 

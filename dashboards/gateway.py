@@ -34,10 +34,10 @@ from dashboards.guard import Guard, Rules
 from dashboards.problems import FAILED, Problem, problem_of, problem_of_http, problem_of_validation
 from dashboards.resources import PROBLEMS, NewQuery, NewStream, QueryEdit, QueryView, ServiceView, StreamView
 from dashboards.webrtc_routes import webrtc_router
-from streaming.checks import check_query_text, check_stream_id
 from streaming.errors import NotFound, SaccadeError, ServiceUnavailable
 from streaming.results import Channel, ResultReader
 from streaming.settings import Settings
+from streaming.validation import check_query_text, check_stream_id
 from streaming.vocabulary import QueryId, StreamId, StreamSpec
 
 _STATIC: Final = Path(__file__).parent / "static"

@@ -21,7 +21,7 @@ class _Told(BaseModel):
 class NewStream(_Sent):
     """A stream to follow from now on."""
 
-    # Documented, not enforced here: streaming/checks.py says it in better words, to the supervisor too.
+    # Documented, not enforced here: streaming/validation.py says it in better words, to the supervisor too.
     stream_id: str = Field(
         examples=["gate"], json_schema_extra={"pattern": "^[A-Za-z0-9._-]{1,64}$", "maxLength": 64}
     )

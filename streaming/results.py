@@ -28,11 +28,11 @@ import redis.retry
 from pydantic import SecretStr
 
 from streaming import wire
-from streaming.channels import CHANNELS, Note
-from streaming.channels import Channel as Channel
-from streaming.channels import key_of as key_of
 from streaming.errors import InvalidMessage, InvalidSettings, StoreUnavailable
 from streaming.outbox import BEFORE_ALL, EntryId, Outbox, Pending, entry_id_after
+from streaming.redis_keys import CHANNELS, Note
+from streaming.redis_keys import Channel as Channel
+from streaming.redis_keys import key_of as key_of
 from streaming.vocabulary import FrameResult, Query, QueryId, StreamId, StreamSpec
 
 M = TypeVar("M", StreamSpec, Query)

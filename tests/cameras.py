@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 from aiortc.codecs.h264 import H264Encoder
 
-from streaming.sources.rtp import START_CODE
+from streaming.rtsp.depacketizer import START_CODE
 from streaming.url_guard import ParsedSource, SourcePolicy, check_source_url
 
 LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.0/8",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engines.masks import decode_mask
-from engines.tracking.policy import PRODUCT, TrackerPolicy
+from engines.tracking.memory_policy import PRODUCT, TrackerPolicy
 from engines.tracking.tracker import SamTracker
 from streaming.vocabulary import Answer, Click, Clock, Frame, Prompt, QueryId, StreamId, Track
 from tests.colour_sam import ColourSam

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.redis_server import StoreServer
 from streaming.settings import Settings
-from streaming.store_server import StoreServer
 from tests.served import Service, serve
 from tests.up import Up, saccade_up
 
@@ -22,7 +22,8 @@ LONGEST_FIRST = (
     "tests/engines/backends/test_tensorrt.py",
     "tests/engines/tracking/test_parity.py",
     "tests/actors/test_service.py",
-    "tests/actors/measuring/",
+    "tests/lab/benchmarks/",
+    "tests/lab/evaluation/test_live.py",
 )
 "Each takes a minute or two and is one worker's alone: begun last, it would be waited for."
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from engines.masks import encode_mask
 from engines.protocols import Hear
-from streaming.checks import check_query_text, check_region, check_stream_id, shown
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
 from streaming.status import QueryState, QueryStatus, Session, StreamStatus
+from streaming.validation import check_query_text, check_region, check_stream_id, shown
 from streaming.vocabulary import (
     Answer,
     Clock,

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import numpy as np
 
-from engines.training.world.parts import Part, Tone
-from engines.training.world.sprites import REACH
+from lab.training.world.parts import Part, Tone
+from lab.training.world.sprites import REACH
 
 Drawing = Callable[[np.random.Generator], list[Part]]
 

@@ -11,8 +11,8 @@ import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
-from streaming.sources.peer import new_connection, offering
 from streaming.vocabulary import Pixels
+from streaming.webrtc.peer import new_connection, offering
 
 LOOPBACK = ["127.0.0.1"]
 

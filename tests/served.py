@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import httpx
 from pydantic import SecretStr
 
+from actors.redis_server import StoreServer
 from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
 from streaming.results import ResultReader
 from streaming.settings import Settings
-from streaming.store_server import StoreServer
 from streaming.vocabulary import Clock, FrameResult, Latency, StreamId
 from tests.doubles import MemoryControl
 

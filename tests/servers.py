@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from streaming.sources.rtsp_server import ClipPublisher, RtspServer, find_go2rtc
+from lab.fixtures.rtsp_server import ClipPublisher, RtspServer, find_go2rtc
 
 ROOT = Path(__file__).parent.parent
 

@@ -21,9 +21,9 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, expect
 
-from engines.training.world.holdout import HELD_OUT_SEED
-from engines.training.world.levels import LADDER
-from engines.training.world.scenes import draw_clip
+from lab.training.world.holdout import HELD_OUT_SEED
+from lab.training.world.levels import LADDER
+from lab.training.world.scenes import draw_clip
 from tests.browser import chromium, free_port, opened, write_camera
 from tests.up import CACHE
 

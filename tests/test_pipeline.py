@@ -16,9 +16,9 @@ import pytest
 import redis
 from pycocotools import mask as coco
 
-from actors.client import ServiceClient
-from actors.demo_scene import CLIP, Truth, load_truth
-from actors.measuring.line import most_seen
+from actors.cli.api_client import ServiceClient
+from lab.benchmarks.line import most_seen
+from lab.demo.scene import CLIP, Truth, load_truth
 from tests.processes import named
 from tests.servers import playing
 from tests.up import Up

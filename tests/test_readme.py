@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from actors.redis_server import StoreServer
 from engines.masks import encode_mask
 from streaming.results import ResultWriter
-from streaming.store_server import StoreServer
 from streaming.vocabulary import QueryId, Track, TrackId, TrackState
 from tests.served import frame
 

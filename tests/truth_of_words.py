@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from engines.training.language.nouns import Saying
-from engines.training.language.view import View
-from engines.training.language.words import ANYTHING, NUMBERS, ORDINALS, WAYS, plural
-from engines.training.world.colours import COLOURS
-from engines.training.world.scenes import Clip
-from engines.training.world.things import KINDS, Thing
+from lab.training.language.lexicon import ANYTHING, NUMBERS, ORDINALS, WAYS, plural
+from lab.training.language.nouns import Saying
+from lab.training.language.view import View
+from lab.training.world.catalogue import KINDS, Thing
+from lab.training.world.colours import COLOURS
+from lab.training.world.scenes import Clip
 
 Named = Callable[[Thing], bool]
 Say = Callable[[View, np.random.Generator], Iterator[Saying]]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from actors.client import ServiceClient
+from actors.cli.api_client import ServiceClient
 from tests.browser import free_port
 
 CACHE = Path(tempfile.gettempdir()) / f"saccade-tests-{os.getuid()}"

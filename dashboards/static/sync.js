@@ -3,7 +3,7 @@
  *
  * The server stamps each picture of the WHEP track with its media time on the 90 kHz RTP clock, moved by
  * up to 63 ticks (0.7 ms) that follow from the frame's index, plus an origin that is drawn by lot for each session
- * (`rtp_ticks` in streaming/whep.py). The browser shows the stamp (`requestVideoFrameCallback`,
+ * (`rtp_ticks` in streaming/webrtc/whep.py). The browser shows the stamp (`requestVideoFrameCallback`,
  * `metadata.rtpTimestamp`), and every result has media time and index. So one number is unknown, the origin, and it is
  * voted for: each recent picture and each recent result propose one together, whichever of the two came later.
  * Because the moves make even frame rates uneven, only the true origin is proposed again and again.

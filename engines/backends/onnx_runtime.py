@@ -13,8 +13,8 @@ from typing import Final
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _failures
 
-from engines.backends.export import Exporter
 from engines.backends.graph import Array, Graph, Precision
+from engines.backends.onnx_export import Exporter
 from streaming.errors import BackendUnavailable
 
 _FAILURES: Final = (

@@ -24,9 +24,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import openvino as ov
 
-from engines.backends.export import Exporter
+from engines.backends.artifact_cache import KeptFile
 from engines.backends.graph import Array, Graph, Precision, PrecisionChoice
-from engines.backends.kept_files import KeptFile
+from engines.backends.onnx_export import Exporter
 from streaming.errors import BackendUnavailable
 
 log = logging.getLogger(__name__)

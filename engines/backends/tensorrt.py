@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from engines.backends.export import Exporter, names_of
+from engines.backends.artifact_cache import KeptFile, KeptFiles, key_of
 from engines.backends.gpu import Gpu, find_gpu
 from engines.backends.graph import Graph, Precision
-from engines.backends.kept_files import KeptFile, KeptFiles, key_of
+from engines.backends.onnx_export import Exporter, names_of
 from engines.backends.tensorrt_runner import TensorRtRunner
 from streaming.errors import BackendUnavailable
 

@@ -28,15 +28,15 @@ from torch import Tensor
 from transformers import Sam2Config
 
 from engines.grounding.devices import choose_device, choose_dtype
-from engines.grounding.families.choose import choose_family
 from engines.grounding.families.internvl import InternVl
+from engines.grounding.families.registry import choose_family
 from engines.grounding.hub import fetch, is_hub_name
-from engines.grounding.layout import SAM, published
+from engines.grounding.image_processing import Resize, as_trained_here, bicubic
 from engines.grounding.model import SaModel
-from engines.grounding.pictures import Resize, as_trained_here, bicubic
-from engines.grounding.spelling import open_tokenizer
 from engines.grounding.structure import RefinementKind
 from engines.grounding.templates import Template, make_template
+from engines.grounding.tokenizer_loading import open_tokenizer
+from engines.grounding.weight_layout import SAM, published
 from engines.grounding.weights import WEIGHTS_FILE as WEIGHTS_FILE
 from engines.grounding.weights import hollow, open_weights, put
 from streaming.errors import CheckpointError, NotFound

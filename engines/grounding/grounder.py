@@ -23,16 +23,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.grounding import together
+from engines.grounding import batching
 from engines.grounding.checkpoints import PLAIN, Running, Sa2Va, load_sa2va
+from engines.grounding.generation import phrases, speak, spelt
+from engines.grounding.keyframe_features import Sight, is_about_change
 from engines.grounding.model import best_mask
 from engines.grounding.prefix import Behind
-from engines.grounding.regions import about
-from engines.grounding.sight import Sight, is_about_change
-from engines.grounding.speech import phrases, speak, spelt
-from engines.grounding.steps import Step, Steps
 from engines.grounding.structure import Words
 from engines.grounding.templates import DESCRIBE
+from engines.grounding.timings import Step, Steps
+from engines.grounding.visual_prompts import about
 from engines.protocols import Hear
 from streaming.vocabulary import Answer, Frame, GroundSeconds, Keyframe, Logits, Prompt, Query, QueryKind
 
@@ -181,7 +181,7 @@ class SaGrounder:
     def _can_join(self, keyframe: Keyframe) -> bool:
         """Whether all is asked about one square, in one prefill."""
         return (
-            together.is_one_square(self._checkpoint, keyframe)
+            batching.is_one_square(self._checkpoint, keyframe)
             and 0 < len(keyframe.queries) <= MAX_PACKED
             and all(
                 query.kind is QueryKind.REFER and query.text.strip() and not is_about_change(query.text)
@@ -192,10 +192,10 @@ class SaGrounder:
     def _ground_joined(self, keyframes: list[Keyframe]) -> list[list[Answer]]:
         steps, replies = Steps(), []
         with steps.during(Step.LOOK):
-            seen = together.look(self._checkpoint, keyframes)
+            seen = batching.look(self._checkpoint, keyframes)
         questions = [self._questions(keyframe.queries) for keyframe in keyframes]
         with steps.during(Step.READ):
-            read = together.read(self._checkpoint, seen.tokens, [self._given(some) for some in questions])
+            read = batching.read(self._checkpoint, seen.tokens, [self._given(some) for some in questions])
             said = [self._understood(*one) for one in zip(read, questions, strict=True)]
         with steps.during(Step.DRAW):
             for row, keyframe in enumerate(keyframes):

@@ -16,10 +16,10 @@ from transformers import DynamicCache, Sam2Config, Sam2Model
 
 from engines.grounding.families.base import Family
 from engines.grounding.families.base import Look as Look
-from engines.grounding.layout import SEGMENTER, Place
+from engines.grounding.image_processing import normalise as normalise
 from engines.grounding.packing import Packed
-from engines.grounding.pictures import normalise as normalise
 from engines.grounding.structure import Refinement, RefinementKind, Words, draw_twice, make_refinement
+from engines.grounding.weight_layout import SEGMENTER, Place
 
 _MLLM = "mllm."
 

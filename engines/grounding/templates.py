@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from tokenizers import Encoding, Tokenizer
 
 from engines.grounding.families.base import Marks
-from engines.grounding.regions import introduced
+from engines.grounding.visual_prompts import introduced
 from streaming.errors import CheckpointError, InvalidQuery
 
 SEG = "[SEG]"

@@ -16,8 +16,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from engines.grounding.layout import check, native, published
 from engines.grounding.model import SaModel
+from engines.grounding.weight_layout import check, native, published
 
 WEIGHTS_FILE: Final = "model.safetensors"
 INDEX_FILE: Final = "model.safetensors.index.json"

@@ -15,9 +15,9 @@ import numpy as np
 
 from engines.backends.graph import Array, Program, Runner
 from engines.geometry import to_square
-from engines.tracking.policy import AS_SAM2
-from engines.training.world.holdout import CALIBRATION_SEED
-from engines.training.world.scenes import draw_clip
+from engines.tracking.memory_policy import AS_SAM2
+from lab.training.world.holdout import CALIBRATION_SEED
+from lab.training.world.scenes import draw_clip
 
 if TYPE_CHECKING:
     from engines.tracking.checkpoints import TrackerWeights
@@ -45,9 +45,9 @@ def track_inputs(weights: TrackerWeights) -> Inputs:
     """Of the graph that attends and decodes: one object in each of a few clips, followed in float32."""
     # Here: these make graphs, whose calibration this is.
     from engines.backends.openvino import OpenVinoBackend
-    from engines.evaluation.propagation import framed, given_by
     from engines.tracking.compiled import compile_tracker
     from engines.tracking.tracker import SamTracker
+    from lab.evaluation.propagation import framed, given_by
 
     compiled = compile_tracker(weights, OpenVinoBackend(precision="float32"))
     kept: Inputs = []

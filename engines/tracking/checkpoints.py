@@ -25,17 +25,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engines.tracking.families import TrackerModel, config_from, model_of, published_config, resized
-from engines.tracking.files import (
+from engines.tracking.checkpoint_files import (
     CONFIG_FILE,
     OFFICIAL_SUFFIXES,
     WEIGHTS_FILE,
     CheckpointFiles,
     checkpoint_files,
 )
-from engines.tracking.naming import from_official
-from engines.tracking.naming import official_name as official_name
-from engines.tracking.naming import to_official as to_official
+from engines.tracking.families import TrackerModel, config_from, model_of, published_config, resized
+from engines.tracking.weight_names import from_official
+from engines.tracking.weight_names import official_name as official_name
+from engines.tracking.weight_names import to_official as to_official
 from streaming.errors import CheckpointError
 
 NAMED: Final = 10

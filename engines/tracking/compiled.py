@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 GRAPHS: Final = ("encode", "prompt", "point", "track", "remember")
 """Names of the graphs, which are those of `CompiledTracker`'s programs."""
 GRAPH_CODE: Final = (
-    "attention",
     "calibration",
-    "decoder",
     "families",
+    "fpn",
     "graph_set",
     "graphs",
     "hiera",
+    "mask_decoder",
+    "memory_attention",
     "memory_encoder",
-    "memory_form",
-    "pyramid",
+    "memory_layout",
     "repvit",
     "shape",
 )

@@ -12,7 +12,7 @@ import transformers
 from transformers import EdgeTamVideoModel
 
 from engines.backends.graph import Calibration, Graph, Port
-from engines.tracking import calibration, graphs, hiera, memory_form, pyramid, repvit
+from engines.tracking import calibration, fpn, graphs, hiera, memory_layout, repvit
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import GRAPH_CODE
 from engines.tracking.families import TrackerModel
@@ -28,7 +28,7 @@ def tracker_shape(weights: TrackerWeights) -> TrackerShape:
     return TrackerShape(
         side_px=weights.side_px,
         map_px=int(weights.model.backbone_feature_sizes[-1][0]),
-        places=len(memory_form.layout_of(weights.model).position),
+        places=len(memory_layout.layout_of(weights.model).position),
         channels=int(weights.model.hidden_dim),
         memory_channels=int(weights.model.mem_dim),
         recent_memories=int(config.num_maskmem) - 1,
@@ -37,7 +37,7 @@ def tracker_shape(weights: TrackerWeights) -> TrackerShape:
     )
 
 
-def encoder_of(model: TrackerModel) -> pyramid.PictureEncoder:
+def encoder_of(model: TrackerModel) -> fpn.PictureEncoder:
     """The picture encoder of a model."""
     return repvit.EdgeEncoder(model) if isinstance(model, EdgeTamVideoModel) else hiera.ImageEncoder(model)
 

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.tracking.attention import MemoryAttention, per_object, places_of
-from engines.tracking.decoder import BestOfThree, Choice, Heads, Single, readings, without_doubt
 from engines.tracking.families import TrackerModel
+from engines.tracking.mask_decoder import BestOfThree, Choice, Heads, Single, readings, without_doubt
+from engines.tracking.memory_attention import MemoryAttention, per_object, places_of
 from engines.tracking.memory_encoder import MemoryEncoder
 from engines.tracking.shape import EMPTY_SLOT
 

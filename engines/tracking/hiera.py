@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Sam2VideoModel
 
-from engines.tracking.attention import attend_by_head
-from engines.tracking.pyramid import PictureEncoder
+from engines.tracking.fpn import PictureEncoder
+from engines.tracking.memory_attention import attend_by_head
 
 
 class ImageEncoder(PictureEncoder):

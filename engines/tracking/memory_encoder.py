@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.tracking.families import TrackerModel
-from engines.tracking.memory_form import form_of
+from engines.tracking.memory_layout import form_of
 
 
 class MemoryEncoder(nn.Module):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from engines.backends.graph import Array
 from engines.geometry import quartered, to_prompt
 from engines.tracking.compiled import CompiledTracker
-from engines.tracking.memory import Batch, Memory
-from engines.tracking.policy import TrackerPolicy
+from engines.tracking.memory_bank import Batch, Memory
+from engines.tracking.memory_policy import TrackerPolicy
 from engines.tracking.shape import POINTS
 from streaming.vocabulary import Click, Logits, Pixels
 

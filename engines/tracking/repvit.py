@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModel, EdgeTamVideoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from engines.tracking.pyramid import PictureEncoder
+from engines.tracking.fpn import PictureEncoder
 
 
 class RepVitConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]

@@ -27,10 +27,10 @@ from engines.masks import DrawnMask, draw_mask, draw_masks_apart
 from engines.tracking import lifecycle
 from engines.tracking.association import Association, BoolMask, associate
 from engines.tracking.compiled import CompiledTracker
-from engines.tracking.memory import Memory, MemoryBank
+from engines.tracking.memory_bank import Memory, MemoryBank
+from engines.tracking.memory_policy import PRODUCT, TrackerPolicy
 from engines.tracking.network import Decoded, Levels, SamNetwork, finite_rows, fits
-from engines.tracking.policy import PRODUCT, TrackerPolicy
-from engines.tracking.rivals import Rivals, share_out
+from engines.tracking.non_overlapping import Rivals, share_out
 from engines.tracking.state import Followed, Look, TrackerState, from_bytes, to_bytes
 from streaming.errors import InvalidMessage
 from streaming.vocabulary import Answer, Click, Frame, Logits, QueryId, Track, TrackId, TrackState

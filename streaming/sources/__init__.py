@@ -11,7 +11,7 @@ decoded picture goes to `deliver` as a `Frame`, every change of state to `report
 - `pictures` what FFmpeg opens and reads by itself: files, local cameras, RTSP with rarer codecs.
 - `clip`     a file as a live source: paced or as fast as it is taken, looped or not.
 - `whip`     a browser publishes; `jitter` spares its pictures a wait.
-- `peer`     WebRTC as `whip` and its counterpart `streaming.whep` both need it.
+- `peer`     WebRTC as `whip` and its counterpart `streaming.webrtc.whep` both need it.
 - `timeline` keeps `pts_s` growing over reconnects and loops.
 - `factory`  a `StreamSpec` and the settings → the right source.
 - `rtsp_server` a real RTSP server that plays a clip, for the demo and the tests.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from streaming.errors import SourceUnavailable
+from streaming.sources.ffmpeg import Opening, PictureReader
 from streaming.sources.live import LiveSource, Patience
-from streaming.sources.pictures import Opening, PictureReader
 from streaming.vocabulary import StreamId
 
 

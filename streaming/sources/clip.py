@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from streaming.errors import SourceInvalid
 from streaming.sources.base import Source
 from streaming.sources.decoder import Picture
-from streaming.sources.pictures import Opening, PictureReader
+from streaming.sources.ffmpeg import Opening, PictureReader
 from streaming.sources.timeline import TimeLine
 from streaming.vocabulary import StreamId
 

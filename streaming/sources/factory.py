@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from streaming.rtsp.source import RtspSource
 from streaming.sources.base import Source
 from streaming.sources.camera import CameraSource
 from streaming.sources.clip import ClipSource, Playback
 from streaming.sources.live import Patience
-from streaming.sources.rtsp import RtspSource
-from streaming.sources.whip import WhipIngest
 from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url
 from streaming.vocabulary import StreamSpec
+from streaming.webrtc.whip import WhipIngest
 
 
 class SourceSettings(Protocol):

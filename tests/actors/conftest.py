@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.ray_edge import start_ray, stop_ray
+from actors.ray_runtime import start_ray, stop_ray
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from actors.grounder import Grounded, GrounderActor
 from actors.metrics import exposition
-from actors.mouth import Said
+from actors.partial_answers import Said
 from engines.protocols import Hear
 from streaming.errors import GroundingFailed, GroundingTimedOut, InvalidQuery
 from streaming.vocabulary import Answer, Keyframe, Query, QueryId, QueryKind, StreamId

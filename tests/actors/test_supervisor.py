@@ -14,7 +14,8 @@ import ray
 from pydantic import SecretStr
 
 from actors.grounder import GrounderActor
-from actors.ray_edge import PartDied, call
+from actors.ray_runtime import PartDied, call
+from actors.redis_server import StoreServer
 from actors.supervisor import Supervisor
 from streaming.errors import (
     Conflict,
@@ -30,7 +31,6 @@ from streaming.errors import (
 from streaming.results import DesiredStore
 from streaming.settings import Settings
 from streaming.status import QueryState
-from streaming.store_server import StoreServer
 from streaming.vocabulary import (
     Answer,
     Keyframe,

@@ -13,14 +13,14 @@ import pytest
 
 from actors.grounder import Grounded
 from actors.keyframe_queue import wants_words
-from actors.mouth import Overhear, Said
+from actors.partial_answers import Overhear, Said
+from actors.redis_server import StoreServer
 from actors.worker import Desired, Worker
 from streaming import wire
 from streaming.errors import Conflict, NotFound
 from streaming.events import AnswerReport, WordsReport
 from streaming.results import Channel, ResultReader
 from streaming.settings import Settings
-from streaming.store_server import StoreServer
 from streaming.video_writer import VideoWriter
 from streaming.vocabulary import (
     FrameResult,

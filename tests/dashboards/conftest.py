@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from streaming.store_server import StoreServer
+from actors.redis_server import StoreServer
 from tests.browser import Watched, chromium, opened
 from tests.doubles import MemoryControl
 from tests.page import TOKEN, Service, serving

@@ -15,10 +15,10 @@ import websockets.asyncio.client as ws
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from actors.redis_server import StoreServer
 from dashboards.feed import FeedHub, Viewer
 from streaming.errors import LimitReached, ServiceUnavailable
 from streaming.results import Channel, ResultReader, ResultWriter, Stored
-from streaming.store_server import StoreServer
 from streaming.vocabulary import FrameResult, QueryId, StreamId, Track, TrackId, TrackState
 from tests.served import Service, frame
 

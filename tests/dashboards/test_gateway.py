@@ -10,9 +10,9 @@ import pytest
 import websockets.asyncio.client as ws
 from websockets.exceptions import InvalidStatus
 
+from actors.redis_server import StoreServer
 from streaming.results import ResultWriter
 from streaming.settings import Settings
-from streaming.store_server import StoreServer
 from tests.served import Service, frame, is_problem, serve
 
 

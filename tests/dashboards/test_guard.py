@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
+from actors.redis_server import StoreServer
 from dashboards.guard import Asked, Rules
 from streaming.settings import Settings
-from streaming.store_server import StoreServer
 from tests.served import AUTH, TOKEN, Service, is_problem, serve
 
 

@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
+from actors.redis_server import StoreServer
 from streaming.errors import NotFound
 from streaming.sources.live import Patience
-from streaming.sources.whip import WhipIngest
 from streaming.status import Session
-from streaming.store_server import StoreServer
 from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId, StreamSpec
-from streaming.whep import WhepOut
+from streaming.webrtc.whep import WhepOut
+from streaming.webrtc.whip import WhipIngest
 from tests.browser import Watched, chromium, opened, write_camera
 from tests.doubles import MemoryControl
 from tests.page import SIZE, TOKEN, Service, circle, serving, track, until

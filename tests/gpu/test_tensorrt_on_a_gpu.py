@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.backends.export import Precision
+from engines.backends.onnx_export import Precision
 from engines.backends.tensorrt import TensorRtBackend, usable_gpu
 from streaming.errors import BackendUnavailable
 from tests.nano_cases import nano_cases

@@ -14,6 +14,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from actors.redis_server import StoreServer
 from streaming import wire
 from streaming.errors import InvalidSettings, SourceStalled, StoreUnavailable
 from streaming.events import Event, EventType, WordsReport, error_report
@@ -28,7 +29,6 @@ from streaming.results import (
     key_of,
     ping,
 )
-from streaming.store_server import StoreServer
 from streaming.vocabulary import (
     Clock,
     FrameResult,

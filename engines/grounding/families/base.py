@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from torch import Tensor
 
-from engines.grounding.layout import Place
+from engines.grounding.weight_layout import Place
 from streaming.errors import CheckpointError
 from streaming.vocabulary import Pixels
 

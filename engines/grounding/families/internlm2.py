@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from engines.grounding.families.base import TEXT_KEYS, Config, only
-from engines.grounding.layout import Place
+from engines.grounding.weight_layout import Place
 
 _RENAMES: Final = (
     (r"^model\.language_model\.embed_tokens\.", "language_model.model.tok_embeddings."),

@@ -19,9 +19,9 @@ from transformers import InternVLConfig, InternVLForConditionalGeneration
 
 from engines.grounding.families import internlm2
 from engines.grounding.families.base import TEXT_KEYS, Config, Look, Marks, only, part
-from engines.grounding.families.stem import PatchStem
-from engines.grounding.layout import Place, Stacked
-from engines.grounding.pictures import Resize, as_trained_here, bicubic, normalise, tiled
+from engines.grounding.families.conv_stem import PatchStem
+from engines.grounding.image_processing import Resize, as_trained_here, bicubic, normalise, tiled
+from engines.grounding.weight_layout import Place, Stacked
 from streaming.errors import CheckpointError
 from streaming.vocabulary import Pixels
 

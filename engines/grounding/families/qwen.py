@@ -26,8 +26,8 @@ from transformers import (
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextRMSNorm
 
 from engines.grounding.families.base import TEXT_KEYS, Config, Look, Marks, only, part
-from engines.grounding.layout import Place
-from engines.grounding.pictures import bicubic, normalise, within
+from engines.grounding.image_processing import bicubic, normalise, within
+from engines.grounding.weight_layout import Place
 from streaming.errors import CheckpointError
 from streaming.vocabulary import Pixels
 

@@ -11,9 +11,9 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from engines.backends.bfloat16 import to_bfloat16
-from engines.backends.checking import Call
-from engines.backends.export import Exporter
 from engines.backends.graph import Array
+from engines.backends.onnx_export import Exporter
+from engines.backends.parity_check import Call
 from engines.geometry import mask_iou
 from tests.nano_cases import nano_cases
 

@@ -11,9 +11,9 @@ import onnx
 import pytest
 
 from engines.backends import int8 as int8_module
-from engines.backends.export import Exporter
 from engines.backends.graph import Array, Calibration, Graph
 from engines.backends.int8 import to_int8
+from engines.backends.onnx_export import Exporter
 from engines.backends.onnx_runtime import OnnxRuntimeBackend
 from streaming.errors import BackendUnavailable
 from tests.toy_graph import toy_graph, toy_inputs

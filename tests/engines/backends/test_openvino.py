@@ -15,12 +15,12 @@ from engines.backends.graph import Calibration, PrecisionChoice, Program
 from engines.backends.openvino import RECENT_S, OpenVinoBackend, OpenVinoProgram, OpenVinoRunner
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
-from engines.tracking import attention
+from engines.tracking import memory_attention
 from engines.tracking.checkpoints import load_tracker_weights
 from engines.tracking.graph_set import tracker_graphs, tracker_shape
-from engines.tracking.memory import Memory, MemoryBank
-from engines.training.world.holdout import HELD_OUT_SEED
-from engines.training.world.scenes import draw_clip
+from engines.tracking.memory_bank import Memory, MemoryBank
+from lab.training.world.holdout import HELD_OUT_SEED
+from lab.training.world.scenes import draw_clip
 from tests.nano_cases import largest_errors, nano_cases
 from tests.toy_graph import toy_graph, toy_inputs
 
@@ -228,7 +228,7 @@ def test_memories_read_one_by_one_give_what_they_give_at_once(
 ) -> None:
     """As at 1024 px; nothing kept, since the graph's fingerprint does not know how they are read."""
     (track,) = [case for case in nano_cases() if case.graph.name == "track"]
-    monkeypatch.setattr(attention, "MOST_AT_ONCE", 0)
+    monkeypatch.setattr(memory_attention, "MOST_AT_ONCE", 0)
     outputs = OpenVinoBackend(precision=precision).compile(track.graph).runner()(*track.inputs)
     assert max(largest_errors(track, outputs).values()) < error
 

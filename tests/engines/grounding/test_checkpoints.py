@@ -19,7 +19,7 @@ from engines.grounding.checkpoints import (
     save_sa2va,
 )
 from engines.grounding.structure import RefinementKind
-from engines.training.pupil import fresh_grounder
+from lab.training.trainable_grounder import fresh_grounder
 from streaming.errors import CheckpointError, NotFound
 from tests import published
 

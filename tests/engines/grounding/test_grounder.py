@@ -11,14 +11,14 @@ import torch
 
 from engines.grounding import grounder
 from engines.grounding.checkpoints import Sa2Va, load_sa2va
+from engines.grounding.generation import Speech, speak
 from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SaGrounder, load_grounder
+from engines.grounding.keyframe_features import Sight
 from engines.grounding.model import SaModel
-from engines.grounding.sight import Sight
-from engines.grounding.speech import Speech, speak
 from engines.grounding.structure import RefinementKind
 from engines.protocols import Grounder
-from engines.training.pupil import fresh_grounder
-from engines.training.world.scenes import draw_clip
+from lab.training.trainable_grounder import fresh_grounder
+from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Keyframe, Query, QueryId, QueryKind, StreamId
 
 STREAM = StreamId("cam")
@@ -199,8 +199,8 @@ def test_a_picture_of_any_size_is_looked_at(sure: SaGrounder) -> None:
 
 def test_bundled_nano_meets_its_floors() -> None:
     """Far below what MODEL_CARD.md says, so that only a broken checkpoint or path fails."""
-    from engines.evaluation.held_out import draw_scenes
-    from engines.evaluation.referring import score_grounder
+    from lab.evaluation.held_out import draw_scenes
+    from lab.evaluation.referring import score_grounder
 
     torch.set_num_threads(1)
     score = score_grounder(load_grounder("nano"), draw_scenes(20))
@@ -227,7 +227,7 @@ def test_what_is_given_as_the_answer_is_what_nano_would_have_said() -> None:
 
 
 def test_words_are_told_as_they_come(sure: SaGrounder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engines.grounding.speech.MOST_TOKENS", 5)
+    monkeypatch.setattr("engines.grounding.generation.MOST_TOKENS", 5)
     heard: list[tuple[str, str]] = []
     keyframe = _keyframe(("the star", QueryKind.REFER), ("how many?", QueryKind.ASK))
     _, answer = sure.say(keyframe, lambda query, text: heard.append((query.query_id, text)))

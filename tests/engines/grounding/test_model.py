@@ -10,9 +10,9 @@ from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.model import best_mask, normalise
 from engines.grounding.packing import pack
 from engines.grounding.structure import RefinementKind, Words
-from engines.training.nano import READER_WIDTH
-from engines.training.pupil import fresh_grounder
-from engines.training.world.scenes import draw_clip
+from lab.training.nano_config import READER_WIDTH
+from lab.training.trainable_grounder import fresh_grounder
+from lab.training.world.scenes import draw_clip
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.packing import pack
 from engines.grounding.prefix import Prefix, Shown
-from engines.training.pupil import fresh_grounder
+from lab.training.trainable_grounder import fresh_grounder
 
 
 @pytest.fixture(scope="module")

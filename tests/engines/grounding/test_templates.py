@@ -13,7 +13,7 @@ from engines.grounding.templates import (
     Template,
     make_template,
 )
-from engines.training.tokenizer import nano_tokenizer
+from lab.training.tokenizer import nano_tokenizer
 from streaming.errors import CheckpointError
 from tests.published import MARKS, tiny_tokenizer
 

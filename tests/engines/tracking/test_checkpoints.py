@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import EdgeTamVideoModel
 
+from engines.tracking.checkpoint_files import INDEX_FILE, INSIDE_SA2VA, SA2VA_TYPE, WEIGHTS_FILE
 from engines.tracking.checkpoints import load_tracker_weights, save_tracker
 from engines.tracking.families import TrackerConfig, model_of, published_config
-from engines.tracking.files import INDEX_FILE, INSIDE_SA2VA, SA2VA_TYPE, WEIGHTS_FILE
-from engines.tracking.naming import to_official
-from engines.training.tracker_recipe import fresh_tracker
+from engines.tracking.weight_names import to_official
+from lab.training.tracker_recipe import fresh_tracker
 from streaming.errors import CheckpointError, InvalidSettings, NotFound
 from tests.edgetam import edge_model
 

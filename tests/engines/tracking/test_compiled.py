@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from engines.backends.torch_backend import TorchBackend
-from engines.evaluation.propagation import given_answer
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import compile_tracker
 from engines.tracking.tracker import SamTracker
-from engines.training.tracker_recipe import fresh_tracker
-from engines.training.world.scenes import draw_clip
+from lab.evaluation.propagation import given_answer
+from lab.training.tracker_recipe import fresh_tracker
+from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Clock, Frame, StreamId
 
 

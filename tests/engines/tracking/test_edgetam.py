@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from transformers import EdgeTamVideoModel
 from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoInferenceSession
 
-from engines.backends.checking import Reference
 from engines.backends.openvino import OpenVinoBackend
+from engines.backends.parity_check import Reference
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import to_prompt
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import compile_tracker
 from engines.tracking.graph_set import encoder_of, tracker_graphs
 from engines.tracking.graphs import NO_OBJECT, MaskPrompt
-from engines.tracking.policy import AS_SAM2
+from engines.tracking.memory_policy import AS_SAM2
 from engines.tracking.tracker import SamTracker
-from engines.training.world.levels import LADDER
-from engines.training.world.scenes import Clip, draw_clip
+from lab.training.world.levels import LADDER
+from lab.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Logits, Prompt, QueryId, StreamId
 from tests.edgetam import SIDE, edge_model
 from tests.overheard import Overheard

@@ -19,7 +19,7 @@ from engines.tracking.families import (
     published_config,
     resized,
 )
-from engines.training.nano import tracker_config
+from lab.training.nano_config import tracker_config
 from streaming.errors import CheckpointError, InvalidSettings
 from tests.edgetam import SIDE, edge_config
 

@@ -12,7 +12,7 @@ import engines.tracking
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import GRAPH_CODE
 from engines.tracking.graph_set import tracker_graphs, tracker_shape
-from engines.training.tracker_recipe import fresh_tracker
+from lab.training.tracker_recipe import fresh_tracker
 
 
 @pytest.fixture(scope="module")

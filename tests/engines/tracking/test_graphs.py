@@ -9,14 +9,14 @@ import torch
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-from engines.tracking.decoder import BestOfThree
 from engines.tracking.graphs import NO_OBJECT, MaskPrompt, PointPrompt, Remember, TrackStep
 from engines.tracking.hiera import ImageEncoder
+from engines.tracking.mask_decoder import BestOfThree
 from engines.tracking.shape import POINTS
-from engines.training.follower import TrainedTracker
-from engines.training.nano import tracker_config
-from engines.training.tracker_recipe import fresh_tracker
-from engines.training.world.scenes import draw_clip
+from lab.training.nano_config import tracker_config
+from lab.training.tracker_recipe import fresh_tracker
+from lab.training.trainable_tracker import TrainedTracker
+from lab.training.world.scenes import draw_clip
 from tests.fresh_sam import random_bank
 
 

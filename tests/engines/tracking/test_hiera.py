@@ -9,8 +9,8 @@ import torch
 
 from engines.tracking.families import model_of
 from engines.tracking.hiera import ImageEncoder
-from engines.training.tracker_recipe import fresh_tracker
-from engines.training.world.scenes import draw_clip
+from lab.training.tracker_recipe import fresh_tracker
+from lab.training.world.scenes import draw_clip
 
 
 @torch.inference_mode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from engines.tracking.memory_encoder import MemoryEncoder
-from engines.training.tracker_recipe import fresh_tracker
+from lab.training.tracker_recipe import fresh_tracker
 
 
 @torch.inference_mode()

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engines.tracking.memory_policy import AS_SAM2, PRODUCT
 from engines.tracking.network import GIVEN_LOGIT, SamNetwork, finite_rows, fits
-from engines.tracking.policy import AS_SAM2, PRODUCT
 from engines.tracking.shape import POINTS
 from streaming.vocabulary import Click, QueryId, StreamId
 from tests.colour_sam import SIDE, ColourSam

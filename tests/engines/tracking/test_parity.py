@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from engines.geometry import to_square
 from engines.tracking.graphs import NO_OBJECT
+from engines.tracking.memory_policy import AS_SAM2, TrackerPolicy
 from engines.tracking.network import SamNetwork
-from engines.tracking.policy import AS_SAM2, TrackerPolicy
 from engines.tracking.tracker import SamTracker
-from engines.training.world.levels import LADDER
-from engines.training.world.scenes import draw_clip
+from lab.training.world.levels import LADDER
+from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Answer, Click, Clock, Frame, Pixels, Prompt, QueryId, StreamId
 
 if importlib.util.find_spec("sam2") is None:

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from engines.backends.torch_backend import TorchBackend
-from engines.evaluation.propagation import given_answer
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import CompiledTracker, compile_tracker
-from engines.tracking.policy import AS_SAM2, PRODUCT, TrackerPolicy
+from engines.tracking.memory_policy import AS_SAM2, PRODUCT, TrackerPolicy
 from engines.tracking.tracker import SamTracker
-from engines.training.follower import TrainedTracker
-from engines.training.tracker_recipe import fresh_tracker
-from engines.training.world.scenes import Clip, draw_clip
+from lab.evaluation.propagation import given_answer
+from lab.training.tracker_recipe import fresh_tracker
+from lab.training.trainable_tracker import TrainedTracker
+from lab.training.world.scenes import Clip, draw_clip
 from streaming.errors import InvalidMessage, LimitReached
 from streaming.vocabulary import Answer, Clock, Frame, QueryId, StreamId, Track
 from tests.overheard import Overheard

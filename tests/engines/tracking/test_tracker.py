@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engines.masks import decode_mask
-from engines.tracking.policy import AS_SAM2, PRODUCT
+from engines.tracking.memory_policy import AS_SAM2, PRODUCT
 from engines.tracking.state import from_bytes
 from engines.tracking.tracker import MISSES_TO_END, SamTracker
 from streaming.vocabulary import (

@@ -1,14 +1,14 @@
 import pytest
 
 from streaming.errors import InvalidStream, NotFound, RefusedAddress
+from streaming.rtsp.source import RtspSource
 from streaming.settings import Settings
 from streaming.sources.camera import CameraSource
 from streaming.sources.clip import ClipSource
 from streaming.sources.factory import open_source
-from streaming.sources.rtsp import RtspSource
-from streaming.sources.whip import WhipIngest
 from streaming.url_guard import SourcePolicy
 from streaming.vocabulary import SourceState, StreamId, StreamSpec
+from streaming.webrtc.whip import WhipIngest
 
 SETTINGS = Settings()
 

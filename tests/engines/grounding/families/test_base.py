@@ -13,10 +13,10 @@ from torch import Tensor
 
 from engines.grounding.checkpoints import Running, Sa2Va, load_sa2va, to_published
 from engines.grounding.families.base import TEXT_KEYS, only, part
+from engines.grounding.generation import speak
 from engines.grounding.grounder import SaGrounder, load_grounder
-from engines.grounding.pictures import normalise
-from engines.grounding.sight import Sight
-from engines.grounding.speech import speak
+from engines.grounding.image_processing import normalise
+from engines.grounding.keyframe_features import Sight
 from streaming.errors import CheckpointError, InvalidQuery
 from streaming.vocabulary import Clock, Frame, Keyframe, Pixels, Query, QueryId, QueryKind, StreamId
 from tests import published, sa2va_by_hand

@@ -10,8 +10,8 @@ import torch
 
 from engines.geometry import to_square
 from engines.grounding.families.internvl import InternVl
-from engines.grounding.layout import Place, Stacked
-from engines.grounding.pictures import bicubic, normalise
+from engines.grounding.image_processing import bicubic, normalise
+from engines.grounding.weight_layout import Place, Stacked
 from streaming.errors import CheckpointError
 from tests import published
 

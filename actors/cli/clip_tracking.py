@@ -1,0 +1,119 @@
+"""`saccade track`: a file in; overlay.mp4 and results.jsonl out. The live line, on the clip's own clock.
+
+No frame is dropped and the grounder is waited for, so the same clip and words give the same masks every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from actors.cli.overlay import draw
+from actors.session import StreamSession
+from engines.protocols import Grounder, Tracker
+from streaming import wire
+from streaming.sources.clip import open_clip
+from streaming.video_writer import VideoWriter
+from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, StreamId, TrackId
+
+OVERLAY = "overlay.mp4"
+RESULTS = "results.jsonl"
+
+Progress = Callable[[int, int | None], None]
+"""Called after every frame with frames done and frames in all (None where the file does not say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What a session stands on."""
+
+    grounder: Grounder
+    make_tracker: Callable[[], Tracker]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """What came of a clip."""
+
+    frames: int
+    frames_with_mask: int
+    tracks: int
+    "Different objects that had a mask."
+    looks: int
+    "Keyframes shown to the grounder."
+    refused: int
+    "Answers that said: no such object."
+    overlay: str
+    results: str
+
+
+class _Clock:
+    """The clip's own time, seconds."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class ClipTracker:
+    """Follows `texts` through a clip. `run` may be interrupted: what is done so far is kept, whole files."""
+
+    def __init__(self, texts: Sequence[str], engines: Engines) -> None:
+        stream_id = StreamId("clip")
+        self._grounder = engines.grounder
+        self._clock = _Clock()
+        self._session = StreamSession(stream_id, engines.make_tracker(), self._ground, self._clock)
+        self._session.set_queries(
+            [Query(QueryId(f"q{number}"), stream_id, text) for number, text in enumerate(texts, 1)]
+        )
+        self._frames = self._with_mask = self._looks = self._refused = 0
+        self._tracks: set[TrackId] = set()
+
+    def run(self, clip: Path, out: Path, progress: Progress) -> None:
+        """Write overlay.mp4 and results.jsonl into `out` (made if missing).
+
+        Raises SourceInvalid, SourceUnavailable (not a clip, not there), SaccadeError (cannot write).
+        """
+        with open_clip(str(clip)) as reader:
+            out.mkdir(parents=True, exist_ok=True)
+            fps = reader.rate or 25.0
+            with VideoWriter(out / OVERLAY, fps=fps) as video, (out / RESULTS).open("wb") as lines:
+                for picture in reader.pictures():
+                    if picture is None:
+                        continue
+                    pts_s = picture.raw_pts_s if picture.raw_pts_s is not None else self._frames / fps
+                    frame = Frame(StreamId("clip"), self._frames, picture.pixels, pts_s, pts_s, Clock.ARRIVAL)
+                    self._step(frame, video, lines)
+                    progress(self._frames, reader.length)
+
+    def summary(self, out: Path) -> TrackSummary:
+        """What came of it so far."""
+        return TrackSummary(
+            self._frames,
+            self._with_mask,
+            len(self._tracks),
+            self._looks,
+            self._refused,
+            str(out / OVERLAY),
+            str(out / RESULTS),
+        )
+
+    def _step(self, frame: Frame, video: VideoWriter, lines: IO[bytes]) -> None:
+        self._clock.now_s = frame.pts_s
+        result = self._session.step(frame, 0).result
+        video.write(draw(frame.pixels, result.tracks), frame.pts_s)
+        lines.write(wire.encode(result) + b"\n")
+        masked = {track.track_id for track in result.tracks if track.mask is not None}
+        self._frames += 1
+        self._with_mask += bool(masked)
+        self._tracks |= masked
+
+    def _ground(self, keyframe: Keyframe) -> None:
+        # How long the model took says nothing here: the clip's clock stood still meanwhile.
+        answers = [replace(answer, ground_s=0.0) for answer in self._grounder.ground(keyframe)]
+        self._looks += 1
+        self._refused += sum(not answer.prompts for answer in answers)
+        self._session.hear(answers)

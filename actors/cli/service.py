@@ -1,0 +1,54 @@
+"""Run the service on this machine, and check whether it can run."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import typer
+
+from actors.cli.tables import checks_table
+from actors.cli.terminal import FAILURE_EXIT, AsJson, Config, err, log_to_stderr, out, print_json
+from streaming.settings import Settings, load_settings
+
+
+def up(config: Config = None) -> None:
+    """Run the service: gateway, page, workers, grounder, and a Redis of its own if none is given.
+
+    Ctrl-C or SIGTERM ends it, with every process it started. Streams and queries come back at the next start.
+
+        saccade up
+        SACCADE_PORT=9000 SACCADE_ALLOWED_HOSTS='["192.168.1.0/24"]' saccade up
+    """
+    from actors.shutdown import run_stoppable
+
+    settings = load_settings(config)
+    log_to_stderr(settings)
+    run_stoppable(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    from actors.service import running_service
+
+    err.print("Starting (the first time takes longer: models are compiled) ...")
+    async with running_service(settings) as service:
+        err.print(f"Page  {service.page_url}", soft_wrap=True)
+        err.print(f"API   {service.url}/openapi.json   token: {settings.state_dir / 'token'}")
+        err.print("Ctrl-C stops it.")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            err.print("Stopping ...")
+
+
+def doctor(as_json: AsJson = False, config: Config = None) -> None:
+    """Look at this machine: what the service stands on, what is missing, what to do about it."""
+    from actors.cli.doctor import examine, is_healthy
+
+    checks = examine(load_settings(config))
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        out.print(checks_table(checks))
+    if not is_healthy(checks):
+        raise typer.Exit(FAILURE_EXIT)

@@ -1,0 +1,179 @@
+"""Streams and queries of a running service, over its REST API and its feed."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actors.cli.api_client import ServiceClient
+from actors.cli.tables import queries_table, streams_table
+from actors.cli.terminal import AsJson, Config, err, out, print_json
+from streaming.settings import Settings, load_settings
+
+stream_app = typer.Typer(help="Cameras and files of a running service.", no_args_is_help=True)
+query_app = typer.Typer(help="What a running service follows, in words.", no_args_is_help=True)
+
+Server = Annotated[
+    str | None,
+    typer.Option("--server", envvar="SACCADE_SERVER", help="The service, e.g. http://127.0.0.1:8400."),
+]
+
+
+@stream_app.command("add")
+def stream_add(
+    stream_id: Annotated[str, typer.Argument(metavar="ID", help="A name you choose: letters, digits, . _ -")],
+    url: Annotated[str, typer.Argument(help="rtsp(s)://…, whip:, camera:N, /dev/videoN or a file.")],
+    query: Annotated[str | None, typer.Option(help="What to follow on it.")] = None,
+    server: Server = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Add a stream, and a query to begin with.
+
+    saccade stream add door rtsp://user:password@192.168.1.20/stream1 --query "the person in the red jacket"
+    saccade stream add phone whip:          (then publish from the page)
+    """
+    with _client(server, config) as client:
+        added = client.post("/v1/streams", {"stream_id": stream_id, "url": url})
+        if query is not None:
+            client.post(f"/v1/streams/{stream_id}/queries", {"text": query})
+            added = client.get(f"/v1/streams/{stream_id}")
+    print_json(added) if as_json else out.print(streams_table([added]))
+
+
+@stream_app.command("list")
+def stream_list(server: Server = None, as_json: AsJson = False, config: Config = None) -> None:
+    """List streams: state, rate, frame age, drops, queries."""
+    with _client(server, config) as client:
+        streams = client.get("/v1/streams")
+    print_json(streams) if as_json else out.print(streams_table(streams))
+
+
+@stream_app.command("remove")
+def stream_remove(
+    stream_id: Annotated[str, typer.Argument(metavar="ID")], server: Server = None, config: Config = None
+) -> None:
+    """Remove a stream, its queries and its viewers."""
+    with _client(server, config) as client:
+        client.delete(f"/v1/streams/{stream_id}")
+    err.print(f"Removed {stream_id}.")
+
+
+@query_app.command("add")
+def query_add(
+    stream_id: Annotated[str, typer.Argument(metavar="STREAM")],
+    text: Annotated[str, typer.Argument(help='For instance "the person in the red jacket".')],
+    kind: Annotated[str, typer.Option(help="refer (a mask), ask (a text) or describe.")] = "refer",
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X0,Y0,X1,Y1",
+            help="Box that an ask is about, in shares 0..1 of the picture's width and height.",
+        ),
+    ] = None,
+    server: Server = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Ask a stream for something, from now on.
+
+    saccade query add door "the person in the red jacket"
+    saccade query add door "What is this?" --kind ask --region 0.4,0.2,0.6,0.7
+    """
+    wanted: dict[str, object] = {"text": text, "kind": kind}
+    if region is not None:
+        wanted["region"] = _corners(region)
+    with _client(server, config) as client:
+        added = client.post(f"/v1/streams/{stream_id}/queries", wanted)
+    print_json(added) if as_json else out.print(queries_table([added]))
+
+
+@query_app.command("edit")
+def query_edit(
+    query_id: Annotated[str, typer.Argument(metavar="ID")],
+    text: Annotated[str, typer.Argument(help="The new words.")],
+    server: Server = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Change the words of a query while it runs; tracks that still fit keep their id."""
+    with _client(server, config) as client:
+        edited = client.patch(f"/v1/queries/{query_id}", {"text": text})
+    print_json(edited) if as_json else out.print(queries_table([edited]))
+
+
+@query_app.command("list")
+def query_list(
+    stream_id: Annotated[str | None, typer.Argument(metavar="STREAM", help="All if not given.")] = None,
+    server: Server = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """List queries: words, state, last answer, prompt-to-mask."""
+    with _client(server, config) as client:
+        streams = client.get("/v1/streams")
+        if stream_id is not None:
+            streams = [client.get(f"/v1/streams/{stream_id}")]
+    queries = [query for stream in streams for query in stream["queries"]]
+    print_json(queries) if as_json else out.print(queries_table(queries))
+
+
+@query_app.command("remove")
+def query_remove(
+    query_id: Annotated[str, typer.Argument(metavar="ID")], server: Server = None, config: Config = None
+) -> None:
+    """Remove a query and end its tracks."""
+    with _client(server, config) as client:
+        client.delete(f"/v1/queries/{query_id}")
+    err.print(f"Removed {query_id}.")
+
+
+def watch(
+    stream_id: Annotated[str, typer.Argument(metavar="STREAM")],
+    server: Server = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON message a line, for pipes.")] = False,
+    config: Config = None,
+) -> None:
+    """Show a stream's tracks and events live in the terminal, or pipe its results as JSON lines.
+
+    saccade watch door
+    saccade watch door --json | jq -c '.tracks[] | {track_id, state, box_px}'
+    """
+    from actors.cli.watch import Board, draw_board, print_lines, watch_stream
+
+    settings = load_settings(config)
+    show = print_lines if as_json else partial(draw_board, board=Board(stream_id), console=out)
+    asyncio.run(watch_stream(_server_url(server, settings), _token(settings), stream_id, show))
+
+
+def _client(server: str | None, config: Path | None) -> ServiceClient:
+    settings = load_settings(config)
+    return ServiceClient(_server_url(server, settings), _token(settings))
+
+
+def _server_url(server: str | None, settings: Settings) -> str:
+    if server is not None:
+        return server.rstrip("/")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
+
+
+def _token(settings: Settings) -> str | None:
+    from dashboards.auth import find_token
+
+    token = find_token(settings)
+    return None if token is None else token.get_secret_value()
+
+
+def _corners(region: str) -> list[float]:
+    try:
+        corners = [float(each) for each in region.split(",")]
+    except ValueError:
+        corners = []
+    if len(corners) != 4:
+        raise typer.BadParameter("Give four numbers, as 0.4,0.2,0.6,0.7.", param_hint="--region")
+    return corners

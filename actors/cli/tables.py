@@ -1,0 +1,95 @@
+"""Tables of the command line: streams, queries, checks, exported graphs. They take the REST API's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from actors.cli.doctor import Check, Verdict
+
+_COLOURS = {Verdict.OK: "green", Verdict.MISSING: "yellow", Verdict.BROKEN: "red"}
+
+
+def pairs_table(pairs: Mapping[str, object]) -> Table:
+    """Names and values, one a line."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in pairs.items():
+        table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
+    return table
+
+
+def streams_table(streams: Sequence[Mapping[str, Any]]) -> Table:
+    """Streams with their state and figures."""
+    table = Table("stream", "state", "size", "fps", "age p95", "dropped", "queries", "source", box=None)
+    for stream in streams:
+        table.add_row(
+            stream["stream_id"],
+            stream["state"] + (f": {stream['reason']}" if stream["reason"] else ""),
+            f"{stream['width']}x{stream['height']}" if stream["width"] else "",
+            f"{stream['tracked_fps']:.0f}",
+            milliseconds(stream["frame_age_p95_s"]),
+            str(stream["dropped"]),
+            "; ".join(query["text"] for query in stream["queries"]),
+            stream["url"],
+        )
+    return table
+
+
+def queries_table(queries: Sequence[Mapping[str, Any]]) -> Table:
+    """Queries with what came of them."""
+    table = Table("query", "stream", "rev", "words", "state", "answer", "prompt to mask", box=None)
+    for query in queries:
+        table.add_row(
+            query["query_id"],
+            query["stream_id"],
+            str(query["revision"]),
+            query["text"],
+            query["state"],
+            query["answer"] or "",
+            milliseconds(query["prompt_to_mask_s"]),
+        )
+    return table
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """What the doctor found."""
+    table = Table("", "check", "found", "what to do", box=None, pad_edge=False)
+    for check in checks:
+        colour = _COLOURS[check.verdict]
+        table.add_row(f"[{colour}]{check.verdict}[/]", check.name, check.found, check.remedy)
+    return table
+
+
+def export_tables(found: Mapping[str, Any]) -> list[Table]:
+    """Graphs built for a backend, with their files' sizes and the output that differs most from torch's."""
+    table = Table(found["backend"], "built in", "files", "differs at most by", box=None)
+    for graph in found["graphs"]:
+        weighs = [f"{Path(name).suffix} {size / 1e6:.1f} MB" for name, size in graph["files"].items()]
+        table.add_row(
+            graph["graph"], f"{graph['build_s']:.1f} s", ", ".join(weighs), _worst(graph["difference"] or {})
+        )
+    unchecked = next(({"not checked": graph["not_run"]} for graph in found["graphs"] if graph["not_run"]), {})
+    return [table, pairs_table({"kept in": found["folder"], **unchecked})]
+
+
+def _worst(differences: Mapping[str, float]) -> str:
+    name = max(differences, key=lambda one: differences[one], default=None)
+    return "" if name is None else f"{differences[name]:.1e} ({name})"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """A duration in whole milliseconds; empty where there is none."""
+    return "" if seconds is None else f"{seconds * 1000:.0f} ms"
+
+
+def dashed(figures: Mapping[str, object]) -> dict[str, object]:
+    """The same figures, a dash where one is None."""
+    return {name: "-" if value is None else value for name, value in figures.items()}
+
+
+def share(value: float | None) -> str:
+    """A dash where there was no case."""
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,38 @@
+"""What commands share: the terminal they write to, and the options that mean the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from streaming.settings import Settings
+
+USAGE_EXIT: Final = 2
+FAILURE_EXIT: Final = 1
+
+out = Console()
+err = Console(stderr=True)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file; saccade.toml here if there is one.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on stdout."""
+    print(json.dumps(value), flush=True)
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Log for people, from the settings' level on; stdout is for results."""
+    handler = RichHandler(console=err, show_path=False, markup=False, log_time_format="[%X]")
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(message)s", handlers=[handler], force=True
+    )

@@ -1,0 +1,61 @@
+"""Which engines a service runs: settings in, loaded engines out. Runs inside the actors' processes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from actors.worker import MakeTracker
+from engines.protocols import SharedGrounder, Tracker
+from streaming.settings import Settings
+
+if TYPE_CHECKING:
+    from engines.tracking.compiled import CompiledTracker
+
+
+def load_grounder(settings: Settings) -> SharedGrounder:
+    """The model that answers queries. Raises CheckpointError, NotFound, BackendUnavailable."""
+    _log_as(settings)
+    # Here and below: the model's libraries take seconds to import and belong to one process each.
+    from engines.grounding import grounder
+    from engines.grounding.checkpoints import Running
+
+    running = Running(settings.model_dtype, settings.model_device, settings.model_tiles)
+    return grounder.load_grounder(settings.model, running)
+
+
+def load_trackers(settings: Settings) -> MakeTracker:
+    """Load and compile the tracker's weights once; returns what makes a tracker for each stream.
+
+    Raises CheckpointError, NotFound, BackendUnavailable.
+    """
+    compiled = load_compiled(settings)
+    from engines.tracking.tracker import SamTracker
+
+    def make() -> Tracker:
+        return SamTracker(compiled, capacity=settings.max_tracks_per_stream)
+
+    return make
+
+
+def load_compiled(settings: Settings) -> CompiledTracker:
+    """The tracker's graphs, compiled for this machine. Raises as `load_trackers`."""
+    _log_as(settings)
+    from engines.backends.choose import choose_backend
+    from engines.tracking.compile_cache import open_tracker
+
+    backend = choose_backend(
+        settings.backend,
+        threads=settings.tracker_threads,
+        capacity=settings.max_tracks_per_stream,
+        precision=settings.tracker_precision,
+        cache_dir=settings.cache_dir,
+    )
+    return open_tracker(settings.tracker, backend, settings.cache_dir, settings.tracker_px)
+
+
+def _log_as(settings: Settings) -> None:
+    # Ray's workers come here without the command line, which says the same.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")

@@ -1,0 +1,98 @@
+"""Tables of an evaluation. They take what `saccade eval --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from actors.cli.tables import dashed, pairs_table, share
+
+
+def eval_tables(report: Mapping[str, Any]) -> list[Table]:
+    """Every level of an evaluation in a row; of a single level all there is; real films; live streams."""
+    levels = report["levels"]
+    tables = [_levels_table(levels)]
+    if len(levels) == 1:
+        (level,) = levels
+        tables += [_phrases_table(level["referring"]), _questions_table(level["answering"])]
+        tables += [_titled(part, pairs_table(dashed(level[part]))) for part in ("following", "describing")]
+    if report["footage"]:
+        tables.append(_films_table(report["footage"]))
+    if report["live"]:
+        tables.append(_titled("live", pairs_table(dashed(_live_figures(report["live"])))))
+    return tables
+
+
+def _levels_table(levels: Sequence[Mapping[str, Any]]) -> Table:
+    titles = (
+        "level",
+        "words\nJ&F",
+        "absent\nrefused",
+        "present\nrefused",
+        "tracks\nJ&F",
+        "copied\nmask",
+        "found\nagain",
+        "silent\naway",
+        "asked\nright",
+        "phrase\non it",
+    )
+    table = _titled("everything", Table(*titles, box=None, padding=(0, 1, 0, 0)))
+    for level in levels:
+        words, followed = level["referring"]["unseen"], level["following"]
+        figures = (
+            words["overall"]["j_and_f"],
+            words["absent_refused"],
+            words["wrongly_refused"],
+            followed["j_and_f"],
+            followed["j_and_f_copy"],
+            followed["found_again"],
+            followed["silent"],
+            level["answering"]["overall"]["right"],
+            level["describing"]["grounded"],
+        )
+        table.add_row(level["level"], *map(share, figures))
+    return table
+
+
+def _phrases_table(sets: Mapping[str, Mapping[str, Any]]) -> Table:
+    """J&F by kind of words, a column for every held-out set."""
+    unseen = sets["unseen"]
+    titles = ("words", "asked", "J", "F", *(f"J&F {name.replace('_', '-')}" for name in sets))
+    table = _titled("referring", Table(*titles, box=None))
+    for kind in (*unseen["by_kind"], "overall"):
+        fits = [one["overall"] if kind == "overall" else one["by_kind"].get(kind) for one in sets.values()]
+        first = fits[0]
+        found = [share(fit["j_and_f"] if fit else None) for fit in fits]
+        table.add_row(kind, str(first["cases"]), share(first["j"]), share(first["f"]), *found)
+    return table
+
+
+def _questions_table(score: Mapping[str, Any]) -> Table:
+    table = _titled("answering", Table("questions", "asked", "right", "by the commonest answer", box=None))
+    for kind, right in (*score["by_kind"].items(), ("overall", score["overall"])):
+        table.add_row(kind, str(right["questions"]), share(right["right"]), share(right["commonest"]))
+    return table
+
+
+def _films_table(score: Mapping[str, Any]) -> Table:
+    table = _titled("footage", Table("film", "frames", "J", "copied\nmask", box=None))
+    for name, film in score["films"].items():
+        table.add_row(name, str(film["frames"]), share(film["j"]), share(film["j_copy"]))
+    table.add_row("mean", "", share(score["j"]), share(score["j_copy"]))
+    return table
+
+
+def _live_figures(score: Mapping[str, Any]) -> dict[str, object]:
+    """J&F overall and by kind of words, then the rest; or the reason why there is none."""
+    if "left_out" in score:
+        return dict(score)
+    fits = {"overall": score["overall"], **score["by_kind"]}
+    found: dict[str, object] = {f"J&F {kind}": fit["j_and_f"] for kind, fit in fits.items()}
+    return found | {name: value for name, value in score.items() if name not in ("overall", "by_kind")}
+
+
+def _titled(title: str, table: Table) -> Table:
+    table.title, table.title_justify = f"\n{title}", "left"
+    return table

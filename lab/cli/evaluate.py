@@ -1,0 +1,131 @@
+"""`saccade eval`: measure the models on scenes that no training saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.progress import Progress
+
+from actors.cli.models import progress_bar
+from actors.cli.terminal import AsJson, Config, err, log_to_stderr, out, print_json
+from lab.cli.eval_tables import eval_tables
+from streaming.errors import ServiceUnavailable
+from streaming.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from lab.evaluation.report import Model
+    from lab.training.world.levels import Level
+
+T = TypeVar("T")
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(help="nano, or a folder made by `saccade train`; the settings' models if left out."),
+    ] = "",
+    level: Annotated[
+        str, typer.Option(help="Of the drawn world: its name, or all, one after the other.")
+    ] = "world",
+    scenes: Annotated[
+        int, typer.Option(help="Held-out scenes of each set to ask everything about.", min=1)
+    ] = 200,
+    clips: Annotated[int, typer.Option(help="Held-out clips of 4 s to follow things through.", min=1)] = 40,
+    davis: Annotated[
+        Path | None, typer.Option(help="Folder of real films, <name>/frames/*.jpg and <name>/masks/*.png.")
+    ] = None,
+    live: Annotated[
+        int, typer.Option(help="Held-out clips to play as live cameras and ask words of; 0 for none.", min=0)
+    ] = 8,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Measure the models on drawn scenes that no training saw.
+
+    Words that point, by kind, on unseen scenes, on held-out combinations
+    of colour and kind, and among look-alikes; things followed from a first
+    mask through clips in which they hide and return; questions; captions,
+    whose phrases have to lie on what they name; words on live RTSP streams,
+    whose masks have to fit the picture that is on when they are published
+    (needs go2rtc); with --davis real films.
+
+    J&F is that of DAVIS: how well a mask covers (J) and how well its edge
+    fits (F), 1 at best. The same command gives the same figures, but for
+    live streams, which are as good as the machine is quiet. Some minutes on
+    two quiet cores; with --level all, that for each level, live the last.
+
+        saccade eval nano --json
+        saccade eval nano --level plain --scenes 20 --clips 4
+        saccade eval out/nano --level all --davis ~/davis
+    """
+    levels = _levels(level)
+    from lab.evaluation.real_clips import find_films, score_footage
+    from lab.evaluation.report import Sizes, plain, score_level
+
+    films = find_films(davis) if davis else []
+    with err.status("Loading the models ..."):
+        settings = _named(model, load_settings(config))
+        measured = _model(settings)
+    found: dict[str, Any] = {"model": model or "settings", "levels": [], "footage": None, "live": None}
+    with progress_bar() as progress:
+
+        def watch(items: Iterable[T], part: str, total: int) -> Iterable[T]:
+            return progress.track(items, total=total, description=part)
+
+        for one in levels:
+            found["levels"].append(plain(score_level(measured, one, Sizes(scenes, clips), watch)))
+        if films:
+            found["footage"] = plain(score_footage(measured.tracker, watch(films, "films", len(films))))
+        if live:
+            found["live"] = _live(settings, levels[-1], live, progress)
+    print_json(found) if as_json else out.print(*eval_tables(found))
+
+
+def _levels(name: str) -> tuple[Level, ...]:
+    from lab.training.world.levels import LADDER
+
+    levels = {level.name: (level,) for level in LADDER} | {"all": LADDER}
+    if name not in levels:
+        raise typer.BadParameter(f"Choose one of {', '.join(levels)}.", param_hint="--level")
+    return levels[name]
+
+
+def _named(name: str, settings: Settings) -> Settings:
+    """With the two models of a name or a folder; without one, those that the settings name."""
+    if name == "nano":
+        return settings.model_copy(update={"model": name, "tracker": name})
+    if name:
+        folder = Path(name).absolute()  # other processes read it too
+        parts = {"model": str(folder / "sa2va"), "tracker": str(folder / "tracker")}
+        return settings.model_copy(update=parts)
+    return settings
+
+
+def _model(settings: Settings) -> Model:
+    from actors.engine_loading import load_compiled, load_grounder
+    from lab.evaluation.report import Model
+
+    return Model(load_grounder(settings), load_compiled(settings))
+
+
+def _live(settings: Settings, level: Level, clips: int, progress: Progress) -> dict[str, Any]:
+    """Words on live streams, or why they were left out."""
+    from actors.shutdown import run_stoppable
+    from lab.evaluation.live import LiveOptions, score_live
+    from lab.evaluation.report import plain
+    from lab.fixtures.rtsp_camera import require_go2rtc
+
+    try:
+        require_go2rtc()
+    except ServiceUnavailable as exc:
+        return {"left_out": str(exc)}
+    bar = progress.add_task(f"{level.name}: live clips", total=clips)
+    quiet = settings.model_copy(update={"log_level": "warning"})
+    log_to_stderr(quiet)
+    score = run_stoppable(score_live(quiet, LiveOptions(level, clips), lambda: progress.advance(bar)))
+    if score is None:
+        raise KeyboardInterrupt
+    return plain(score)

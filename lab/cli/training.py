@@ -1,0 +1,156 @@
+"""Commands of hours that may be stopped at any time: train nano, tune a checkpoint, draw how it went."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from actors.cli.tables import pairs_table
+from actors.cli.terminal import AsJson, err, out, print_json
+
+if TYPE_CHECKING:
+    from lab.cli.training_progress import TrainingView
+
+STOPPED_EXIT: Final = 130
+MAX_BATCH: Final = 512
+"Seeds of training count batches by the million: larger ones would reach held-out seeds."
+UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+train_app = typer.Typer(help="Train models, and show how it went.", no_args_is_help=True)
+
+Budget = Annotated[
+    str, typer.Option(help="Time to train, as 90s, 30m, 2h or 1d; earlier sessions count.", metavar="TIME")
+]
+Runs = Annotated[Path, typer.Option(help="Folder that keeps what was learnt, logs and pictures.")]
+
+
+@train_app.command("nano")
+def train_nano_command(
+    stage: Annotated[
+        str, typer.Option(help="tracker, vision, grounding, decoder or all, one after the other.")
+    ] = "all",
+    budget: Budget = "2h",
+    runs: Runs = Path("runs"),
+    export: Annotated[Path, typer.Option(help="Folder for the finished model.")] = Path("out/nano"),
+    clips: Annotated[int, typer.Option(help="Of a step of stage tracker.", min=1, max=MAX_BATCH)] = 4,
+    pictures: Annotated[
+        int, typer.Option(help="Of a step of the other stages; more for a GPU.", min=1, max=MAX_BATCH)
+    ] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Train the bundled model from nothing, on scenes it draws itself.
+
+    Goes on from what is in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out scores.
+    How the bundled weights were made with it, and how good they are: engines/nano/MODEL_CARD.md.
+
+        saccade train nano --budget 2h --export out/nano
+        saccade eval out/nano
+        SACCADE_MODEL=out/nano/sa2va SACCADE_TRACKER=out/nano/tracker saccade demo
+    """
+    budget_s = _seconds(budget)
+    from lab.training.curves import CURVES
+    from lab.training.nano_recipe import Stage, TrainOptions, TrainProgress, train_nano
+
+    if stage not in set(Stage):
+        raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
+    options = TrainOptions(Stage(stage), budget_s, runs, export, clips=clips, pictures=pictures)
+    with _shown() as view:
+
+        def show(progress: TrainProgress) -> None:
+            if progress.figures:
+                view.show(progress.stage, progress.figures)
+            elif progress.spent_s:
+                view.end(progress.stage)
+            else:
+                view.begin(progress.stage, progress.budget_s)
+
+        report = train_nano(options, show)
+    found = {
+        "stages": [str(stage) for stage in report.stages],
+        "took_s": report.took_s,
+        "export": str(report.export),
+        "curves": str(runs / CURVES),
+    }
+    print_json(found) if as_json else out.print(pairs_table(found))
+
+
+@train_app.command("tune")
+def tune(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of a Sa2VA checkpoint as it is published.")],
+    budget: Budget = "2h",
+    runs: Runs = Path("runs"),
+    export: Annotated[Path, typer.Option(help="Folder for the tuned checkpoint.")] = Path("out/tuned"),
+    pictures: Annotated[int, typer.Option(help="Of a step.", min=1, max=MAX_BATCH)] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Tune a Sa2VA checkpoint of any size on the drawn world, SAM-2 frozen but for its mask decoder.
+
+    The papers' recipe: the language model, what leads into it from its eyes and what leads from it to SAM-2
+    learn. Wants a GPU that holds the language model four times in float32. Goes on from RUNS/tune; Ctrl-C at
+    any time.
+
+        saccade train tune ~/Sa2VA-1B --budget 8h --pictures 8 --export out/tuned
+        SACCADE_MODEL=out/tuned saccade demo
+    """
+    budget_s = _seconds(budget)
+    from lab.training.curves import CURVES
+    from lab.training.trainer import Told
+    from lab.training.tuning_recipe import TuningRun, train_tuning
+
+    name, directory = "tune", runs / "tune"
+    run = TuningRun(directory, checkpoint=checkpoint, export=export, budget_s=budget_s, pictures=pictures)
+    with _shown() as view:
+        view.begin(name, budget_s)
+
+        def show(told: Told) -> None:
+            view.show(name, told)
+
+        train_tuning(run, show)
+        view.end(name)
+    found = {"export": str(export), "curves": str(directory / CURVES)}
+    print_json(found) if as_json else out.print(pairs_table(found))
+
+
+@train_app.command("plot")
+def plot(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with a log.jsonl, one for each stage.")],
+    picture: Annotated[Path, typer.Option("--out", help="SVG file to write.")] = Path("curves.svg"),
+) -> None:
+    """Draw loss and held-out scores over time, of runs that are finished or on their way.
+
+    saccade train plot runs/tracker runs/vision --out curves.svg
+    """
+    from lab.training.curves import draw_runs
+
+    draw_runs(folders, picture)
+    out.print(str(picture), highlight=False, soft_wrap=True)
+
+
+def _seconds(budget: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", budget)
+    if found is None or not float(found[1]):
+        raise typer.BadParameter("Say a time as 90s, 30m, 2h or 1d.", param_hint="--budget")
+    return float(found[1]) * UNITS_S[found[2]]
+
+
+@contextmanager
+def _shown() -> Iterator[TrainingView]:
+    """A view on trainings; one that is stopped says how to go on."""
+    from lab.cli.training_progress import TrainingView
+
+    view = TrainingView(err)
+    try:
+        with view.bars:
+            yield view
+    except KeyboardInterrupt:
+        again = shlex.join(["saccade", *sys.argv[1:]])
+        words = "Stopped; what was learnt up to the last checkpoint is kept. Go on with:"
+        err.print(f"{words}\n  {again}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(STOPPED_EXIT) from None

@@ -1,0 +1,1 @@
+"""`saccade demo`: the service on a bundled clip whose ground truth is known."""

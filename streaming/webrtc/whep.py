@@ -1,0 +1,253 @@
+"""A browser watches: WHEP (draft-ietf-wish-whep), by aiortc.
+
+It lives on whatever asyncio loop its coroutines run on; frames may be pushed from any thread and cross by a
+one-place slot. Candidates are host candidates at the addresses of the settings; the offer must hold the
+peer's own (no trickle).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender
+from numpy.typing import NDArray
+
+from streaming.errors import InvalidStream, LimitReached, NotFound
+from streaming.vocabulary import Frame
+from streaming.webrtc.peer import accept, answer, new_connection, new_session_id, read_offer
+
+log = logging.getLogger(__name__)
+
+RTP_CLOCK_HZ = 90_000
+CONNECT_TIMEOUT_S = 10.0
+"""A viewer that has not connected by then never will."""
+
+REPEAT_S = 0.5
+"""Without a new frame for this long, the last one is sent again."""
+
+MAX_VIEWERS = 8
+"""Per stream: each costs an encoder, 3.3 ms of a core per 640x360 picture."""
+
+MAX_VIEW_SIZE = (1280, 720)
+"""(width, height) in pixels; larger pictures are sent smaller, to spare the encoder."""
+
+
+def rtp_ticks(pts_s: float, index: int) -> int:
+    """RTP time of a picture: its media time, moved by 0 to 63 ticks (0.7 ms) that follow from its index.
+
+    A viewer sees these stamps plus an origin that RTP draws by lot, and knows `pts_s` and `frame_index` of
+    each result. The moves make even frame rates uneven, so only one origin fits several pictures: with it the
+    viewer knows which result belongs to the picture on its screen (dashboards/static/sync.js). Squares,
+    because their differences differ from frame to frame; times Knuth's 2^32 / golden ratio (TAOCP 6.4).
+    """
+    moved = (index * index * 2654435761 & 0xFFFFFFFF) >> 26
+    return round(pts_s * RTP_CLOCK_HZ) + moved
+
+
+class _View(MediaStreamTrack):
+    """The newest frame, for one viewer's encoder."""
+
+    kind = "video"
+
+    def __init__(self, converter: _Converter) -> None:
+        super().__init__()
+        self._converter = converter
+        self._frame: Frame | None = None
+        self._fresh = asyncio.Event()
+        self._shown_s = 0.0
+        self._sent_ticks = -1
+        self._shift_ticks = 0
+
+    def show(self, frame: Frame) -> None:
+        """Replace the frame that the encoder takes next; on the loop."""
+        self._frame = frame
+        self._fresh.set()
+
+    async def recv(self) -> av.VideoFrame:
+        """What aiortc's sender asks for whenever it can encode again."""
+        frame, repeated_s = await self._next()
+        # Each encoder marks its own VideoFrame with what it made of it, so they share the planes only.
+        video = av.VideoFrame.from_ndarray(await self._converter.planes(frame), format="yuv420p")
+        ticks = rtp_ticks(frame.pts_s + repeated_s, frame.index) + self._shift_ticks
+        if ticks <= self._sent_ticks:
+            # The stream stood still longer than its own clock says, and repeats ran ahead of it.
+            behind = self._sent_ticks - ticks + RTP_CLOCK_HZ // 30
+            self._shift_ticks, ticks = self._shift_ticks + behind, ticks + behind
+        self._sent_ticks = ticks
+        video.pts, video.time_base = ticks, Fraction(1, RTP_CLOCK_HZ)
+        return video
+
+    async def _next(self) -> tuple[Frame, float]:
+        """The frame to send, and for how long it has been the last one if it was sent before, seconds."""
+        while True:
+            try:
+                async with asyncio.timeout(REPEAT_S):
+                    await self._fresh.wait()
+            except TimeoutError:
+                # A stream that stands still: whoever lost a packet, or came just now, needs a picture too.
+                if self._frame is not None:
+                    return self._frame, time.monotonic() - self._shown_s
+                continue
+            self._fresh.clear()
+            self._shown_s = time.monotonic()
+            assert self._frame is not None, "a frame comes before its event"
+            return self._frame, 0.0
+
+
+class _Converter:
+    """RGB to the encoders' planes, once per frame however many viewers there are."""
+
+    def __init__(self) -> None:
+        self._busy = asyncio.Lock()
+        self._frame: Frame | None = None
+        self._planes: NDArray[np.uint8] | None = None
+
+    async def planes(self, frame: Frame) -> NDArray[np.uint8]:
+        """(H * 3 / 2, W) uint8, YUV 4:2:0 planes, BT.601 limited, within `MAX_VIEW_SIZE`, H and W even."""
+        async with self._busy:
+            if self._planes is None or self._frame is not frame:
+                self._planes = await asyncio.to_thread(_to_planes, frame)
+                self._frame = frame
+            return self._planes
+
+
+def _to_planes(frame: Frame) -> NDArray[np.uint8]:
+    height, width = frame.size
+    scale = min(1.0, MAX_VIEW_SIZE[0] / width, MAX_VIEW_SIZE[1] / height)
+    even = [max(2, int(side * scale) // 2 * 2) for side in (width, height)]
+    picture = av.VideoFrame.from_ndarray(frame.pixels, format="rgb24")
+    return np.asarray(picture.reformat(even[0], even[1], "yuv420p").to_ndarray(), dtype=np.uint8)
+
+
+@dataclass(slots=True, eq=False)
+class _Viewer:
+    session_id: str
+    connection: RTCPeerConnection
+    view: _View
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    def leave(self) -> None:
+        """Wake whoever attends to this viewer: it is over."""
+        self.connected.set()
+        self.gone.set()
+
+
+class WhepOut:
+    """A stream's viewers. Nothing is converted or encoded while there is none.
+
+    `push` may be called from any thread; the coroutines from one loop, which the first offer decides.
+    """
+
+    def __init__(self, ice_addresses: Sequence[str], max_viewers: int = MAX_VIEWERS) -> None:
+        self._ice_addresses = tuple(ice_addresses)
+        self._max_viewers = max_viewers
+        self._viewers: dict[str, _Viewer] = {}
+        self._converter: _Converter | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._newest: Frame | None = None
+        self._waking = False
+
+    @property
+    def viewers(self) -> int:
+        """How many there are, those that are still connecting included."""
+        return len(self._viewers)
+
+    def push(self, frame: Frame) -> None:
+        """The frame to show next; a viewer's encoder that is busy skips to the newest. Never waits."""
+        self._newest = frame
+        if self._viewers and self._loop is not None and not self._waking:
+            self._waking = True
+            self._loop.call_soon_threadsafe(self._wake)
+
+    async def offer(self, sdp: str) -> tuple[str, str]:
+        """Let somebody watch: (session id, SDP answer).
+
+        Raises InvalidStream (an offer that takes no video, or none we can answer), LimitReached.
+        Cancelling it hangs up.
+        """
+        offer = read_offer(sdp)
+        if offer.video_direction not in ("recvonly", "sendrecv"):
+            raise InvalidStream("The offer takes no video.", remedy="Offer a video transceiver to receive.")
+        if len(self._viewers) >= self._max_viewers:
+            raise LimitReached(
+                f"This stream has its {self._max_viewers} viewers.", remedy="Close one of the others."
+            )
+        viewer = self._new_viewer()
+        try:
+            await accept(viewer.connection, offer)
+            answer_sdp = await answer(viewer.connection, self._ice_addresses)
+        except BaseException:
+            del self._viewers[viewer.session_id]
+            await viewer.connection.close()
+            raise
+        viewer.task = asyncio.create_task(self._attend(viewer))
+        if self._newest is not None:
+            viewer.view.show(self._newest)
+        return viewer.session_id, answer_sdp
+
+    async def end(self, session_id: str) -> None:
+        """The viewer leaves; returns when its connection is closed. Raises NotFound."""
+        viewer = self._viewers.get(session_id)
+        if viewer is None or viewer.task is None:
+            raise NotFound("There is no such WHEP session.", remedy="It may have ended.")
+        viewer.leave()
+        await asyncio.wait([viewer.task])
+
+    async def close(self) -> None:
+        """Hang up on every viewer."""
+        for viewer in list(self._viewers.values()):
+            viewer.leave()
+        tasks = [viewer.task for viewer in self._viewers.values() if viewer.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _new_viewer(self) -> _Viewer:
+        self._loop = asyncio.get_running_loop()
+        self._converter = self._converter or _Converter()
+        viewer = _Viewer(new_session_id(), new_connection(), _View(self._converter))
+        transceiver = viewer.connection.addTransceiver(viewer.view, direction="sendonly")
+        # VP8 alone: here it costs a quarter of H.264 to encode, and every browser plays it.
+        transceiver.setCodecPreferences(
+            [
+                codec
+                for codec in RTCRtpSender.getCapabilities("video").codecs
+                if codec.mimeType in ("video/VP8", "video/rtx")
+            ]
+        )
+
+        def changed() -> None:
+            if viewer.connection.connectionState == "connected":
+                viewer.connected.set()
+            elif viewer.connection.connectionState in ("failed", "closed"):
+                viewer.leave()
+
+        viewer.connection.on("connectionstatechange", changed)
+        self._viewers[viewer.session_id] = viewer
+        return viewer
+
+    async def _attend(self, viewer: _Viewer) -> None:
+        """Be there until the viewer leaves, vanishes or fails to come."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await viewer.connected.wait()
+            await viewer.gone.wait()
+        except TimeoutError:
+            log.info("whep: a viewer did not connect within %g s", CONNECT_TIMEOUT_S)
+        finally:
+            del self._viewers[viewer.session_id]
+            await viewer.connection.close()
+
+    def _wake(self) -> None:
+        self._waking = False
+        if self._newest is not None:
+            for viewer in self._viewers.values():
+                viewer.view.show(self._newest)

@@ -1,0 +1,93 @@
+"""The command line's way to a service, against a real HTTP server on loopback."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from actors.cli.api_client import ServiceClient
+from streaming.errors import Conflict, SaccadeError, ServiceUnavailable
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Says what it was asked on /echo, a problem on /problem, and nothing that makes sense elsewhere."""
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path == "/echo":
+            answer = {"authorization": self.headers.get("Authorization"), "body": json.loads(body or "null")}
+            self._send(200, answer)
+        elif self.path == "/problem":
+            self._send(
+                409,
+                {
+                    "title": "Conflict",
+                    "detail": "It is taken.",
+                    "remedy": "Take another.",
+                    "code": "conflict",
+                },
+            )
+        else:
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(b"<html>proxy error</html>")
+
+    def _send(self, status: int, answer: object) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def test_a_call_carries_the_token_and_the_body(server: str) -> None:
+    with ServiceClient(server, "secret") as client:
+        assert client.post("/echo", {"id": "a"}) == {"authorization": "Bearer secret", "body": {"id": "a"}}
+
+
+def test_a_problem_becomes_the_error_it_was(server: str) -> None:
+    with ServiceClient(server, None) as client, pytest.raises(Conflict) as caught:
+        client.get("/problem")
+    assert str(caught.value) == "It is taken. Take another."
+
+
+def test_an_answer_that_is_no_problem_document_is_still_an_error(server: str) -> None:
+    with ServiceClient(server, None) as client, pytest.raises(SaccadeError, match="HTTP 500"):
+        client.get("/elsewhere")
+
+
+def test_an_empty_answer_is_none(server: str) -> None:
+    with ServiceClient(server, None) as client:
+        client.delete("/echo")
+
+
+def test_nobody_there_says_how_to_start_a_service() -> None:
+    with (
+        ServiceClient("http://127.0.0.1:1", None) as client,
+        pytest.raises(ServiceUnavailable, match="saccade up"),
+    ):
+        client.get("/v1/streams")

@@ -1,0 +1,82 @@
+"""What `saccade export` builds and checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.cli.exporting import TrackerExport
+from engines.backends.gpu import find_gpu
+from engines.backends.graph import Array, Graph, Program
+from engines.backends.onnx_runtime import OnnxRuntimeBackend, OnnxRuntimeProgram
+from streaming.errors import BackendUnavailable
+from streaming.settings import Settings
+
+
+def work(backend: str, folder: Path) -> TrackerExport:
+    return TrackerExport(Settings(backend=backend, cache_dir=folder))  # type: ignore[arg-type]
+
+
+def test_every_graph_is_built_kept_and_checked(tmp_path: Path) -> None:
+    export = work("onnxruntime", tmp_path)
+    for graph in export.graphs:
+        built = export.build(graph)
+        assert built.graph == graph.name
+        assert built.difference is not None and set(built.difference) == set(graph.outputs)
+        assert max(built.difference.values()) < 1e-4
+        assert built.files == {path.name: path.stat().st_size for path in tmp_path.glob(f"{graph.name}-*")}
+        assert built.files
+
+
+def test_int8_is_made_kept_and_checked(tmp_path: Path) -> None:
+    export = TrackerExport(Settings(tracker_precision="int8", backend="openvino", cache_dir=tmp_path))
+    for graph in export.graphs:
+        built = export.build(graph)
+        assert [name.startswith(f"{graph.name}-int8") for name in built.files] == [True]
+        assert built.difference is not None
+
+
+def test_torch_has_nothing_to_build(tmp_path: Path) -> None:
+    export = work("torch", tmp_path)
+    built = export.build(export.graphs[0])
+    assert (built.files, set((built.difference or {}).values())) == ({}, {0.0})
+
+
+def test_tensorrt_is_built_without_a_gpu_and_says_why_it_was_not_run(tmp_path: Path) -> None:
+    try:
+        find_gpu()
+    except BackendUnavailable:
+        export = work("tensorrt", tmp_path)
+        built = export.build(export.graphs[0])
+        assert {Path(name).suffix for name in built.files} == {".onnx", ".engine"}
+        assert built.difference is None
+        assert "CUDA" in built.not_run
+    else:
+        pytest.skip("there is a GPU: see tests/gpu")
+
+
+@pytest.mark.parametrize("fault", [2.0, np.nan])
+def test_a_graph_that_gives_something_else_than_torch_is_an_error(
+    fault: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = OnnxRuntimeProgram.__call__
+
+    def wrong(program: OnnxRuntimeProgram, *inputs: Array) -> tuple[Array, ...]:
+        return tuple(output * np.float32(fault) for output in run(program, *inputs))
+
+    monkeypatch.setattr(OnnxRuntimeProgram, "__call__", wrong)
+    export = work("onnxruntime", tmp_path)
+    with pytest.raises(BackendUnavailable, match="gives another features of encode than torch"):
+        export.build(export.graphs[0])
+
+
+def test_a_backend_that_fails_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(backend: OnnxRuntimeBackend, graph: Graph) -> Program:
+        raise BackendUnavailable(f"ONNX Runtime cannot run {graph.name}.")
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "compile", refuse)
+    export = work("onnxruntime", tmp_path)
+    with pytest.raises(BackendUnavailable, match="cannot run encode"):
+        export.build(export.graphs[0])

@@ -1,0 +1,62 @@
+"""What `saccade watch` shows."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from actors.cli.watch import EVENTS_SHOWN, Board, print_lines, watch_stream
+from streaming.errors import ServiceUnavailable
+
+FRAME = {
+    "schema": "saccade.frame/1",
+    "frame_index": 7,
+    "dropped": 2,
+    "latency_s": {"total": 0.041},
+    "tracks": [
+        {
+            "track_id": 3,
+            "phrase": "the red circle",
+            "state": "active",
+            "score": 0.97,
+            "box_px": [1, 2, 30, 40],
+        }
+    ],
+}
+
+
+def shown(board: Board) -> str:
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(board.render())
+    return console.export_text()
+
+
+def test_before_the_first_frame_it_says_that_it_waits() -> None:
+    assert "door: waiting" in shown(Board("door"))
+
+
+def test_a_frame_shows_its_tracks_its_age_and_its_drops() -> None:
+    board = Board("door")
+    board.take(FRAME)
+    text = shown(board)
+    assert "frame 7, 41 ms old, 2 dropped" in text
+    assert "the red circle" in text and "1 2 30 40" in text
+
+
+def test_events_answers_and_errors_are_told_the_last_few() -> None:
+    board = Board("door")
+    after = {"phrase": "the red circle", "state": "active"}
+    for number in range(20):
+        board.take(
+            {"schema": "saccade.event/1", "type": "new", "track_id": number, "before": None, "after": after}
+        )
+    board.take({"schema": "saccade.answer/1", "text": "I cannot see it."})
+    board.take({"schema": "saccade.error/1", "message": "No picture for 3 s."})
+    text = shown(board)
+    assert "I cannot see it." in text and "No picture for 3 s." in text
+    assert text.count("new") == EVENTS_SHOWN - 2
+
+
+async def test_nobody_there_says_how_to_start_a_service() -> None:
+    with pytest.raises(ServiceUnavailable, match="saccade up"):
+        await watch_stream("http://127.0.0.1:1", None, "door", print_lines)

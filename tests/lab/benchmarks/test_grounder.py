@@ -1,0 +1,74 @@
+"""The bench of the grounder: both ways answer the same, and everything asked for is measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.grounding.checkpoints import load_sa2va
+from engines.grounding.grounder import SaGrounder
+from engines.grounding.keyframe_features import Sight
+from lab.benchmarks import grounder as bench
+from lab.benchmarks.grounder import bench_grounder
+from lab.training.tokenizer import nano_tokenizer
+from streaming.errors import NotFound
+from tests import published
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    published.write("internvl-qwen2", folder)
+    return folder
+
+
+def test_every_number_of_queries_is_timed_both_ways(folder: Path) -> None:
+    report = bench_grounder(str(folder), (1, 3), repeats=2)
+    assert [row.part for row in report.answers] == ["words", "keyframe"]
+    assert [row.queries for row in report.sharing] == [1, 3]
+    assert [row.streams for row in report.streams] == [bench.STREAMS]
+    assert all(row.alone_ms > 0 and row.together_ms > 0 for row in report.streams)
+    assert all(row.said_ms > 0 and row.given_ms > 0 for row in report.answers)
+    assert all(row.alone_ms > 0 and row.shared_ms > 0 for row in report.sharing)
+    assert (report.dtype, report.device, report.repeats) == ("float32", "cpu", 2)
+    assert report.parameters == sum(weight.numel() for weight in load_sa2va(folder).model.parameters())
+    assert json.loads(json.dumps(asdict(report)))["answer_tokens"] == report.answer_tokens
+
+
+def test_what_is_compared_comes_to_the_same(folder: Path) -> None:
+    """Else the faster one might only do less."""
+    checkpoint, keyframe = load_sa2va(folder), bench._keyframe(1)
+    question = checkpoint.template.question(keyframe.queries[0].text)
+    prefix = Sight(checkpoint, keyframe).prefix(past=False)
+    said = bench._said(checkpoint, prefix, question)
+    given = prefix.read([[*question, *checkpoint.template.answer]]).hidden[0, len(question) : -1]
+    torch.testing.assert_close(said, given, atol=1e-4, rtol=0)
+    sure = type(checkpoint)(
+        checkpoint.model, checkpoint.template, {**checkpoint.config, "presence_threshold": 0.0}
+    )
+    (answer,) = SaGrounder(sure).ground(keyframe)
+    drawn = bench._said_and_drawn(sure, keyframe, question).numpy()
+    assert answer.logits.shape == (0, *drawn.shape[1:]) or abs(answer.logits - drawn).max() < 1e-3
+
+
+def test_those_who_race_take_turns_and_the_first_time_is_not_counted() -> None:
+    ran: list[str] = []
+    spent = bench._race({"a": lambda: ran.append("a"), "b": lambda: ran.append("b")}, 2)
+    assert "".join(ran) == "baabba"
+    assert spent.keys() == {"a", "b"}
+
+
+def test_queries_are_different_and_known_to_nano() -> None:
+    texts = [query.text for query in bench._keyframe(16).queries]
+    assert len(set(texts)) == 16
+    unknown = nano_tokenizer().token_to_id("<unk>")
+    assert not [text for text in texts if unknown in nano_tokenizer().encode(text).ids]
+
+
+def test_a_model_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        bench_grounder(str(tmp_path / "none"))

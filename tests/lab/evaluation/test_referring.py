@@ -1,0 +1,83 @@
+"""Laws of the referring score: a grounder that knows the truth, one that refuses, one that always points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from lab.evaluation.held_out import Scene, draw_scene, draw_scenes
+from lab.evaluation.referring import answered_mask, ask_everything, score_grounder
+from lab.training.language.expressions import expressions
+from lab.training.world.holdout import Split
+from lab.training.world.levels import LADDER
+from streaming.vocabulary import Answer, Mask, Query, QueryId, StreamId
+from tests.scripted_grounder import ScriptedGrounder, pointing, silent
+
+SEED = Split.UNSEEN.first_seed + 6
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return draw_scene(SEED, LADDER[-1])
+
+
+def knowing(scene: Scene) -> ScriptedGrounder:
+    """Reads the answers from the scene that it is asked about."""
+    said = expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
+    truth = {one.text: one.targets for one in said}
+
+    def say(query: Query) -> tuple[str, Sequence[Mask]]:
+        return "", [scene.mask_of(truth[query.text])] if truth[query.text] else ()
+
+    return ScriptedGrounder(say)
+
+
+def test_who_knows_everything_scores_one_of_every_kind(scene: Scene) -> None:
+    score = score_grounder(knowing(scene), [scene])
+    assert "motion" in score.by_kind and len(score.by_kind) > 5
+    assert {fit.j_and_f for fit in (score.overall, *score.by_kind.values())} == {1.0}
+    assert (score.wrongly_refused, score.absent_refused) == (0.0, 1.0)
+    assert (score.scenes, score.ground_s) == (1, 0.25)
+
+
+def test_kinds_add_up(scene: Scene) -> None:
+    score = score_grounder(ScriptedGrounder(pointing), [scene])
+    there = sum(fit.cases for fit in score.by_kind.values())
+    assert there == score.overall.cases < score.phrases
+    total = sum(fit.cases * fit.j for fit in score.by_kind.values())
+    assert total / there == pytest.approx(score.overall.j)
+
+
+def test_a_refusal_of_what_is_there_fits_nothing() -> None:
+    score = score_grounder(ScriptedGrounder(silent), draw_scenes(2))
+    assert score.scenes == 2
+    assert (score.overall.j_and_f, score.wrongly_refused, score.absent_refused) == (0.0, 1.0, 1.0)
+
+
+def test_pointing_at_everything_is_not_rewarded() -> None:
+    score = score_grounder(ScriptedGrounder(pointing), draw_scenes(2))
+    assert 0.0 < score.overall.j < 0.3
+    assert score.absent_refused == 0.0
+
+
+def test_everything_that_can_be_said_is_asked_at_once(scene: Scene) -> None:
+    grounder = ScriptedGrounder(silent)
+    asked = [expression for expression, _ in ask_everything(grounder, scene)]
+    assert {one.kind for one in asked} >= {"both", "motion"}
+    assert {bool(one.targets) for one in asked} == {True, False}
+    (keyframe,) = grounder.shown
+    assert len(keyframe.earlier) == 2
+
+
+def test_an_answer_of_two_masks_means_both(scene: Scene) -> None:
+    left = np.full((4, 4), -1.0, dtype=np.float32)
+    right = left.copy()
+    left[:, :1], right[:, 3:] = 1.0, 1.0
+    answer = Answer(StreamId("s"), QueryId("q"), 1, 0, "", (), np.stack([left, right]))
+    both = answered_mask(answer, scene)
+    assert both.shape == scene.clip.masks.shape[2:]
+    assert both[:, 0].all()
+    assert both[:, -1].all()
+    assert not both[:, both.shape[1] // 2].any()

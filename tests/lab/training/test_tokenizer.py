@@ -1,0 +1,59 @@
+"""Laws of nano's vocabulary."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from engines.grounding.templates import DESCRIBE, Template, make_template
+from lab.training.language.captions import caption
+from lab.training.language.expressions import expressions
+from lab.training.language.questions import questions
+from lab.training.tokenizer import SYNONYMS, UNKNOWN, nano_tokenizer, synonym
+from lab.training.world.catalogue import KINDS
+from lab.training.world.colours import COLOURS
+from lab.training.world.levels import LADDER
+from lab.training.world.scenes import draw_clip
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return make_template(nano_tokenizer(), image_tokens=64)
+
+
+def test_every_word_of_the_world_is_known(template: Template) -> None:
+    for word in (*COLOURS, *KINDS):
+        assert template.knows(f"the {word} thing")
+    assert not template.knows("the giraffe")
+    assert not template.knows(UNKNOWN)
+
+
+def test_all_that_the_world_says_is_of_known_words(template: Template) -> None:
+    for seed in range(12):
+        clip = draw_clip(seed, frames=6, size=(96, 96), stride=4, level=LADDER[-1])
+        rng = np.random.default_rng(seed)
+        texts = [one.text for one in expressions(clip, 5, rng)]
+        texts += [f"{one.text} {one.answer}" for one in questions(clip, 5, rng)]
+        told = caption(clip, 5, rng)
+        texts += [] if told is None else [re.sub("</?p>", " ", told.text)]
+        assert all(template.knows(text) for text in texts), [
+            text for text in texts if not template.knows(text)
+        ]
+
+
+def test_the_wish_for_a_description_is_of_known_words(template: Template) -> None:
+    assert template.knows(DESCRIBE)
+
+
+def test_case_does_not_matter(template: Template) -> None:
+    assert template.question("The RED Circle") == template.question("the red circle")
+
+
+def test_a_synonym_is_now_and_then_said_and_always_known(template: Template) -> None:
+    rng = np.random.default_rng(1)
+    said = {synonym("circle", rng) for _ in range(200)}
+    assert said == {"circle", *SYNONYMS["circle"]}
+    assert all(template.knows(word) for words in SYNONYMS.values() for word in words)
+    assert synonym("giraffe", rng) == "giraffe"

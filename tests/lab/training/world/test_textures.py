@@ -1,0 +1,40 @@
+"""Whatever the surface, the named colour is the one seen most."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lab.training.world.colours import COLOURS, lab, sample
+from lab.training.world.textures import TEXTURES
+
+SIDE = 64
+
+
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_the_named_colour_is_seen_most(texture: str) -> None:
+    centres = lab([sample(name, 0.0, np.random.default_rng(0)) for name in COLOURS])
+    for colour in COLOURS:
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            paint = TEXTURES[texture](sample(colour, 0.6, rng), SIDE, rng)
+            pixels = lab(paint.reshape(-1, 3).astype(np.float64))
+            nearest = np.linalg.norm(pixels[:, None] - centres[None], axis=2).argmin(axis=1)
+            shares = np.bincount(nearest, minlength=len(COLOURS)) / len(pixels)
+            assert COLOURS[int(shares.argmax())] == colour, (colour, seed)
+            assert shares.max() > 0.6, (colour, seed, shares.max())
+
+
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_a_texture_is_a_square_of_rgb(texture: str) -> None:
+    paint = TEXTURES[texture]((200.0, 40.0, 40.0), SIDE, np.random.default_rng(0))
+    assert paint.shape == (SIDE, SIDE, 3) and paint.dtype == np.uint8
+
+
+def test_only_plain_is_plain() -> None:
+    spread = {
+        name: float(draw((200.0, 40.0, 40.0), SIDE, np.random.default_rng(0)).std(axis=(0, 1)).max())
+        for name, draw in TEXTURES.items()
+    }
+    assert spread.pop("plain") == 0
+    assert min(spread.values()) > 3

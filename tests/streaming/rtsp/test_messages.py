@@ -1,0 +1,97 @@
+import random
+
+import pytest
+
+from streaming.rtsp import messages
+from streaming.rtsp.messages import MAX_BODY_BYTES, MAX_HEAD_BYTES, Interleaved, Reply, RtspParser
+
+STREAM = (
+    b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 5\r\n\r\nhello"
+    b"$\0\0\3abc"
+    b"\r\n"
+    b"OPTIONS rtsp://x RTSP/1.0\r\nCSeq: 9\r\nContent-Length: 2\r\n\r\n$$"
+    b"$\1\0\0"
+    b"RTSP/1.0 404 Not Found\nCSeq: 2\n\n"
+)
+
+
+def told(messages):
+    return [
+        each if isinstance(each, Interleaved) else (each.status, each.phrase, each.headers["CSeq"], each.body)
+        for each in messages
+    ]
+
+
+WANTED = [
+    (200, "OK", "1", "hello"),
+    Interleaved(0, b"abc"),
+    Interleaved(1, b""),
+    (404, "Not Found", "2", ""),
+]
+
+
+def test_replies_and_packets_come_in_order_and_requests_are_read_over():
+    assert told(RtspParser().feed(STREAM)) == WANTED
+
+
+def test_it_does_not_matter_how_the_bytes_are_cut():
+    rng = random.Random(1)
+    for _ in range(50):
+        parser, rest, messages = RtspParser(), STREAM, []
+        while rest:
+            size = rng.choice((1, 1, 2, 7, 40))
+            messages += parser.feed(rest[:size])
+            rest = rest[size:]
+        assert told(messages) == WANTED
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"SSH-2.0-OpenSSH", "neither"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "neither"),
+        (b"RTSP/1.0 OK\r\n\r\n", "without a status"),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: 4294967296\r\n\r\n", "impossible length"),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1), "impossible length"),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: -1\r\n\r\n", "impossible length"),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: x\r\n\r\n", "impossible length"),
+        (b"RTSP/1.0 200 OK\r\n" + b"a: b\r\n" * MAX_HEAD_BYTES, "without an end"),
+        (b"RTSP/1.0 200 OK\r\na: " + b"b" * MAX_HEAD_BYTES, "without an end"),
+        (b"RTSP/1.0 200 OK\r\n" + b"a:b\r\n" * 200 + b"\r\n", "too many headers"),
+    ],
+)
+def test_what_is_not_rtsp_is_said_to_be_not(data, says):
+    with pytest.raises(ValueError, match=says):
+        RtspParser().feed(data)
+
+
+def test_what_is_kept_is_one_unfinished_message():
+    parser = RtspParser()
+    packet = b"$\0\xff\xff" + b"x" * 0xFFFF
+    for _ in range(20):
+        assert len(parser.feed(packet + packet[:40_000])) == 1
+        assert len(parser.feed(packet[40_000:])) == 1
+        assert len(parser._buffer) == 0
+
+
+def test_noise_raises_nothing_else():
+    rng = random.Random(2)
+    for _ in range(300):
+        parser = RtspParser()
+        noise = rng.choice((b"", b"RTSP/1.0 200 OK\r\n", b"$\0", b"OPTIONS ")) + rng.randbytes(60)
+        try:
+            messages = parser.feed(noise + b"\r\n\r\n")
+        except ValueError:
+            continue
+        assert all(isinstance(each, Reply | Interleaved) for each in messages)
+
+
+def test_a_body_is_not_looked_at_anew_for_every_piece(monkeypatch):
+    parser, parsed = RtspParser(), []
+    parse = messages.parse_headers
+    monkeypatch.setattr(messages, "parse_headers", lambda head: parsed.append(head) or parse(head))
+    parser.feed(b"RTSP/1.0 200 OK\r\nContent-Length: 100\r\n\r\n")
+    for _ in range(99):
+        assert parser.feed(b"x") == []
+    [reply] = parser.feed(b"x")
+    assert (reply.body, len(parsed)) == ("x" * 100, 1)

@@ -1,0 +1,71 @@
+import base64
+
+import pytest
+
+from streaming.rtsp.depacketizer import START_CODE
+from streaming.rtsp.sdp import session_control, video_track
+
+CAMERA = """\
+v=0\r
+o=- 1 1 IN IP4 192.0.2.1\r
+s=Media Presentation\r
+a=control:rtsp://192.0.2.1/live/\r
+m=audio 0 RTP/AVP 0\r
+a=control:trackID=0\r
+m=video 0 RTP/AVP 96 97\r
+a=rtpmap:96 H264/90000\r
+a=fmtp:96 profile-level-id=4D0014; packetization-mode=1; sprop-parameter-sets=Z00=,aM4=;\r
+a=control:trackID=1\r
+m=application 0 RTP/AVP 107\r
+a=rtpmap:107 vnd.onvif.metadata/90000\r
+a=control:trackID=2\r
+"""
+
+
+def test_the_video_of_a_camera_is_read():
+    track = video_track(CAMERA)
+    assert (track.encoding, track.payload_type, track.clock_rate) == ("H264", 96, 90_000)
+    assert (track.control, session_control(CAMERA)) == ("trackID=1", "rtsp://192.0.2.1/live/")
+    assert track.parameter_sets == START_CODE + b"\x67M" + START_CODE + b"\x68\xce"
+    assert track.is_plain
+
+
+def test_h265_gives_its_sets_in_the_order_a_decoder_wants():
+    pps, vps, sps = (base64.b64encode(each).decode() for each in (b"pps", b"vps", b"sps"))
+    parameters = f"sprop-pps={pps};sprop-vps={vps};sprop-sps={sps}"
+    track = video_track(f"m=video 0 RTP/AVP 98\na=rtpmap:98 h265/90000\na=fmtp:98 {parameters}")
+    assert track.parameter_sets == b"".join(START_CODE + each for each in (b"vps", b"sps", b"pps"))
+    assert track.is_plain
+
+
+@pytest.mark.parametrize(
+    "sdp",
+    [
+        "m=video 0 RTP/AVP 26\na=control:jpeg",
+        "m=video 0 RTP/AVP 96\na=rtpmap:96 MP4V-ES/90000",
+        "m=video 0 RTP/AVP 96\na=rtpmap:96 H264/0",
+        "m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 packetization-mode=2",
+        "m=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\na=fmtp:96 sprop-max-don-diff=2",
+        "m=video 0 RTP/AVP 99999\na=rtpmap:96 H264/90000",
+        "m=video",
+    ],
+)
+def test_what_is_not_plain_h264_or_h265_says_so(sdp):
+    track = video_track(sdp)
+    assert track is None or not track.is_plain
+
+
+def test_a_session_without_video_has_no_track():
+    assert video_track("v=0\r\nm=audio 0 RTP/AVP 0\r\na=rtpmap:0 H264/90000\r\n") is None
+    assert video_track("") is None
+
+
+def test_parameter_sets_that_cannot_be_read_are_left_out():
+    track = video_track(CAMERA.replace("Z00=", "Z"))
+    assert track.parameter_sets == START_CODE + b"\x68\xce"
+
+
+def test_no_cut_of_a_description_raises():
+    for end in range(len(CAMERA)):
+        track = video_track(CAMERA[:end])
+        assert track is None or isinstance(track.parameter_sets, bytes)

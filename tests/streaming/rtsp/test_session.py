@@ -1,0 +1,283 @@
+"""Against a camera of the tests' own that says whatever a test wants; the real server is in test_rtsp."""
+
+import re
+import socket
+import ssl
+import time
+from contextlib import closing
+
+import pytest
+from aiortc import RTCCertificate
+from cryptography.hazmat.primitives import serialization
+
+from streaming.errors import InvalidStream, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
+from streaming.rtsp import session as rtsp_session
+from streaming.rtsp.session import RtspSession
+from tests.cameras import Camera, interleaved, sdp_of
+
+SDP = sdp_of("H264")
+
+
+def opened(camera, timeout_s=5.0, userinfo=""):
+    return closing(RtspSession(camera.source(userinfo), timeout_s))
+
+
+def reply(status, *headers):
+    lines = [f"RTSP/1.0 {status}", "CSeq: {cseq}", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def test_a_session_is_asked_for_set_up_played_and_ended():
+    with Camera(SDP, interleaved([b"one", b"two"])) as camera:
+        with opened(camera) as session:
+            assert session.describe() == SDP
+            session.play("track1")
+            assert received(session, 2) == [b"one", b"two"]
+        wait_for(camera, "TEARDOWN")
+        assert [request.split()[0] for request in camera.requests] == [
+            *("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN")
+        ]
+        [setup], [play] = camera.asked("SETUP"), camera.asked("PLAY")
+        assert setup.split()[1].endswith("/live/track1")
+        assert "RTP/AVP/TCP;unicast;interleaved=0-1" in setup
+        assert "Session: 7\r\n" in play
+
+
+def received(session, count):
+    packets = []
+    while len(packets) < count:
+        packets += session.receive(0.5)
+    return packets
+
+
+def wait_for(camera, method, count=1):
+    deadline_s = time.monotonic() + 10
+    while len(camera.asked(method)) < count:
+        assert time.monotonic() < deadline_s, camera.requests
+        time.sleep(0.005)
+
+
+def test_packets_that_overtake_the_reply_to_play_are_not_lost():
+    def early(request):
+        return interleaved([b"key"]) + reply("200 OK") if request.startswith("PLAY") else None
+
+    with Camera(SDP, answer=early) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        assert session.receive(0.5) == [b"key"]
+
+
+def test_the_channel_is_the_servers_choice_and_others_are_passed_over():
+    def other(request):
+        transport = "Transport: RTP/AVP/TCP;unicast;interleaved=4-5"
+        return reply("200 OK", "Session: 1", transport) if request.startswith("SETUP") else None
+
+    stream = interleaved([b"wrong"], 0) + interleaved([b"right"], 4) + interleaved([b"report"], 5)
+    with Camera(SDP, stream, other) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        assert received(session, 1) == [b"right"]
+
+
+def test_nothing_in_time_is_no_packet_and_no_error():
+    with Camera(SDP) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        assert session.receive(0.01) == []
+
+
+def test_signs_of_life_are_given(monkeypatch):
+    monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
+    with Camera(SDP) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        session.receive(0.01)
+        wait_for(camera, "GET_PARAMETER")
+        assert "Session: 7\r\n" in camera.asked("GET_PARAMETER")[0]
+
+
+def test_a_password_is_given_to_whom_it_is_for_and_asked_for_once():
+    def guarded(request):
+        if "Authorization" in request:
+            return None
+        return reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="1"')
+
+    with Camera(SDP, answer=guarded) as camera, opened(camera, userinfo="us%40er:p%3Aw@") as session:
+        session.describe()
+        session.play("track1")
+        assert len(camera.asked("OPTIONS")) == 2
+        assert len(camera.asked("DESCRIBE")) == 1
+        assert 'username="us@er"' in camera.asked("PLAY")[0]
+        assert not any("us%40er" in request or "p%3Aw" in request for request in camera.requests)
+
+
+def test_a_sign_of_life_that_is_refused_is_given_better_the_next_time(monkeypatch):
+    monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
+
+    def ageing(request):
+        if "GET_PARAMETER" in request and 'nonce="2"' not in request:
+            return reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="2"')
+        return None
+
+    with Camera(SDP, answer=ageing) as camera, opened(camera, userinfo="user:p@") as session:
+        session.describe()
+        session.play("track1")
+        deadline_s = time.monotonic() + 10
+        while not any('nonce="2"' in request for request in camera.requests):
+            assert time.monotonic() < deadline_s
+            assert session.receive(0.05) == []
+
+
+def test_a_wrong_password_is_said_to_be_wrong_after_one_more_try():
+    def never(request):
+        return reply("401 Unauthorized", 'WWW-Authenticate: Basic realm="cam"')
+
+    with Camera(SDP, answer=never) as camera, opened(camera, userinfo="user:hush@") as session:
+        with pytest.raises(SourceForbidden, match="password") as caught:
+            session.describe()
+        assert "hush" not in str(caught.value)
+        assert len(camera.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [
+        ("403 Forbidden", SourceForbidden, "password"),
+        ("404 Not Found", SourceUnavailable, "404"),
+        ("461 Unsupported Transport", SourceUnavailable, "461 'Unsupported Transport'"),
+        ("500", SourceUnavailable, "500"),
+    ],
+)
+def test_every_refusal_has_a_word_of_ours(status, kind, says):
+    def refusing(request):
+        return reply(status) if request.startswith("DESCRIBE") else None
+
+    with Camera(SDP, answer=refusing) as camera, opened(camera) as session:
+        with pytest.raises(kind, match=says) as caught:
+            session.describe()
+        assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "305 Use Proxy"])
+def test_a_redirect_is_not_followed(status):
+    with Camera(SDP) as elsewhere:
+        place = elsewhere.source("user:hush@").location
+
+        def redirecting(request):
+            return reply(status, f"Location: {place}") if request.startswith("DESCRIBE") else None
+
+        with Camera(SDP, answer=redirecting) as camera, opened(camera) as session:
+            with pytest.raises(SourceUnavailable, match="redirects") as caught:
+                session.describe()
+            assert "hush" not in str(caught.value)
+        assert elsewhere.requests == []
+
+
+def test_what_a_server_names_elsewhere_is_never_gone_to():
+    with Camera(SDP) as elsewhere:
+        base = elsewhere.source().location
+
+        def naming(request):
+            if not request.startswith("DESCRIBE"):
+                return None
+            body = SDP.replace("control:track1", f"control:{base}/track1")
+            head = reply("200 OK", f"Content-Base: {base}/", f"Content-Length: {len(body)}")
+            return head + body.encode()
+
+        with Camera(SDP, answer=naming) as camera, opened(camera) as session:
+            session.describe()
+            session.play(f"{base}/track1")
+            assert camera.asked("SETUP")[0].split()[1] == f"{base}/track1"
+        assert elsewhere.requests == []
+
+
+def test_the_address_that_was_judged_is_the_one_connected_to():
+    with Camera(SDP) as camera:
+        pinned = camera.source()
+        moved = pinned.location.replace("127.0.0.1", "no-such-host.invalid")
+        source = type(pinned)("rtsp", moved, moved, "no-such-host.invalid", pinned.port, pinned.address)
+        with closing(RtspSession(source, 5.0)) as session:
+            assert session.describe() == SDP
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 4294967296\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\n" + b"a: b\r\n" * 20_000,
+    ],
+)
+def test_what_does_not_speak_rtsp_is_invalid(hostile):
+    with (
+        Camera(SDP, answer=lambda _: hostile) as camera,
+        opened(camera) as session,
+        pytest.raises(SourceInvalid, match="does not speak RTSP"),
+    ):
+        session.describe()
+
+
+@pytest.mark.parametrize(
+    "useless", [b"RTSP/1.0 200 OK\r\nCSeq: 99\r\n\r\n", interleaved([b"x"] * 1_000), b""]
+)
+def test_all_of_the_opening_has_one_deadline(useless):
+    """An answer to something else, or packets instead of one, do not buy more time."""
+    with (
+        Camera(SDP, answer=lambda _: useless) as camera,
+        opened(camera, timeout_s=0.2) as session,
+        pytest.raises(SourceStalled, match="did not answer"),
+    ):
+        session.describe()
+
+
+def test_packets_before_the_reply_to_play_are_bounded(monkeypatch):
+    monkeypatch.setattr(rtsp_session, "MAX_EARLY_BYTES", 1_000)
+
+    def flooding(request):
+        many = interleaved([b"x" * 100] * 50)
+        return many + reply("200 OK") if request.startswith("PLAY") else None
+
+    with Camera(SDP, answer=flooding) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        assert len(session.receive(0.5)) == 10
+
+
+def test_a_server_that_hangs_up_is_unavailable():
+    with Camera(SDP) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        camera.close()
+        with pytest.raises(SourceUnavailable):
+            for _ in range(10):
+                session.receive(0.5)
+
+
+def test_a_user_cannot_write_our_headers():
+    with Camera(SDP) as camera, pytest.raises(InvalidStream, match="control characters"):
+        opened(camera, userinfo="a%0d%0aX-Own:p@")
+
+
+def test_tls_is_spoken_and_a_cameras_own_certificate_is_taken(tmp_path):
+    with Camera(SDP, tls=own_certificate(tmp_path)) as camera, opened(camera) as session:
+        assert session.describe() == SDP
+        assert re.match(r"OPTIONS rtsps://127\.0\.0\.1:\d+/live ", camera.requests[0])
+
+
+def own_certificate(folder):
+    made = RTCCertificate.generateCertificate()
+    pem = made._cert.public_bytes(serialization.Encoding.PEM)
+    formats = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "pem").write_bytes(pem + made._key.private_bytes(serialization.Encoding.PEM, *formats))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "pem")
+    return context
+
+
+def test_tls_with_one_who_does_not_speak_it_fails_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent, Camera(SDP) as camera:
+        plain = camera.source()
+        port = silent.getsockname()[1]
+        source = type(plain)("rtsps", "rtsps://127.0.0.1/live", "shown", "127.0.0.1", port, "127.0.0.1")
+        with pytest.raises(SourceUnavailable, match="cannot be reached"):
+            RtspSession(source, 0.2)

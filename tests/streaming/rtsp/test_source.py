@@ -1,0 +1,344 @@
+"""Against a real server; what a server does not do by itself (hold, damage) a wire in between does."""
+
+import contextlib
+import itertools
+import random
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from lab.fixtures.rtsp_server import free_port
+from streaming.errors import SourceError, SourceInvalid, SourceUnavailable
+from streaming.rtsp import source as rtsp_source
+from streaming.rtsp.source import RtspSource
+from streaming.rtsp.source import open_rtsp as open_rtsp_reader
+from streaming.sources.ffmpeg import PictureReader
+from streaming.sources.live import Patience
+from streaming.url_guard import SourcePolicy, check_source_url
+from streaming.vocabulary import SourceState, StreamId
+from tests.cameras import (
+    Camera,
+    encoded,
+    h264_payloads,
+    h265_payloads,
+    interleaved,
+    rtp_packets,
+    sdp_of,
+    without_parameter_sets,
+)
+from tests.servers import FRAMES, RATE, Wire, index_of, playing, write_clip
+
+ID = StreamId("camera")
+LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.0/8",))
+PATIENCE = Patience(first_picture_s=5.0, stall_s=0.7)
+IMPATIENCE = Patience(first_picture_s=0.8, stall_s=0.7)
+
+
+@pytest.fixture
+def open_rtsp(seen):
+    """Starts an RTSP source on a URL, and stops it after the test."""
+    sources = []
+
+    def start(url, policy=LOOPBACK, patience=PATIENCE):
+        source = RtspSource(ID, lambda: check_source_url(url, policy), patience)
+        source.start(seen.deliver, seen.report)
+        sources.append(source)
+        return source
+
+    yield start
+    for source in sources:
+        source.stop()
+
+
+@pytest.fixture(scope="module")
+def camera(clip):
+    """A server of the module's; its tests leave it running."""
+    with playing(clip) as (server, publisher):
+        yield server, publisher
+
+
+@pytest.fixture
+def wire(camera):
+    wire = Wire(camera[0].port)
+    yield wire
+    wire.close()
+
+
+def url_of(wire):
+    return f"rtsp://127.0.0.1:{wire.port}/live"
+
+
+def test_every_picture_of_a_camera_comes_in_order_and_dated(camera, open_rtsp, seen):
+    server, publisher = camera
+    source = open_rtsp(server.url)
+    seen.wait(lambda s: len(s.frames) >= 30)
+    frames = seen.frames[:30]
+    assert [frame.index for frame in frames] == list(range(30))
+    first = index_of(frames[0].pixels)
+    assert [index_of(frame.pixels) for frame in frames] == [(first + k) % FRAMES for k in range(30)]
+    assert all(b.pts_s - a.pts_s == pytest.approx(1 / RATE) for a, b in itertools.pairwise(frames))
+    assert source.status.state is SourceState.LIVE
+    # Dated by its arrival: never before it was published, and soon after.
+    since_s = [frame.captured_s - publisher.first_frame_s for frame in frames[-10:]]
+    shown_s = [index_of(frame.pixels) / RATE for frame in frames[-10:]]
+    late_s = sorted((s - at) % (FRAMES / RATE) for s, at in zip(since_s, shown_s, strict=True))
+    assert late_s[0] < 0.5 / RATE
+
+
+def test_a_server_that_dies_is_tried_until_it_is_back_and_indices_go_on(clip, open_rtsp, seen):
+    with playing(clip) as (server, _):
+        source = open_rtsp(server.url)
+        seen.wait(lambda s: len(s.frames) >= 5)
+        server.stop()
+        seen.wait(lambda s: "refused" in s.statuses[-1].reason)
+        assert seen.states[-1] is SourceState.RECONNECTING
+        server.start()
+        seen.wait_frames(10)
+        assert source.status.state is SourceState.LIVE
+        assert source.status.reconnects == 1
+        frames = seen.frames
+        assert [frame.index for frame in frames] == list(range(len(frames)))
+        assert all(a.pts_s < b.pts_s for a, b in itertools.pairwise(frames))
+
+
+def test_a_stream_that_falls_silent_is_opened_again(wire, open_rtsp, seen):
+    source = open_rtsp(url_of(wire))
+    seen.wait(lambda s: len(s.frames) >= 5)
+    wire.flowing.clear()
+    seen.wait(lambda s: s.statuses[-1].code == "source_stalled")
+    assert seen.states[-1] is SourceState.RECONNECTING
+    wire.flowing.set()
+    seen.wait_frames(5)
+    assert source.status.reconnects >= 1
+
+
+def test_a_short_pause_is_not_a_stall(wire, open_rtsp, seen):
+    source = open_rtsp(url_of(wire))
+    seen.wait(lambda s: len(s.frames) >= 5)
+    wire.flowing.clear()
+    resume = threading.Timer(0.55, wire.flowing.set)
+    resume.start()
+    seen.wait_frames(20)
+    resume.join()
+    assert seen.states == [SourceState.STARTING, SourceState.LIVE]
+    assert source.status.corrupt == 0
+
+
+def test_damaged_packets_are_counted_and_the_stream_goes_on(wire, open_rtsp, seen):
+    source = open_rtsp(url_of(wire))
+    seen.wait(lambda s: len(s.frames) >= 5)
+    wire.damage_every = 3
+    seen.wait(lambda s: wire.damaged >= 15)
+    wire.damage_every = 0
+    seen.wait_frames(30)
+    assert source.status.corrupt > 0
+    assert source.status.state is SourceState.LIVE
+    assert SourceState.FAILED not in seen.states
+    frames = seen.frames[-5:]
+    first = index_of(frames[0].pixels)
+    assert [index_of(frame.pixels) for frame in frames] == [(first + k) % FRAMES for k in range(5)]
+
+
+def test_a_dead_address_is_tried_for_ever_with_a_clear_reason(open_rtsp, seen):
+    source = open_rtsp(f"rtsp://user:hush@127.0.0.1:{free_port()}/live")
+    seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
+    assert "refused" in source.status.reason
+    assert "hush" not in source.status.reason
+    assert source.status.code == SourceUnavailable.code
+    assert source.stop()
+    assert seen.states[-1] is SourceState.ENDED
+
+
+def test_a_path_that_the_server_does_not_have_says_so(camera, open_rtsp, seen):
+    open_rtsp(camera[0].url + "-not")
+    seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
+    assert "404" in seen.statuses[-1].reason
+
+
+def test_a_refused_address_fails_at_once(camera, open_rtsp, seen):
+    open_rtsp(camera[0].url, SourcePolicy())
+    seen.wait(lambda s: s.states[-1:] == [SourceState.FAILED])
+    assert seen.statuses[-1].code == "refused_address"
+
+
+@pytest.fixture
+def answering():
+    """Starts a server that answers every request with a reply, {cseq} filled in, and holds the line."""
+    sockets = []
+
+    def answer(connection, reply):
+        while request := connection.recv(4_096):
+            cseq = re.search(rb"CSeq: *([0-9]+)", request, re.IGNORECASE)
+            connection.sendall(reply.replace(b"{cseq}", cseq[1]))
+
+    def serve(server, reply):
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            sockets.append(connection)
+            threading.Thread(target=_until_closed, args=(answer, connection, reply), daemon=True).start()
+
+    def start(reply):
+        server = socket.create_server(("127.0.0.1", 0))
+        sockets.append(server)
+        threading.Thread(target=serve, args=(server, reply), daemon=True).start()
+        return server.getsockname()[1]
+
+    yield start
+    for each in sockets:
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()
+
+
+def _until_closed(answer, connection, reply):
+    with contextlib.suppress(OSError):
+        answer(connection, reply)
+
+
+def test_a_camera_that_wants_a_password_says_so_and_is_left_in_peace(answering, open_rtsp, seen):
+    reply = b'RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n'
+    open_rtsp(f"rtsp://127.0.0.1:{answering(reply)}/live")
+    seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
+    assert seen.statuses[-1].code == "source_forbidden"
+    assert "password" in seen.statuses[-1].reason
+
+
+def test_a_server_that_accepts_and_says_nothing_is_given_up_in_time(answering, open_rtsp, seen):
+    started_s = time.monotonic()
+    open_rtsp(f"rtsp://127.0.0.1:{answering(b'')}/live", patience=IMPATIENCE)
+    seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
+    assert time.monotonic() - started_s >= IMPATIENCE.first_picture_s
+    assert "did not answer" in seen.statuses[-1].reason
+
+
+def test_a_server_that_speaks_something_else_is_retried(answering, open_rtsp, seen):
+    open_rtsp(f"rtsp://127.0.0.1:{answering(b'SSH-2.0-OpenSSH' * 40)}/live", patience=IMPATIENCE)
+    seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
+
+
+def test_one_camera_that_dies_is_not_noticed_by_its_neighbour(clip, camera, open_rtsp, seen):
+    neighbour = open_rtsp(camera[0].url)
+    seen.wait(lambda s: len(s.frames) >= 3)
+    with playing(clip) as (server, _):
+        states = []
+        source = RtspSource(StreamId("other"), lambda: check_source_url(server.url, LOOPBACK), PATIENCE)
+        source.start(lambda _: None, lambda status: states.append(status.state))
+        server.stop()
+        seen.wait_frames(20)
+        source.stop()
+    assert neighbour.status.state is SourceState.LIVE
+    assert neighbour.status.reconnects == 0
+
+
+@pytest.fixture
+def reading():
+    """Opens a camera of the tests' own that sends these bytes after PLAY, and nothing more."""
+    with contextlib.ExitStack() as stack:
+
+        def start(stream, encoding="H264", picture=b"", patience=PATIENCE):
+            camera = stack.enter_context(Camera(sdp_of(encoding, picture), stream))
+            reader = open_rtsp_reader(camera.source(), patience)
+            return camera, stack.enter_context(contextlib.closing(reader))
+
+        yield start
+
+
+def shown(reader, count):
+    """The next `count` pictures; fails if the reader looks for them in vain too often."""
+    pictures, looks = [], 0
+    for picture in reader.pictures():
+        pictures += [picture] if picture is not None else []
+        looks += picture is None
+        if len(pictures) == count:
+            return pictures
+        assert looks < 20, f"{len(pictures)} of {count} pictures came"
+    return pictures
+
+
+def test_a_picture_comes_though_nothing_follows_it(clip, reading):
+    """The point of it all: FFmpeg would wait for the next picture, and there is none."""
+    first = encoded(clip)[0]
+    _, reader = reading(interleaved(rtp_packets([h264_payloads(first)])))
+    [picture] = shown(reader, 1)
+    assert index_of(picture.pixels) == 0
+    assert picture.raw_pts_s == 0.0
+    assert reader.corrupt == 0
+
+
+def test_parameter_sets_of_the_description_are_enough(clip, reading):
+    first = encoded(clip)[0]
+    bare = h264_payloads(without_parameter_sets(first))
+    _, reader = reading(interleaved(rtp_packets([bare])), picture=first)
+    assert index_of(shown(reader, 1)[0].pixels) == 0
+
+
+def test_h265_is_read_as_h264_is(tmp_path, reading):
+    pictures = encoded(write_clip(tmp_path / "clip.mp4", codec="libx265"))
+    _, reader = reading(interleaved(rtp_packets(map(h265_payloads, pictures))), "H265", pictures[0])
+    came = shown(reader, FRAMES - 6)
+    assert [index_of(picture.pixels) for picture in came] == list(range(FRAMES - 6))
+    assert reader.corrupt == 0
+
+
+def test_h265_of_a_real_server_is_read(tmp_path, open_rtsp, seen):
+    with playing(write_clip(tmp_path / "clip.mp4", codec="libx265")) as (server, _):
+        source = open_rtsp(server.url)
+        seen.wait(lambda s: len(s.frames) >= 30)
+    frames = seen.frames[5:30]
+    first = index_of(frames[0].pixels)
+    assert [index_of(frame.pixels) for frame in frames] == [(first + k) % FRAMES for k in range(25)]
+    assert source.status.corrupt == 0
+
+
+def test_a_lost_packet_is_counted_and_pictures_go_on_without_a_key_frame(clip, reading):
+    packets = rtp_packets(map(h264_payloads, encoded(clip)[:10]))
+    del packets[5]
+    _, reader = reading(interleaved(packets))
+    came = [round(picture.raw_pts_s * RATE) for picture in shown(reader, len(packets))]
+    assert came == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert reader.corrupt == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_broken_stream_raises_nothing_but_source_errors(clip, reading, monkeypatch, seed):
+    monkeypatch.setattr(rtsp_source, "TICK_S", 0.01)
+    rng = random.Random(seed)
+    stream = bytearray(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:20]))))
+    for _ in range(rng.choice((3, 30, 300))):
+        stream[rng.randrange(len(stream))] = rng.randrange(256)
+    with contextlib.suppress(SourceError):
+        _, reader = reading(bytes(stream))
+        for _ in itertools.islice(reader.pictures(), 60):
+            pass
+
+
+def test_a_picture_of_monstrous_size_is_not_decoded(clip, reading, monkeypatch):
+    monkeypatch.setattr(rtsp_source, "MAX_PIXELS", 1_000)
+    _, reader = reading(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:3]))))
+    for picture in reader.pictures():
+        assert picture is None
+        if reader.corrupt == 3:
+            return
+
+
+def test_other_codecs_are_left_to_ffmpeg():
+    with (
+        Camera(sdp_of("JPEG")) as camera,
+        contextlib.closing(open_rtsp_reader(camera.source(), IMPATIENCE)) as reader,
+    ):
+        assert isinstance(reader, PictureReader)
+        ours, ffmpegs = camera.asked("DESCRIBE")
+        assert "User-Agent: saccade" in ours
+        assert "User-Agent: Lavf" in ffmpegs
+
+
+def test_a_server_without_video_says_so():
+    sdp = "v=0\r\nm=audio 0 RTP/AVP 0\r\na=control:track0\r\n"
+    with Camera(sdp) as camera, pytest.raises(SourceInvalid, match="no video"):
+        open_rtsp_reader(camera.source(), PATIENCE)

@@ -1,0 +1,53 @@
+import builtins
+
+import av
+import pytest
+
+from streaming.errors import SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
+from streaming.sources.clip import clip_opening
+from streaming.sources.ffmpeg import Opening, PictureReader, translate
+from tests.servers import FRAMES, RATE
+
+
+def test_a_reader_knows_the_length_and_the_rate_of_a_file(clip):
+    with PictureReader(clip_opening(str(clip))) as reader:
+        assert (reader.length, reader.rate) == (FRAMES, RATE)
+
+
+def test_a_reader_reads_again_after_rewinding(clip):
+    with PictureReader(clip_opening(str(clip))) as reader:
+        for _ in range(3):
+            assert len([picture for picture in reader.pictures() if picture is not None]) == FRAMES
+            reader.rewind()
+        assert reader.corrupt == 0
+
+
+def test_a_codec_that_is_held_back_is_dated_by_the_packet_before(clip):
+    plain = clip_opening(str(clip))
+    held = Opening(plain.location, plain.shown, options=plain.options, parsed=frozenset({"h264"}))
+    with PictureReader(held) as reader:
+        pictures = [picture for picture in reader.pictures() if picture is not None]
+    # The first has nothing before it; from then on each is dated when the one before was read.
+    assert pictures[1].arrived_s == pictures[0].arrived_s
+    assert pictures[2].arrived_s < pictures[3].arrived_s
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "says"),
+    [
+        (av.error.HTTPUnauthorizedError, SourceForbidden, "password"),
+        (av.error.HTTPForbiddenError, SourceForbidden, "let us in"),
+        (av.error.HTTPNotFoundError, SourceUnavailable, "404"),
+        (av.error.ExitError, SourceStalled, "in time"),
+        (av.error.FileNotFoundError, SourceUnavailable, "not there"),
+        (av.error.InvalidDataError, SourceInvalid, "not a video"),
+        (av.error.ConnectionRefusedError, SourceUnavailable, "reachable"),
+        (builtins.OSError, SourceUnavailable, "reachable"),
+    ],
+)
+def test_every_foreign_error_has_a_word_of_ours(code, kind, says):
+    exc = code(1, "rtsp://u:hush@h/ went wrong") if code is not builtins.OSError else OSError(1, "hush")
+    error = translate(exc, "rtsp://***@h/")
+    assert type(error) is kind
+    assert says in str(error)
+    assert "u:hush@" not in str(error)

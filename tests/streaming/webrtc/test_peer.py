@@ -1,0 +1,96 @@
+import asyncio
+import queue
+import threading
+
+import aioice.ice
+import pytest
+
+from streaming.errors import InvalidStream
+from streaming.webrtc.peer import (
+    MAX_BACKLOG,
+    MAX_MEDIA,
+    new_connection,
+    new_session_id,
+    offering,
+    read_offer,
+    shed_backlog,
+)
+
+VIDEO = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n"
+HEAD = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+
+
+def test_an_offer_says_where_its_video_goes():
+    assert read_offer(HEAD + VIDEO + "a=sendonly\r\n").video_direction == "sendonly"
+    assert read_offer(HEAD + VIDEO + "a=recvonly\r\n").video_direction == "recvonly"
+    assert read_offer(HEAD + VIDEO).video_direction == "sendrecv"
+
+
+@pytest.mark.parametrize(
+    "body", ["", VIDEO * 2, VIDEO.replace(" 9 ", " 0 "), VIDEO + "m=audio 9 x 0\r\n" * MAX_MEDIA]
+)
+def test_there_must_be_one_video_and_not_too_much_else(body):
+    with pytest.raises(InvalidStream):
+        read_offer(HEAD + body)
+
+
+def test_names_that_only_multicast_resolves_are_left_out():
+    host = "a=candidate:1 1 udp 2113937151 {} 50000 typ host\r\n"
+    offer = read_offer(HEAD + VIDEO + host.format("0a1b.local") + host.format("127.0.0.1"))
+    assert ".local" not in offer.sdp
+    assert "127.0.0.1 50000" in offer.sdp
+
+
+def test_addresses_are_offered_only_within():
+    def offered():
+        return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+    usual = offered()
+    with offering(["127.0.0.1", "192.0.2.1"]):
+        assert offered() == ["127.0.0.1", "192.0.2.1"]
+    assert offered() == usual
+
+
+async def test_what_one_task_offers_another_does_not():
+    async def offered(addresses):
+        with offering(addresses):
+            await asyncio.sleep(0)
+            return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+    assert await asyncio.gather(offered(["127.0.0.1"]), offered(["127.0.0.2"])) == [
+        ["127.0.0.1"],
+        ["127.0.0.2"],
+    ]
+
+
+async def test_no_server_on_the_internet_is_asked_for_our_address():
+    connection = new_connection()
+    connection.addTransceiver("video")
+    await connection.createOffer()
+    ice = connection.getTransceivers()[0].receiver.transport.transport._connection
+    assert ice.stun_server is None
+    assert ice.turn_server is None
+    await connection.close()
+
+
+def test_session_ids_cannot_be_guessed():
+    ids = {new_session_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert min(map(len, ids)) >= 22
+
+
+async def test_a_backlog_in_front_of_the_decoder_is_shed_and_a_key_frame_asked_for():
+    connection = new_connection()
+    receiver = connection.addTransceiver("video").receiver
+    waiting = vars(receiver)["_RTCRtpReceiver__decoder_queue"]
+    error = vars(receiver)["_RTCRtpReceiver__decoder_error"]
+    assert isinstance(waiting, queue.Queue)
+    assert isinstance(error, threading.Event)
+    for _ in range(MAX_BACKLOG):
+        waiting.put(object())
+    assert shed_backlog(receiver) == 0
+    waiting.put(object())
+    assert shed_backlog(receiver) == MAX_BACKLOG + 1
+    assert waiting.empty()
+    assert error.is_set()
+    await connection.close()

@@ -1,0 +1,236 @@
+import asyncio
+import itertools
+import threading
+import time
+
+import aioice.ice
+import numpy as np
+import pytest
+
+from streaming.errors import Conflict, InvalidStream, NotFound, ServiceUnavailable
+from streaming.sources.live import Patience
+from streaming.vocabulary import Clock, SourceState, StreamId
+from streaming.webrtc import whip
+from streaming.webrtc.whip import WhipIngest
+from tests.peers import LOOPBACK, NO_OFFERS, Camera, Still, is_red_picture, until
+
+ID = StreamId("browser")
+
+
+class Seen:
+    """What a source delivered and reported."""
+
+    def __init__(self):
+        self.frames, self.states = [], []
+
+    def states_of(self):
+        return [status.state for status in self.states]
+
+
+@pytest.fixture
+async def ingest():
+    seen = Seen()
+    source = WhipIngest(ID, LOOPBACK, Patience(first_picture_s=5.0, stall_s=0.5))
+    source.seen = seen
+    source.start(seen.frames.append, seen.states.append)
+    yield source
+    source.stop()
+    await until(lambda: source._publisher is None)
+
+
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+async def test_what_a_browser_publishes_becomes_frames(ingest, peer, codec):
+    _, answer = await ingest.offer(await peer.offer_to_publish(codec=codec))
+    await peer.accept(answer)
+    await until(lambda: len(ingest.seen.frames) >= 15)
+    frames = ingest.seen.frames
+    assert [frame.index for frame in frames] == sorted({frame.index for frame in frames})
+    steps = np.diff([frame.pts_s for frame in frames])
+    assert (steps > 0).all()
+    assert np.median(steps) == pytest.approx(1 / 30, abs=0.005)
+    assert frames[-1].clock is Clock.ARRIVAL
+    assert abs(frames[-1].captured_s - time.time()) < 5
+    assert is_red_picture(frames[-1].pixels)
+    assert frames[-1].pixels.dtype == np.uint8
+    assert frames[-1].pixels.flags.c_contiguous
+    assert ingest.status.state is SourceState.LIVE
+
+
+async def test_a_picture_does_not_wait_for_the_next_one(ingest, peer):
+    _, answer = await ingest.offer(await peer.offer_to_publish(Still()))
+    await peer.accept(answer)
+    await until(lambda: ingest.seen.frames)
+
+
+async def test_a_stream_that_is_removed_while_it_answers_takes_nobody(ingest, peer, monkeypatch):
+    async def slow_answer(*arguments):
+        ingest.stop()
+        return await answer(*arguments)
+
+    answer = whip.answer
+    monkeypatch.setattr(whip, "answer", slow_answer)
+    with pytest.raises(ServiceUnavailable, match="removed"):
+        await ingest.offer(await peer.offer_to_publish())
+    assert ingest._publisher is None
+
+
+async def test_only_the_set_addresses_are_offered(ingest, peer):
+    _, answer = await ingest.offer(await peer.offer_to_publish())
+    candidates = [line.split()[4] for line in answer.splitlines() if line.startswith("a=candidate:")]
+    assert candidates
+    assert set(candidates) == {"127.0.0.1"}
+
+
+def test_connections_that_are_not_ours_offer_what_they_always_did():
+    assert "127.0.0.1" not in aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+
+
+async def test_a_second_publisher_is_refused_and_the_first_goes_on(ingest, peer, other_peer):
+    _, answer = await ingest.offer(await peer.offer_to_publish())
+    await peer.accept(answer)
+    with pytest.raises(Conflict, match="already"):
+        await ingest.offer(await other_peer.offer_to_publish())
+    await until(lambda: len(ingest.seen.frames) >= 5)
+
+
+async def test_a_session_ends_by_its_id_only_and_another_publisher_may_follow(ingest, peer, other_peer):
+    session_id, answer = await ingest.offer(await peer.offer_to_publish())
+    await peer.accept(answer)
+    await until(lambda: len(ingest.seen.frames) >= 5)
+    with pytest.raises(NotFound):
+        await ingest.end("another")
+    await ingest.end(session_id)
+    with pytest.raises(NotFound):
+        await ingest.end(session_id)
+    await until(lambda: ingest.status.state is SourceState.RECONNECTING)
+    assert "left" in ingest.status.reason
+    before = len(ingest.seen.frames)
+    _, answer = await ingest.offer(await other_peer.offer_to_publish())
+    await other_peer.accept(answer)
+    await until(lambda: len(ingest.seen.frames) > before + 3)
+    frames = ingest.seen.frames
+    assert all(a.index < b.index and a.pts_s < b.pts_s for a, b in itertools.pairwise(frames))
+    assert ingest.status.reconnects == 1
+
+
+async def test_a_session_that_is_ended_in_the_moment_a_picture_comes_ends(ingest, peer):
+    _, answer = await ingest.offer(await peer.offer_to_publish())
+    await peer.accept(answer)
+    await until(lambda: len(ingest.seen.frames) >= 3)
+    publisher = ingest._publisher
+    track = whip._video_receiver(publisher.connection).track
+    receive = track.recv
+
+    async def receive_and_end():
+        picture = await receive()
+        asyncio.get_running_loop().call_soon(publisher.hang_up)
+        return picture
+
+    track.recv = receive_and_end
+    await asyncio.wait_for(asyncio.wait([publisher.task]), 5)
+
+
+async def test_a_publisher_who_hangs_up_is_noticed(ingest, peer):
+    _, answer = await ingest.offer(await peer.offer_to_publish())
+    await peer.accept(answer)
+    await until(lambda: len(ingest.seen.frames) >= 3)
+    await peer.connection.close()
+    await until(lambda: ingest.status.state is SourceState.RECONNECTING)
+
+
+async def test_a_publisher_who_falls_silent_makes_room_for_another(ingest, peer):
+    camera = Camera()
+    _, answer = await ingest.offer(await peer.offer_to_publish(camera))
+    await peer.accept(answer)
+    await until(lambda: len(ingest.seen.frames) >= 3)
+    camera.running.clear()
+    await until(lambda: ingest.status.code == "source_stalled")
+    assert ingest.status.state is SourceState.RECONNECTING
+
+
+async def test_a_publisher_who_never_connects_makes_room_for_another(peer):
+    source = WhipIngest(ID, LOOPBACK, Patience(first_picture_s=0.1, stall_s=0.5))
+    seen = Seen()
+    source.start(seen.frames.append, seen.states.append)
+    await source.offer(await peer.offer_to_publish())
+    await until(lambda: SourceState.RECONNECTING in seen.states_of())
+    source.stop()
+
+
+async def test_a_stream_waits_for_its_publisher_and_says_so(ingest):
+    await until(lambda: ingest.status.reason == "Waiting for a publisher.")
+    assert ingest.status.state is SourceState.STARTING
+
+
+@pytest.mark.parametrize("sdp", NO_OFFERS)
+async def test_what_is_no_offer_is_refused_and_leaves_room_for_one_that_is(ingest, peer, sdp):
+    with pytest.raises(InvalidStream):
+        await ingest.offer(sdp)
+    await ingest.offer(await peer.offer_to_publish())
+
+
+async def test_an_offer_in_the_wrong_direction_is_refused(ingest, peer):
+    with pytest.raises(InvalidStream, match="does not send"):
+        await ingest.offer(await peer.offer_to_watch())
+
+
+async def test_a_codec_that_is_not_spoken_is_refused(ingest, peer):
+    sdp = (await peer.offer_to_publish(codec="video/VP8")).replace("VP8/90000", "VP7/90000")
+    with pytest.raises(InvalidStream, match="VP8 or H"):
+        await ingest.offer(sdp)
+
+
+async def test_sound_is_declined(ingest, peer):
+    peer.connection.addTransceiver("audio", direction="sendrecv")
+    _, answer = await ingest.offer(await peer.offer_to_publish())
+    audio = answer[answer.index("m=audio") :].partition("m=video")[0]
+    assert "a=inactive" in audio
+
+
+async def test_a_stream_that_is_being_removed_takes_no_publisher(ingest, peer):
+    ingest.stop()
+    with pytest.raises(ServiceUnavailable):
+        await ingest.offer(await peer.offer_to_publish())
+    assert ingest.status.state is SourceState.ENDED
+
+
+async def test_stopping_hangs_up_on_the_publisher(ingest, peer):
+    _, answer = await ingest.offer(await peer.offer_to_publish())
+    await peer.accept(answer)
+    await until(lambda: ingest.seen.frames)
+    assert await asyncio.to_thread(ingest.stop)
+    await until(lambda: peer.connection.connectionState in ("closed", "failed"))
+
+
+async def test_a_consumer_that_is_slow_piles_nothing_up(peer):
+    release = threading.Event()
+    frames = []
+
+    def slowly(frame):
+        frames.append(frame)
+        release.wait()
+
+    source = WhipIngest(ID, LOOPBACK, Patience())
+    source.start(slowly, lambda _: None)
+    camera = Camera(fps=100)
+    _, answer = await source.offer(await peer.offer_to_publish(camera))
+    await peer.accept(answer)
+    await until(lambda: frames)
+    sent = camera.sent
+    await until(lambda: camera.sent > sent + 60)
+    receiver = whip._video_receiver(source._publisher.connection)
+    assert receiver.track._queue.qsize() <= 1
+    release.set()
+    await until(lambda: len(frames) >= 3)
+    assert frames[2].index - frames[0].index > 40
+    source.stop()
+    await until(lambda: source._publisher is None)
+
+
+async def test_a_cancelled_offer_leaves_nothing_behind(ingest, peer):
+    task = asyncio.create_task(ingest.offer(await peer.offer_to_publish()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ingest._publisher is None
