@@ -43,7 +43,7 @@ def load_compiled(settings: Settings) -> CompiledTracker:
     """The tracker's graphs, compiled for this machine. Raises as `load_trackers`."""
     _log_as(settings)
     from engines.backends.choose import choose_backend
-    from engines.tracking.compile_cache import open_tracker
+    from engines.tracking.compilation import open_tracker
 
     backend = choose_backend(
         settings.backend,

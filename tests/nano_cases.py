@@ -9,7 +9,7 @@ import numpy as np
 from engines.backends.graph import Array
 from engines.backends.parity_check import Call, Reference
 from engines.tracking.checkpoints import load_tracker_weights
-from engines.tracking.graph_set import tracker_graphs
+from engines.tracking.compilation import tracker_graphs
 from lab.training.world.holdout import HELD_OUT_SEED
 from lab.training.world.scenes import draw_clip
 

@@ -18,7 +18,8 @@ from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from engines.backends.torch_backend import TorchBackend
 from engines.tracking.checkpoints import TrackerWeights, fill
-from engines.tracking.compiled import CompiledTracker, compile_tracker
+from engines.tracking.compilation import compile_tracker
+from engines.tracking.compiled import CompiledTracker
 from streaming.vocabulary import Pixels
 
 HIERA = {

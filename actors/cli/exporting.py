@@ -13,7 +13,7 @@ from engines.backends.onnx_export import Exporter
 from engines.backends.parity_check import Reference
 from engines.backends.tensorrt import TensorRtBackend, load_tensorrt
 from engines.tracking.checkpoints import load_tracker_weights
-from engines.tracking.graph_set import tracker_graphs
+from engines.tracking.compilation import tracker_graphs
 from streaming.errors import BackendUnavailable
 from streaming.settings import Settings
 

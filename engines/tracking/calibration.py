@@ -1,81 +1,128 @@
-"""What a tracker's graphs are given as they run, on drawn clips: int8 takes its ranges from it.
+"""Inputs from which int8 takes its value ranges: drawn scenes, shipped as data, and calls of the track graph.
 
-Drawn pictures do for real films: on 39 pictures of six of them, masks of SAM 2's tiny encoder so calibrated
-agree with float32's by 0.995, J 0.910 and 0.909. (With 12 drawn pictures it was 0.986 where 48 gave 0.992.)
+`calibration.npz` is made by `python -m lab.fixtures.int8_calibration`. It holds 48 images of drawn scenes and
+four short clips of 360 x 640 px, as JPEG files, and for each clip one object's mask on the first frame, as a
+PNG file. The image encoder is calibrated on the images; the track graph on its calls while an uncalibrated
+tracker follows the clips' objects. Both depend on the checkpoint, so they are made when it is compiled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import count, islice
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from engines.backends.graph import Array, Program, Runner
+from engines.backends.graph import Array, Calibration, Graph, Program, Runner
+from engines.backends.openvino import OpenVinoBackend
 from engines.geometry import to_square
+from engines.tracking.checkpoints import TrackerWeights
+from engines.tracking.graph_set import compile_graphs, uncalibrated_graphs
 from engines.tracking.memory_policy import AS_SAM2
-from lab.training.world.holdout import CALIBRATION_SEED
-from lab.training.world.scenes import draw_clip
+from engines.tracking.tracker import SamTracker
+from streaming.vocabulary import Answer, Clock, Frame, Mask, Pixels, Prompt, QueryId, StreamId
 
-if TYPE_CHECKING:
-    from engines.tracking.checkpoints import TrackerWeights
+DATA_FILE: Final = Path(__file__).with_name("calibration.npz")
+"""Keys: image.<k>; clip.<k>.frame.<t>, clip.<k>.mask; in this order. Values: (bytes,) uint8, a JPEG or PNG
+file."""
+GIVEN_LOGIT: Final = 10.0
+"Logit inside a clip's mask; minus this outside."
+RECORDED_STEP: Final = 3
+"Of a clip's calls to the track graph every third is used: few memories, more, all slots filled."
 
 Inputs = list[tuple[Array, ...]]
 
-PICTURES: Final = 48
-_CLIPS: Final = 4
-_SIZE: Final = (360, 640)
-"(height, width) of what is drawn."
-_SEEN: Final = 0.01
-"Least part of the first picture that what is followed covers."
-_FRAMES: Final = 9
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibrationClip:
+    """A short drawn clip with one object's mask on its first frame."""
+
+    frames: list[Pixels]
+    "T frames, each (H, W, 3) uint8 RGB."
+    mask: Mask
+    "(H, W) bool, of frame 0."
 
 
-def picture_inputs(side_px: int) -> Inputs:
-    """Of the picture encoder: PICTURES scenes."""
-    drawn = (
-        draw_clip(seed, frames=1, size=_SIZE).frames[0] for seed in islice(count(CALIBRATION_SEED), PICTURES)
-    )
-    return [(to_square(picture, side_px)[None],) for picture in drawn]
+def calibrated_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
+    """`graph_set.uncalibrated_graphs`, with what int8 needs where a graph gains by int8."""
+    inputs = {
+        "encode": lambda: image_inputs(weights.side_px),
+        "track": lambda: track_inputs(weights),
+    }
+
+    def calibrated(graph: Graph) -> Graph:
+        if graph.name not in inputs:
+            return graph
+        module: Any = graph.module
+        return replace(graph, calibration=Calibration(inputs[graph.name], module.exact))
+
+    return tuple(calibrated(graph) for graph in uncalibrated_graphs(weights))
+
+
+def image_inputs(side_px: int) -> Inputs:
+    """Inputs of the image encoder: (1, side, side, 3) uint8 RGB, one per drawn scene."""
+    return [(to_square(image, side_px)[None],) for image in load_images()]
 
 
 def track_inputs(weights: TrackerWeights) -> Inputs:
-    """Of the graph that attends and decodes: one object in each of a few clips, followed in float32."""
-    # Here: these make graphs, whose calibration this is.
-    from engines.backends.openvino import OpenVinoBackend
-    from engines.tracking.compiled import compile_tracker
-    from engines.tracking.tracker import SamTracker
-    from lab.evaluation.propagation import framed, given_by
-
-    compiled = compile_tracker(weights, OpenVinoBackend(precision="float32"))
-    kept: Inputs = []
-    for seed, thing in islice(_scenes(), _CLIPS):
-        clip, program = draw_clip(seed, frames=_FRAMES, size=_SIZE), _Recorded(compiled.track)
-        tracker = SamTracker(
-            replace(compiled, track=program), capacity=1, policy=replace(AS_SAM2, given_as_decoded=False)
-        )
-        given = given_by(np.where(clip.masks[0, thing], 10.0, -10.0).astype(np.float32)[None])
-        tracker.step(framed(0, clip.frames[0]))
+    """Inputs of the track graph, recorded while a float32 tracker follows one object in each clip."""
+    compiled = compile_graphs(weights, uncalibrated_graphs(weights), OpenVinoBackend(precision="float32"))
+    # SAM-2's policy writes a memory on every frame, so that a short clip fills every slot; masks are
+    # remembered at full size, as the product does.
+    policy = replace(AS_SAM2, given_as_decoded=False)
+    recorded: Inputs = []
+    for clip in load_clips():
+        program = _RecordingProgram(compiled.track)
+        tracker = SamTracker(replace(compiled, track=program), capacity=1, policy=policy)
+        tracker.step(_frame(0, clip.frames[0]))
         tracker.pin(0)
-        for index in range(1, _FRAMES):
-            tracker.step(framed(index, clip.frames[index]), [given] if index == 1 else [])
-        # Memories few, more, and all there.
-        kept += program.calls[1::3]
-    return kept
+        for index, pixels in enumerate(clip.frames[1:], start=1):
+            tracker.step(_frame(index, pixels), [_answer(clip.mask)] if index == 1 else [])
+        recorded += program.calls[1::RECORDED_STEP]
+    return recorded
 
 
-def _scenes() -> Iterator[tuple[int, int]]:
-    """Seeds of scenes with something in sight, and which thing that is."""
-    for seed in count(CALIBRATION_SEED):
-        seen = draw_clip(seed, frames=1, size=_SIZE).masks[0].mean(axis=(1, 2))
-        if seen.max(initial=0.0) > _SEEN:
-            yield seed, int(seen.argmax())
+def load_images() -> list[Pixels]:
+    """The drawn scenes, (H, W, 3) uint8 RGB each."""
+    with np.load(DATA_FILE) as data:
+        return [_decoded(data[key]) for key in data if key.startswith("image.")]
 
 
-class _Recorded:
-    """A program of one runner whose inputs are kept."""
+def load_clips() -> list[CalibrationClip]:
+    """The drawn clips."""
+    with np.load(DATA_FILE) as data:
+        names = [key.removesuffix(".mask") for key in data if key.endswith(".mask")]
+        return [
+            CalibrationClip(
+                [_decoded(data[key]) for key in data if key.startswith(f"{name}.frame.")],
+                _decoded(data[f"{name}.mask"])[:, :, 0] > 0,
+            )
+            for name in names
+        ]
+
+
+def _decoded(file: NDArray[np.uint8]) -> Pixels:
+    image = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _frame(index: int, pixels: Pixels) -> Frame:
+    return Frame(StreamId("calibration"), index, pixels, index / 30, 0.0, Clock.ARRIVAL)
+
+
+def _answer(mask: Mask) -> Answer:
+    """One object's mask on frame 0 as a grounder's answer."""
+    logits = np.where(mask, GIVEN_LOGIT, -GIVEN_LOGIT).astype(np.float32)[None]
+    prompt = Prompt("object", np.zeros(1, np.float32), 1.0)
+    return Answer(StreamId("calibration"), QueryId("q"), 1, 0, "", (prompt,), logits)
+
+
+class _RecordingProgram:
+    """A program, and its only runner, that stores a copy of the inputs of each call."""
 
     def __init__(self, program: Program) -> None:
         self._run = program.runner()

@@ -1,33 +1,35 @@
-"""SAM-2's graphs, compiled once per process and shared by its streams."""
+"""The compiled graphs of one checkpoint: loaded once per process and shared by its streams."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-from engines.backends.graph import Backend, Program
+from engines.backends.graph import Program
 from engines.tracking.shape import TrackerShape
 
-if TYPE_CHECKING:
-    from engines.tracking.checkpoints import TrackerWeights
-
 GRAPHS: Final = ("encode", "prompt", "point", "track", "remember")
-"""Names of the graphs, which are those of `CompiledTracker`'s programs."""
-GRAPH_CODE: Final = (
-    "calibration",
-    "families",
-    "fpn",
-    "graph_set",
-    "graphs",
-    "hiera",
-    "mask_decoder",
-    "memory_attention",
-    "memory_encoder",
-    "memory_layout",
-    "repvit",
-    "shape",
+"""Names of the graphs, which are also the names of `CompiledTracker`'s programs."""
+GRAPH_SOURCES: Final = tuple(
+    Path(__file__).with_name(name)
+    for name in (
+        "calibration.npz",
+        "calibration.py",
+        "families.py",
+        "fpn.py",
+        "graph_set.py",
+        "graphs.py",
+        "hiera.py",
+        "mask_decoder.py",
+        "memory_attention.py",
+        "memory_encoder.py",
+        "memory_layout.py",
+        "repvit.py",
+        "shape.py",
+    )
 )
-"Modules beside this one that make graphs of weights: what was compiled is known by what they say."
+"Files that a compiled graph follows from, beside the weights: a change in any of them is a new fingerprint."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,9 +40,9 @@ class CompiledTracker:
     backend: str
     shape: TrackerShape
     fingerprint: str
-    "Changes with weights and graphs: memories belong to those that made them."
+    "Changes with weights and graphs: memories are valid only with the graphs that wrote them."
     encode: Program
-    "See pyramid.PictureEncoder."
+    "See fpn.PictureEncoder."
     prompt: Program
     "See graphs.MaskPrompt."
     point: Program
@@ -49,14 +51,3 @@ class CompiledTracker:
     "See graphs.TrackStep."
     remember: Program
     "See graphs.Remember."
-
-
-def compile_tracker(weights: TrackerWeights, backend: Backend) -> CompiledTracker:
-    """Compile the graphs of one checkpoint. Raises BackendUnavailable where the backend cannot."""
-    # Only here: whoever runs what was kept does without torch (see kept.py).
-    from engines.tracking.graph_set import tracker_graphs, tracker_shape
-
-    graphs = tracker_graphs(weights)
-    programs = {graph.name: backend.compile(graph) for graph in graphs}
-    shape = tracker_shape(weights)
-    return CompiledTracker(weights.name, backend.name, shape, graphs[0].fingerprint, **programs)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import transformers
 from transformers import EdgeTamVideoModel
 
-from engines.backends.graph import Calibration, Graph, Port
-from engines.tracking import calibration, fpn, graphs, hiera, memory_layout, repvit
+from engines.backends.graph import Backend, Graph, Port
+from engines.tracking import fpn, graphs, hiera, memory_layout, repvit
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.compiled import GRAPH_CODE
+from engines.tracking.compiled import GRAPH_SOURCES, CompiledTracker
 from engines.tracking.families import TrackerModel
 from engines.tracking.shape import GIVEN_SLOTS, POINTS, TrackerShape
-
-Typical = Callable[[], calibration.Inputs] | None
-"Makes inputs as they occur, for int8 (`calibration.py`)."
 
 
 def tracker_shape(weights: TrackerWeights) -> TrackerShape:
@@ -42,8 +37,18 @@ def encoder_of(model: TrackerModel) -> fpn.PictureEncoder:
     return repvit.EdgeEncoder(model) if isinstance(model, EdgeTamVideoModel) else hiera.ImageEncoder(model)
 
 
-def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
-    """The graphs named in `compiled.GRAPHS`, in that order; their batch of objects is open."""
+def compile_graphs(weights: TrackerWeights, graphs: Sequence[Graph], backend: Backend) -> CompiledTracker:
+    """Compile a checkpoint's graphs. Raises BackendUnavailable where the backend cannot."""
+    programs = {graph.name: backend.compile(graph) for graph in graphs}
+    shape = tracker_shape(weights)
+    return CompiledTracker(weights.name, backend.name, shape, graphs[0].fingerprint, **programs)
+
+
+def uncalibrated_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
+    """The graphs named in `compiled.GRAPHS`, in that order; the batch dimension of objects is open.
+
+    They carry no inputs for int8: see `calibration.calibrated_graphs`.
+    """
     sizes = tracker_shape(weights)
     side, low, channels = sizes.side_px, sizes.map_px, sizes.channels
     features = Port("features", (1, channels, low, low))
@@ -68,27 +73,24 @@ def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
     )
     model, fingerprint = weights.model, fingerprint_of(weights)
 
-    def graph(name: str, module: Any, ports: tuple[Port, ...], typical: Typical = None) -> Graph:
-        int8 = Calibration(typical, module.exact) if typical else None
-        return Graph(name, module.eval(), ports, module.outputs, fingerprint, int8)
+    def graph(name: str, module: Any, ports: tuple[Port, ...]) -> Graph:
+        return Graph(name, module.eval(), ports, module.outputs, fingerprint)
 
     pixels = Port("pixels", (1, side, side, 3), "uint8")
-    seen = partial(calibration.picture_inputs, side)
-    attended = partial(calibration.track_inputs, weights)
     return (
-        graph("encode", encoder_of(model), (pixels,), seen),
+        graph("encode", encoder_of(model), (pixels,)),
         graph("prompt", graphs.MaskPrompt(model), (*levels, Port("mask", (None, side, side)))),
         graph("point", graphs.PointPrompt(model), (*levels, *click)),
-        graph("track", graphs.TrackStep(model), (*levels, *bank), attended),
+        graph("track", graphs.TrackStep(model), (*levels, *bank)),
         graph("remember", graphs.Remember(model), (features, *decoded)),
     )
 
 
 def fingerprint_of(weights: TrackerWeights) -> str:
-    """Changes with the weights, the code that makes graphs of them, and transformers, whose modules run."""
+    """Return a digest of the weights, GRAPH_SOURCES and the version of transformers, whose modules run."""
     digest = hashlib.sha256()
-    for name in GRAPH_CODE:
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    for path in GRAPH_SOURCES:
+        digest.update(path.read_bytes())
     digest.update(transformers.__version__.encode())
     digest.update(weights.model.config.to_json_string().encode())
     for name, tensor in weights.model.state_dict().items():

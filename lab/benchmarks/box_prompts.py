@@ -21,7 +21,7 @@ from engines.backends.graph import Backend, Precision
 from engines.geometry import mask_iou, to_square
 from engines.masks import decode_mask, draw_mask
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.graph_set import tracker_graphs
+from engines.tracking.compilation import tracker_graphs
 from engines.tracking.shape import POINTS
 from lab.benchmarks.baselines import official_predictor, official_state, require_peer
 from lab.evaluation.metrics import region_j

@@ -17,7 +17,8 @@ import torch
 from engines.backends.choose import choose_backend
 from engines.geometry import to_prompt, to_square
 from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
-from engines.tracking.compiled import CompiledTracker, compile_tracker
+from engines.tracking.compilation import compile_tracker
+from engines.tracking.compiled import CompiledTracker
 from engines.tracking.tracker import SamTracker
 from lab.benchmarks.baselines import normalised, session_of
 from lab.benchmarks.soak import THEIRS, Follower

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.graph_set import tracker_graphs
+from engines.tracking.compilation import tracker_graphs
 from lab.benchmarks.candidates import PARTS
 from lab.benchmarks.timing import clock_of
 

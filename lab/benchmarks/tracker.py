@@ -22,7 +22,7 @@ from engines.backends.choose import choose_backend
 from engines.backends.graph import Precision, PrecisionChoice
 from engines.geometry import mask_iou
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.compiled import compile_tracker
+from engines.tracking.compilation import compile_tracker
 from engines.tracking.families import family_name
 from engines.tracking.memory_policy import AS_SAM2, PRODUCT, TrackerPolicy
 from lab.benchmarks.baselines import Official, Session, require_peer

@@ -21,7 +21,7 @@ from transformers import Sam2VideoModel
 
 from engines.backends.torch_backend import TorchBackend
 from engines.tracking.checkpoints import TrackerWeights, save_tracker
-from engines.tracking.compiled import compile_tracker
+from engines.tracking.compilation import compile_tracker
 from lab.evaluation.following import FollowingScore, score_clips
 from lab.training.checkpoint import Progress
 from lab.training.curriculum import Ladder

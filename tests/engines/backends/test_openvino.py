@@ -17,7 +17,8 @@ from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
 from engines.tracking import memory_attention
 from engines.tracking.checkpoints import load_tracker_weights
-from engines.tracking.graph_set import tracker_graphs, tracker_shape
+from engines.tracking.compilation import tracker_graphs
+from engines.tracking.graph_set import tracker_shape
 from engines.tracking.memory_bank import Memory, MemoryBank
 from lab.training.world.holdout import HELD_OUT_SEED
 from lab.training.world.scenes import draw_clip

@@ -11,7 +11,7 @@ import pytest
 from engines.backends.gpu import Gpu, find_gpu
 from engines.backends.graph import Graph, Precision
 from engines.backends.tensorrt import TensorRtBackend, build_engine, load_tensorrt, usable_gpu
-from engines.tracking.graph_set import tracker_graphs
+from engines.tracking.compilation import tracker_graphs
 from streaming.errors import BackendUnavailable
 from tests.nano_cases import nano_cases
 from tests.random_sam import random_sam

@@ -23,8 +23,8 @@ from engines.backends.parity_check import Reference
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import to_prompt
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.compiled import compile_tracker
-from engines.tracking.graph_set import encoder_of, tracker_graphs
+from engines.tracking.compilation import compile_tracker, tracker_graphs
+from engines.tracking.graph_set import encoder_of
 from engines.tracking.graphs import NO_OBJECT, MaskPrompt
 from engines.tracking.memory_policy import AS_SAM2
 from engines.tracking.tracker import SamTracker

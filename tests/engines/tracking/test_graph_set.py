@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import pytest
 import torch
 
-import engines.tracking
+from engines.tracking.calibration import DATA_FILE
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.compiled import GRAPH_CODE
-from engines.tracking.graph_set import tracker_graphs, tracker_shape
+from engines.tracking.compilation import tracker_graphs
+from engines.tracking.compiled import GRAPH_SOURCES
+from engines.tracking.graph_set import fingerprint_of, tracker_shape
 from lab.training.tracker_recipe import fresh_tracker
 
 
@@ -42,15 +42,12 @@ def test_the_fingerprint_changes_with_one_weight(weights: TrackerWeights) -> Non
     assert tracker_graphs(TrackerWeights("other", other))[0].fingerprint != before
 
 
-def test_what_was_compiled_is_known_by_all_the_code_that_graphs_are_made_by() -> None:
-    """Else what was compiled before a change of it would be taken for what it makes now."""
-    folder = Path(str(engines.tracking.__file__)).parent
-    reached, waiting = set(), ["graphs", "hiera", "repvit"]
-    while waiting:
-        name = waiting.pop()
-        reached.add(name)
-        parts = ast.walk(ast.parse((folder / f"{name}.py").read_text()))
-        imported = [part.module or "" for part in parts if isinstance(part, ast.ImportFrom)]
-        inside = {module.rpartition(".")[2] for module in imported if module.startswith("engines.tracking.")}
-        waiting += inside - reached
-    assert reached <= set(GRAPH_CODE)
+def test_the_fingerprint_changes_with_the_int8_calibration_data(
+    weights: TrackerWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fingerprint_of(weights)
+    changed = tmp_path / DATA_FILE.name
+    changed.write_bytes(DATA_FILE.read_bytes() + b"x")
+    sources = [changed if path == DATA_FILE else path for path in GRAPH_SOURCES]
+    monkeypatch.setattr("engines.tracking.graph_set.GRAPH_SOURCES", sources)
+    assert fingerprint_of(weights) != before

@@ -15,7 +15,8 @@ import torch
 
 from engines.backends.torch_backend import TorchBackend
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.compiled import CompiledTracker, compile_tracker
+from engines.tracking.compilation import compile_tracker
+from engines.tracking.compiled import CompiledTracker
 from engines.tracking.memory_policy import AS_SAM2, PRODUCT, TrackerPolicy
 from engines.tracking.tracker import SamTracker
 from lab.evaluation.propagation import given_answer

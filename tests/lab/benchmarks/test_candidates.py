@@ -5,7 +5,7 @@ from __future__ import annotations
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
 from engines.tracking.checkpoints import load_tracker_weights
-from engines.tracking.compiled import compile_tracker
+from engines.tracking.compilation import compile_tracker
 from engines.tracking.memory_policy import PRODUCT
 from lab.benchmarks.candidates import PARTS, Ours
 from lab.benchmarks.timing import CpuClock, Stopwatch

@@ -13,16 +13,41 @@ import os
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from engines.backends.graph import Backend
+from engines.backends.graph import Backend, Graph
 from engines.tracking.checkpoint_files import checkpoint_files, digest_of
-from engines.tracking.compiled import GRAPH_CODE, GRAPHS, CompiledTracker, compile_tracker
+from engines.tracking.compiled import GRAPH_SOURCES, GRAPHS, CompiledTracker
 from engines.tracking.shape import TrackerShape
+
+if TYPE_CHECKING:
+    from engines.tracking.checkpoints import TrackerWeights
 
 log = logging.getLogger(__name__)
 
-_CODE: Final = (*GRAPH_CODE, "checkpoint_files", "checkpoints", "compiled", "weight_names")
+_SOURCES: Final = (
+    *GRAPH_SOURCES,
+    *(
+        Path(__file__).with_name(name)
+        for name in ("checkpoint_files.py", "checkpoints.py", "compiled.py", "weight_names.py")
+    ),
+)
+"Files that a note follows from, beside the checkpoint."
+
+
+def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
+    """The graphs named in `compiled.GRAPHS`, in that order, with int8's calibration."""
+    # Imported here: a process that opens compiled graphs from the cache does not import torch.
+    from engines.tracking.calibration import calibrated_graphs
+
+    return calibrated_graphs(weights)
+
+
+def compile_tracker(weights: TrackerWeights, backend: Backend) -> CompiledTracker:
+    """Compile the graphs of a checkpoint. Raises BackendUnavailable where the backend cannot."""
+    from engines.tracking.graph_set import compile_graphs
+
+    return compile_graphs(weights, tracker_graphs(weights), backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +92,7 @@ def _compile(name_or_path: str | Path, side_px: int | None, backend: Backend) ->
 
 def _key(name_or_path: str | Path, side_px: int | None) -> str:
     """Changes with the checkpoint, and with whatever code its fingerprint and its shape follow from."""
-    here = Path(__file__)
-    code = (here.with_name(f"{name}.py") for name in _CODE)
-    files = digest_of(*checkpoint_files(name_or_path).all, *code)
+    files = digest_of(*checkpoint_files(name_or_path).all, *_SOURCES)
     return f"{files[:24]}-{side_px or 'own'}-{version('transformers')}"
 
 
