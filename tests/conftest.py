@@ -11,6 +11,7 @@ import pytest
 from actors.redis_server import StoreServer
 from streaming.settings import Settings
 from tests.served import Service, serve
+from tests.servers import write_clip
 from tests.up import Up, saccade_up
 
 MAY_BE_ABSENT = ("../shared/data", "no GPU", "only Linux")
@@ -81,3 +82,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One service for all tests that leave it as they found it."""
     with saccade_up(tmp_path_factory.mktemp("service")) as up:
         yield up
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds, 25 fps, H.264 without B-frames: see `tests.servers.write_clip`."""
+    return write_clip(tmp_path_factory.mktemp("clip") / "square.mp4")
