@@ -56,14 +56,17 @@ class WorkerMetrics:
         )
 
     def frame(self, result: FrameResult) -> None:
-        """Count a tracked frame, the frames dropped before it, its age and its stages."""
+        """Count a tracked frame, the frames dropped before it, and its stages."""
         stream = result.stream_id
         self._frames.labels(stream, "tracked").inc()
         self._frames.labels(stream, "dropped").inc(result.dropped)
-        self._age.labels(stream).observe(max(0.0, result.latency_s.total))
         self._stage.labels(stream, "decode").observe(result.latency_s.decode)
         self._stage.labels(stream, "track").observe(result.latency_s.track)
         self._tracks.labels(stream).set(len(result.tracks))
+
+    def published(self, result: FrameResult) -> None:
+        """Observe the frame age of a result that Redis has acknowledged."""
+        self._age.labels(result.stream_id).observe(max(0.0, result.latency_s.total))
 
     def prompt_to_mask(self, stream_id: StreamId, seconds: float) -> None:
         """Note how long somebody waited from words to mask."""

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from actors.child_process import Child
 from streaming.errors import Conflict, ServiceUnavailable, StoreUnavailable
-from streaming.results import ping
+from streaming.results.connection import ping
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from actors.supervisor import Supervisor
 from dashboards.auth import load_token
 from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
-from streaming.results import ResultReader
+from streaming.results.reader import ResultReader
 from streaming.settings import Settings
 
 

@@ -1,6 +1,6 @@
 """One stream's line, with no Ray and no network in it: a frame and late answers in, one result out.
 
-`step` and `settle` belong to one thread. Words and answers come from other threads through `set_queries`,
+`step` and `commit_memory` belong to one thread. Words and answers come from other threads through `set_queries`,
 `hear` and `hear_failure`; they are taken in at the start of the next step, so a frame never waits for them.
 """
 
@@ -112,9 +112,9 @@ class StreamSession:
         tracked_s = self._clock()
         self._ask_if_due(frame, tracks, tracked_s)
         self._remember(frame)
-        published_s = self._clock()
-        firsts, reports = self._book.note(answers, tracks, published_s)
-        events = events_between(self._previous, tracks, self._stream_id, published_s)
+        assembled_s = self._clock()
+        firsts, reports = self._book.note(answers, tracks, assembled_s)
+        events = events_between(self._previous, tracks, self._stream_id, assembled_s)
         self._previous = tracks
         height, width = frame.size
         result = FrameResult(
@@ -123,18 +123,19 @@ class StreamSession:
             pts_s=frame.pts_s,
             captured_s=frame.captured_s,
             clock=frame.clock,
-            published_s=published_s,
+            assembled_s=assembled_s,
+            published_s=assembled_s,
             width=width,
             height=height,
             dropped=dropped,
-            latency_s=Latency(frame.decode_s, tracked_s - started_s, published_s - frame.captured_s),
+            latency_s=Latency(frame.decode_s, tracked_s - started_s, assembled_s - frame.captured_s),
             tracks=tracks,
         )
         return StepReport(result, events, reports, firsts)
 
-    def settle(self) -> None:
+    def commit_memory(self) -> None:
         """Learn from the frame just stepped, once its result is handed on. Raises as `step` does."""
-        self._tracker.settle()
+        self._tracker.commit_memory()
 
     def _follow_desired(self) -> None:
         """Let go of queries that are gone; the tracker hears of new ones by their answers."""

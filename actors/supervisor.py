@@ -39,7 +39,8 @@ from streaming.errors import (
     SourceUnavailable,
     StoreUnavailable,
 )
-from streaming.results import DesiredStore, ping
+from streaming.results.connection import ping
+from streaming.results.desired_store import DesiredStore
 from streaming.settings import Settings
 from streaming.status import QueryStatus, Session, StreamStatus
 from streaming.url_guard import SourcePolicy, check_source_url, redact

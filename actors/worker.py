@@ -26,16 +26,16 @@ from actors.repeat_filter import Repeats
 from actors.session import StepReport, StreamSession
 from engines.protocols import Tracker
 from streaming.errors import Conflict, NotFound, SaccadeError, UsageError
-from streaming.events import ErrorReport, WordsReport, error_report
+from streaming.events import ErrorReport, PartialAnswerReport, error_report
 from streaming.latest import Latest
-from streaming.results import ResultWriter
+from streaming.results.writer import ResultWriter
 from streaming.settings import Settings
 from streaming.sources.base import STOP_TIMEOUT_S, Source, SourceStatus
 from streaming.sources.factory import open_source
 from streaming.status import Session, StreamStatus
 from streaming.url_guard import SourcePolicy, redact
-from streaming.vocabulary import Frame, Keyframe, Query, SourceState, StreamId, StreamSpec
-from streaming.webrtc.whep import WhepOut
+from streaming.vocabulary import Frame, FrameResult, Keyframe, Query, SourceState, StreamId, StreamSpec
+from streaming.webrtc.whep import WhepViewers
 from streaming.webrtc.whip import WhipIngest
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class HostedStream:
         session: StreamSession,
         writer: ResultWriter,
         metrics: WorkerMetrics,
-        viewers: WhepOut,
+        viewers: WhepViewers,
     ) -> None:
         self.spec = spec
         self.source = source
@@ -78,6 +78,7 @@ class HostedStream:
         self._writer = writer
         self._metrics = metrics
         self._slot: Latest[Frame] = Latest()
+        self._ending = threading.Lock()
         self._recent = Recent()
         self._frames = 0
         self._size: tuple[int, int] | None = None
@@ -90,7 +91,8 @@ class HostedStream:
 
     def stop(self, timeout_s: float) -> None:
         """End both threads; a source that hangs in a connect is left to end by itself after `timeout_s`."""
-        self._slot.close()
+        with self._ending:  # no acknowledgement after this makes series of a stream that was forgotten
+            self._slot.close()
         self.source.stop(timeout_s)
         self._line.join()
         self._metrics.forget(self.spec.stream_id)
@@ -124,13 +126,13 @@ class HostedStream:
             frame, dropped = taken
             try:
                 self._publish(frame, self.session.step(frame, dropped))
-                self.session.settle()
+                self.session.commit_memory()
             except Exception as exc:  # the rim of the thread: a stream outlives its tracker's failures
                 self._recover(exc)
 
     def _publish(self, frame: Frame, report: StepReport) -> None:
         result = report.result
-        self._writer.publish(result)
+        self._writer.publish(result, self._acknowledged)
         for event in report.events:
             self._writer.publish_note(event)
         for answer in report.answers:
@@ -138,10 +140,16 @@ class HostedStream:
         self.viewers.push(frame)
         self._frames += 1
         self._size = frame.size
-        self._recent.add(result.published_s, result.latency_s.total)
         self._metrics.frame(result)
         for seconds in report.prompt_to_mask_s:
             self._metrics.prompt_to_mask(result.stream_id, seconds)
+
+    def _acknowledged(self, result: FrameResult) -> None:
+        """Measure the frame age of a result that Redis holds. Called on the writer's thread."""
+        with self._ending:
+            if not self._slot.closed:
+                self._recent.add(result.published_s, result.latency_s.total)
+                self._metrics.published(result)
 
     def _recover(self, exc: Exception) -> None:
         log.error("Stream %s: tracking failed, starting afresh.", self.spec.stream_id, exc_info=exc)
@@ -276,7 +284,7 @@ class Worker:
             loop.call_soon_threadsafe(self._start_asking, keyframe)
 
         session = StreamSession(spec.stream_id, await asyncio.to_thread(self._make_tracker), ask)
-        viewers = WhepOut(self._settings.ice_addresses)
+        viewers = WhepViewers(self._settings.ice_addresses)
         hosted = HostedStream(spec, source, session, self._writer, self._metrics, viewers)
         hosted.start()
         return hosted
@@ -304,7 +312,7 @@ class Worker:
         """Publish an answer that is still being said."""
         stream_id, index = keyframe.frame.stream_id, keyframe.frame.index
         if stream_id in self._hosted:
-            words = WordsReport(stream_id, said.query_id, said.revision, index, said.text, time.time())
+            words = PartialAnswerReport(stream_id, said.query_id, said.revision, index, said.text, time.time())
             self._writer.publish_note(words)
 
     def _tell_failure(self, stream_id: StreamId, exc: Exception) -> None:

@@ -16,7 +16,8 @@ from typing import Final
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streaming.errors import LimitReached, NotFound, SaccadeError, ServiceUnavailable, StoreUnavailable
-from streaming.results import Channel, ResultReader, Stored
+from streaming.results.keys import Channel
+from streaming.results.reader import ResultReader, Stored
 from streaming.vocabulary import StreamId
 
 log = logging.getLogger(__name__)

@@ -35,7 +35,8 @@ from dashboards.problems import FAILED, Problem, problem_of, problem_of_http, pr
 from dashboards.resources import PROBLEMS, NewQuery, NewStream, QueryEdit, QueryView, ServiceView, StreamView
 from dashboards.webrtc_routes import webrtc_router
 from streaming.errors import NotFound, SaccadeError, ServiceUnavailable
-from streaming.results import Channel, ResultReader
+from streaming.results.keys import Channel
+from streaming.results.reader import ResultReader
 from streaming.settings import Settings
 from streaming.validation import check_query_text, check_stream_id
 from streaming.vocabulary import QueryId, StreamId, StreamSpec

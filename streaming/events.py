@@ -72,7 +72,7 @@ class AnswerReport:
 
 
 @dataclass(frozen=True, slots=True)
-class WordsReport:
+class PartialAnswerReport:
     """An answer in words while it is still being said; schema `saccade.words/1` on the wire.
 
     The whole answer comes as an `AnswerReport` of the same query and revision.

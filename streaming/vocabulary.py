@@ -1,10 +1,10 @@
-"""Every noun that crosses a room. Plain, frozen, numpy only: no torch, no Ray, no Redis.
+"""The types that packages and processes exchange. Frozen dataclasses and numpy only; no torch, Ray or Redis.
 
-The order of this file is the order of the line: a `Frame` comes in, a `Keyframe` goes out to
-the grounder, an `Answer` (or a person's `Click`) comes back, `Track`s are published in a `FrameResult`.
+In the order of the data flow: a `Frame` comes in, a `Keyframe` goes to the grounder, an `Answer` (or a user's
+`Click`) comes back, `Track`s are published in a `FrameResult`.
 
-Two clocks never mix: names ending in `_s` that hold a moment are Unix time in seconds
-(`captured_s`, `published_s`, `accepted_s`); `pts_s` is the media's own time line.
+Names in `_s` hold seconds. Moments (`captured_s`, `published_s`, `accepted_s`) are Unix time; `pts_s` is on
+the media's own time line, and the two are never mixed. Names in `_px` hold pixels.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ StreamId = NewType("StreamId", str)
 """A camera or peer, chosen by the user: 1-64 characters of `[A-Za-z0-9._-]`."""
 
 QueryId = NewType("QueryId", str)
-"""A query for life; edits raise its revision, never its id."""
+"""A query. An edit raises its revision and keeps its id."""
 
 TrackId = NewType("TrackId", int)
-"""One object through time on one stream, from 1 up; never reused while the stream lives."""
+"""One object through time on one stream, from 1 up; never reused while the stream exists."""
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
@@ -32,23 +32,22 @@ Mask = NDArray[np.bool_]
 """(H, W) bool at source size."""
 
 Region = tuple[float, float, float, float]
-"""(x0, y0, x1, y1) of what a person pointed at, as shares of the picture's width and height, 0..1; both
-corners are one for a click."""
+"""(x0, y0, x1, y1) of a region the user pointed at, as fractions of the frame's width and height, 0..1; of a
+click both corners are the same point."""
 
 Logits = NDArray[np.float32]
-"""(h, w) or (N, h, w) float32 at a model's own size; a pixel belongs where it is > 0."""
+"""(h, w) or (N, h, w) float32 at a model's own size; a pixel is in the mask where it is > 0."""
 
 
 class Clock(StrEnum):
-    """Which clock `captured_s` was read from, best first."""
+    """Clock that `captured_s` was read from."""
 
-    RTCP = "rtcp"
-    ABS_CAPTURE = "abs_capture"
     ARRIVAL = "arrival"
+    "Ours, when the frame's last packet arrived."
 
 
 class QueryKind(StrEnum):
-    """What the words want: a mask, an answer in text, or a description."""
+    """What a query asks for: masks, an answer in text, or a description in text."""
 
     REFER = "refer"
     ASK = "ask"
@@ -56,7 +55,7 @@ class QueryKind(StrEnum):
 
 
 class TrackState(StrEnum):
-    """Life of a track. `lost` and `ended` carry no mask; `ended` is published once."""
+    """Life cycle of a track. `lost` and `ended` have no mask; `ended` is published once."""
 
     TENTATIVE = "tentative"
     ACTIVE = "active"
@@ -66,7 +65,7 @@ class TrackState(StrEnum):
 
 
 class SourceState(StrEnum):
-    """What a source is doing, as published to people."""
+    """State of a source, as published."""
 
     STARTING = "starting"
     LIVE = "live"
@@ -77,18 +76,18 @@ class SourceState(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded picture."""
+    """One decoded image of a stream."""
 
     stream_id: StreamId
     index: int
-    "Counts decoded pictures of the stream since its source started, from 0, dropped ones included."
+    "Counts the decoded frames of the stream since its source started, from 0, dropped frames included."
     pixels: Pixels
     pts_s: float
-    "Media time line, seconds; grows by the frame period, may restart when the source reconnects."
+    "Presentation time, seconds; grows by the frame period, may jump when the source reconnects."
     captured_s: float
     clock: Clock
     decode_s: float = 0.0
-    "Time this picture spent in the decoder and the conversion to RGB, seconds."
+    "Duration of decoding and of the conversion to RGB, seconds."
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,7 +97,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A person's words about a stream."""
+    """A user's text about a stream."""
 
     query_id: QueryId
     stream_id: StreamId
@@ -107,14 +106,14 @@ class Query:
     revision: int = 1
     "From 1; every edit of the text adds one."
     accepted_s: float = 0.0
-    "When this revision was accepted by the service: the start of prompt-to-mask."
+    "When the service accepted this revision: the start of prompt-to-mask."
     region: Region | None = None
-    "What an `ask` is about, on the keyframe that it is answered on; None: the whole picture."
+    "Region an `ask` is about, on the keyframe that it is answered on; None: the whole frame."
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """A stream as somebody asked for it: the desired state."""
+    """A stream as the user asked for it: the desired state."""
 
     stream_id: StreamId
     url: str
@@ -123,47 +122,48 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keyframe:
-    """A frame shown to the grounder, with the queries it is asked about."""
+    """A frame that is sent to the grounder, with the queries to answer on it."""
 
     frame: Frame
     queries: tuple[Query, ...]
     asked_s: float
     earlier: tuple[Pixels, ...] = ()
-    """Pictures of the stream about 0.9 s and 0.3 s before the frame, oldest first, for words about motion.
-    Each (h, w, 3) uint8 RGB, aspect kept, maybe smaller than the frame. At a beginning: the last, or none."""
+    """Images of the stream about 0.9 s and 0.3 s before the frame, oldest first, for queries about motion.
+    Each (h, w, 3) uint8 RGB, same aspect ratio, may be smaller than the frame. Fewer or none when the stream
+    has just started."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prompt:
-    """What the language model said about one object: a `[SEG]` and its phrase."""
+class SegPrompt:
+    """The language model's output for one object: a `[SEG]` embedding and its phrase."""
 
     phrase: str
     embedding: NDArray[np.float32]
     "(D,) float32, the `[SEG]` hidden state after `text_hidden_fcs`; D is 256 in published models."
     presence: float
-    "P([SEG]) at its place in the answer, 0..1."
+    "P([SEG]) at its position in the answer, 0..1."
 
 
 @dataclass(frozen=True, slots=True)
 class GroundSeconds:
-    """Where one grounding's time went, seconds; queries that were worked on together have the same."""
+    """Durations of the steps of one grounding, seconds; queries of the same batch have the same."""
 
     wait: float = 0.0
     "In the grounder's queue."
     look: float = 0.0
-    "Pictures through the vision tower and SAM-2's encoder."
+    "Vision tower and SAM-2 image encoder."
     read: float = 0.0
-    "Questions read and answers said by the language model."
+    "Language model: prefill and generation."
     draw: float = 0.0
-    "Masks drawn."
+    "Mask decoder."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """The grounder's word on one query and one keyframe.
+    """The grounder's answer to one query on one keyframe.
 
-    `prompts[k]` and `logits[k]` belong together. No prompts means "no such object" (`refer`) or
-    an answer that is only text (`ask`, `describe`).
+    `prompts[k]` and `logits[k]` belong together. No prompts means "no such object" (`refer`) or a text-only
+    answer (`ask`, `describe`).
     """
 
     stream_id: StreamId
@@ -171,31 +171,31 @@ class Answer:
     revision: int
     keyframe_index: int
     text: str
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[SegPrompt, ...]
     logits: Logits
-    "(N, h, w) float32 on the keyframe, at the grounder's mask size, whole picture, aspect not kept."
+    "(N, h, w) float32 on the keyframe, at the grounder's mask size, whole frame, aspect ratio not kept."
     ground_s: float = 0.0
-    """Time the grounder worked on the keyframe, its queue not included, seconds; where several keyframes were
-    worked on together, its share."""
+    """Duration of grounding without its queue, seconds; in a batch of several keyframes, this keyframe's
+    share."""
     steps_s: GroundSeconds = field(default_factory=GroundSeconds)
     model: str = ""
-    "What answered: `nano`, `owner/name@commit`, or the name of a checkpoint's folder."
+    "Model that answered: `nano`, `owner/name@commit`, or the name of a checkpoint's folder."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Click:
-    """What a person pointed at on one frame: one object, by points, a box or both."""
+    """One object that a user marked on one frame, by points, a box or both."""
 
     stream_id: StreamId
     query_id: QueryId
     revision: int
     keyframe_index: int
     points: NDArray[np.float32]
-    "(K, 2) float32, x and y as shares of the picture's width and height, 0..1; K may be 0 beside a box."
+    "(K, 2) float32, x and y as fractions of the frame's width and height, 0..1; K may be 0 beside a box."
     on_object: NDArray[np.bool_]
-    "(K,) bool: the object is there; or what is there does not belong to it."
+    "(K,) bool, SAM-2's point labels: True, foreground; False, background."
     box: tuple[float, float, float, float] | None = None
-    "(x0, y0, x1, y1) as shares, 0..1."
+    "(x0, y0, x1, y1) as fractions, 0..1."
     phrase: str = ""
 
 
@@ -218,7 +218,7 @@ class Track:
     phrase: str
     state: TrackState
     score: float
-    "0..1: the tracker's belief that the object is in this picture."
+    "Object score, 0..1: the tracker's probability that the object is in this frame."
     box_px: tuple[float, float, float, float] | None
     "(x0, y0, x1, y1) at source size, x1 and y1 exclusive; None where there is no mask."
     mask: MaskRle | None
@@ -228,24 +228,33 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Where one frame's time went, seconds."""
+    """Durations of one frame's steps, seconds."""
 
     decode: float
     track: float
     total: float
-    "Capture to publication: the frame age."
+    "From `captured_s` to `published_s`: the frame age."
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """Everything said about one tracked frame; schema `saccade.frame/1` on the wire."""
+    """All tracks of one frame; schema `saccade.frame/1` in JSON.
+
+    `published_s` and `latency_s.total` are provisional, up to `assembled_s`, until the result is published:
+    the writer replaces both by the moment at which Redis appended the entry. Without Redis (`saccade track`)
+    they stay.
+    """
 
     stream_id: StreamId
     frame_index: int
     pts_s: float
     captured_s: float
     clock: Clock
+    assembled_s: float = field(default=0.0, kw_only=True)
+    """When tracking had ended and the result was ready to be written; 0: stored by a release without this
+    field."""
     published_s: float
+    "When Redis had appended the entry, by our clock; late by at most a round trip to Redis, never early."
     width: int
     height: int
     dropped: int

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 
 from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
-from streaming.results import ResultReader, ResultWriter
+from streaming.results.reader import ResultReader
+from streaming.results.writer import ResultWriter
 from streaming.settings import Settings
 from streaming.vocabulary import (
     Clock,

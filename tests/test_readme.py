@@ -15,7 +15,7 @@ import numpy as np
 
 from actors.redis_server import StoreServer
 from engines.masks import encode_mask
-from streaming.results import ResultWriter
+from streaming.results.writer import ResultWriter
 from streaming.vocabulary import QueryId, Track, TrackId, TrackState
 from tests.served import frame
 

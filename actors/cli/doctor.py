@@ -17,7 +17,7 @@ from engines.backends.choose import resolve_backend
 from engines.backends.tensorrt import load_tensorrt, usable_gpu
 from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.errors import BackendUnavailable, SaccadeError
-from streaming.results import ping
+from streaming.results.connection import ping
 from streaming.settings import Settings
 
 NANO = Path(__file__).parents[2] / "engines" / "nano"

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from streaming import wire
 from streaming.errors import StoreUnavailable
 from streaming.events import AnswerReport
-from streaming.results import Channel, ResultReader, Stored, Tail
+from streaming.results.keys import Channel
+from streaming.results.reader import ResultReader, Stored, Tail
 from streaming.vocabulary import FrameResult, StreamId
 
 Take = Callable[[FrameResult | AnswerReport], None]

@@ -141,7 +141,7 @@ class _Viewer:
         self.gone.set()
 
 
-class WhepOut:
+class WhepViewers:
     """A stream's viewers. Nothing is converted or encoded while there is none.
 
     `push` may be called from any thread; the coroutines from one loop, which the first offer decides.

@@ -24,6 +24,7 @@ def test_two_workers_make_one_page_with_each_family_once() -> None:
     first, second = WorkerMetrics(), WorkerMetrics()
     first.frame(result("a", dropped=3))
     second.frame(result("b"))
+    second.published(result("b"))
     page = exposition([first.collect(), second.collect()])
     assert page.count(b"# TYPE saccade_frames_total counter") == 1
     found = samples(page)
@@ -36,6 +37,7 @@ def test_two_workers_make_one_page_with_each_family_once() -> None:
 def test_a_stream_that_is_gone_leaves_no_series() -> None:
     metrics = WorkerMetrics()
     metrics.frame(result("a"))
+    metrics.published(result("a"))
     metrics.prompt_to_mask(StreamId("a"), 0.2)
     metrics.source(StreamId("a"), up=True, reconnects=1, results_lost=0)
     metrics.frame(result("b"))

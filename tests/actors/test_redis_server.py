@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from actors import redis_server
 from actors.redis_server import StoreServer, find_program
 from streaming.errors import Conflict, ServiceUnavailable, StoreUnavailable
-from streaming.results import DesiredStore, ping
+from streaming.results.connection import ping
+from streaming.results.desired_store import DesiredStore
 from streaming.vocabulary import StreamId, StreamSpec
 
 SPEC = StreamSpec(StreamId("gate"), "whip:")

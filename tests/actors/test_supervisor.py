@@ -28,7 +28,7 @@ from streaming.errors import (
     ServiceUnavailable,
     StoreUnavailable,
 )
-from streaming.results import DesiredStore
+from streaming.results.desired_store import DesiredStore
 from streaming.settings import Settings
 from streaming.status import QueryState
 from streaming.vocabulary import (

@@ -18,8 +18,9 @@ from actors.redis_server import StoreServer
 from actors.worker import Desired, Worker
 from streaming import wire
 from streaming.errors import Conflict, NotFound
-from streaming.events import AnswerReport, WordsReport
-from streaming.results import Channel, ResultReader
+from streaming.events import AnswerReport, PartialAnswerReport
+from streaming.results.keys import Channel
+from streaming.results.reader import ResultReader
 from streaming.settings import Settings
 from streaming.video_writer import VideoWriter
 from streaming.vocabulary import (
@@ -228,7 +229,7 @@ async def test_words_of_an_answer_are_published_while_it_is_being_said_and_then_
             await asyncio.sleep(0.02)
         (words,) = await reader.latest(name, Channel.WORDS, 10)
         (whole,) = await reader.latest(name, Channel.ANSWERS, 10)
-    said, answer = wire.decode(WordsReport, words.data), wire.decode(AnswerReport, whole.data)
+    said, answer = wire.decode(PartialAnswerReport, words.data), wire.decode(AnswerReport, whole.data)
     assert (said.query_id, said.revision, said.text) == (query_id, 1, "There is")
     assert (answer.query_id, answer.keyframe_index) == (query_id, said.keyframe_index)
 

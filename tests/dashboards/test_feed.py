@@ -18,7 +18,9 @@ from websockets.typing import Subprotocol
 from actors.redis_server import StoreServer
 from dashboards.feed import FeedHub, Viewer
 from streaming.errors import LimitReached, ServiceUnavailable
-from streaming.results import Channel, ResultReader, ResultWriter, Stored
+from streaming.results.keys import Channel
+from streaming.results.reader import ResultReader, Stored
+from streaming.results.writer import ResultWriter
 from streaming.vocabulary import FrameResult, QueryId, StreamId, Track, TrackId, TrackState
 from tests.served import Service, frame
 

@@ -11,7 +11,7 @@ import websockets.asyncio.client as ws
 from websockets.exceptions import InvalidStatus
 
 from actors.redis_server import StoreServer
-from streaming.results import ResultWriter
+from streaming.results.writer import ResultWriter
 from streaming.settings import Settings
 from tests.served import Service, frame, is_problem, serve
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, expect
 
-from streaming.events import AnswerReport, ErrorReport, WordsReport, events_between
+from streaming.events import AnswerReport, ErrorReport, PartialAnswerReport, events_between
 from streaming.vocabulary import QueryId, QueryKind, TrackState
 from tests.browser import Watched, module_value, opened
 from tests.page import SIZE, TOKEN, Service, circle, pixel, track
@@ -121,7 +121,7 @@ async def test_an_answer_is_read_while_it_is_being_said(service: Service, watche
     await service.draw(page, stream_id, [])
 
     def say(revision: int, text: str) -> None:
-        service.writer.publish_note(WordsReport(stream_id, query_id, revision, 5, text, time.time()))
+        service.writer.publish_note(PartialAnswerReport(stream_id, query_id, revision, 5, text, time.time()))
 
     row = page.locator("#queries > li")
     say(1, "There are")

@@ -18,7 +18,7 @@ from streaming.errors import NotFound
 from streaming.sources.live import Patience
 from streaming.status import Session
 from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId, StreamSpec
-from streaming.webrtc.whep import WhepOut
+from streaming.webrtc.whep import WhepViewers
 from streaming.webrtc.whip import WhipIngest
 from tests.browser import Watched, chromium, opened, write_camera
 from tests.doubles import MemoryControl
@@ -36,7 +36,7 @@ class VideoControl(MemoryControl):
 
     def __init__(self) -> None:
         super().__init__()
-        self.out = WhepOut(LOOPBACK)
+        self.out = WhepViewers(LOOPBACK)
         self.ingest: WhipIngest | None = None
         self.frames: list[Frame] = []
         "What was published, the last few."

@@ -13,8 +13,8 @@ from streaming.vocabulary import (
     Answer,
     GroundSeconds,
     MaskRle,
-    Prompt,
     QueryId,
+    SegPrompt,
     StreamId,
     Track,
     TrackId,
@@ -72,7 +72,7 @@ def test_a_track_that_ended_unseen_makes_no_event() -> None:
 
 def test_an_answer_is_told_with_its_highest_presence() -> None:
     embedding = np.zeros(4, dtype=np.float32)
-    prompts = tuple(Prompt("car", embedding, presence) for presence in (0.25, 0.75))
+    prompts = tuple(SegPrompt("car", embedding, presence) for presence in (0.25, 0.75))
     logits = np.zeros((2, 4, 4), dtype=np.float32)
     answer = Answer(GATE, QueryId("q1"), 2, 7, "Sure, [SEG].", prompts, logits)
     report = answer_report(answer, at_s=1.0, prompt_to_mask_s=0.2)

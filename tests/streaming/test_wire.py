@@ -1,8 +1,9 @@
-"""What is stored is what was meant, and nothing else passes for it."""
+"""Messages survive encoding and decoding; anything else is refused."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from pycocotools import mask as coco
 
 from streaming import wire
 from streaming.errors import InvalidMessage
-from streaming.events import AnswerReport, ErrorReport, Event, EventType, TrackSummary, WordsReport
+from streaming.events import AnswerReport, ErrorReport, Event, EventType, PartialAnswerReport, TrackSummary
 from streaming.vocabulary import (
     Clock,
     FrameResult,
@@ -48,7 +49,8 @@ FRAME = FrameResult(
     frame_index=9,
     pts_s=0.36,
     captured_s=1_795_223_015.546,
-    clock=Clock.RTCP,
+    clock=Clock.ARRIVAL,
+    assembled_s=1_795_223_015.569,
     published_s=1_795_223_015.57,
     width=64,
     height=36,
@@ -66,7 +68,7 @@ MESSAGES: list[wire.Message] = [
     AnswerReport(
         GATE, QueryId("q1"), 1, 4, "Two.", None, 2.5, None, 0.3, GroundSeconds(0.1, 0.05, 0.2, 0.05), "nano"
     ),
-    WordsReport(GATE, QueryId("q1"), 1, 4, "There are", 2.25),
+    PartialAnswerReport(GATE, QueryId("q1"), 1, 4, "There are", 2.25),
     ErrorReport(GATE, "source_stalled", "No picture for 3 s.", "Check the camera.", 3.0),
     StreamSpec(GATE, "rtsp://user:pass@camera.example/1"),
     Query(QueryId("q1"), GATE, "das rote Auto 🚗", QueryKind.ASK, 3, 1.25),
@@ -75,11 +77,11 @@ MESSAGES: list[wire.Message] = [
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
-def test_what_is_decoded_is_what_was_encoded(message: wire.Message) -> None:
+def test_decode_inverts_encode(message: wire.Message) -> None:
     assert wire.decode(type(message), wire.encode(message)) == message
 
 
-def test_a_frame_has_the_documented_fields_in_their_order() -> None:
+def test_a_frame_has_the_documented_fields_in_order() -> None:
     whole = json.loads(wire.encode(FRAME))
     assert list(whole) == [
         "schema",
@@ -88,6 +90,7 @@ def test_a_frame_has_the_documented_fields_in_their_order() -> None:
         "pts_s",
         "captured_s",
         "clock",
+        "assembled_s",
         "published_s",
         "width",
         "height",
@@ -96,7 +99,7 @@ def test_a_frame_has_the_documented_fields_in_their_order() -> None:
         "tracks",
     ]
     assert whole["schema"] == "saccade.frame/1"
-    assert whole["clock"] == "rtcp"
+    assert whole["clock"] == "arrival"
     assert list(whole["latency_s"]) == ["decode", "track", "total"]
     assert list(whole["tracks"][0]) == [
         "track_id",
@@ -113,7 +116,7 @@ def test_a_frame_has_the_documented_fields_in_their_order() -> None:
     assert whole["tracks"][1]["mask"] is None
 
 
-def test_a_mask_from_the_wire_is_read_by_pycocotools() -> None:
+def test_a_decoded_mask_is_readable_by_pycocotools() -> None:
     rle = json.loads(wire.encode(FRAME))["tracks"][0]["mask"]
     assert np.array_equal(coco.decode(rle), PIXELS)
 
@@ -146,16 +149,41 @@ def changed(**fields: object) -> bytes:
         (changed(captured_s=float("nan")), "NaN is not JSON"),
     ],
 )
-def test_what_is_not_a_frame_is_refused_with_its_fault(data: bytes, fault: str) -> None:
+def test_data_that_is_not_a_frame_is_refused_naming_the_fault(data: bytes, fault: str) -> None:
     with pytest.raises(InvalidMessage, match="(?s).*" + fault.replace(".", r"\.")) as refused:
         wire.decode(FrameResult, data)
     assert len(str(refused.value)) < 300
 
 
-def test_a_field_that_a_later_writer_adds_is_skipped() -> None:
+def test_an_unknown_field_is_skipped() -> None:
     assert wire.decode(FrameResult, changed(weather="sunny")) == FRAME
 
 
-def test_what_json_cannot_say_is_our_bug() -> None:
+def test_nan_raises_value_error() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         wire.encode(ErrorReport(GATE, "error", "", "", at_s=float("nan")))
+
+
+def test_a_frame_without_assembled_s_of_an_older_release_is_decoded() -> None:
+    fields = json.loads(wire.encode(FRAME))
+    del fields["assembled_s"]
+    assert wire.decode(FrameResult, json.dumps(fields)) == replace(FRAME, assembled_s=0.0)
+
+
+TRAP = replace(TRACK, phrase='"published_s":1.0,"total":2.0}')
+
+
+@pytest.mark.parametrize("result", [FRAME, replace(FRAME, tracks=(TRAP,))], ids=["plain", "trap"])
+def test_parts_with_both_times_filled_in_are_the_encoded_frame(result: FrameResult) -> None:
+    parts = wire.encode_parts(result)
+    data = b"%b%f%b%f%b" % (parts.before, 5.5, parts.between, 0.25, parts.after)
+    filled = replace(result, published_s=5.5, latency_s=replace(result.latency_s, total=0.25))
+    assert wire.decode(FrameResult, data) == filled
+    assert parts.times_in(data) == (5.5, 0.25)
+
+
+def test_times_are_not_found_in_another_message() -> None:
+    parts = wire.encode_parts(FRAME)
+    for data in (b"", wire.encode(replace(FRAME, frame_index=10)), wire.encode(FRAME) + b" ", parts.before):
+        assert parts.times_in(data) is None
+    assert parts.times_in(parts.before + b"x" + parts.between + b"1" + parts.after) is None

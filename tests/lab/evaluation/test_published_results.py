@@ -7,7 +7,7 @@ import pytest
 from actors.redis_server import StoreServer
 from lab.evaluation.published_results import Watching, reading
 from streaming.events import AnswerReport
-from streaming.results import ResultWriter
+from streaming.results.writer import ResultWriter
 from streaming.vocabulary import Clock, FrameResult, Latency, StreamId
 
 

@@ -11,7 +11,7 @@ from aiortc.mediastreams import MediaStreamError
 from streaming.errors import InvalidStream, LimitReached, NotFound
 from streaming.vocabulary import Clock, Frame, StreamId
 from streaming.webrtc import whep as module
-from streaming.webrtc.whep import WhepOut, rtp_ticks
+from streaming.webrtc.whep import WhepViewers, rtp_ticks
 from tests.peers import LOOPBACK, NO_OFFERS, is_red_picture, red_picture, until
 
 ID = StreamId("browser")
@@ -32,7 +32,7 @@ async def show(whep, pixels=None, fps=30):
 
 @pytest.fixture
 async def whep():
-    whep = WhepOut(LOOPBACK, max_viewers=2)
+    whep = WhepViewers(LOOPBACK, max_viewers=2)
     yield whep
     await whep.close()
 
