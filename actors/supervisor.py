@@ -42,7 +42,7 @@ from streaming.errors import (
 from streaming.results.connection import ping
 from streaming.results.desired_store import DesiredStore
 from streaming.settings import Settings
-from streaming.status import QueryStatus, Session, StreamStatus
+from streaming.status import QueryStatus, StreamStatus, WebRtcSession
 from streaming.url_guard import SourcePolicy, check_source_url, redact
 from streaming.validation import check_query_text, check_region, check_stream_id
 from streaming.vocabulary import (
@@ -220,18 +220,18 @@ class Supervisor:
 
     # Control: WebRTC, health
 
-    async def whip_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whip_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         """See Control."""
-        session: Session = await self._signal(stream_id, "whip_offer", sdp)
+        session: WebRtcSession = await self._signal(stream_id, "whip_offer", sdp)
         return session
 
     async def whip_end(self, stream_id: StreamId, session_id: str) -> None:
         """See Control."""
         await self._signal(stream_id, "whip_end", session_id)
 
-    async def whep_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whep_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         """See Control."""
-        session: Session = await self._signal(stream_id, "whep_offer", sdp)
+        session: WebRtcSession = await self._signal(stream_id, "whep_offer", sdp)
         return session
 
     async def whep_end(self, stream_id: StreamId, session_id: str) -> None:

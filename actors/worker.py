@@ -32,11 +32,11 @@ from streaming.results.writer import ResultWriter
 from streaming.settings import Settings
 from streaming.sources.base import STOP_TIMEOUT_S, Source, SourceStatus
 from streaming.sources.factory import open_source
-from streaming.status import Session, StreamStatus
+from streaming.status import StreamStatus, WebRtcSession
 from streaming.url_guard import SourcePolicy, redact
 from streaming.vocabulary import Frame, FrameResult, Keyframe, Query, SourceState, StreamId, StreamSpec
 from streaming.webrtc.whep import WhepViewers
-from streaming.webrtc.whip import WhipIngest
+from streaming.webrtc.whip import WhipSource
 
 log = logging.getLogger(__name__)
 
@@ -229,17 +229,17 @@ class Worker:
         now_s = time.time()
         return [*(hosted.status(now_s) for hosted in self._hosted.values()), *self._refused.values()]
 
-    async def whip_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whip_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         """A peer publishes to a `whip:` stream. Raises NotFound, Conflict, InvalidStream."""
-        return Session(*await self._ingest(stream_id).offer(sdp))
+        return WebRtcSession(*await self._ingest(stream_id).offer(sdp))
 
     async def whip_end(self, stream_id: StreamId, session_id: str) -> None:
         """The publisher leaves. Raises NotFound."""
         await self._ingest(stream_id).end(session_id)
 
-    async def whep_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whep_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         """A peer watches. Raises NotFound, InvalidStream, LimitReached."""
-        return Session(*await self._stream(stream_id).viewers.offer(sdp))
+        return WebRtcSession(*await self._stream(stream_id).viewers.offer(sdp))
 
     async def whep_end(self, stream_id: StreamId, session_id: str) -> None:
         """The viewer leaves. Raises NotFound."""
@@ -329,9 +329,9 @@ class Worker:
         except KeyError:
             raise NotFound(f"There is no stream {stream_id} in this worker.") from None
 
-    def _ingest(self, stream_id: StreamId) -> WhipIngest:
+    def _ingest(self, stream_id: StreamId) -> WhipSource:
         source = self._stream(stream_id).source
-        if not isinstance(source, WhipIngest):
+        if not isinstance(source, WhipSource):
             raise Conflict(
                 f"Stream {stream_id} is not published to: it has a source of its own.",
                 remedy="Add a stream with the URL `whip:`.",

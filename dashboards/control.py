@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from streaming.status import QueryState, QueryStatus, Session, StreamStatus
+from streaming.status import QueryState, QueryStatus, StreamStatus, WebRtcSession
 from streaming.vocabulary import QueryId, QueryKind, Region, StreamId, StreamSpec
 
-__all__ = ["Control", "QueryState", "QueryStatus", "Session", "StreamStatus"]
+__all__ = ["Control", "QueryState", "QueryStatus", "WebRtcSession", "StreamStatus"]
 
 
 class Control(Protocol):
@@ -58,7 +58,7 @@ class Control(Protocol):
         """End a query and its tracks. Raises NotFound."""
         ...
 
-    async def whip_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whip_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         """A browser publishes to a `whip:` stream.
 
         Raises NotFound, Conflict (it has a live publisher, or its URL is not `whip:`), InvalidStream (not an
@@ -70,7 +70,7 @@ class Control(Protocol):
         """The publisher leaves. Raises NotFound."""
         ...
 
-    async def whep_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whep_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         """A browser watches. Raises NotFound, InvalidStream (as above), LimitReached, ServiceUnavailable."""
         ...
 

@@ -30,7 +30,7 @@ from starlette.exceptions import HTTPException
 
 from dashboards.control import Control
 from dashboards.feed import FeedHub, serve_viewer
-from dashboards.guard import Guard, Rules
+from dashboards.guard import AccessMiddleware, AccessRules
 from dashboards.problems import FAILED, Problem, problem_of, problem_of_http, problem_of_validation
 from dashboards.resources import PROBLEMS, NewQuery, NewStream, QueryEdit, QueryView, ServiceView, StreamView
 from dashboards.webrtc_routes import webrtc_router
@@ -75,7 +75,7 @@ def create_app(control: Control, results: ResultReader, settings: Settings, toke
         app.include_router(router)
     # Not mounted: a mount at / would take the wrong methods of our routes too, and answer 404 instead of 405.
     app.router.default = StaticFiles(directory=_STATIC, html=True)
-    app.add_middleware(Guard, rules=Rules(settings, token))
+    app.add_middleware(AccessMiddleware, rules=AccessRules(settings, token))
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -51,7 +51,7 @@ _SECURITY_HEADERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestInfo:
     """What the door looks at in a request."""
 
     method: str
@@ -62,7 +62,7 @@ class Asked:
     token: str | None
 
 
-class Rules:
+class AccessRules:
     """Who may ask what. Pure: `refusal` looks at nothing but its argument."""
 
     def __init__(self, settings: Settings, token: SecretStr) -> None:
@@ -71,7 +71,7 @@ class Rules:
         self._names = _LOCAL_NAMES | {settings.host.lower()}
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins)
 
-    def refusal(self, asked: Asked) -> Problem | None:
+    def refusal(self, asked: RequestInfo) -> Problem | None:
         """Why this is not served; None: it is."""
         if self._is_local and _name_of(asked.host) not in self._names:
             return Problem(
@@ -98,17 +98,17 @@ class Rules:
     def _is_welcome(self, origin: str, host: str) -> bool:
         return urlsplit(origin).netloc.lower() == host.lower() or origin.lower() in self._origins
 
-    def _needs_token(self, asked: Asked) -> bool:
+    def _needs_token(self, asked: RequestInfo) -> bool:
         if not _is_below(asked.path, _API):
             return False
         only_watches = asked.method in _READING or _is_below(asked.path, ["/whep"])
         return not (self._is_local and only_watches)
 
 
-class Guard:
+class AccessMiddleware:
     """ASGI middleware: asks the rules, limits the body, adds the security headers to every answer."""
 
-    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
         self._app = app
         self._rules = rules
 
@@ -140,13 +140,13 @@ async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -
     await problem.response()(scope, receive, send)
 
 
-def _asked(scope: Scope) -> Asked:
+def _asked(scope: Scope) -> RequestInfo:
     headers = Headers(scope=scope)
     kind, _, credentials = headers.get("authorization", "").partition(" ")
     token = credentials.strip() if kind.lower() == "bearer" else None
     if scope["type"] == "websocket":
         token = token or _protocol_token(scope.get("subprotocols", ()))
-    return Asked(
+    return RequestInfo(
         scope.get("method", "GET"), scope["path"], headers.get("host", ""), headers.get("origin"), token
     )
 

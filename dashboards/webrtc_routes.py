@@ -15,7 +15,7 @@ from fastapi.security import HTTPBearer
 from dashboards.control import Control
 from dashboards.problems import Problem
 from dashboards.resources import PROBLEMS
-from streaming.status import Session
+from streaming.status import WebRtcSession
 from streaming.vocabulary import StreamId
 
 SDP_TYPE: Final = "application/sdp"
@@ -48,7 +48,7 @@ def webrtc_router(protocol: Literal["whip", "whep"]) -> APIRouter:
         headers = {"Location": f"/{protocol}/{stream_id}/{session.session_id}"}
         return Response(session.answer_sdp, 201, headers, SDP_TYPE)
 
-    async def _open(request: Request, stream_id: str, sdp: str) -> Session:
+    async def _open(request: Request, stream_id: str, sdp: str) -> WebRtcSession:
         control = cast(Control, request.app.state.control)
         verb = control.whip_offer if protocol == "whip" else control.whep_offer
         return await verb(StreamId(stream_id), sdp)

@@ -31,10 +31,10 @@ class Backoff:
         return wait_s * (1.0 - self.jitter * rng.random())
 
 
-AWAY = Backoff(first_s=0.25, cap_s=1.0)
+UNAVAILABLE_BACKOFF = Backoff(first_s=0.25, cap_s=1.0)
 """Refused, unreachable, stalled, ended: 0.25, 0.5, 1, 1 … s."""
 
-TURNED_AWAY = Backoff(first_s=1.0, cap_s=30.0)
+FORBIDDEN_BACKOFF = Backoff(first_s=1.0, cap_s=30.0)
 """The server spoke and does not want us (401, 403): 1, 2, 4 … 30 s."""
 
 

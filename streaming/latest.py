@@ -12,7 +12,7 @@ T = TypeVar("T")
 class Latest(Generic[T]):
     """Holds at most one thing. Thread-safe, for any number of makers and one or more takers.
 
-    `put` never waits: it replaces what nobody took and counts it as dropped. `hand_over` is for a maker that
+    `put` never waits: it replaces what nobody took and counts it as dropped. `put_blocking` is for a maker that
     must lose nothing (a clip tracked offline): it waits until the place is empty.
     """
 
@@ -44,7 +44,7 @@ class Latest(Generic[T]):
             self._item = item
             self._changed.notify_all()
 
-    def hand_over(self, item: T) -> None:
+    def put_blocking(self, item: T) -> None:
         """Wait until the place is empty, then place `item`. After `close` it does nothing, at once."""
         with self._changed:
             self._changed.wait_for(lambda: self._item is None or self._closed)

@@ -61,7 +61,7 @@ class StreamStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class WebRtcSession:
     """A WebRTC session just opened."""
 
     session_id: str

@@ -15,7 +15,7 @@ import numpy as np
 from engines.masks import encode_mask
 from engines.protocols import Hear
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
-from streaming.status import QueryState, QueryStatus, Session, StreamStatus
+from streaming.status import QueryState, QueryStatus, StreamStatus, WebRtcSession
 from streaming.validation import check_query_text, check_region, check_stream_id, shown
 from streaming.vocabulary import (
     Answer,
@@ -23,11 +23,11 @@ from streaming.vocabulary import (
     Frame,
     Keyframe,
     Pixels,
-    Prompt,
     Query,
     QueryId,
     QueryKind,
     Region,
+    SegPrompt,
     SourceState,
     StreamId,
     StreamSpec,
@@ -136,7 +136,7 @@ class MemoryControl:
         await self.get_query(query_id)
         del self._queries[query_id]
 
-    async def whip_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whip_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         self._known(stream_id)
         if self._urls[stream_id] != "whip:":
             raise Conflict(f"{stream_id} is not published by a browser.", remedy="Add it with URL whip:.")
@@ -147,7 +147,7 @@ class MemoryControl:
     async def whip_end(self, stream_id: StreamId, session_id: str) -> None:
         self._close("whip", stream_id, session_id)
 
-    async def whep_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whep_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         self._known(stream_id)
         return self._open("whep", stream_id)
 
@@ -171,10 +171,10 @@ class MemoryControl:
     def _asked_about(self, stream_id: StreamId) -> Iterable[QueryStatus]:
         return (status for status in self._queries.values() if status.query.stream_id == stream_id)
 
-    def _open(self, protocol: str, stream_id: StreamId) -> Session:
+    def _open(self, protocol: str, stream_id: StreamId) -> WebRtcSession:
         session_id = f"session{next(self._numbers)}"
         self.sessions[protocol].add((stream_id, session_id))
-        return Session(session_id, "v=0\r\ns=answer\r\n")
+        return WebRtcSession(session_id, "v=0\r\ns=answer\r\n")
 
     def _close(self, protocol: str, stream_id: StreamId, session_id: str) -> None:
         if (stream_id, session_id) not in self.sessions[protocol]:
@@ -232,7 +232,7 @@ class ColourGrounder:
             raise RuntimeError("the model fell over")
         logits = colour_logits(frame.pixels, query.text)
         found = bool((logits > 0).any())
-        prompts = (Prompt(query.text, np.zeros(4, np.float32), 0.9),) if found else ()
+        prompts = (SegPrompt(query.text, np.zeros(4, np.float32), 0.9),) if found else ()
         text = "Sure, [SEG]." if found else f"I cannot see {query.text}."
         return Answer(
             frame.stream_id,
@@ -276,7 +276,7 @@ class ColourTracker:
         self._tracks = {key: self._follow(track, frame) for key, track in self._tracks.items()}
         return [*self._tracks.values(), *ended]
 
-    def settle(self) -> None:
+    def commit_memory(self) -> None:
         self.settled += 1
 
     def pin(self, frame_index: int) -> None:

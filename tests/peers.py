@@ -12,7 +12,7 @@ import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
 from streaming.vocabulary import Pixels
-from streaming.webrtc.peer import new_connection, offering
+from streaming.webrtc.peer import candidates_at, new_connection
 
 LOOPBACK = ["127.0.0.1"]
 
@@ -73,7 +73,7 @@ class Still(Camera):
 
 
 async def offer_of(connection: RTCPeerConnection) -> str:
-    with offering(LOOPBACK):
+    with candidates_at(LOOPBACK):
         await connection.setLocalDescription(await connection.createOffer())
     return str(connection.localDescription.sdp)
 

@@ -52,7 +52,7 @@ def test_the_arrays_were_found() -> None:
     assert {"Pixels", "Mask", "Logits"} <= set(ARRAYS)
     assert {name for name, kind, _ in FIELDS if _array_in(kind)} >= {
         "Frame.pixels",
-        "Prompt.embedding",
+        "SegPrompt.embedding",
         "Answer.logits",
     }
 

@@ -81,7 +81,7 @@ class ClipTracker:
             out.mkdir(parents=True, exist_ok=True)
             fps = reader.rate or 25.0
             with VideoWriter(out / OVERLAY, fps=fps) as video, (out / RESULTS).open("wb") as lines:
-                for picture in reader.pictures():
+                for picture in reader.frames():
                     if picture is None:
                         continue
                     pts_s = picture.raw_pts_s if picture.raw_pts_s is not None else self._frames / fps

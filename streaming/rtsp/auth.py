@@ -15,7 +15,7 @@ _HASHES: Mapping[str, Callable[[bytes], str]] = {
 "Digest algorithms, the ones that cameras use."
 
 
-class Authoriser:
+class Authenticator:
     """Answers a server's challenge with a user and a password; digest before basic, which gives both away."""
 
     def __init__(self, user: str, password: str) -> None:

@@ -47,7 +47,7 @@ class AccessUnit:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Payload:
     """What one packet carries."""
 
     data: bytes
@@ -61,31 +61,31 @@ class Part:
 class PayloadFormat:
     """How a codec lies in RTP."""
 
-    part: Callable[[bytes], Part]
+    part: Callable[[bytes], Payload]
     "Reads one payload of `LEAST_PAYLOAD_BYTES` and more; raises ValueError."
     is_slice: Callable[[int], bool]
     "Whether a NAL unit with this first byte holds a piece of picture."
 
 
-def h264_part(payload: bytes) -> Part:
+def parse_h264(payload: bytes) -> Payload:
     """A payload of RFC 6184: single NAL unit, STAP-A or FU-A. Raises ValueError."""
     descriptor, data = H264PayloadDescriptor.parse(payload)
     fragment = payload[0] & 0x1F == NAL_TYPE_FU_A
-    return Part(data, descriptor.first_fragment, not fragment or bool(payload[1] & 0x40))
+    return Payload(data, descriptor.first_fragment, not fragment or bool(payload[1] & 0x40))
 
 
-def h265_part(payload: bytes) -> Part:
+def parse_h265(payload: bytes) -> Payload:
     """A payload of RFC 7798: single NAL unit, AP or FU, without decoding order numbers. Raises ValueError."""
     kind = payload[0] >> 1 & 0x3F
     if kind < H265_AGGREGATION:
-        return Part(START_CODE + payload, begins=True, ends=True)
+        return Payload(START_CODE + payload, begins=True, ends=True)
     if kind == H265_AGGREGATION:
-        return Part(b"".join(_aggregated(payload)), begins=True, ends=True)
+        return Payload(b"".join(_aggregated(payload)), begins=True, ends=True)
     if kind != H265_FRAGMENT or len(payload) < 3:
         raise ValueError(f"H.265 payload of type {kind} and {len(payload)} bytes")
     first, last = bool(payload[2] & 0x80), bool(payload[2] & 0x40)
     header = START_CODE + bytes([payload[0] & 0x81 | (payload[2] & 0x3F) << 1, payload[1]]) if first else b""
-    return Part(header + payload[3:], first, last)
+    return Payload(header + payload[3:], first, last)
 
 
 def _aggregated(payload: bytes) -> Iterator[bytes]:
@@ -98,8 +98,8 @@ def _aggregated(payload: bytes) -> Iterator[bytes]:
         yield START_CODE + payload[start:position]
 
 
-H264 = PayloadFormat(h264_part, lambda first: 1 <= first & 0x1F <= 5)
-H265 = PayloadFormat(h265_part, lambda first: first >> 1 & 0x3F < 32)
+H264 = PayloadFormat(parse_h264, lambda first: 1 <= first & 0x1F <= 5)
+H265 = PayloadFormat(parse_h265, lambda first: first >> 1 & 0x3F < 32)
 
 
 class AccessUnits:

@@ -38,7 +38,7 @@ class VideoTrack:
     "The format's parameters (`a=fmtp`), names in small letters."
 
     @property
-    def is_plain(self) -> bool:
+    def is_depacketizable(self) -> bool:
         """Whether it is H.264 or H.265, its NAL units sent in decoding order."""
         interleaved = self.parameters.get("packetization-mode") == "2"
         numbered = self.parameters.get("sprop-max-don-diff", "0") != "0"

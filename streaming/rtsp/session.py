@@ -23,7 +23,7 @@ from collections import deque
 from urllib.parse import unquote, urlsplit
 
 from streaming.errors import InvalidStream, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
-from streaming.rtsp.auth import Authoriser
+from streaming.rtsp.auth import Authenticator
 from streaming.rtsp.messages import Interleaved, Reply, RtspParser
 from streaming.rtsp.sdp import session_control
 from streaming.url_guard import ParsedSource, redact
@@ -57,7 +57,7 @@ class RtspSession:
         self._shown = source.shown
         split = urlsplit(source.location)
         self._url = split._replace(netloc=split.netloc.rpartition("@")[2], fragment="").geturl()
-        self._authoriser = Authoriser(*_credentials(split.username, split.password))
+        self._authenticator = Authenticator(*_credentials(split.username, split.password))
         self._deadline_s = time.monotonic() + timeout_s
         self._parser = RtspParser()
         self._early: deque[bytes] = deque()
@@ -120,7 +120,7 @@ class RtspSession:
     def _heed(self, reply: Reply) -> None:
         # An answer to a sign of life: only that our authorisation has aged matters, to the next one.
         if reply.status == 401:
-            self._authoriser.learn(reply.headers.get_all("WWW-Authenticate", []))
+            self._authenticator.learn(reply.headers.get_all("WWW-Authenticate", []))
 
     def _show_life(self) -> None:
         now_s = time.monotonic()
@@ -148,7 +148,7 @@ class RtspSession:
     def _request(self, method: str, url: str, headers: dict[str, str]) -> Reply:
         """The server's good answer; asked again once when it wants to know who we are."""
         reply = self._asked(method, url, headers)
-        if reply.status == 401 and self._authoriser.learn(reply.headers.get_all("WWW-Authenticate", [])):
+        if reply.status == 401 and self._authenticator.learn(reply.headers.get_all("WWW-Authenticate", [])):
             reply = self._asked(method, url, headers)
         if not 200 <= reply.status < 300:
             raise self._refusal(reply)
@@ -181,7 +181,7 @@ class RtspSession:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if self._session_id:
             lines.append(f"Session: {self._session_id}")
-        if authorization := self._authoriser.header(method, url):
+        if authorization := self._authenticator.header(method, url):
             lines.append(f"Authorization: {authorization}")
         try:
             self._socket.settimeout(CONNECT_TIMEOUT_S)

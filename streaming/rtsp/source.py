@@ -29,9 +29,9 @@ from streaming.errors import SourceInvalid
 from streaming.rtsp.depacketizer import H264, H265, AccessUnit, AccessUnits
 from streaming.rtsp.sdp import VideoTrack, video_track
 from streaming.rtsp.session import RtspSession
-from streaming.sources.decoder import Picture, PictureDecoder
-from streaming.sources.ffmpeg import TICK_S, Opening, PictureReader
-from streaming.sources.live import LiveSource, Patience, Reader
+from streaming.sources.decoder import DecodedFrame, FrameDecoder
+from streaming.sources.ffmpeg import POLL_S, FFmpegReader, OpenOptions
+from streaming.sources.live import LiveSource, Reader, SourceTimeouts
 from streaming.url_guard import ParsedSource
 from streaming.vocabulary import StreamId
 
@@ -55,29 +55,29 @@ LOW_LATENCY = {
 class RtspSource(LiveSource):
     """A camera at an RTSP URL. `locate` gives the checked and pinned URL, anew for every attempt."""
 
-    def __init__(self, stream_id: StreamId, locate: Callable[[], ParsedSource], patience: Patience) -> None:
-        super().__init__(stream_id, lambda: open_rtsp(locate(), patience), patience)
+    def __init__(self, stream_id: StreamId, locate: Callable[[], ParsedSource], timeouts: SourceTimeouts) -> None:
+        super().__init__(stream_id, lambda: open_rtsp(locate(), timeouts), timeouts)
 
 
-def open_rtsp(source: ParsedSource, patience: Patience) -> Reader:
+def open_rtsp(source: ParsedSource, timeouts: SourceTimeouts) -> Reader:
     """A reader of the source's first video. Raises SourceError as `RtspSession` does."""
     with ExitStack() as stack:
-        session = stack.enter_context(closing(RtspSession(source, patience.first_picture_s)))
+        session = stack.enter_context(closing(RtspSession(source, timeouts.first_frame_s)))
         track = video_track(session.describe())
         if track is None:
             raise SourceInvalid(f"{source.shown} has no video in it.", remedy="Check the URL.")
-        if track.is_plain:
+        if track.is_depacketizable:
             session.play(track.control)
             reader = PacketReader(session, track)
             stack.pop_all()
             return reader
-    return PictureReader(
-        Opening(
+    return FFmpegReader(
+        OpenOptions(
             source.location,
             source.shown,
             format="rtsp",
             options=LOW_LATENCY,
-            open_timeout_s=patience.first_picture_s,
+            open_timeout_s=timeouts.first_frame_s,
             parsed=frozenset({"h264", "hevc"}),
         )
     )
@@ -92,7 +92,7 @@ class PacketReader:
         self._units = AccessUnits(payload_format, track.payload_type)
         self._time_base = Fraction(1, track.clock_rate)
         self._parameter_sets = track.parameter_sets
-        self._decoder = PictureDecoder(_context(name))
+        self._decoder = FrameDecoder(_context(name))
 
     def close(self) -> None:
         """Hang up. May be called twice."""
@@ -103,13 +103,13 @@ class PacketReader:
         """Access units so far that were damaged or could not be decoded."""
         return self._decoder.corrupt
 
-    def pictures(self) -> Iterator[Picture | None]:
-        """Every picture, with its last packet; None after each reading, at least every `TICK_S`.
+    def frames(self) -> Iterator[DecodedFrame | None]:
+        """Every picture, with its last packet; None after each reading, at least every `POLL_S`.
 
         Raises SourceError when the connection is lost.
         """
         while True:
-            packets = self._session.receive(TICK_S)
+            packets = self._session.receive(POLL_S)
             arrived_s = time.time()
             for packet in packets:
                 for unit in self._units.push(packet, arrived_s):

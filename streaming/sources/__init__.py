@@ -2,7 +2,7 @@
 
 Theory of operation. A `Source` (`base`) runs on a thread of its own. `start(deliver, report)` begins; every
 decoded picture goes to `deliver` as a `Frame`, every change of state to `report` as a `SourceStatus`.
-`deliver` is normally `Latest.put`, which never waits; with `Latest.hand_over` a clip loses no frame.
+`deliver` is normally `Latest.put`, which never waits; with `Latest.put_blocking` a clip loses no frame.
 
 - `live`     what `rtsp` and `camera` share: open, watch, notice silence, wait, open again, for ever.
 - `rtsp`     cameras. `rtsp_session` talks to one (`rtsp_messages`, `rtsp_auth`, `sdp`: its words, pure),

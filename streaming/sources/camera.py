@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from streaming.errors import SourceUnavailable
-from streaming.sources.ffmpeg import Opening, PictureReader
-from streaming.sources.live import LiveSource, Patience
+from streaming.sources.ffmpeg import FFmpegReader, OpenOptions
+from streaming.sources.live import LiveSource, SourceTimeouts
 from streaming.vocabulary import StreamId
 
 
 class CameraSource(LiveSource):
     """The camera at a device such as `/dev/video0`; unplugged and plugged in again, it goes on."""
 
-    def __init__(self, stream_id: StreamId, device: str, patience: Patience) -> None:
-        super().__init__(stream_id, lambda: _open(device, patience), patience)
+    def __init__(self, stream_id: StreamId, device: str, timeouts: SourceTimeouts) -> None:
+        super().__init__(stream_id, lambda: _open(device, timeouts), timeouts)
 
 
-def _open(device: str, patience: Patience) -> PictureReader:
+def _open(device: str, timeouts: SourceTimeouts) -> FFmpegReader:
     if not Path(device).exists():
         raise SourceUnavailable(f"There is no camera at {device}.", remedy="Plug it in, or see /dev/video*.")
-    return PictureReader(Opening(device, device, format="v4l2", open_timeout_s=patience.first_picture_s))
+    return FFmpegReader(OpenOptions(device, device, format="v4l2", open_timeout_s=timeouts.first_frame_s))

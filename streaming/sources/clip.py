@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from streaming.errors import SourceInvalid
 from streaming.sources.base import Source
-from streaming.sources.decoder import Picture
-from streaming.sources.ffmpeg import Opening, PictureReader
-from streaming.sources.timeline import TimeLine
+from streaming.sources.decoder import DecodedFrame
+from streaming.sources.ffmpeg import FFmpegReader, OpenOptions
+from streaming.sources.timeline import Timeline
 from streaming.vocabulary import StreamId
 
 FORMATS = (
@@ -35,14 +35,14 @@ class Playback:
 class ClipSource(Source):
     """A video file. ENDED after its last frame, FAILED (SourceInvalid) if it is not a video.
 
-    To lose no frame, play it unpaced into a `deliver` that waits, such as `Latest.hand_over`.
+    To lose no frame, play it unpaced into a `deliver` that waits, such as `Latest.put_blocking`.
     """
 
     def __init__(self, stream_id: StreamId, path: str, playback: Playback) -> None:
         super().__init__(stream_id)
         self._path = path
         self._playback = playback
-        self._time_line = TimeLine()
+        self._timeline = Timeline()
         self._start_s: float | None = None
 
     def _run(self) -> None:
@@ -52,11 +52,11 @@ class ClipSource(Source):
                 reader.rewind()
                 self._play(reader)
 
-    def _play(self, reader: PictureReader) -> None:
+    def _play(self, reader: FFmpegReader) -> None:
         """Once through; the next time continues one frame period after the last."""
         before, corrupt = self.status.frames, reader.corrupt
-        self._time_line.restart()
-        for picture in reader.pictures():
+        self._timeline.restart()
+        for picture in reader.frames():
             if self._stopping.is_set():
                 return
             self._count(corrupt=reader.corrupt - corrupt)
@@ -68,9 +68,9 @@ class ClipSource(Source):
                 f"No picture of {self._path} can be decoded.", remedy="Play it elsewhere first."
             )
 
-    def _show_on_time(self, picture: Picture, period_s: float) -> None:
+    def _show_on_time(self, picture: DecodedFrame, period_s: float) -> None:
         # The clip has no wall clock: one frame period per picture stands for it where timestamps fail.
-        pts_s = self._time_line.at(picture.raw_pts_s, self.status.frames * period_s)
+        pts_s = self._timeline.at(picture.raw_pts_s, self.status.frames * period_s)
         if self._playback.paced:
             self._wait_until_due(pts_s)
         self._show(picture.pixels, pts_s, time.time(), picture.decode_s)
@@ -82,15 +82,15 @@ class ClipSource(Source):
         self._stopping.wait(max(0.0, self._start_s + pts_s - now_s))
 
 
-def clip_opening(path: str) -> Opening:
+def clip_options(path: str) -> OpenOptions:
     """How a file is opened: one file, video only, nothing that it names."""
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
-    return Opening(f"file:{path}", path, options=options)
+    return OpenOptions(f"file:{path}", path, options=options)
 
 
-def open_clip(path: str) -> PictureReader:
+def open_clip(path: str) -> FFmpegReader:
     """A reader of the video file at `path`.
 
     Raises SourceInvalid if it is not a video, SourceUnavailable if it is not there or cannot be read.
     """
-    return PictureReader(clip_opening(path))
+    return FFmpegReader(clip_options(path))

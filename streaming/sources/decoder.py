@@ -18,7 +18,7 @@ REORDERED = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class DecodedFrame:
     """One decoded picture with its dates."""
 
     pixels: Pixels
@@ -30,7 +30,7 @@ class Picture:
     "Decoding and conversion to RGB, seconds."
 
 
-class PictureDecoder:
+class FrameDecoder:
     """Decodes what one source sends. The codec context must not have begun yet."""
 
     def __init__(self, context: VideoCodecContext) -> None:
@@ -42,17 +42,17 @@ class PictureDecoder:
         self._context = context
         self._arrived_s: dict[int, float] = {}
 
-    def decode(self, packet: Packet[Any], arrived_s: float) -> list[Picture]:
+    def decode(self, packet: Packet[Any], arrived_s: float) -> list[DecodedFrame]:
         """The pictures that are ready with a packet that came at `arrived_s`, Unix time. Never raises."""
         self._remember(packet, arrived_s)
         started_s = time.perf_counter()
-        pictures: list[Picture] = []
+        pictures: list[DecodedFrame] = []
         try:
             for frame in self._context.decode(packet):
                 pixels: Pixels = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
                 arrived = arrived_s if frame.pts is None else self._arrived_s.pop(frame.pts, arrived_s)
                 decoded_s = time.perf_counter()
-                pictures.append(Picture(pixels, frame.time, arrived, decoded_s - started_s))
+                pictures.append(DecodedFrame(pixels, frame.time, arrived, decoded_s - started_s))
                 started_s = decoded_s
         except (av.FFmpegError, ValueError):  # also a picture in a format without a way to RGB
             self.corrupt += 1

@@ -8,10 +8,10 @@ from streaming.rtsp.source import RtspSource
 from streaming.sources.base import Source
 from streaming.sources.camera import CameraSource
 from streaming.sources.clip import ClipSource, Playback
-from streaming.sources.live import Patience
+from streaming.sources.live import SourceTimeouts
 from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url
 from streaming.vocabulary import StreamSpec
-from streaming.webrtc.whip import WhipIngest
+from streaming.webrtc.whip import WhipSource
 
 
 class SourceSettings(Protocol):
@@ -37,13 +37,13 @@ def open_source(
     Raises InvalidStream, RefusedAddress or NotFound as `url_guard.parse_source_url` does.
     """
     parsed = parse_source_url(spec.url, policy)
-    patience = Patience(settings.source_connect_timeout_s, settings.source_timeout_s)
+    timeouts = SourceTimeouts(settings.source_connect_timeout_s, settings.source_timeout_s)
     match parsed.scheme:
         case "whip":
-            return WhipIngest(spec.stream_id, settings.ice_addresses, patience)
+            return WhipSource(spec.stream_id, settings.ice_addresses, timeouts)
         case "file":
             return ClipSource(spec.stream_id, parsed.location, playback)
         case "camera":
-            return CameraSource(spec.stream_id, parsed.location, patience)
+            return CameraSource(spec.stream_id, parsed.location, timeouts)
         case "rtsp" | "rtsps":
-            return RtspSource(spec.stream_id, lambda: check_source_url(spec.url, policy), patience)
+            return RtspSource(spec.stream_id, lambda: check_source_url(spec.url, policy), timeouts)

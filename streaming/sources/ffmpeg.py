@@ -12,10 +12,10 @@ import av
 from av.container import InputContainer
 
 from streaming.errors import SourceError, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
-from streaming.sources.decoder import Picture, PictureDecoder
+from streaming.sources.decoder import DecodedFrame, FrameDecoder
 from streaming.url_guard import redact
 
-TICK_S = 0.5
+POLL_S = 0.5
 """A silent source is looked at this often: how soon it can stop, or be called stalled."""
 
 MAX_DAMAGED_IN_A_ROW = 100
@@ -23,7 +23,7 @@ MAX_DAMAGED_IN_A_ROW = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class OpenOptions:
     """How to open a source with FFmpeg."""
 
     location: str
@@ -40,13 +40,13 @@ class Opening:
     the packet before it was read; dating it by its own reading would hide a frame period of latency."""
 
 
-def open_container(opening: Opening) -> InputContainer:
+def open_container(opening: OpenOptions) -> InputContainer:
     """What FFmpeg makes of the source; it has at least one video stream. The caller closes it.
 
     Raises SourceForbidden (401, 403), SourceUnavailable (cannot be reached, nothing there), SourceStalled (no
     answer in time), SourceInvalid (something else than video).
     """
-    timeout = None if opening.open_timeout_s is None else (opening.open_timeout_s, TICK_S)
+    timeout = None if opening.open_timeout_s is None else (opening.open_timeout_s, POLL_S)
     started_s = time.monotonic()
     try:
         container = av.open(
@@ -63,15 +63,15 @@ def open_container(opening: Opening) -> InputContainer:
     return container
 
 
-class PictureReader:
+class FFmpegReader:
     """An opened source. One thread reads it; `with` closes it. Raises what `open_container` raises."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: OpenOptions) -> None:
         self._shown = opening.shown
         self._damaged_reads = 0
         self._container = open_container(opening)
         self._video = self._container.streams.video[0]
-        self._decoder = PictureDecoder(self._video.codec_context)
+        self._decoder = FrameDecoder(self._video.codec_context)
         self._held_back = self._video.codec_context.name in opening.parsed
         self._last_read_s: float | None = None
 
@@ -107,8 +107,8 @@ class PictureReader:
         rate = self._video.average_rate or self._video.guessed_rate
         return float(rate) if rate else None
 
-    def pictures(self) -> Iterator[Picture | None]:
-        """Every picture until the source ends; None when a packet, or `TICK_S`, passed without one.
+    def frames(self) -> Iterator[DecodedFrame | None]:
+        """Every picture until the source ends; None when a packet, or `POLL_S`, passed without one.
 
         Raises SourceError when it cannot be read on.
         """
@@ -120,7 +120,7 @@ class PictureReader:
                     yield from self._decoder.decode(packet, self._arrival()) or (None,)
                 return
             except av.error.ExitError:
-                # Our own interrupt: nothing came for TICK_S. Reading can go on where it stopped.
+                # Our own interrupt: nothing came for POLL_S. Reading can go on where it stopped.
                 yield None
             except av.error.InvalidDataError as exc:
                 self._damaged_reads += 1

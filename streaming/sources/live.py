@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from streaming.backoff import AWAY, TURNED_AWAY, next_attempt
+from streaming.backoff import FORBIDDEN_BACKOFF, UNAVAILABLE_BACKOFF, next_attempt
 from streaming.errors import (
     SaccadeError,
     SourceError,
@@ -20,16 +20,16 @@ from streaming.errors import (
     UsageError,
 )
 from streaming.sources.base import Source
-from streaming.sources.decoder import Picture
-from streaming.sources.timeline import TimeLine
+from streaming.sources.decoder import DecodedFrame
+from streaming.sources.timeline import Timeline
 from streaming.vocabulary import SourceState, StreamId
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class SourceTimeouts:
     """How long a live source is waited for, seconds."""
 
-    first_picture_s: float = 5.0
+    first_frame_s: float = 5.0
     "From opening it to the first picture."
     stall_s: float = 3.0
     "From one picture to the next."
@@ -43,8 +43,8 @@ class Reader(Protocol):
         """Packets or pictures so far that were damaged or could not be decoded."""
         ...
 
-    def pictures(self) -> Iterator[Picture | None]:
-        """Every picture until the source ends; None now and then, at the latest after `TICK_S` without one.
+    def frames(self) -> Iterator[DecodedFrame | None]:
+        """Every picture until the source ends; None now and then, at the latest after `POLL_S` without one.
 
         Raises SourceError when it cannot be read on.
         """
@@ -62,11 +62,11 @@ class LiveSource(Source):
     then the request itself was wrong; retried later, because then only a name has moved.
     """
 
-    def __init__(self, stream_id: StreamId, open_reader: Callable[[], Reader], patience: Patience) -> None:
+    def __init__(self, stream_id: StreamId, open_reader: Callable[[], Reader], timeouts: SourceTimeouts) -> None:
         super().__init__(stream_id)
         self._open_reader = open_reader
-        self._patience = patience
-        self._time_line = TimeLine()
+        self._timeouts = timeouts
+        self._timeline = Timeline()
         self._first_shown_s: float | None = None
 
     def _run(self) -> None:
@@ -82,13 +82,13 @@ class LiveSource(Source):
             attempt = next_attempt(attempt, healthy_s)
             self._become(SourceState.RECONNECTING, str(trouble), trouble.code)
             gentle = isinstance(trouble, SourceForbidden | SourceInvalid | UsageError)
-            self._stopping.wait((TURNED_AWAY if gentle else AWAY).delay_s(attempt, rng))
+            self._stopping.wait((FORBIDDEN_BACKOFF if gentle else UNAVAILABLE_BACKOFF).delay_s(attempt, rng))
 
     def _session(self) -> SaccadeError:
         """Show pictures until the source is lost; why it was."""
         try:
             with closing(self._open_reader()) as reader:
-                self._time_line.restart()
+                self._timeline.restart()
                 self._watch(reader)
         except SourceError as exc:
             return exc
@@ -101,7 +101,7 @@ class LiveSource(Source):
     def _watch(self, reader: Reader) -> None:
         corrupt = 0
         last_s = time.monotonic()
-        for picture in reader.pictures():
+        for picture in reader.frames():
             if self._stopping.is_set():
                 return
             self._count(corrupt=reader.corrupt - corrupt)
@@ -114,14 +114,14 @@ class LiveSource(Source):
             if self._first_shown_s is None:
                 self._first_shown_s = now_s
                 self._count(reconnects=int(self.status.frames > 0))
-            pts_s = self._time_line.at(picture.raw_pts_s, now_s)
+            pts_s = self._timeline.at(picture.raw_pts_s, now_s)
             self._show(picture.pixels, pts_s, picture.arrived_s, picture.decode_s)
 
     def _check_silence(self, silent_s: float) -> None:
-        if self._first_shown_s is None and silent_s >= self._patience.first_picture_s:
+        if self._first_shown_s is None and silent_s >= self._timeouts.first_frame_s:
             raise SourceStalled(
-                f"Connected, but no picture came within {self._patience.first_picture_s:g} s.",
+                f"Connected, but no picture came within {self._timeouts.first_frame_s:g} s.",
                 remedy="If its key frames are far apart, raise source_connect_timeout_s.",
             )
-        if self._first_shown_s is not None and silent_s >= self._patience.stall_s:
-            raise SourceStalled(f"No picture for {self._patience.stall_s:g} s.", remedy="It is opened again.")
+        if self._first_shown_s is not None and silent_s >= self._timeouts.stall_s:
+            raise SourceStalled(f"No picture for {self._timeouts.stall_s:g} s.", remedy="It is opened again.")

@@ -12,7 +12,7 @@ MAX_BACK_S = 1.0
 LEAST_STEP_S = 0.001
 
 
-class TimeLine:
+class Timeline:
     """Maps a source's own timestamps to seconds that always grow.
 
     Within one session the source's own steps are kept; where it goes back a little, ours waits for it. A new

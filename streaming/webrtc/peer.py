@@ -41,7 +41,7 @@ aioice.ice.get_host_addresses = _offered_addresses
 
 
 @contextlib.contextmanager
-def offering(addresses: Sequence[str]) -> Iterator[None]:
+def candidates_at(addresses: Sequence[str]) -> Iterator[None]:
     """Connections that gather their candidates within offer these local addresses and no others."""
     token = _addresses.set(tuple(addresses))
     try:
@@ -59,7 +59,7 @@ class Offer:
     "`sendonly`, `recvonly`, `sendrecv` or `inactive`, as the peer sees its video."
 
 
-def read_offer(sdp: str) -> Offer:
+def parse_offer(sdp: str) -> Offer:
     """Look at what a peer sent. Raises InvalidStream if it is not an SDP offer with one video section."""
     if not sdp.startswith("v=0") or len(sdp) > MAX_OFFER_CHARS:
         raise InvalidStream("This is not an SDP offer.", remedy="Send the browser's own offer as it is.")
@@ -98,7 +98,7 @@ def new_session_id() -> str:
     return secrets.token_urlsafe(16)
 
 
-async def accept(connection: RTCPeerConnection, offer: Offer) -> None:
+async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
     """Take in the peer's offer. Raises InvalidStream if there is no codec or transport in common."""
     try:
         await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
@@ -112,15 +112,15 @@ async def accept(connection: RTCPeerConnection, offer: Offer) -> None:
             transceiver.direction = "inactive"
 
 
-async def answer(connection: RTCPeerConnection, addresses: Sequence[str]) -> str:
+async def create_answer(connection: RTCPeerConnection, addresses: Sequence[str]) -> str:
     """Our answer to the offer that was accepted, with candidates at `addresses` only."""
-    with offering(addresses):
+    with candidates_at(addresses):
         await connection.setLocalDescription(await connection.createAnswer())
     sdp: str = connection.localDescription.sdp
     return sdp
 
 
-def shed_backlog(receiver: RTCRtpReceiver) -> int:
+def drop_backlog(receiver: RTCRtpReceiver) -> int:
     """Drop what waits for a decoder that has fallen behind, and ask the peer for a key frame; how many.
 
     aiortc's queue in front of its decoder has no bound (1.16) and no public name, hence this reach inside.

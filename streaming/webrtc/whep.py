@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from streaming.errors import InvalidStream, LimitReached, NotFound
 from streaming.vocabulary import Frame
-from streaming.webrtc.peer import accept, answer, new_connection, new_session_id, read_offer
+from streaming.webrtc.peer import create_answer, new_connection, new_session_id, parse_offer
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ class WhepViewers:
         Raises InvalidStream (an offer that takes no video, or none we can answer), LimitReached.
         Cancelling it hangs up.
         """
-        offer = read_offer(sdp)
+        offer = parse_offer(sdp)
         if offer.video_direction not in ("recvonly", "sendrecv"):
             raise InvalidStream("The offer takes no video.", remedy="Offer a video transceiver to receive.")
         if len(self._viewers) >= self._max_viewers:
@@ -183,8 +183,8 @@ class WhepViewers:
             )
         viewer = self._new_viewer()
         try:
-            await accept(viewer.connection, offer)
-            answer_sdp = await answer(viewer.connection, self._ice_addresses)
+            await set_remote_offer(viewer.connection, offer)
+            answer_sdp = await create_answer(viewer.connection, self._ice_addresses)
         except BaseException:
             del self._viewers[viewer.session_id]
             await viewer.connection.close()

@@ -5,7 +5,7 @@ slot. Candidates are host candidates at the addresses of the settings; the offer
 (no trickle).
 
 aiortc hands pictures over in a queue without a bound and lets one pile up behind a slow reader (aiortc #64,
-#1192), so `WhipIngest` empties it always, on the loop, and does its own dropping. Of an arriving picture
+#1192), so `WhipSource` empties it always, on the loop, and does its own dropping. Of an arriving picture
 `decode_s` is the conversion to RGB alone: aiortc does not say how long it decoded.
 """
 
@@ -33,12 +33,12 @@ from streaming.errors import (
 )
 from streaming.latest import Latest
 from streaming.sources.base import STOP_TIMEOUT_S, Source
-from streaming.sources.ffmpeg import TICK_S
-from streaming.sources.live import Patience
-from streaming.sources.timeline import TimeLine
+from streaming.sources.ffmpeg import POLL_S
+from streaming.sources.live import SourceTimeouts
+from streaming.sources.timeline import Timeline
 from streaming.vocabulary import SourceState, StreamId
 from streaming.webrtc.jitter_buffer import use_markers
-from streaming.webrtc.peer import accept, answer, new_connection, new_session_id, read_offer, shed_backlog
+from streaming.webrtc.peer import create_answer, drop_backlog, new_connection, new_session_id, parse_offer
 
 log = logging.getLogger(__name__)
 
@@ -69,19 +69,19 @@ class _Publisher:
             self.task.cancel()
 
 
-class WhipIngest(Source):
+class WhipSource(Source):
     """A stream that somebody publishes. It waits for a publisher, follows one at a time, and waits again.
 
     `start` and `stop` may be called from any thread, the coroutines from one loop.
     """
 
-    def __init__(self, stream_id: StreamId, ice_addresses: Sequence[str], patience: Patience) -> None:
+    def __init__(self, stream_id: StreamId, ice_addresses: Sequence[str], timeouts: SourceTimeouts) -> None:
         super().__init__(stream_id)
         self._ice_addresses = tuple(ice_addresses)
-        self._patience = patience
+        self._timeouts = timeouts
         self._publisher: _Publisher | None = None
         self._arrivals: Latest[_Arrived | _Left] = Latest()
-        self._time_line = TimeLine()
+        self._timeline = Timeline()
         self._shown_session_id = ""
 
     async def offer(self, sdp: str) -> tuple[str, str]:
@@ -90,7 +90,7 @@ class WhipIngest(Source):
         Raises InvalidStream (an offer without video to send, or none we can answer), Conflict (somebody
         publishes already), ServiceUnavailable (the stream is being removed). Cancelling it hangs up.
         """
-        offer = read_offer(sdp)
+        offer = parse_offer(sdp)
         if offer.video_direction not in ("sendonly", "sendrecv"):
             raise InvalidStream("The offer does not send video.", remedy="Add a video track before offering.")
         self._refuse_if_stopping()
@@ -102,10 +102,10 @@ class WhipIngest(Source):
         publisher = _Publisher(new_session_id(), new_connection(), asyncio.get_running_loop())
         self._publisher = publisher
         try:
-            await accept(publisher.connection, offer)
+            await set_remote_offer(publisher.connection, offer)
             receiver = _video_receiver(publisher.connection)
             use_markers(receiver)
-            answer_sdp = await answer(publisher.connection, self._ice_addresses)
+            answer_sdp = await create_answer(publisher.connection, self._ice_addresses)
             self._refuse_if_stopping()
         except BaseException:
             self._publisher = None
@@ -138,15 +138,15 @@ class WhipIngest(Source):
     async def _follow(self, publisher: _Publisher, receiver: RTCRtpReceiver) -> None:
         """Take every picture as it comes, until the publisher leaves or falls silent."""
         trouble: SourceError = SourceUnavailable("The publisher left.", remedy="Waiting for another.")
-        silence_s = self._patience.first_picture_s
+        silence_s = self._timeouts.first_frame_s
         try:
             while True:
                 async with asyncio.timeout(silence_s):
                     picture = await receiver.track.recv()
                 assert isinstance(picture, av.VideoFrame), "a video track gives video frames"
-                silence_s = self._patience.stall_s
+                silence_s = self._timeouts.stall_s
                 self._arrivals.put(_Arrived(picture, time.time(), publisher.session_id))
-                if shed := shed_backlog(receiver):
+                if shed := drop_backlog(receiver):
                     log.warning("source %s: decoder too slow, %d pictures shed", self.status.stream_id, shed)
         except MediaStreamError:
             log.info("source %s: the publisher left", self.status.stream_id)
@@ -163,7 +163,7 @@ class WhipIngest(Source):
     def _run(self) -> None:
         self._become(SourceState.STARTING, "Waiting for a publisher.")
         while not self._stopping.is_set():
-            taken = self._arrivals.take(TICK_S)
+            taken = self._arrivals.take(POLL_S)
             if taken is None:
                 continue
             arrival, dropped = taken
@@ -175,13 +175,13 @@ class WhipIngest(Source):
 
     def _show_arrived(self, arrived: _Arrived) -> None:
         if arrived.session_id != self._shown_session_id:
-            self._time_line.restart()
+            self._timeline.restart()
             self._count(reconnects=int(bool(self._shown_session_id)))
             self._shown_session_id = arrived.session_id
         started_s = time.perf_counter()
         pixels = np.ascontiguousarray(arrived.picture.to_ndarray(format="rgb24"), dtype=np.uint8)
         converted_s = time.perf_counter() - started_s
-        self._show(pixels, self._time_line.at(arrived.picture.time, arrived.at_s), arrived.at_s, converted_s)
+        self._show(pixels, self._timeline.at(arrived.picture.time, arrived.at_s), arrived.at_s, converted_s)
 
 
 def _video_receiver(connection: RTCPeerConnection) -> RTCRtpReceiver:

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from actors.redis_server import StoreServer
-from dashboards.guard import Asked, Rules
+from dashboards.guard import RequestInfo, Rules
 from streaming.settings import Settings
 from tests.served import AUTH, TOKEN, Service, is_problem, serve
 
@@ -105,8 +105,8 @@ def asked(
     host: str = "127.0.0.1:8400",
     origin: str | None = None,
     token: str | None = None,
-) -> Asked:
-    return Asked(method, path, host, origin, token)
+) -> RequestInfo:
+    return RequestInfo(method, path, host, origin, token)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8400", "localhost:1", "LOCALHOST", "[::1]:8400"])

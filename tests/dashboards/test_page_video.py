@@ -15,11 +15,11 @@ from playwright.async_api import Browser, expect
 
 from actors.redis_server import StoreServer
 from streaming.errors import NotFound
-from streaming.sources.live import Patience
-from streaming.status import Session
+from streaming.sources.live import SourceTimeouts
+from streaming.status import WebRtcSession
 from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId, StreamSpec
 from streaming.webrtc.whep import WhepViewers
-from streaming.webrtc.whip import WhipIngest
+from streaming.webrtc.whip import WhipSource
 from tests.browser import Watched, chromium, opened, write_camera
 from tests.doubles import MemoryControl
 from tests.page import SIZE, TOKEN, Service, circle, serving, track, until
@@ -37,27 +37,27 @@ class VideoControl(MemoryControl):
     def __init__(self) -> None:
         super().__init__()
         self.out = WhepViewers(LOOPBACK)
-        self.ingest: WhipIngest | None = None
+        self.ingest: WhipSource | None = None
         self.frames: list[Frame] = []
         "What was published, the last few."
 
     async def add_stream(self, spec: StreamSpec):
         status = await super().add_stream(spec)
         if spec.url == "whip:":
-            self.ingest = WhipIngest(spec.stream_id, LOOPBACK, Patience())
+            self.ingest = WhipSource(spec.stream_id, LOOPBACK, SourceTimeouts())
             self.ingest.start(self._take, lambda _: None)
         return status
 
-    async def whep_offer(self, stream_id: StreamId, sdp: str) -> Session:
-        return Session(*await self.out.offer(sdp))
+    async def whep_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
+        return WebRtcSession(*await self.out.offer(sdp))
 
     async def whep_end(self, stream_id: StreamId, session_id: str) -> None:
         await self.out.end(session_id)
 
-    async def whip_offer(self, stream_id: StreamId, sdp: str) -> Session:
+    async def whip_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
         if self.ingest is None:
             raise NotFound("There is no such stream.")
-        return Session(*await self.ingest.offer(sdp))
+        return WebRtcSession(*await self.ingest.offer(sdp))
 
     async def whip_end(self, stream_id: StreamId, session_id: str) -> None:
         if self.ingest is None:

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from streaming.backoff import AWAY, HEALTHY_S, TURNED_AWAY, next_attempt
+from streaming.backoff import FORBIDDEN_BACKOFF, HEALTHY_S, UNAVAILABLE_BACKOFF, next_attempt
 
 
 class NoJitter(random.Random):
@@ -11,14 +11,14 @@ class NoJitter(random.Random):
 
 
 def test_a_camera_that_is_away_is_tried_soon_and_then_every_second():
-    assert [AWAY.delay_s(attempt, NoJitter()) for attempt in range(5)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    assert [UNAVAILABLE_BACKOFF.delay_s(attempt, NoJitter()) for attempt in range(5)] == [0.25, 0.5, 1.0, 1.0, 1.0]
 
 
 def test_a_camera_that_refuses_us_is_left_in_peace():
-    assert [TURNED_AWAY.delay_s(attempt, NoJitter()) for attempt in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [FORBIDDEN_BACKOFF.delay_s(attempt, NoJitter()) for attempt in range(7)] == [1, 2, 4, 8, 16, 30, 30]
 
 
-@pytest.mark.parametrize("backoff", [AWAY, TURNED_AWAY])
+@pytest.mark.parametrize("backoff", [UNAVAILABLE_BACKOFF, FORBIDDEN_BACKOFF])
 def test_jitter_shortens_but_never_passes_the_cap(backoff):
     rng = random.Random(0)
     waits = [backoff.delay_s(attempt % 40, rng) for attempt in range(1_000)]
@@ -28,7 +28,7 @@ def test_jitter_shortens_but_never_passes_the_cap(backoff):
 
 
 def test_the_wait_is_the_same_after_a_year_of_attempts():
-    assert AWAY.delay_s(30_000_000, NoJitter()) == AWAY.cap_s
+    assert UNAVAILABLE_BACKOFF.delay_s(30_000_000, NoJitter()) == UNAVAILABLE_BACKOFF.cap_s
 
 
 def test_only_a_healthy_period_starts_the_waits_again():

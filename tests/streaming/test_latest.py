@@ -43,7 +43,7 @@ def test_what_was_put_before_close_can_still_be_taken_and_nothing_after():
     slot.put(1)
     slot.close()
     slot.put(2)
-    slot.hand_over(3)
+    slot.put_blocking(3)
     assert slot.take() == (1, 0)
     assert slot.take() is None
 
@@ -53,7 +53,7 @@ def test_hand_over_loses_nothing():
 
     def make() -> None:
         for number in range(200):
-            slot.hand_over(number)
+            slot.put_blocking(number)
         slot.close()
 
     maker = threading.Thread(target=make)
@@ -68,7 +68,7 @@ def test_hand_over_loses_nothing():
 def test_close_frees_a_maker_who_waits_to_hand_over():
     slot = Latest[int]()
     slot.put(1)
-    maker = threading.Thread(target=lambda: slot.hand_over(2))
+    maker = threading.Thread(target=lambda: slot.put_blocking(2))
     maker.start()
     slot.close()
     maker.join(10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from streaming.status import QueryState, QueryStatus, Session, StreamStatus
+from streaming.status import QueryState, QueryStatus, StreamStatus, WebRtcSession
 from streaming.vocabulary import Query, QueryId, SourceState, StreamId
 
 ASKED = QueryStatus(Query(QueryId("q1"), StreamId("gate"), "the car"))
@@ -15,7 +15,7 @@ def test_a_status_survives_the_way_between_processes() -> None:
         StreamId("gate"), "rtsp://x/", SourceState.RECONNECTING, "refused", queries=(ASKED,)
     )
     assert pickle.loads(pickle.dumps(status)) == status
-    assert pickle.loads(pickle.dumps(Session("s1", "v=0"))) == Session("s1", "v=0")
+    assert pickle.loads(pickle.dumps(WebRtcSession("s1", "v=0"))) == WebRtcSession("s1", "v=0")
 
 
 def test_what_was_not_measured_is_none_and_not_zero() -> None:

@@ -37,7 +37,7 @@ def test_every_frame_has_a_line_and_a_picture(clip: Path, tmp_path: Path) -> Non
     tracker, results = tracked(clip, tmp_path / "out", "the red square")
     assert [result.frame_index for result in results] == list(range(FRAMES))
     with open_clip(str(tmp_path / "out" / OVERLAY)) as reader:
-        assert sum(picture is not None for picture in reader.pictures()) == FRAMES
+        assert sum(picture is not None for picture in reader.frames()) == FRAMES
     summary = tracker.summary(tmp_path / "out")
     assert (summary.frames, summary.tracks) == (FRAMES, 1)
     assert summary.frames_with_mask == FRAMES - 1, "the first look is answered on the second frame"
@@ -83,7 +83,7 @@ def test_what_was_done_before_an_interruption_is_kept(clip: Path, tmp_path: Path
         tracker.run(clip, tmp_path / "out", interrupt)
     assert len((tmp_path / "out" / RESULTS).read_bytes().splitlines()) == 10
     with open_clip(str(tmp_path / "out" / OVERLAY)) as reader:
-        assert sum(picture is not None for picture in reader.pictures()) == 10
+        assert sum(picture is not None for picture in reader.frames()) == 10
 
 
 def test_a_file_that_is_no_video_is_said_and_writes_nothing(tmp_path: Path) -> None:

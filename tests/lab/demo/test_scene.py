@@ -14,7 +14,7 @@ from streaming.sources.clip import open_clip
 def test_the_truth_speaks_of_every_picture_of_the_clip() -> None:
     truth = load_truth()
     with open_clip(str(CLIP)) as reader:
-        pictures = sum(picture is not None for picture in reader.pictures())
+        pictures = sum(picture is not None for picture in reader.frames())
     assert pictures == len(truth.masks)
     assert all(len(frame) == len(truth.things) for frame in truth.masks)
 
@@ -23,7 +23,7 @@ def test_what_is_offered_first_is_red_in_the_clip() -> None:
     truth, first = load_truth(), first_offer()
     assert "red" in first.split()
     with open_clip(str(CLIP)) as reader:
-        picture = next(picture for picture in reader.pictures() if picture is not None)
+        picture = next(picture for picture in reader.frames() if picture is not None)
     inside = picture.pixels[truth.mask_of(first, 0)]
     assert inside.mean(axis=0).argmax() == 0
     assert len(inside) > 3_000

@@ -9,10 +9,10 @@ import pytest
 
 from lab.evaluation.live_clips import FPS, FRAMES, NOT_THERE, SIZE, THERE, WINDOWS, LiveClip, draw_live_clips
 from lab.training.world.holdout import Split, split_of
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from streaming.sources.clip import open_clip
 
-LEVEL = LADDER[4]
+LEVEL = CURRICULUM[4]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_a_clip_is_of_a_scene_that_no_training_saw(clip: LiveClip) -> None:
 
 def test_every_picture_of_the_file_has_its_truth(clip: LiveClip) -> None:
     with open_clip(str(clip.path)) as reader:
-        pictures = [picture for picture in reader.pictures() if picture is not None]
+        pictures = [picture for picture in reader.frames() if picture is not None]
         assert reader.rate == FPS
     assert len(pictures) == len(clip.masks) == FRAMES
     assert pictures[0].pixels.shape[:2] == SIZE
@@ -36,11 +36,11 @@ def test_every_picture_of_the_file_has_its_truth(clip: LiveClip) -> None:
 def test_every_window_asks_of_what_is_there_and_of_what_is_not(clip: LiveClip) -> None:
     assert [(window.start, window.end) for window in clip.windows] == list(WINDOWS)
     for window in clip.windows:
-        there = [one for one in window.words if one.targets]
+        there = [one for one in window.words if one.referents]
         assert len(there) == THERE and len(window.words) - len(there) == NOT_THERE
         assert len({one.kind for one in there}) == THERE, "of different kinds"
         for one in there:
-            assert clip.mask_of(one.targets, window.start).any()
+            assert clip.mask_of(one.referents, window.start).any()
 
 
 def test_windows_neither_touch_nor_reach_over_the_end() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from streaming.rtsp import auth
-from streaming.rtsp.auth import Authoriser
+from streaming.rtsp.auth import Authenticator
 
 RFC_7616 = (
     'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={algorithm}, '
@@ -13,7 +13,7 @@ RFC_7616 = (
 
 
 def mufasa():
-    return Authoriser("Mufasa", "Circle of Life")
+    return Authenticator("Mufasa", "Circle of Life")
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def test_digest_answers_as_rfc_7616_says(monkeypatch, algorithm, response):
 
 
 def test_digest_without_qop_answers_as_cameras_ask():
-    authoriser = Authoriser("Mufasa", "Circle Of Life")
+    authoriser = Authenticator("Mufasa", "Circle Of Life")
     assert authoriser.learn(['Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093"'])
     # RFC 2617's example, less its qop: the response of RFC 2069, §2.4 as corrected.
     assert 'response="670fd8c2df070c60b045671b8b24ff02"' in authoriser.header("GET", "/dir/index.html")
 
 
 def test_basic_is_given_only_where_no_digest_is_asked_for():
-    authoriser = Authoriser("user", "pass:word")
+    authoriser = Authenticator("user", "pass:word")
     assert authoriser.learn(['Basic realm="x"'])
     assert authoriser.header("PLAY", "u") == "Basic dXNlcjpwYXNzOndvcmQ="
     assert authoriser.learn(['Basic realm="x"', 'Digest realm="x", nonce="1"'])
@@ -73,11 +73,11 @@ def test_a_challenge_that_cannot_be_met_is_not(challenge):
 
 
 def test_without_a_user_there_is_no_answer_and_without_a_password_there_is():
-    assert not Authoriser("", "").learn(['Basic realm="x"'])
-    assert Authoriser("admin", "").learn(['Basic realm="x"'])
+    assert not Authenticator("", "").learn(['Basic realm="x"'])
+    assert Authenticator("admin", "").learn(['Basic realm="x"'])
 
 
 def test_quotes_in_a_name_stay_within_their_quotes():
-    authoriser = Authoriser('a"b\\c', "p")
+    authoriser = Authenticator('a"b\\c', "p")
     authoriser.learn(['Digest realm="x", nonce="1"'])
     assert r'username="a\"b\\c"' in authoriser.header("PLAY", "u")

@@ -7,7 +7,7 @@ import pytest
 from aiortc.codecs import h264
 
 from streaming.rtsp import depacketizer as module
-from streaming.rtsp.depacketizer import H264, H265, START_CODE, AccessUnits, h265_part
+from streaming.rtsp.depacketizer import H264, H265, START_CODE, AccessUnits, parse_h265
 from tests.cameras import PAYLOAD_TYPE, encoded, h264_payloads, h265_payloads, nal_units, rtp, rtp_packets
 from tests.servers import write_clip
 
@@ -55,10 +55,10 @@ def test_fragments_become_the_unit_they_were():
 
 
 def test_h265_units_come_single_aggregated_and_in_fragments():
-    assert h265_part(b"\x02\x01x").data == START_CODE + b"\x02\x01x"
-    aggregated = h265_part(b"\x60\x01\0\3\x40\x01v\0\4\x42\x01sp")
+    assert parse_h265(b"\x02\x01x").data == START_CODE + b"\x02\x01x"
+    aggregated = parse_h265(b"\x60\x01\0\3\x40\x01v\0\4\x42\x01sp")
     assert aggregated.data == START_CODE + b"\x40\x01v" + START_CODE + b"\x42\x01sp"
-    first, last = h265_part(b"\x62\x01\x93ab"), h265_part(b"\x62\x01\x53cd")
+    first, last = parse_h265(b"\x62\x01\x93ab"), parse_h265(b"\x62\x01\x53cd")
     assert (first.data, first.begins, first.ends) == (START_CODE + b"\x26\x01ab", True, False)
     assert (last.data, last.begins, last.ends) == (b"cd", False, True)
 
@@ -66,7 +66,7 @@ def test_h265_units_come_single_aggregated_and_in_fragments():
 @pytest.mark.parametrize("payload", [b"\x60\x01\0", b"\x60\x01\0\x09ab", b"\x62\x01", b"\x64\x01abc"])
 def test_an_h265_payload_that_cannot_be_is_refused(payload):
     with pytest.raises(ValueError, match=r"H\.265"):
-        h265_part(payload)
+        parse_h265(payload)
 
 
 @pytest.mark.parametrize(

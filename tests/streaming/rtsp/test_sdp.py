@@ -27,7 +27,7 @@ def test_the_video_of_a_camera_is_read():
     assert (track.encoding, track.payload_type, track.clock_rate) == ("H264", 96, 90_000)
     assert (track.control, session_control(CAMERA)) == ("trackID=1", "rtsp://192.0.2.1/live/")
     assert track.parameter_sets == START_CODE + b"\x67M" + START_CODE + b"\x68\xce"
-    assert track.is_plain
+    assert track.is_depacketizable
 
 
 def test_h265_gives_its_sets_in_the_order_a_decoder_wants():
@@ -35,7 +35,7 @@ def test_h265_gives_its_sets_in_the_order_a_decoder_wants():
     parameters = f"sprop-pps={pps};sprop-vps={vps};sprop-sps={sps}"
     track = video_track(f"m=video 0 RTP/AVP 98\na=rtpmap:98 h265/90000\na=fmtp:98 {parameters}")
     assert track.parameter_sets == b"".join(START_CODE + each for each in (b"vps", b"sps", b"pps"))
-    assert track.is_plain
+    assert track.is_depacketizable
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_h265_gives_its_sets_in_the_order_a_decoder_wants():
 )
 def test_what_is_not_plain_h264_or_h265_says_so(sdp):
     track = video_track(sdp)
-    assert track is None or not track.is_plain
+    assert track is None or not track.is_depacketizable
 
 
 def test_a_session_without_video_has_no_track():

@@ -15,8 +15,8 @@ from streaming.errors import SourceError, SourceInvalid, SourceUnavailable
 from streaming.rtsp import source as rtsp_source
 from streaming.rtsp.source import RtspSource
 from streaming.rtsp.source import open_rtsp as open_rtsp_reader
-from streaming.sources.ffmpeg import PictureReader
-from streaming.sources.live import Patience
+from streaming.sources.ffmpeg import FFmpegReader
+from streaming.sources.live import SourceTimeouts
 from streaming.url_guard import SourcePolicy, check_source_url
 from streaming.vocabulary import SourceState, StreamId
 from tests.cameras import (
@@ -33,8 +33,8 @@ from tests.servers import FRAMES, RATE, Wire, index_of, playing, write_clip
 
 ID = StreamId("camera")
 LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.0/8",))
-PATIENCE = Patience(first_picture_s=5.0, stall_s=0.7)
-IMPATIENCE = Patience(first_picture_s=0.8, stall_s=0.7)
+PATIENCE = SourceTimeouts(first_frame_s=5.0, stall_s=0.7)
+IMPATIENCE = SourceTimeouts(first_frame_s=0.8, stall_s=0.7)
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def open_rtsp(seen):
     """Starts an RTSP source on a URL, and stops it after the test."""
     sources = []
 
-    def start(url, policy=LOOPBACK, patience=PATIENCE):
-        source = RtspSource(ID, lambda: check_source_url(url, policy), patience)
+    def start(url, policy=LOOPBACK, timeouts=PATIENCE):
+        source = RtspSource(ID, lambda: check_source_url(url, policy), timeouts)
         source.start(seen.deliver, seen.report)
         sources.append(source)
         return source
@@ -211,14 +211,14 @@ def test_a_camera_that_wants_a_password_says_so_and_is_left_in_peace(answering, 
 
 def test_a_server_that_accepts_and_says_nothing_is_given_up_in_time(answering, open_rtsp, seen):
     started_s = time.monotonic()
-    open_rtsp(f"rtsp://127.0.0.1:{answering(b'')}/live", patience=IMPATIENCE)
+    open_rtsp(f"rtsp://127.0.0.1:{answering(b'')}/live", timeouts=IMPATIENCE)
     seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
-    assert time.monotonic() - started_s >= IMPATIENCE.first_picture_s
+    assert time.monotonic() - started_s >= IMPATIENCE.first_frame_s
     assert "did not answer" in seen.statuses[-1].reason
 
 
 def test_a_server_that_speaks_something_else_is_retried(answering, open_rtsp, seen):
-    open_rtsp(f"rtsp://127.0.0.1:{answering(b'SSH-2.0-OpenSSH' * 40)}/live", patience=IMPATIENCE)
+    open_rtsp(f"rtsp://127.0.0.1:{answering(b'SSH-2.0-OpenSSH' * 40)}/live", timeouts=IMPATIENCE)
     seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
 
 
@@ -241,9 +241,9 @@ def reading():
     """Opens a camera of the tests' own that sends these bytes after PLAY, and nothing more."""
     with contextlib.ExitStack() as stack:
 
-        def start(stream, encoding="H264", picture=b"", patience=PATIENCE):
+        def start(stream, encoding="H264", picture=b"", timeouts=PATIENCE):
             camera = stack.enter_context(Camera(sdp_of(encoding, picture), stream))
-            reader = open_rtsp_reader(camera.source(), patience)
+            reader = open_rtsp_reader(camera.source(), timeouts)
             return camera, stack.enter_context(contextlib.closing(reader))
 
         yield start
@@ -252,7 +252,7 @@ def reading():
 def shown(reader, count):
     """The next `count` pictures; fails if the reader looks for them in vain too often."""
     pictures, looks = [], 0
-    for picture in reader.pictures():
+    for picture in reader.frames():
         pictures += [picture] if picture is not None else []
         looks += picture is None
         if len(pictures) == count:
@@ -307,21 +307,21 @@ def test_a_lost_packet_is_counted_and_pictures_go_on_without_a_key_frame(clip, r
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_broken_stream_raises_nothing_but_source_errors(clip, reading, monkeypatch, seed):
-    monkeypatch.setattr(rtsp_source, "TICK_S", 0.01)
+    monkeypatch.setattr(rtsp_source, "POLL_S", 0.01)
     rng = random.Random(seed)
     stream = bytearray(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:20]))))
     for _ in range(rng.choice((3, 30, 300))):
         stream[rng.randrange(len(stream))] = rng.randrange(256)
     with contextlib.suppress(SourceError):
         _, reader = reading(bytes(stream))
-        for _ in itertools.islice(reader.pictures(), 60):
+        for _ in itertools.islice(reader.frames(), 60):
             pass
 
 
 def test_a_picture_of_monstrous_size_is_not_decoded(clip, reading, monkeypatch):
     monkeypatch.setattr(rtsp_source, "MAX_PIXELS", 1_000)
     _, reader = reading(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:3]))))
-    for picture in reader.pictures():
+    for picture in reader.frames():
         assert picture is None
         if reader.corrupt == 3:
             return
@@ -332,7 +332,7 @@ def test_other_codecs_are_left_to_ffmpeg():
         Camera(sdp_of("JPEG")) as camera,
         contextlib.closing(open_rtsp_reader(camera.source(), IMPATIENCE)) as reader,
     ):
-        assert isinstance(reader, PictureReader)
+        assert isinstance(reader, FFmpegReader)
         ours, ffmpegs = camera.asked("DESCRIBE")
         assert "User-Agent: saccade" in ours
         assert "User-Agent: Lavf" in ffmpegs

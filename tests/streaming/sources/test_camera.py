@@ -1,10 +1,10 @@
 import av
 
 from streaming.sources.camera import CameraSource
-from streaming.sources.live import Patience
+from streaming.sources.live import SourceTimeouts
 from streaming.vocabulary import SourceState, StreamId
 
-PATIENCE = Patience(1.0, 1.0)
+PATIENCE = SourceTimeouts(1.0, 1.0)
 
 
 def test_a_camera_that_is_not_there_is_waited_for_with_a_clear_reason(seen):

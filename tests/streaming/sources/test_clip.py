@@ -83,7 +83,7 @@ def test_a_paced_clip_comes_by_its_own_clock(clip, seen):
 def test_nothing_is_lost_when_frames_are_handed_over(clip, seen):
     slot = Latest[Frame]()
     source = ClipSource(ID, str(clip), FAST)
-    source.start(slot.hand_over, seen.report)
+    source.start(slot.put_blocking, seen.report)
     indices = []
     while len(indices) < FRAMES:
         taken = slot.take(10)
@@ -97,7 +97,7 @@ def test_nothing_is_lost_when_frames_are_handed_over(clip, seen):
 def test_a_clip_that_waits_to_hand_over_can_be_stopped(clip, seen):
     slot = Latest[Frame]()
     source = ClipSource(ID, str(clip), FAST)
-    source.start(slot.hand_over, seen.report)
+    source.start(slot.put_blocking, seen.report)
     assert slot.take(10) is not None
     slot.close()
     assert source.stop()
@@ -166,7 +166,7 @@ def resident_bytes():
 def test_an_endless_clip_uses_constant_memory(clip):
     slot = Latest[Frame]()
     source = ClipSource(ID, str(clip), Playback(paced=False, looped=True))
-    source.start(slot.hand_over, lambda _: None)
+    source.start(slot.put_blocking, lambda _: None)
     sizes = []
     for _ in range(3):
         while (taken := slot.take(10)) is not None and taken[0].index % 700 != 699:

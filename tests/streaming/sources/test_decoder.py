@@ -3,7 +3,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from streaming.sources.decoder import REORDERED, PictureDecoder
+from streaming.sources.decoder import REORDERED, FrameDecoder
 from tests.cameras import encoded
 from tests.servers import FRAMES, index_of, write_clip
 
@@ -21,7 +21,7 @@ def context():
 
 
 def test_every_packet_gives_its_picture_at_once_with_its_dates(clip, context):
-    decoder = PictureDecoder(context)
+    decoder = FrameDecoder(context)
     for index, packet in enumerate(packets_of(clip)):
         [picture] = decoder.decode(packet, 100.0 + index)
         assert index_of(picture.pixels) == index
@@ -30,7 +30,7 @@ def test_every_packet_gives_its_picture_at_once_with_its_dates(clip, context):
 
 
 def test_a_picture_that_is_reordered_keeps_its_own_arrival(tmp_path, context):
-    decoder = PictureDecoder(context)
+    decoder = FrameDecoder(context)
     clip = write_clip(tmp_path / "b.mp4", b_frames=2)
     with av.open(str(clip)) as container:
         stamps = [packet.pts for packet in container.demux() if packet.pts is not None]
@@ -45,7 +45,7 @@ def test_a_picture_that_is_reordered_keeps_its_own_arrival(tmp_path, context):
 
 
 def test_arrivals_of_pictures_that_never_come_are_forgotten(context):
-    decoder = PictureDecoder(context)
+    decoder = FrameDecoder(context)
     for index in range(3 * REORDERED):
         packet = av.Packet(b"\0\0\0\1\x41noise")
         packet.pts = index
@@ -55,7 +55,7 @@ def test_arrivals_of_pictures_that_never_come_are_forgotten(context):
 
 
 def test_a_packet_that_is_said_to_be_damaged_is_counted_and_decoded(clip, context):
-    decoder = PictureDecoder(context)
+    decoder = FrameDecoder(context)
     packet = next(packets_of(clip))
     packet.is_corrupt = True
     assert len(decoder.decode(packet, 0.0)) == 1
@@ -63,5 +63,5 @@ def test_a_packet_that_is_said_to_be_damaged_is_counted_and_decoded(clip, contex
 
 
 def test_one_thread_decodes_so_that_no_picture_is_held_back(context):
-    PictureDecoder(context)
+    FrameDecoder(context)
     assert context.thread_count == 1

@@ -8,7 +8,7 @@ from streaming.sources.clip import ClipSource
 from streaming.sources.factory import open_source
 from streaming.url_guard import SourcePolicy
 from streaming.vocabulary import SourceState, StreamId, StreamSpec
-from streaming.webrtc.whip import WhipIngest
+from streaming.webrtc.whip import WhipSource
 
 SETTINGS = Settings()
 
@@ -24,7 +24,7 @@ def opened(url, policy=SourcePolicy()):  # noqa: B008
         ("rtsps://cam.example/live", RtspSource),
         ("camera:0", CameraSource),
         ("/dev/video1", CameraSource),
-        ("whip:", WhipIngest),
+        ("whip:", WhipSource),
     ],
 )
 def test_the_scheme_picks_the_source(url, kind):

@@ -4,29 +4,29 @@ import av
 import pytest
 
 from streaming.errors import SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
-from streaming.sources.clip import clip_opening
-from streaming.sources.ffmpeg import Opening, PictureReader, translate
+from streaming.sources.clip import clip_options
+from streaming.sources.ffmpeg import FFmpegReader, OpenOptions, translate
 from tests.servers import FRAMES, RATE
 
 
 def test_a_reader_knows_the_length_and_the_rate_of_a_file(clip):
-    with PictureReader(clip_opening(str(clip))) as reader:
+    with FFmpegReader(clip_options(str(clip))) as reader:
         assert (reader.length, reader.rate) == (FRAMES, RATE)
 
 
 def test_a_reader_reads_again_after_rewinding(clip):
-    with PictureReader(clip_opening(str(clip))) as reader:
+    with FFmpegReader(clip_options(str(clip))) as reader:
         for _ in range(3):
-            assert len([picture for picture in reader.pictures() if picture is not None]) == FRAMES
+            assert len([picture for picture in reader.frames() if picture is not None]) == FRAMES
             reader.rewind()
         assert reader.corrupt == 0
 
 
 def test_a_codec_that_is_held_back_is_dated_by_the_packet_before(clip):
-    plain = clip_opening(str(clip))
-    held = Opening(plain.location, plain.shown, options=plain.options, parsed=frozenset({"h264"}))
-    with PictureReader(held) as reader:
-        pictures = [picture for picture in reader.pictures() if picture is not None]
+    plain = clip_options(str(clip))
+    held = OpenOptions(plain.location, plain.shown, options=plain.options, parsed=frozenset({"h264"}))
+    with FFmpegReader(held) as reader:
+        pictures = [picture for picture in reader.frames() if picture is not None]
     # The first has nothing before it; from then on each is dated when the one before was read.
     assert pictures[1].arrived_s == pictures[0].arrived_s
     assert pictures[2].arrived_s < pictures[3].arrived_s

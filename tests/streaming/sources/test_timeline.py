@@ -2,16 +2,16 @@ import itertools
 
 import pytest
 
-from streaming.sources.timeline import MAX_STEP_S, TimeLine
+from streaming.sources.timeline import MAX_STEP_S, Timeline
 
 
 def test_the_first_picture_is_at_zero_and_steps_are_kept():
-    line = TimeLine()
+    line = Timeline()
     assert [line.at(raw, 0.0) for raw in (5.0, 5.04, 5.10)] == pytest.approx([0.0, 0.04, 0.10])
 
 
 def test_a_new_session_goes_on_by_the_wall_clock():
-    line = TimeLine()
+    line = Timeline()
     line.at(100.0, 10.0)
     line.restart()
     assert line.at(0.0, 13.0) == pytest.approx(3.0)
@@ -20,13 +20,13 @@ def test_a_new_session_goes_on_by_the_wall_clock():
 
 @pytest.mark.parametrize("raw_s", [None, 99.0, 0.0, 100.0 + MAX_STEP_S + 1])
 def test_a_timestamp_that_is_missing_or_leaps_is_replaced_by_the_wall_clock(raw_s):
-    line = TimeLine()
+    line = Timeline()
     line.at(100.0, 10.0)
     assert line.at(raw_s, 10.2) == pytest.approx(0.2)
 
 
 def test_disorder_within_a_session_neither_shows_nor_adds_up():
-    line = TimeLine()
+    line = Timeline()
     raws = [k * 0.04 + (0.08 if k % 3 == 0 else 0.0) for k in range(300)]
     times = [line.at(raw, 1_000.0 + k) for k, raw in enumerate(raws)]
     assert all(a < b for a, b in itertools.pairwise(times))
@@ -34,14 +34,14 @@ def test_disorder_within_a_session_neither_shows_nor_adds_up():
 
 
 def test_it_goes_on_from_a_leap_with_the_steps_after_it():
-    line = TimeLine()
+    line = Timeline()
     line.at(0.0, 10.0)
     line.at(5_000.0, 10.5)
     assert line.at(5_000.04, 10.6) == pytest.approx(0.54)
 
 
 def test_it_always_grows_whatever_comes():
-    line = TimeLine()
+    line = Timeline()
     raws = [0.0, None, None, 3.0, 2.0, 2.0, 1e9, -5.0, 0.0, None, 0.04]
     times = [line.at(raw, 50.0 - index) for index, raw in enumerate(raws)]
     assert all(a < b for a, b in itertools.pairwise(times))

@@ -9,11 +9,11 @@ from streaming.errors import InvalidStream
 from streaming.webrtc.peer import (
     MAX_BACKLOG,
     MAX_MEDIA,
+    candidates_at,
+    drop_backlog,
     new_connection,
     new_session_id,
-    offering,
-    read_offer,
-    shed_backlog,
+    parse_offer,
 )
 
 VIDEO = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n"
@@ -21,9 +21,9 @@ HEAD = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
 
 def test_an_offer_says_where_its_video_goes():
-    assert read_offer(HEAD + VIDEO + "a=sendonly\r\n").video_direction == "sendonly"
-    assert read_offer(HEAD + VIDEO + "a=recvonly\r\n").video_direction == "recvonly"
-    assert read_offer(HEAD + VIDEO).video_direction == "sendrecv"
+    assert parse_offer(HEAD + VIDEO + "a=sendonly\r\n").video_direction == "sendonly"
+    assert parse_offer(HEAD + VIDEO + "a=recvonly\r\n").video_direction == "recvonly"
+    assert parse_offer(HEAD + VIDEO).video_direction == "sendrecv"
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,12 @@ def test_an_offer_says_where_its_video_goes():
 )
 def test_there_must_be_one_video_and_not_too_much_else(body):
     with pytest.raises(InvalidStream):
-        read_offer(HEAD + body)
+        parse_offer(HEAD + body)
 
 
 def test_names_that_only_multicast_resolves_are_left_out():
     host = "a=candidate:1 1 udp 2113937151 {} 50000 typ host\r\n"
-    offer = read_offer(HEAD + VIDEO + host.format("0a1b.local") + host.format("127.0.0.1"))
+    offer = parse_offer(HEAD + VIDEO + host.format("0a1b.local") + host.format("127.0.0.1"))
     assert ".local" not in offer.sdp
     assert "127.0.0.1 50000" in offer.sdp
 
@@ -46,14 +46,14 @@ def test_addresses_are_offered_only_within():
         return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
 
     usual = offered()
-    with offering(["127.0.0.1", "192.0.2.1"]):
+    with candidates_at(["127.0.0.1", "192.0.2.1"]):
         assert offered() == ["127.0.0.1", "192.0.2.1"]
     assert offered() == usual
 
 
 async def test_what_one_task_offers_another_does_not():
     async def offered(addresses):
-        with offering(addresses):
+        with candidates_at(addresses):
             await asyncio.sleep(0)
             return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
 
@@ -88,9 +88,9 @@ async def test_a_backlog_in_front_of_the_decoder_is_shed_and_a_key_frame_asked_f
     assert isinstance(error, threading.Event)
     for _ in range(MAX_BACKLOG):
         waiting.put(object())
-    assert shed_backlog(receiver) == 0
+    assert drop_backlog(receiver) == 0
     waiting.put(object())
-    assert shed_backlog(receiver) == MAX_BACKLOG + 1
+    assert drop_backlog(receiver) == MAX_BACKLOG + 1
     assert waiting.empty()
     assert error.is_set()
     await connection.close()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from streaming.errors import Conflict, InvalidStream, NotFound, ServiceUnavailable
-from streaming.sources.live import Patience
+from streaming.sources.live import SourceTimeouts
 from streaming.vocabulary import Clock, SourceState, StreamId
 from streaming.webrtc import whip
-from streaming.webrtc.whip import WhipIngest
+from streaming.webrtc.whip import WhipSource
 from tests.peers import LOOPBACK, NO_OFFERS, Camera, Still, is_red_picture, until
 
 ID = StreamId("browser")
@@ -30,7 +30,7 @@ class Seen:
 @pytest.fixture
 async def ingest():
     seen = Seen()
-    source = WhipIngest(ID, LOOPBACK, Patience(first_picture_s=5.0, stall_s=0.5))
+    source = WhipSource(ID, LOOPBACK, SourceTimeouts(first_frame_s=5.0, stall_s=0.5))
     source.seen = seen
     source.start(seen.frames.append, seen.states.append)
     yield source
@@ -149,7 +149,7 @@ async def test_a_publisher_who_falls_silent_makes_room_for_another(ingest, peer)
 
 
 async def test_a_publisher_who_never_connects_makes_room_for_another(peer):
-    source = WhipIngest(ID, LOOPBACK, Patience(first_picture_s=0.1, stall_s=0.5))
+    source = WhipSource(ID, LOOPBACK, SourceTimeouts(first_frame_s=0.1, stall_s=0.5))
     seen = Seen()
     source.start(seen.frames.append, seen.states.append)
     await source.offer(await peer.offer_to_publish())
@@ -210,7 +210,7 @@ async def test_a_consumer_that_is_slow_piles_nothing_up(peer):
         frames.append(frame)
         release.wait()
 
-    source = WhipIngest(ID, LOOPBACK, Patience())
+    source = WhipSource(ID, LOOPBACK, SourceTimeouts())
     source.start(slowly, lambda _: None)
     camera = Camera(fps=100)
     _, answer = await source.offer(await peer.offer_to_publish(camera))
