@@ -27,7 +27,7 @@ CAPACITY = math.ceil((max(BACK_S) - EVERY_S / 2) / EVERY_S) + 1
 "Pictures from now to the furthest look; 2.4 MB of 448x252 for a stream."
 
 
-class Lookback:
+class FrameHistory:
     """What one stream showed lately. Not thread-safe: the thread that tracks the stream owns it.
 
     Two steps, so that a picture is shrunk only if it is wanted: `if wants(at): keep(shrunk, at)`.

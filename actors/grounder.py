@@ -29,7 +29,7 @@ from actors.keyframe_queue import (
     most_together,
     wants_words,
 )
-from actors.partial_answers import Mouth, Said
+from actors.partial_answers import PartialAnswers, PartialAnswer
 from engines.protocols import SharedGrounder
 from streaming.errors import GroundingFailed, GroundingTimedOut, SaccadeError
 from streaming.vocabulary import Answer, Keyframe, Query, QueryId
@@ -66,7 +66,7 @@ class GrounderActor:
         self._queue = KeyframeQueue(QUEUE_CAPACITY)
         self._promises: dict[Ticket, asyncio.Future[Grounded]] = {}
         self._superseded: dict[Ticket, tuple[QueryId, ...]] = {}
-        self._mouths: dict[Ticket, Mouth] = {}
+        self._mouths: dict[Ticket, PartialAnswers] = {}
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ground")
         self._loop_task: asyncio.Task[None] | None = None
@@ -84,12 +84,12 @@ class GrounderActor:
         """
         return await self._enter(keyframe)[1]
 
-    async def say(self, keyframe: Keyframe) -> AsyncIterator[Said | Grounded]:
+    async def say(self, keyframe: Keyframe) -> AsyncIterator[PartialAnswer | Grounded]:
         """The same, and before it the words of `ask` and `describe` as they come: who reads slowly misses
         some, never the newest.
         """
         ticket, promise = self._enter(keyframe)
-        mouth = self._mouths[ticket] = Mouth()
+        mouth = self._mouths[ticket] = PartialAnswers()
         promise.add_done_callback(lambda _: mouth.close())
         try:
             async for said in mouth:
@@ -175,7 +175,7 @@ class GrounderActor:
         def hear(query: Query, text: str) -> None:
             if time.monotonic() > deadline_s:
                 raise self._overrun()
-            loop.call_soon_threadsafe(self._tell, ticket, Said(query.query_id, query.revision, text))
+            loop.call_soon_threadsafe(self._tell, ticket, PartialAnswer(query.query_id, query.revision, text))
 
         return [self._grounder.say(keyframes[0], hear)]
 
@@ -192,7 +192,7 @@ class GrounderActor:
             for keyframe in keyframes
         ]
 
-    def _tell(self, ticket: Ticket, said: Said) -> None:
+    def _tell(self, ticket: Ticket, said: PartialAnswer) -> None:
         mouth = self._mouths.get(ticket)
         if mouth is not None:
             mouth.say(said, asyncio.get_running_loop().time())

@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.grounder import BUDGET_S, Grounded
 from actors.keyframe_queue import wants_words
-from actors.partial_answers import Overhear
+from actors.partial_answers import OnPartial
 from actors.ray_runtime import CannotStart, PartDied, call, find_actor, stream
 from streaming.errors import ServiceUnavailable
 from streaming.vocabulary import Keyframe
@@ -22,7 +22,7 @@ more than a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteGrounder:
+class GrounderClient:
     """Asks the grounder of that name."""
 
     name: str
@@ -30,7 +30,7 @@ class RemoteGrounder:
     patience_s: float = 2 * BUDGET_S
     "How long it may be silent: the time it waits at most, and the time it may take."
 
-    async def __call__(self, keyframe: Keyframe, overhear: Overhear) -> Grounded:
+    async def __call__(self, keyframe: Keyframe, overhear: OnPartial) -> Grounded:
         """Raises GroundingFailed, GroundingTimedOut, InvalidQuery; ServiceUnavailable if the grounder is dead
         or hangs.
         """

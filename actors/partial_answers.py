@@ -14,7 +14,7 @@ EVERY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PartialAnswer:
     """An answer so far."""
 
     query_id: QueryId
@@ -22,20 +22,20 @@ class Said:
     text: str
 
 
-Overhear = Callable[[Said], None]
+OnPartial = Callable[[PartialAnswer], None]
 "Is told the words of an answer as they come."
 
 
-class Mouth:
+class PartialAnswers:
     """One answer's place: one says, one hears. Lives in one event loop."""
 
     def __init__(self) -> None:
-        self._newest: Said | None = None
+        self._newest: PartialAnswer | None = None
         self._changed = asyncio.Event()
         self._closed = False
         self._last_s = -EVERY_S
 
-    def say(self, said: Said, now_s: float) -> None:
+    def say(self, said: PartialAnswer, now_s: float) -> None:
         """Put words in the place of what was not heard yet; soon after others they are not said at all."""
         if now_s - self._last_s < EVERY_S:
             return
@@ -47,7 +47,7 @@ class Mouth:
         self._closed = True
         self._changed.set()
 
-    async def __aiter__(self) -> AsyncIterator[Said]:
+    async def __aiter__(self) -> AsyncIterator[PartialAnswer]:
         """Words until the answer is whole."""
         while not self._closed:
             await self._changed.wait()

@@ -21,7 +21,7 @@ class Rates:
     frame_age_p95_s: float | None
 
 
-class Recent:
+class RateWindow:
     """When results were published and how old their frames were. One thread writes, any may read."""
 
     def __init__(self) -> None:

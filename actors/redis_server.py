@@ -49,7 +49,7 @@ loglevel warning
 """
 
 
-class StoreServer:
+class RedisServer:
     """A Redis-compatible server as a child process. Not thread-safe: one thread starts and stops it.
 
     `folder` (made, 0700) keeps its data, its configuration (0600, it holds the password), its log, and `url`

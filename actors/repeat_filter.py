@@ -10,7 +10,7 @@ QUIET_S: Final = 10.0
 _KNOWN: Final = 256
 
 
-class Repeats:
+class RepeatFilter:
     """Remembers what was said last, the newest 256 things."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from actors.supervisor import Supervisor
 from dashboards.auth import load_token
 from dashboards.gateway import create_app
@@ -58,12 +58,12 @@ async def running_service(settings: Settings, store_dir: Path | None = None) -> 
 
 
 @contextmanager
-def _store(settings: Settings, folder: Path) -> Iterator[tuple[SecretStr, StoreServer | None]]:
+def _store(settings: Settings, folder: Path) -> Iterator[tuple[SecretStr, RedisServer | None]]:
     """The Redis that was given, or one of our own for as long as we live."""
     if settings.redis_url is not None:
         yield settings.redis_url, None
         return
-    server = StoreServer(folder)
+    server = RedisServer(folder)
     try:
         yield server.start(), server
     finally:

@@ -1,7 +1,7 @@
 """One stream's line, with no Ray and no network in it: a frame and late answers in, one result out.
 
 `step` and `commit_memory` belong to one thread. Words and answers come from other threads through `set_queries`,
-`hear` and `hear_failure`; they are taken in at the start of the next step, so a frame never waits for them.
+`submit_answers` and `submit_failures`; they are taken in at the start of the next step, so a frame never waits for them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from actors.frame_history import Lookback
+from actors.frame_history import FrameHistory
 from actors.keyframe_policy import KeyframePolicy
 from actors.query_ledger import QueryBook
 from engines.geometry import to_fit
@@ -67,7 +67,7 @@ class StreamSession:
         self._ask = ask
         self._clock = clock
         self._policy = KeyframePolicy()
-        self._lookback = Lookback()
+        self._lookback = FrameHistory()
         self._book = QueryBook()
         self._desired: tuple[Query, ...] = ()
         self._followed: dict[QueryId, Query] = {}
@@ -80,11 +80,11 @@ class StreamSession:
         """What shall be followed from the next frame on. Any thread."""
         self._desired = tuple(queries)
 
-    def hear(self, answers: Sequence[Answer]) -> None:
+    def submit_answers(self, answers: Sequence[Answer]) -> None:
         """Take in the grounder's answers. Any thread."""
         self._inbox.extend(answers)
 
-    def hear_failure(self, queries: Sequence[Query], asked_s: float) -> None:
+    def submit_failures(self, queries: Sequence[Query], asked_s: float) -> None:
         """Take in that these questions, as they were asked then, will not be answered. Any thread."""
         self._failures.extend((query, asked_s) for query in queries)
 
@@ -92,7 +92,7 @@ class StreamSession:
         """How each query stands. Any thread."""
         return self._book.statuses()
 
-    def start_afresh(self) -> None:
+    def reset(self) -> None:
         """Let the tracker forget and ask again; for a tracker that failed. Raises what its reset raises."""
         self._tracker.reset()
         self._policy = KeyframePolicy()
@@ -103,7 +103,7 @@ class StreamSession:
     def step(self, frame: Frame, dropped: int) -> StepReport:
         """Take in what is new, track the frame, ask if it is worth asking.
 
-        `dropped`: frames lost since the last step. Raises what the tracker raises; then call `start_afresh`.
+        `dropped`: frames lost since the last step. Raises what the tracker raises; then call `reset`.
         """
         started_s = self._clock()
         self._follow_desired()

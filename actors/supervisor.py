@@ -21,12 +21,12 @@ from pydantic import SecretStr
 
 from actors.engine_loading import load_grounder, load_trackers
 from actors.grounder import GrounderActor
-from actors.grounder_client import RemoteGrounder
+from actors.grounder_client import GrounderClient
 from actors.metrics import exposition
 from actors.monitor import Keeper
 from actors.placement import place
 from actors.ray_runtime import CannotStart, call, start_ray, stop_ray
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from actors.shutdown import to_its_end
 from actors.worker import Desired, Worker
 from streaming.errors import (
@@ -73,7 +73,7 @@ _GROUNDER_CALLS = 256
 class Supervisor:
     """The service's one place of decisions about streams and queries. One asyncio loop owns it."""
 
-    def __init__(self, settings: Settings, redis_url: SecretStr, store_server: StoreServer | None) -> None:
+    def __init__(self, settings: Settings, redis_url: SecretStr, store_server: RedisServer | None) -> None:
         """`store_server`: our own Redis, to be restarted when it dies; None if it is somebody else's."""
         self._settings = settings
         self._redis_url = redis_url
@@ -271,7 +271,7 @@ class Supervisor:
 
     def _make_worker(self) -> Any:
         make_tracker = partial(load_trackers, self._settings)
-        ground = RemoteGrounder(self._grounder_name, 2 * self._settings.grounding_budget_s)
+        ground = GrounderClient(self._grounder_name, 2 * self._settings.grounding_budget_s)
         worker = ray.remote(Worker).options(**_ACTOR)
         return worker.remote(self._settings, self._redis_url, make_tracker, ground)
 

@@ -20,9 +20,9 @@ from pydantic import SecretStr
 from actors.grounder import Grounded
 from actors.keyframe_queue import apart
 from actors.metrics import WorkerMetrics
-from actors.partial_answers import Overhear, Said
-from actors.rates import Recent
-from actors.repeat_filter import Repeats
+from actors.partial_answers import OnPartial, PartialAnswer
+from actors.rates import RateWindow
+from actors.repeat_filter import RepeatFilter
 from actors.session import StepReport, StreamSession
 from engines.protocols import Tracker
 from streaming.errors import Conflict, NotFound, SaccadeError, UsageError
@@ -41,7 +41,7 @@ from streaming.webrtc.whip import WhipSource
 log = logging.getLogger(__name__)
 
 MakeTracker = Callable[[], Tracker]
-Ground = Callable[[Keyframe, Overhear], Awaitable[Grounded]]
+Ground = Callable[[Keyframe, OnPartial], Awaitable[Grounded]]
 
 _TAKE_S = 0.5
 "Longest wait of a line for a frame: how soon it notices that it should end."
@@ -79,7 +79,7 @@ class HostedStream:
         self._metrics = metrics
         self._slot: Latest[Frame] = Latest()
         self._ending = threading.Lock()
-        self._recent = Recent()
+        self._recent = RateWindow()
         self._frames = 0
         self._size: tuple[int, int] | None = None
         self._line = threading.Thread(target=self._run, name=f"line-{spec.stream_id}", daemon=True)
@@ -161,7 +161,7 @@ class HostedStream:
 
     def _began_again(self) -> bool:
         try:
-            self.session.start_afresh()
+            self.session.reset()
         except Exception as exc:  # still the rim of the thread: memory may be short for a while
             log.error("Stream %s: the tracker cannot begin again.", self.spec.stream_id, exc_info=exc)
             return False
@@ -207,7 +207,7 @@ class Worker:
         "Streams that cannot be opened as they are: a policy that changed, a file that is gone."
         self._changing = asyncio.Lock()
         self._questions: set[asyncio.Task[None]] = set()
-        self._repeats = Repeats()
+        self._repeats = RepeatFilter()
 
     async def host(self, desired: Desired) -> None:
         """Start, change and stop streams until exactly these are hosted. Cancel-safe: call it again."""
@@ -304,11 +304,11 @@ class Worker:
             grounded = Grounded(superseded=tuple(query.query_id for query in keyframe.queries))
         hosted = self._hosted.get(keyframe.frame.stream_id)
         if hosted is not None:
-            hosted.session.hear(grounded.answers)
+            hosted.session.submit_answers(grounded.answers)
             lost = [query for query in keyframe.queries if query.query_id in grounded.superseded]
-            hosted.session.hear_failure(lost, keyframe.asked_s)
+            hosted.session.submit_failures(lost, keyframe.asked_s)
 
-    def _overhear(self, keyframe: Keyframe, said: Said) -> None:
+    def _overhear(self, keyframe: Keyframe, said: PartialAnswer) -> None:
         """Publish an answer that is still being said."""
         stream_id, index = keyframe.frame.stream_id, keyframe.frame.index
         if stream_id in self._hosted:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from streaming.settings import Settings
 from tests.served import Service, serve
 from tests.servers import write_clip
@@ -53,25 +53,25 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A real Redis-compatible server, shared: use stream ids of your own, and leave it running."""
-    server = StoreServer(tmp_path_factory.mktemp("redis"))
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[StoreServer]:
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A real server of the test's own: stop it, kill it, start it again."""
-    server = StoreServer(tmp_path / "redis")
+    server = RedisServer(tmp_path / "redis")
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-async def served(redis_server: StoreServer) -> AsyncIterator[Service]:
+async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
     """A gateway on loopback, with the default settings and a real Redis."""
     async with serve(redis_server, Settings()) as running:
         yield running

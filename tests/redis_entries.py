@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import redis
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from streaming.results.keys import Channel, key_of
 from streaming.results.writer import ResultWriter
 from streaming.vocabulary import Clock, FrameResult, Latency, StreamId
@@ -24,24 +24,24 @@ def frame(stream_id: StreamId, index: int) -> FrameResult:
 
 
 @contextmanager
-def writer_to(server: StoreServer, capacity: int = 2_000) -> Iterator[ResultWriter]:
+def writer_to(server: RedisServer, capacity: int = 2_000) -> Iterator[ResultWriter]:
     writer = ResultWriter(server.url, frames_maxlen=1_000, notes_maxlen=100, capacity=capacity)
     yield writer
     writer.close()
 
 
-def plain(server: StoreServer) -> redis.Redis:
+def plain(server: RedisServer) -> redis.Redis:
     """Any Redis client, as a user would have."""
     return redis.Redis.from_url(server.url.get_secret_value())
 
 
-def stored(server: StoreServer, stream_id: StreamId) -> list[tuple[bytes, dict[bytes, bytes]]]:
+def stored(server: RedisServer, stream_id: StreamId) -> list[tuple[bytes, dict[bytes, bytes]]]:
     """(entry id, fields) of a stream's results, oldest first."""
     with plain(server) as client:
         return client.xrange(key_of(stream_id, Channel.FRAMES))  # type: ignore[return-value]
 
 
-def indices(server: StoreServer, stream_id: StreamId) -> list[int]:
+def indices(server: RedisServer, stream_id: StreamId) -> list[int]:
     """Frame indices of a stream's results, oldest first."""
     return [json.loads(fields[b"data"])["frame_index"] for _, fields in stored(server, stream_id)]
 

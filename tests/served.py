@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 from pydantic import SecretStr
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
 from streaming.results.reader import ResultReader
@@ -44,7 +44,7 @@ class Service:
 
 
 @asynccontextmanager
-async def serve(redis: StoreServer, settings: Settings) -> AsyncIterator[Service]:
+async def serve(redis: RedisServer, settings: Settings) -> AsyncIterator[Service]:
     """A gateway with those settings, on a free port of 127.0.0.1 whatever `settings.host` says."""
     control = MemoryControl()
     reader = ResultReader(redis.url)

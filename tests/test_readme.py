@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from engines.masks import encode_mask
 from streaming.results.writer import ResultWriter
 from streaming.vocabulary import QueryId, Track, TrackId, TrackState
@@ -25,7 +25,7 @@ README = (ROOT / "README.md").read_text()
 
 
 @contextmanager
-def one_result_in(folder: Path) -> Iterator[StoreServer]:
+def one_result_in(folder: Path) -> Iterator[RedisServer]:
     """A Redis with its data in a folder and one frame of the stream `door` in it: 12 pixels of one thing."""
     mask = np.zeros((360, 640), dtype=bool)
     mask[10:13, 20:24] = True
@@ -40,7 +40,7 @@ def one_result_in(folder: Path) -> Iterator[StoreServer]:
         encode_mask(mask),
         0,
     )
-    server = StoreServer(folder)
+    server = RedisServer(folder)
     writer = ResultWriter(server.start(), frames_maxlen=100, notes_maxlen=100)
     writer.publish(replace(frame("door", 0), tracks=(track,)))
     writer.close()

@@ -116,4 +116,4 @@ class ClipTracker:
         answers = [replace(answer, ground_s=0.0) for answer in self._grounder.ground(keyframe)]
         self._looks += 1
         self._refused += sum(not answer.prompts for answer in answers)
-        self._session.hear(answers)
+        self._session.submit_answers(answers)

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from engines.backends.artifact_cache import KeptFile
+from engines.backends.artifact_cache import Artifact
 from engines.backends.choose import choose_backend
 from engines.backends.graph import Backend, Graph, Precision
 from engines.backends.onnx_export import Exporter
-from engines.backends.parity_check import Reference
+from engines.backends.parity_check import ParityReference
 from engines.backends.tensorrt import TensorRtBackend, load_tensorrt
 from engines.tracking.checkpoints import load_tracker_weights
 from engines.tracking.compilation import tracker_graphs
@@ -33,7 +33,7 @@ class ExportedGraph:
     files: dict[str, int]
     "Bytes, by name; in the folder, where there is room on the disk."
     difference: dict[str, float] | None
-    "By output, see `checking.Call`; None if it cannot run here."
+    "By output, see `checking.ReferenceCall`; None if it cannot run here."
     not_run: str = ""
     "Why it cannot."
 
@@ -51,7 +51,7 @@ class TrackerExport:
         self._exporter = Exporter(settings.cache_dir)
         weights = load_tracker_weights(settings.tracker, settings.tracker_px)
         self.graphs: tuple[Graph, ...] = tracker_graphs(weights)
-        self._reference = Reference(threads=settings.tracker_threads)
+        self._reference = ParityReference(threads=settings.tracker_threads)
 
     @property
     def backend(self) -> str:
@@ -71,7 +71,7 @@ class TrackerExport:
             return ExportedGraph(graph.name, time.perf_counter() - start_s, files, None, str(exc))
         build_s = time.perf_counter() - start_s
         difference = call.differences(program.runner()(*call.inputs))
-        most = MOST_DIFFERENT_INT8 if self._backend.computes_in == "int8" else MOST_DIFFERENT
+        most = MOST_DIFFERENT_INT8 if self._backend.compute_precision == "int8" else MOST_DIFFERENT
         for output, found in difference.items():
             if not found <= most:
                 raise BackendUnavailable(
@@ -80,12 +80,12 @@ class TrackerExport:
                 )
         return ExportedGraph(graph.name, build_s, files, difference)
 
-    def _files(self, graph: Graph) -> list[KeptFile]:
+    def _files(self, graph: Graph) -> list[Artifact]:
         if isinstance(self._backend, TensorRtBackend):
             return [self._exporter.export(graph, self._backend.precision), self._backend.build(graph)]
-        if not self._backend.keeps_programs:
+        if not self._backend.caches_programs:
             return []
-        read: Precision = "int8" if self._backend.computes_in == "int8" else "float32"
+        read: Precision = "int8" if self._backend.compute_precision == "int8" else "float32"
         return [self._exporter.export(graph, read)]
 
 
@@ -107,5 +107,5 @@ def _backend(settings: Settings) -> Backend:
         return TensorRtBackend("bfloat16" if precision == "auto" else precision, capacity, folder)
 
 
-def _name(file: KeptFile, graph: Graph) -> str:
+def _name(file: Artifact, graph: Graph) -> str:
     return file.path.name if file.path is not None else graph.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actors.frame_history import BACK_S, CAPACITY, EVERY_S, LATE_S, Lookback
+from actors.frame_history import BACK_S, CAPACITY, EVERY_S, LATE_S, FrameHistory
 
 NEAREST_S, FURTHEST_S = BACK_S
 ROUNDING_S = 1e-6
@@ -15,7 +15,7 @@ class Film:
     """A stream that is looked back on; its pictures are told apart by identity."""
 
     def __init__(self) -> None:
-        self.lookback = Lookback()
+        self.lookback = FrameHistory()
         self.kept_s: dict[int, float] = {}
         self._pictures: list[np.ndarray] = []
 

@@ -10,7 +10,7 @@ import pytest
 
 from actors.grounder import Grounded, GrounderActor
 from actors.metrics import exposition
-from actors.partial_answers import Said
+from actors.partial_answers import PartialAnswer
 from engines.protocols import Hear
 from streaming.errors import GroundingFailed, GroundingTimedOut, InvalidQuery
 from streaming.vocabulary import Answer, Keyframe, Query, QueryId, QueryKind, StreamId
@@ -255,9 +255,9 @@ async def test_words_are_said_before_the_answer_is_whole() -> None:
     asked = keyframe(0, "red?")
     words = replace(asked, queries=(replace(asked.queries[0], kind=QueryKind.DESCRIBE, revision=2),))
     said = [one async for one in actor.say(words)]
-    assert said[0] == Said(QueryId("red?"), 2, "Sure,")
+    assert said[0] == PartialAnswer(QueryId("red?"), 2, "Sure,")
     assert [answer.text for answer in said[-1].answers] == ["Sure, [SEG]."]
-    assert all(isinstance(one, Said) for one in said[:-1])
+    assert all(isinstance(one, PartialAnswer) for one in said[:-1])
 
 
 async def test_who_stops_listening_does_not_stop_the_queue() -> None:

@@ -10,8 +10,8 @@ import ray
 
 from actors import grounder_client
 from actors.grounder import GrounderActor
-from actors.grounder_client import RemoteGrounder
-from actors.partial_answers import Said
+from actors.grounder_client import GrounderClient
+from actors.partial_answers import PartialAnswer
 from actors.ray_runtime import NAMESPACE, PartDied
 from streaming.errors import GroundingFailed, ServiceUnavailable
 from streaming.vocabulary import Answer, Keyframe, Query, QueryId, QueryKind, StreamId
@@ -23,7 +23,7 @@ KEYFRAME = Keyframe(
 )
 
 
-def unheard(said: Said) -> None:
+def unheard(said: PartialAnswer) -> None:
     """Nobody listens."""
 
 
@@ -56,7 +56,7 @@ class BusyGrounder(GrounderActor):
 async def test_a_question_is_answered_by_the_process_of_that_name() -> None:
     actor = ray.remote(GrounderActor).options(name="grounder-here", num_cpus=0).remote(ColourGrounder)
     await actor.alive.remote()
-    grounded = await RemoteGrounder("grounder-here")(KEYFRAME, unheard)
+    grounded = await GrounderClient("grounder-here")(KEYFRAME, unheard)
     assert [(answer.keyframe_index, len(answer.prompts)) for answer in grounded.answers] == [(7, 1)]
     ray.kill(actor)
 
@@ -67,7 +67,7 @@ async def test_pictures_from_before_cross_with_the_keyframe() -> None:
     then, soon = square_picture((20, 20), RED), square_picture((20, 20), BLUE)
     now = replace(KEYFRAME.frame, pixels=soon)
     keyframe = replace(KEYFRAME, frame=now, earlier=(then, soon))
-    grounded = await RemoteGrounder("grounder-then")(keyframe, unheard)
+    grounded = await GrounderClient("grounder-then")(keyframe, unheard)
     assert [len(answer.prompts) for answer in grounded.answers] == [1], "red then, blue since"
     ray.kill(actor)
 
@@ -76,7 +76,7 @@ async def test_a_process_without_a_pulse_is_not_asked(monkeypatch: pytest.Monkey
     monkeypatch.setattr(grounder_client, "_PULSE_TIMEOUT_S", 0.1)
     actor = ray.remote(AbsentGrounder).options(name="grounder-away", namespace=NAMESPACE, num_cpus=0).remote()
     with pytest.raises(ServiceUnavailable, match=r"0\.1 s"):
-        await RemoteGrounder("grounder-away")(KEYFRAME, unheard)
+        await GrounderClient("grounder-away")(KEYFRAME, unheard)
     ray.kill(actor)
 
 
@@ -86,24 +86,24 @@ async def test_a_process_that_misses_a_pulse_or_two_is_asked_all_the_same(
     monkeypatch.setattr(grounder_client, "_PULSE_TIMEOUT_S", 0.5)
     actor = ray.remote(BusyGrounder).options(name="grounder-busy", num_cpus=0).remote(ColourGrounder)
     await actor.metrics.remote()
-    grounded = await RemoteGrounder("grounder-busy")(KEYFRAME, unheard)
+    grounded = await GrounderClient("grounder-busy")(KEYFRAME, unheard)
     assert [answer.keyframe_index for answer in grounded.answers] == [7]
     ray.kill(actor)
 
 
 async def test_a_grounder_nobody_has_made_is_said_to_be_gone() -> None:
     with pytest.raises(PartDied, match="no grounder-none"):
-        await RemoteGrounder("grounder-none")(KEYFRAME, unheard)
+        await GrounderClient("grounder-none")(KEYFRAME, unheard)
 
 
 async def test_words_come_before_the_answer_they_are_of() -> None:
     actor = ray.remote(GrounderActor).options(name="grounder-says", num_cpus=0).remote(ColourGrounder)
     await actor.alive.remote()
-    heard: list[Said] = []
+    heard: list[PartialAnswer] = []
     query = replace(KEYFRAME.queries[0], kind=QueryKind.ASK, revision=3)
-    grounded = await RemoteGrounder("grounder-says")(replace(KEYFRAME, queries=(query,)), heard.append)
+    grounded = await GrounderClient("grounder-says")(replace(KEYFRAME, queries=(query,)), heard.append)
     assert [answer.text for answer in grounded.answers] == ["Sure, [SEG]."]
-    assert heard[0] == Said(query.query_id, 3, "Sure,"), (
+    assert heard[0] == PartialAnswer(query.query_id, 3, "Sure,"), (
         "what follows within a tenth of a second may be left out"
     )
     ray.kill(actor)
@@ -115,5 +115,5 @@ async def test_what_the_model_fails_on_is_heard_as_what_it_is() -> None:
     for kind in (QueryKind.REFER, QueryKind.ASK):
         query = Query(QueryId("q"), StreamId("s"), "crash", kind)
         with pytest.raises(GroundingFailed, match="RuntimeError"):
-            await RemoteGrounder("grounder-fails")(replace(KEYFRAME, queries=(query,)), unheard)
+            await GrounderClient("grounder-fails")(replace(KEYFRAME, queries=(query,)), unheard)
     ray.kill(actor)

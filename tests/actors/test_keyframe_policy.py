@@ -11,10 +11,10 @@ from actors.keyframe_policy import (
 )
 from streaming.vocabulary import (
     Answer,
-    Prompt,
     Query,
     QueryId,
     QueryKind,
+    SegPrompt,
     StreamId,
     Track,
     TrackId,
@@ -27,7 +27,7 @@ BLUE = Query(QueryId("blue"), STREAM, "the blue square")
 
 
 def answer(query: Query, found: bool = True, ground_s: float = 0.05) -> Answer:
-    prompt = Prompt(query.text, np.zeros(256, np.float32), 0.9)
+    prompt = SegPrompt(query.text, np.zeros(256, np.float32), 0.9)
     return Answer(
         STREAM, query.query_id, query.revision, 0, "Sure.", (prompt,) * found,
         np.zeros((int(found), 4, 4), np.float32), ground_s,

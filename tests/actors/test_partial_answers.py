@@ -2,20 +2,20 @@
 
 import asyncio
 
-from actors.partial_answers import EVERY_S, Mouth, Said
+from actors.partial_answers import EVERY_S, PartialAnswers, PartialAnswer
 from streaming.vocabulary import QueryId
 
 
-def said(text: str) -> Said:
-    return Said(QueryId("q"), 1, text)
+def said(text: str) -> PartialAnswer:
+    return PartialAnswer(QueryId("q"), 1, text)
 
 
-async def heard(mouth: Mouth) -> list[str]:
+async def heard(mouth: PartialAnswers) -> list[str]:
     return [one.text async for one in mouth]
 
 
 async def test_words_are_heard_in_order_until_the_answer_is_whole() -> None:
-    mouth = Mouth()
+    mouth = PartialAnswers()
     listening = asyncio.create_task(heard(mouth))
     for turn, text in enumerate(("there", "there is", "there is a cup")):
         mouth.say(said(text), 2 * turn * EVERY_S)
@@ -26,7 +26,7 @@ async def test_words_are_heard_in_order_until_the_answer_is_whole() -> None:
 
 
 async def test_who_reads_slowly_misses_words_but_never_the_newest() -> None:
-    mouth = Mouth()
+    mouth = PartialAnswers()
     for turn in range(100):
         mouth.say(said(str(turn)), 2 * turn * EVERY_S)
     listening = asyncio.create_task(heard(mouth))
@@ -37,7 +37,7 @@ async def test_who_reads_slowly_misses_words_but_never_the_newest() -> None:
 
 
 async def test_words_that_follow_at_once_are_not_said() -> None:
-    mouth = Mouth()
+    mouth = PartialAnswers()
     mouth.say(said("there"), 0.0)
     mouth.say(said("there is"), EVERY_S / 2)
     listening = asyncio.create_task(heard(mouth))
@@ -48,7 +48,7 @@ async def test_words_that_follow_at_once_are_not_said() -> None:
 
 
 async def test_a_whole_answer_makes_its_beginnings_superfluous() -> None:
-    mouth = Mouth()
+    mouth = PartialAnswers()
     mouth.say(said("there"), 0.0)
     mouth.close()
     assert await heard(mouth) == []

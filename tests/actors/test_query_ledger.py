@@ -7,10 +7,10 @@ from streaming.status import QueryState
 from streaming.vocabulary import (
     Answer,
     MaskRle,
-    Prompt,
     Query,
     QueryId,
     QueryKind,
+    SegPrompt,
     StreamId,
     Track,
     TrackId,
@@ -18,14 +18,14 @@ from streaming.vocabulary import (
 )
 
 Q, S = QueryId("q"), StreamId("s")
-FOUND = (Prompt("it", np.zeros(4, np.float32), 0.8),)
+FOUND = (SegPrompt("it", np.zeros(4, np.float32), 0.8),)
 
 
 def query(revision: int = 1, kind: QueryKind = QueryKind.REFER) -> Query:
     return Query(Q, S, "it", kind, revision, accepted_s=10.0)
 
 
-def answer(text: str, prompts: tuple[Prompt, ...] = FOUND, revision: int = 1) -> Answer:
+def answer(text: str, prompts: tuple[SegPrompt, ...] = FOUND, revision: int = 1) -> Answer:
     return Answer(S, Q, revision, 0, text, prompts, np.zeros((len(prompts), 2, 2), np.float32))
 
 

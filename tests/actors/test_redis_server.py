@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from actors import redis_server
-from actors.redis_server import StoreServer, find_program
+from actors.redis_server import RedisServer, find_program
 from streaming.errors import Conflict, ServiceUnavailable, StoreUnavailable
 from streaming.results.connection import ping
 from streaming.results.desired_store import DesiredStore
@@ -20,7 +20,7 @@ SPEC = StreamSpec(StreamId("gate"), "whip:")
 
 
 def test_it_answers_when_start_returns_and_not_after_stop(tmp_path: Path) -> None:
-    server = StoreServer(tmp_path / "a folder")
+    server = RedisServer(tmp_path / "a folder")
     url = server.start()
     ping(url)
     assert server.is_running
@@ -31,7 +31,7 @@ def test_it_answers_when_start_returns_and_not_after_stop(tmp_path: Path) -> Non
     server.stop()
 
 
-def test_it_listens_on_loopback_only_and_wants_its_password(own_redis: StoreServer) -> None:
+def test_it_listens_on_loopback_only_and_wants_its_password(own_redis: RedisServer) -> None:
     port = int(own_redis.url.get_secret_value().rpartition(":")[2].split("/")[0])
     with pytest.raises(StoreUnavailable, match="Authentication"):
         ping(SecretStr(f"redis://127.0.0.1:{port}/0"))
@@ -42,7 +42,7 @@ def test_it_listens_on_loopback_only_and_wants_its_password(own_redis: StoreServ
 
 def test_what_it_holds_is_there_for_the_next_server(tmp_path: Path) -> None:
     for started in range(2):
-        server = StoreServer(tmp_path)
+        server = RedisServer(tmp_path)
         store = DesiredStore(server.start())
         assert store.streams() == [SPEC] * started
         store.put_stream(SPEC)
@@ -50,7 +50,7 @@ def test_what_it_holds_is_there_for_the_next_server(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_it_keeps_its_address_and_its_data_through_a_restart(own_redis: StoreServer) -> None:
+def test_it_keeps_its_address_and_its_data_through_a_restart(own_redis: RedisServer) -> None:
     store, url, pid = DesiredStore(own_redis.url), own_redis.url, own_redis.pid
     store.put_stream(SPEC)
     own_redis.restart()
@@ -60,7 +60,7 @@ def test_it_keeps_its_address_and_its_data_through_a_restart(own_redis: StoreSer
     store.close()
 
 
-def test_it_takes_no_other_address_when_its_own_is_taken(own_redis: StoreServer) -> None:
+def test_it_takes_no_other_address_when_its_own_is_taken(own_redis: RedisServer) -> None:
     url = own_redis.url
     own_redis.stop()
     with socket.socket() as other:
@@ -74,7 +74,7 @@ def test_it_takes_no_other_address_when_its_own_is_taken(own_redis: StoreServer)
     ping(own_redis.url)
 
 
-def test_its_files_are_its_owners_alone(own_redis: StoreServer, tmp_path: Path) -> None:
+def test_its_files_are_its_owners_alone(own_redis: RedisServer, tmp_path: Path) -> None:
     folder = tmp_path / "redis"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for name in ("server.conf", "url"):
@@ -84,11 +84,11 @@ def test_its_files_are_its_owners_alone(own_redis: StoreServer, tmp_path: Path) 
 
 
 def test_a_folder_has_one_server(
-    own_redis: StoreServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_server, "_STOP_TIMEOUT_S", 0.05)
     with pytest.raises(Conflict, match="Another program keeps its Redis"):
-        StoreServer(tmp_path / "redis").start()
+        RedisServer(tmp_path / "redis").start()
     ping(own_redis.url)
 
 
@@ -98,7 +98,7 @@ def test_a_machine_without_any_server_is_told_what_to_do(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ServiceUnavailable, match="Set redis_url, or install"):
-        StoreServer(tmp_path).start()
+        RedisServer(tmp_path).start()
 
 
 def test_a_server_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,11 +108,11 @@ def test_a_server_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert find_program() == program
     with pytest.raises(ServiceUnavailable, match="ended at once: no such version"):
-        StoreServer(tmp_path / "state").start()
+        RedisServer(tmp_path / "state").start()
 
 
 def test_damaged_data_is_an_error_that_says_where(tmp_path: Path) -> None:
-    server = StoreServer(tmp_path)
+    server = RedisServer(tmp_path)
     server.start()
     server.stop()
     manifest = next((tmp_path / "appendonlydir").glob("*.manifest"))
@@ -128,6 +128,6 @@ def test_a_taken_port_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ports = [squatter.getsockname()[1]]
         free_port = redis_server._free_port
         monkeypatch.setattr(redis_server, "_free_port", lambda: ports.pop() if ports else free_port())
-        server = StoreServer(tmp_path)
+        server = RedisServer(tmp_path)
         ping(server.start())
         server.stop()

@@ -40,7 +40,7 @@ class Line:
 
     def answer(self) -> None:
         for keyframe in self.asked:
-            self.session.hear(self.grounder.ground(keyframe))
+            self.session.submit_answers(self.grounder.ground(keyframe))
         self.asked.clear()
 
 
@@ -55,7 +55,7 @@ def test_the_tracker_learns_from_a_frame_when_its_result_is_handed_on() -> None:
     line = Line()
     line.step()
     assert line.tracker.settled == 0
-    line.session.settle()
+    line.session.commit_memory()
     assert line.tracker.settled == 1
 
 
@@ -166,7 +166,7 @@ def test_an_answer_to_words_that_were_edited_is_dropped() -> None:
     old = line.asked.pop()
     line.want(("q", "the blue square", 2))
     line.step()
-    line.session.hear(line.grounder.ground(old))
+    line.session.submit_answers(line.grounder.ground(old))
     assert line.step().result.tracks == ()
 
 
@@ -177,7 +177,7 @@ def test_a_failure_of_words_that_were_edited_does_not_delay_the_new_ones() -> No
     old = line.asked.pop()
     line.want(("q", "the red thing", 2))
     line.step()
-    line.session.hear_failure(old.queries, old.asked_s)
+    line.session.submit_failures(old.queries, old.asked_s)
     line.step()
     assert [keyframe.queries[0].revision for keyframe in line.asked] == [2]
 
@@ -200,7 +200,7 @@ def test_a_question_that_failed_is_said_and_asked_again() -> None:
     line.want(("q", "the red square", 1))
     line.step()
     failed = line.asked.pop()
-    line.session.hear_failure(failed.queries, failed.asked_s)
+    line.session.submit_failures(failed.queries, failed.asked_s)
     line.step()
     assert [status.state for status in line.session.query_statuses()] == [QueryState.FAILED]
     for _ in range(15):
@@ -215,7 +215,7 @@ def test_a_question_whose_place_a_newer_one_took_has_not_failed() -> None:
     while len(line.asked) < 2:
         line.step()
     older, newer = line.asked
-    line.session.hear_failure(older.queries, older.asked_s)
+    line.session.submit_failures(older.queries, older.asked_s)
     for _ in range(30):
         line.step()
     assert line.asked == [older, newer]
@@ -230,7 +230,7 @@ def test_after_a_failure_the_session_starts_afresh_and_asks_again() -> None:
     (before,) = line.step().result.tracks
     with pytest.raises(RuntimeError, match="black"):
         line.session.step(frame_of(square_picture((0, 0)) * 0, 99), 0)
-    line.session.start_afresh()
+    line.session.reset()
     assert line.step().result.tracks == ()
     line.answer()
     (after,) = line.step().result.tracks
@@ -243,7 +243,7 @@ def test_an_inbox_nobody_empties_stays_bounded() -> None:
     line.step()
     answers = line.grounder.ground(line.asked[0])
     for _ in range(1_000):
-        line.session.hear(answers)
+        line.session.submit_answers(answers)
     assert len(line.session._inbox) <= 64
 
 

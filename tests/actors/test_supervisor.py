@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from actors.grounder import GrounderActor
 from actors.ray_runtime import PartDied, call
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from actors.supervisor import Supervisor
 from streaming.errors import (
     Conflict,
@@ -58,14 +58,14 @@ class Unheard:
 
 
 @pytest.fixture
-def store(own_redis: StoreServer) -> Iterator[DesiredStore]:
+def store(own_redis: RedisServer) -> Iterator[DesiredStore]:
     opened = DesiredStore(own_redis.url)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def supervisor(own_redis: StoreServer, tmp_path: Path) -> Supervisor:
+def supervisor(own_redis: RedisServer, tmp_path: Path) -> Supervisor:
     """Not started: it decides and remembers, and has nobody to tell."""
     return Supervisor(settings(tmp_path), own_redis.url, None)
 

@@ -13,8 +13,8 @@ import pytest
 
 from actors.grounder import Grounded
 from actors.keyframe_queue import wants_words
-from actors.partial_answers import Overhear, Said
-from actors.redis_server import StoreServer
+from actors.partial_answers import OnPartial, PartialAnswer
+from actors.redis_server import RedisServer
 from actors.worker import Desired, Worker
 from streaming import wire
 from streaming.errors import Conflict, NotFound
@@ -59,17 +59,17 @@ class Grounding:
         self.grounder = ColourGrounder()
         self.is_away = False
 
-    async def __call__(self, keyframe: Keyframe, overhear: Overhear) -> Grounded:
+    async def __call__(self, keyframe: Keyframe, overhear: OnPartial) -> Grounded:
         if self.is_away:
             raise ConnectionError("the grounder died")
         if wants_words(keyframe):
             (query,) = keyframe.queries
-            overhear(Said(query.query_id, query.revision, "There is"))
+            overhear(PartialAnswer(query.query_id, query.revision, "There is"))
         return Grounded(tuple(self.grounder.ground(keyframe)))
 
 
 @asynccontextmanager
-async def working(redis: StoreServer, clips: Path, ground: Grounding) -> AsyncIterator[Worker]:
+async def working(redis: RedisServer, clips: Path, ground: Grounding) -> AsyncIterator[Worker]:
     settings = Settings(media_dirs=[clips], source_connect_timeout_s=2.0)
     worker = Worker(settings, redis.url, lambda: ColourTracker, ground)
     try:
@@ -110,14 +110,14 @@ async def followed(reader: ResultReader, stream: str) -> FrameResult:
 
 
 @pytest.fixture
-async def reader(redis_server: StoreServer) -> AsyncIterator[ResultReader]:
+async def reader(redis_server: RedisServer) -> AsyncIterator[ResultReader]:
     opened = ResultReader(redis_server.url)
     yield opened
     await opened.close()
 
 
 async def test_a_hosted_stream_publishes_masks_that_redis_keeps(
-    redis_server: StoreServer, clips: Path, reader: ResultReader
+    redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         await worker.host(desired(("w-red", clips / "red.mp4")))
@@ -131,7 +131,7 @@ async def test_a_hosted_stream_publishes_masks_that_redis_keeps(
         assert isinstance(tracker, ColourTracker) and tracker.settled > 0
 
 
-async def test_hosting_the_same_again_changes_nothing(redis_server: StoreServer, clips: Path) -> None:
+async def test_hosting_the_same_again_changes_nothing(redis_server: RedisServer, clips: Path) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         wanted = desired(("w-same", clips / "red.mp4"))
         await worker.host(wanted)
@@ -141,7 +141,7 @@ async def test_hosting_the_same_again_changes_nothing(redis_server: StoreServer,
         assert worker._hosted[StreamId("w-same")] is before
 
 
-async def test_a_stream_that_is_not_wanted_any_more_is_gone(redis_server: StoreServer, clips: Path) -> None:
+async def test_a_stream_that_is_not_wanted_any_more_is_gone(redis_server: RedisServer, clips: Path) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         await worker.host(desired(("w-a", clips / "red.mp4"), ("w-b", clips / "red.mp4")))
         await worker.host(desired(("w-b", clips / "red.mp4")))
@@ -150,7 +150,7 @@ async def test_a_stream_that_is_not_wanted_any_more_is_gone(redis_server: StoreS
 
 
 async def test_a_clip_that_is_no_video_fails_alone(
-    redis_server: StoreServer, clips: Path, reader: ResultReader
+    redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         await worker.host(desired(("w-text", clips / "text.mp4"), ("w-good", clips / "red.mp4")))
@@ -163,7 +163,7 @@ async def test_a_clip_that_is_no_video_fails_alone(
 
 
 async def test_a_tracker_that_fails_on_a_frame_costs_a_second_and_not_the_stream(
-    redis_server: StoreServer, clips: Path, reader: ResultReader
+    redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         await worker.host(desired(("w-black", clips / "black.mp4")))
@@ -178,7 +178,7 @@ async def test_a_tracker_that_fails_on_a_frame_costs_a_second_and_not_the_stream
 
 
 async def test_a_tracker_that_cannot_begin_again_is_tried_until_it_can(
-    redis_server: StoreServer, clips: Path, reader: ResultReader, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, clips: Path, reader: ResultReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     troubles = iter([MemoryError("not now")])
     reset = ColourTracker.reset
@@ -201,7 +201,7 @@ async def test_a_tracker_that_cannot_begin_again_is_tried_until_it_can(
 
 
 async def test_without_a_grounder_frames_flow_and_masks_come_when_it_is_back(
-    redis_server: StoreServer, clips: Path, reader: ResultReader
+    redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     ground = Grounding()
     ground.is_away = True
@@ -216,7 +216,7 @@ async def test_without_a_grounder_frames_flow_and_masks_come_when_it_is_back(
 
 
 async def test_words_of_an_answer_are_published_while_it_is_being_said_and_then_whole(
-    redis_server: StoreServer, clips: Path, reader: ResultReader
+    redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     name, query_id = StreamId("w-words"), QueryId("q-words")
     async with working(redis_server, clips, Grounding()) as worker:
@@ -235,7 +235,7 @@ async def test_words_of_an_answer_are_published_while_it_is_being_said_and_then_
 
 
 async def test_words_can_change_while_it_runs(
-    redis_server: StoreServer, clips: Path, reader: ResultReader
+    redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         wanted = desired(("w-edit", clips / "red.mp4"))
@@ -254,7 +254,7 @@ async def test_words_can_change_while_it_runs(
         assert (after.tracks[0].revision, after.tracks[0].state) == (2, TrackState.ACTIVE)
 
 
-async def test_only_a_whip_stream_can_be_published_to(redis_server: StoreServer, clips: Path) -> None:
+async def test_only_a_whip_stream_can_be_published_to(redis_server: RedisServer, clips: Path) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         await worker.host(desired(("w-file", clips / "red.mp4")))
         with pytest.raises(Conflict, match="whip:"):
@@ -266,7 +266,7 @@ async def test_only_a_whip_stream_can_be_published_to(redis_server: StoreServer,
 
 
 async def test_a_closed_worker_has_written_everything_and_left_no_thread(
-    redis_server: StoreServer, clips: Path, reader: ResultReader
+    redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     import threading
 
@@ -278,7 +278,7 @@ async def test_a_closed_worker_has_written_everything_and_left_no_thread(
 
 
 async def test_a_stream_that_the_policy_refuses_now_fails_alone(
-    redis_server: StoreServer, clips: Path, reader: ResultReader
+    redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         await worker.host(desired(("w-refused", "rtsp://127.0.0.1/x"), ("w-fine", clips / "red.mp4")))

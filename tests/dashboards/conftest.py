@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from tests.browser import Watched, chromium, opened
 from tests.doubles import MemoryControl
 from tests.page import TOKEN, Service, serving
@@ -21,7 +21,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def service(redis_server: StoreServer, tmp_path: Path) -> AsyncIterator[Service]:
+async def service(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[Service]:
     async with serving(MemoryControl(max_streams=8), redis_server.url, tmp_path) as one:
         yield one
 

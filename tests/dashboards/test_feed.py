@@ -15,7 +15,7 @@ import websockets.asyncio.client as ws
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from dashboards.feed import FeedHub, Viewer
 from streaming.errors import LimitReached, ServiceUnavailable
 from streaming.results.keys import Channel
@@ -64,7 +64,7 @@ async def test_a_viewer_of_a_feed_that_ended_is_told() -> None:
         await viewer.take()
 
 
-async def test_many_viewers_of_a_stream_read_redis_once(redis_server: StoreServer) -> None:
+async def test_many_viewers_of_a_stream_read_redis_once(redis_server: RedisServer) -> None:
     reader = ResultReader(redis_server.url)
     hub = FeedHub(reader)
     with redis.Redis.from_url(redis_server.url.get_secret_value()) as client:
@@ -78,7 +78,7 @@ async def test_many_viewers_of_a_stream_read_redis_once(redis_server: StoreServe
     await reader.close()
 
 
-async def told(viewers: list[Viewer], server: StoreServer) -> None:
+async def told(viewers: list[Viewer], server: RedisServer) -> None:
     """Publish until each viewer has got something: a feed starts at the end of what Redis holds."""
     writer = ResultWriter(server.url, frames_maxlen=100, notes_maxlen=100)
     takes = [asyncio.create_task(viewer.take()) for viewer in viewers]
@@ -92,7 +92,7 @@ async def told(viewers: list[Viewer], server: StoreServer) -> None:
 
 
 async def test_nothing_is_read_when_nobody_watches_and_reading_starts_again(
-    redis_server: StoreServer,
+    redis_server: RedisServer,
 ) -> None:
     reader = ResultReader(redis_server.url)
     hub = FeedHub(reader)
@@ -103,7 +103,7 @@ async def test_nothing_is_read_when_nobody_watches_and_reading_starts_again(
     await reader.close()
 
 
-async def test_a_feed_goes_on_when_redis_comes_back(own_redis: StoreServer) -> None:
+async def test_a_feed_goes_on_when_redis_comes_back(own_redis: RedisServer) -> None:
     reader = ResultReader(own_redis.url)
     hub = FeedHub(reader)
     async with hub.watch(GATE) as viewer:
@@ -114,7 +114,7 @@ async def test_a_feed_goes_on_when_redis_comes_back(own_redis: StoreServer) -> N
 
 
 async def test_at_the_limit_the_next_viewer_is_refused(
-    redis_server: StoreServer, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dashboards.feed.MAX_VIEWERS", 1)
     reader = ResultReader(redis_server.url)
@@ -127,7 +127,7 @@ async def test_at_the_limit_the_next_viewer_is_refused(
     await reader.close()
 
 
-async def test_closing_the_hub_tells_its_viewers(redis_server: StoreServer) -> None:
+async def test_closing_the_hub_tells_its_viewers(redis_server: RedisServer) -> None:
     reader = ResultReader(redis_server.url)
     hub = FeedHub(reader)
     async with hub.watch(GATE) as viewer:
@@ -139,7 +139,7 @@ async def test_closing_the_hub_tells_its_viewers(redis_server: StoreServer) -> N
 
 
 async def test_a_feed_that_broke_is_begun_anew_for_the_next_viewer(
-    redis_server: StoreServer, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = ResultReader(redis_server.url)
     hub = FeedHub(reader)

@@ -10,7 +10,7 @@ import pytest
 import websockets.asyncio.client as ws
 from websockets.exceptions import InvalidStatus
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from streaming.results.writer import ResultWriter
 from streaming.settings import Settings
 from tests.served import Service, frame, is_problem, serve
@@ -139,7 +139,7 @@ async def test_it_is_ready_when_every_part_is_and_says_why_not(served: Service) 
     assert (await served.http.get("/v1/status")).json()["ready"] is False
 
 
-async def test_it_tells_which_words_are_worth_a_try(redis_server: StoreServer) -> None:
+async def test_it_tells_which_words_are_worth_a_try(redis_server: RedisServer) -> None:
     async with serve(redis_server, Settings(examples=["the red car"])) as served:
         assert (await served.http.get("/v1/status")).json()["examples"] == ["the red car"]
 
@@ -186,7 +186,7 @@ async def test_a_feed_of_nothing_is_refused(served: Service) -> None:
         assert json.loads(refused.value.response.body or b"{}")["code"] == "not_found"
 
 
-async def test_redis_away_is_said_and_the_rest_goes_on(own_redis: StoreServer) -> None:
+async def test_redis_away_is_said_and_the_rest_goes_on(own_redis: RedisServer) -> None:
     async with serve(own_redis, Settings()) as served:
         await served.add("here")
         own_redis.stop()

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from actors.redis_server import StoreServer
-from dashboards.guard import RequestInfo, Rules
+from actors.redis_server import RedisServer
+from dashboards.guard import RequestInfo, AccessRules
 from streaming.settings import Settings
 from tests.served import AUTH, TOKEN, Service, is_problem, serve
 
@@ -65,7 +65,7 @@ async def test_another_sites_page_gets_no_feed(served: Service) -> None:
     assert refused.value.response.status_code == 403
 
 
-async def test_where_others_can_reach_us_reading_needs_the_token_too(redis_server: StoreServer) -> None:
+async def test_where_others_can_reach_us_reading_needs_the_token_too(redis_server: RedisServer) -> None:
     async with serve(redis_server, Settings(host="0.0.0.0")) as served:
         for path in ("/v1/streams", "/metrics", "/openapi.json", "/v1/status"):
             assert is_problem(await served.stranger.get(path), 401, "unauthorised")
@@ -82,7 +82,7 @@ async def test_where_others_can_reach_us_reading_needs_the_token_too(redis_serve
             assert viewer.subprotocol is None
 
 
-async def test_an_origin_that_is_allowed_is_told_so(redis_server: StoreServer) -> None:
+async def test_an_origin_that_is_allowed_is_told_so(redis_server: RedisServer) -> None:
     wall = {"Origin": "https://wall.example"}
     async with serve(redis_server, Settings(allowed_origins=["https://wall.example"])) as served:
         told = await served.http.get("/v1/streams", headers=wall)
@@ -94,8 +94,8 @@ async def test_an_origin_that_is_allowed_is_told_so(redis_server: StoreServer) -
         assert (await served.stranger.options("/v1/streams", headers=preflight)).status_code == 200
 
 
-LOCAL = Rules(Settings(), SecretStr(TOKEN))
-OPEN = Rules(Settings(host="192.0.2.7"), SecretStr(TOKEN))
+LOCAL = AccessRules(Settings(), SecretStr(TOKEN))
+OPEN = AccessRules(Settings(host="192.0.2.7"), SecretStr(TOKEN))
 
 
 def asked(

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from streaming.errors import NotFound
 from streaming.sources.live import SourceTimeouts
 from streaming.status import WebRtcSession
@@ -80,7 +80,7 @@ def control() -> VideoControl:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def service(redis_server: StoreServer, tmp_path: Path, control: VideoControl) -> AsyncIterator[Service]:
+async def service(redis_server: RedisServer, tmp_path: Path, control: VideoControl) -> AsyncIterator[Service]:
     async with serving(control, redis_server.url, tmp_path) as one:
         yield one
     await control.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from lab.evaluation.published_results import Watching, reading
 from streaming.events import AnswerReport
 from streaming.results.writer import ResultWriter
@@ -16,14 +16,14 @@ def result(stream: str, index: int) -> FrameResult:
 
 
 @pytest.fixture
-def writer(redis_server: StoreServer):
+def writer(redis_server: RedisServer):
     writer = ResultWriter(redis_server.url, frames_maxlen=1000, notes_maxlen=1000)
     yield writer
     writer.close()
 
 
 async def test_everything_published_from_then_on_is_read(
-    writer: ResultWriter, redis_server: StoreServer
+    writer: ResultWriter, redis_server: RedisServer
 ) -> None:
     watching, stream = Watching(), StreamId("watched")
     async with reading(redis_server.url, stream, watching.take):
@@ -38,7 +38,7 @@ async def test_everything_published_from_then_on_is_read(
 
 
 async def test_what_came_before_the_place_waited_from_does_not_count(
-    writer: ResultWriter, redis_server: StoreServer
+    writer: ResultWriter, redis_server: RedisServer
 ) -> None:
     watching, stream = Watching(), StreamId("waited")
     async with reading(redis_server.url, stream, watching.take):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from streaming.errors import InvalidSettings, StoreUnavailable
 from streaming.results.connection import ping
 from streaming.results.desired_store import DesiredStore
@@ -13,7 +13,7 @@ from streaming.vocabulary import StreamSpec
 from tests.redis_entries import GATE
 
 
-def test_store_unavailable_names_the_address_and_no_password(own_redis: StoreServer) -> None:
+def test_store_unavailable_names_the_address_and_no_password(own_redis: RedisServer) -> None:
     store = DesiredStore(own_redis.url)
     own_redis.stop()
     for call in (store.streams, store.queries, lambda: store.put_stream(StreamSpec(GATE, "whip:"))):
@@ -26,7 +26,7 @@ def test_store_unavailable_names_the_address_and_no_password(own_redis: StoreSer
     store.close()
 
 
-def test_a_wrong_password_is_reported(own_redis: StoreServer) -> None:
+def test_a_wrong_password_is_reported(own_redis: RedisServer) -> None:
     wrong = SecretStr(own_redis.url.get_secret_value().replace("redis://:", "redis://:not"))
     with pytest.raises(StoreUnavailable, match="Authentication"):
         ping(wrong)

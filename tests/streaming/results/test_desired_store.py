@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from streaming import wire
 from streaming.results.desired_store import EXPIRE_AFTER_REMOVAL_S, DesiredStore
 from streaming.results.keys import QUERIES_KEY, STREAMS_KEY, Channel, key_of
@@ -12,7 +12,7 @@ from streaming.vocabulary import Query, QueryId, StreamId, StreamSpec
 from tests.redis_entries import GATE, frame, plain, writer_to
 
 
-def test_desired_state_survives_a_restart_of_redis(own_redis: StoreServer) -> None:
+def test_desired_state_survives_a_restart_of_redis(own_redis: RedisServer) -> None:
     store = DesiredStore(own_redis.url)
     specs = [StreamSpec(StreamId(name), f"rtsp://user:p%40ss@{name}.example/") for name in ("a", "b")]
     asked = Query(QueryId("q1"), StreamId("a"), "das rote Auto", revision=2, accepted_s=5.0)
@@ -26,7 +26,7 @@ def test_desired_state_survives_a_restart_of_redis(own_redis: StoreServer) -> No
     store.close()
 
 
-def test_an_edited_query_replaces_its_previous_revision(own_redis: StoreServer) -> None:
+def test_an_edited_query_replaces_its_previous_revision(own_redis: RedisServer) -> None:
     store = DesiredStore(own_redis.url)
     for revision in (1, 2):
         store.put_query(Query(QueryId("q1"), GATE, f"words {revision}", revision=revision))
@@ -36,7 +36,7 @@ def test_an_edited_query_replaces_its_previous_revision(own_redis: StoreServer) 
     store.close()
 
 
-def test_replace_all_replaces_streams_and_queries(own_redis: StoreServer) -> None:
+def test_replace_all_replaces_streams_and_queries(own_redis: RedisServer) -> None:
     store = DesiredStore(own_redis.url)
     store.put_stream(StreamSpec(StreamId("old"), "whip:"))
     spec, asked = StreamSpec(GATE, "whip:"), Query(QueryId("q1"), GATE, "the car")
@@ -46,7 +46,7 @@ def test_replace_all_replaces_streams_and_queries(own_redis: StoreServer) -> Non
 
 
 def test_a_record_that_cannot_be_decoded_is_left_out_and_logged(
-    own_redis: StoreServer, caplog: pytest.LogCaptureFixture
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = DesiredStore(own_redis.url)
     store.put_stream(StreamSpec(GATE, "whip:"))
@@ -59,7 +59,7 @@ def test_a_record_that_cannot_be_decoded_is_left_out_and_logged(
     store.close()
 
 
-def test_results_of_a_removed_stream_expire_unless_it_is_added_again(own_redis: StoreServer) -> None:
+def test_results_of_a_removed_stream_expire_unless_it_is_added_again(own_redis: RedisServer) -> None:
     store = DesiredStore(own_redis.url)
     store.put_stream(StreamSpec(GATE, "whip:"))
     with writer_to(own_redis) as writer:

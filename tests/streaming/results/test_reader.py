@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from pydantic import SecretStr
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from streaming import wire
 from streaming.errors import SourceStalled, StoreUnavailable
 from streaming.events import error_report
@@ -18,7 +18,7 @@ from streaming.vocabulary import FrameResult, StreamId
 from tests.redis_entries import GATE, eventually, frame, indices, plain, writer_to
 
 
-async def test_latest_returns_the_newest_messages_oldest_first(redis_server: StoreServer) -> None:
+async def test_latest_returns_the_newest_messages_oldest_first(redis_server: RedisServer) -> None:
     stream_id = StreamId("latest")
     with writer_to(redis_server) as writer:
         for index in range(10):
@@ -31,7 +31,7 @@ async def test_latest_returns_the_newest_messages_oldest_first(redis_server: Sto
     await reader.close()
 
 
-async def test_a_tail_starts_at_the_end(redis_server: StoreServer) -> None:
+async def test_a_tail_starts_at_the_end(redis_server: RedisServer) -> None:
     stream_id = StreamId("tailed")
     reader = ResultReader(redis_server.url)
     with writer_to(redis_server) as writer:
@@ -49,7 +49,7 @@ async def test_a_tail_starts_at_the_end(redis_server: StoreServer) -> None:
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-async def test_the_protocol_option_of_the_url_is_ignored(redis_server: StoreServer, protocol: int) -> None:
+async def test_the_protocol_option_of_the_url_is_ignored(redis_server: RedisServer, protocol: int) -> None:
     stream_id = StreamId(f"protocol{protocol}")
     url = SecretStr(f"{redis_server.url.get_secret_value()}?protocol={protocol}")
     writer, reader = ResultWriter(url, frames_maxlen=10, notes_maxlen=10), ResultReader(url)
@@ -63,7 +63,7 @@ async def test_the_protocol_option_of_the_url_is_ignored(redis_server: StoreServ
     await reader.close()
 
 
-async def test_a_tail_continues_at_its_position_after_a_restart_of_redis(own_redis: StoreServer) -> None:
+async def test_a_tail_continues_at_its_position_after_a_restart_of_redis(own_redis: RedisServer) -> None:
     reader = ResultReader(own_redis.url)
     tail = reader.tail(GATE, [Channel.FRAMES])
     with writer_to(own_redis) as writer:
@@ -78,7 +78,7 @@ async def test_a_tail_continues_at_its_position_after_a_restart_of_redis(own_red
     await reader.close()
 
 
-async def test_a_tail_follows_a_redis_whose_last_id_went_back(own_redis: StoreServer) -> None:
+async def test_a_tail_follows_a_redis_whose_last_id_went_back(own_redis: RedisServer) -> None:
     reader = ResultReader(own_redis.url)
     key = key_of(GATE, Channel.FRAMES)
     with plain(own_redis) as client:
@@ -95,7 +95,7 @@ async def test_a_tail_follows_a_redis_whose_last_id_went_back(own_redis: StoreSe
     await reader.close()
 
 
-async def test_a_cancelled_read_raises_cancelled_error_at_any_await(redis_server: StoreServer) -> None:
+async def test_a_cancelled_read_raises_cancelled_error_at_any_await(redis_server: RedisServer) -> None:
     for steps in range(4, 30, 2):
         reader = ResultReader(redis_server.url)
         reading = asyncio.create_task(reader.tail(GATE).read())

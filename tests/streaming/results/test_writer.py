@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from actors.redis_server import StoreServer
+from actors.redis_server import RedisServer
 from streaming import wire
 from streaming.errors import SourceStalled
 from streaming.events import Event, EventType, PartialAnswerReport, error_report
@@ -28,7 +28,7 @@ from tests.redis_entries import GATE, eventually, frame, indices, plain, stored,
 DELAY_S = 0.3
 
 
-def decoded(server: StoreServer, stream_id: StreamId) -> list[FrameResult]:
+def decoded(server: RedisServer, stream_id: StreamId) -> list[FrameResult]:
     return [wire.decode(FrameResult, fields[b"data"]) for _, fields in stored(server, stream_id)]
 
 
@@ -43,7 +43,7 @@ class SlowRedis:
 
 
 @contextmanager
-def slow(server: StoreServer) -> Iterator[SlowRedis]:
+def slow(server: RedisServer) -> Iterator[SlowRedis]:
     split = urlsplit(server.url.get_secret_value())
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -74,7 +74,7 @@ def slow(server: StoreServer) -> Iterator[SlowRedis]:
         thread.join(5)
 
 
-def test_results_are_stored_in_order_in_one_field(redis_server: StoreServer) -> None:
+def test_results_are_stored_in_order_in_one_field(redis_server: RedisServer) -> None:
     stream_id = StreamId("ordered")
     with writer_to(redis_server) as writer:
         for index in range(500):
@@ -83,7 +83,7 @@ def test_results_are_stored_in_order_in_one_field(redis_server: StoreServer) -> 
     assert list(stored(redis_server, stream_id)[0][1]) == [b"data"]
 
 
-def test_a_stored_result_differs_only_in_its_times_of_publication(redis_server: StoreServer) -> None:
+def test_a_stored_result_differs_only_in_its_times_of_publication(redis_server: RedisServer) -> None:
     stream_id = StreamId("whole")
     result = replace(frame(stream_id, 0), captured_s=time.time() - 0.05, assembled_s=time.time())
     with writer_to(redis_server) as writer:
@@ -93,7 +93,7 @@ def test_a_stored_result_differs_only_in_its_times_of_publication(redis_server: 
     assert replace(found, published_s=1.0, latency_s=result.latency_s) == result
 
 
-def test_published_s_is_not_before_a_slow_redis_has_the_entry(redis_server: StoreServer) -> None:
+def test_published_s_is_not_before_a_slow_redis_has_the_entry(redis_server: RedisServer) -> None:
     stream_id = StreamId("slow")
     acknowledged: list[FrameResult] = []
     with slow(redis_server) as proxy:
@@ -109,7 +109,7 @@ def test_published_s_is_not_before_a_slow_redis_has_the_entry(redis_server: Stor
     assert found[0].latency_s.total > DELAY_S
 
 
-def test_published_s_of_results_that_waited_is_when_redis_came_back(own_redis: StoreServer) -> None:
+def test_published_s_of_results_that_waited_is_when_redis_came_back(own_redis: RedisServer) -> None:
     own_redis.stop()
     with writer_to(own_redis) as writer:
         writer.publish(replace(frame(GATE, 0), captured_s=time.time(), assembled_s=time.time()))
@@ -122,7 +122,7 @@ def test_published_s_of_results_that_waited_is_when_redis_came_back(own_redis: S
     assert found.latency_s.total > 0.3
 
 
-def test_published_s_is_never_before_assembled_s(redis_server: StoreServer) -> None:
+def test_published_s_is_never_before_assembled_s(redis_server: RedisServer) -> None:
     stream_id = StreamId("ahead")
     ahead_s = time.time() + 100
     with writer_to(redis_server) as writer:
@@ -130,7 +130,7 @@ def test_published_s_is_never_before_assembled_s(redis_server: StoreServer) -> N
     assert decoded(redis_server, stream_id)[0].published_s == pytest.approx(ahead_s, abs=1e-5)
 
 
-def test_an_exception_of_on_published_does_not_stop_the_writer(redis_server: StoreServer) -> None:
+def test_an_exception_of_on_published_does_not_stop_the_writer(redis_server: RedisServer) -> None:
     stream_id = StreamId("raising")
 
     def fail(_: FrameResult) -> None:
@@ -142,7 +142,7 @@ def test_an_exception_of_on_published_does_not_stop_the_writer(redis_server: Sto
     assert indices(redis_server, stream_id) == [0, 1, 2]
 
 
-def test_notes_go_to_their_own_redis_streams(redis_server: StoreServer) -> None:
+def test_notes_go_to_their_own_redis_streams(redis_server: RedisServer) -> None:
     stream_id = StreamId("noted")
     event = Event(EventType.END, stream_id, TrackId(1), None, None, 1.0)
     partial = PartialAnswerReport(stream_id, QueryId("q"), 1, 4, "There are", 1.0)
@@ -160,7 +160,7 @@ def test_notes_go_to_their_own_redis_streams(redis_server: StoreServer) -> None:
         assert client.exists(key_of(stream_id, Channel.FRAMES)) == 0
 
 
-def test_a_redis_stream_is_trimmed_to_maxlen(redis_server: StoreServer) -> None:
+def test_a_redis_stream_is_trimmed_to_maxlen(redis_server: RedisServer) -> None:
     stream_id = StreamId("short")
     writer = ResultWriter(redis_server.url, frames_maxlen=50, notes_maxlen=10)
     for index in range(1_500):
@@ -172,7 +172,7 @@ def test_a_redis_stream_is_trimmed_to_maxlen(redis_server: StoreServer) -> None:
     assert remaining[-1] == 1_499
 
 
-def test_a_restart_of_redis_loses_nothing_and_duplicates_nothing(own_redis: StoreServer) -> None:
+def test_a_restart_of_redis_loses_nothing_and_duplicates_nothing(own_redis: RedisServer) -> None:
     acknowledged: list[FrameResult] = []
     with writer_to(own_redis) as writer:
         for index in range(400):
@@ -185,7 +185,7 @@ def test_a_restart_of_redis_loses_nothing_and_duplicates_nothing(own_redis: Stor
     assert indices(own_redis, GATE) == list(range(400))
 
 
-def test_redis_killed_during_writes_leaves_no_duplicate(own_redis: StoreServer) -> None:
+def test_redis_killed_during_writes_leaves_no_duplicate(own_redis: RedisServer) -> None:
     acknowledged: list[FrameResult] = []
     with writer_to(own_redis) as writer:
         for index in range(300):
@@ -201,7 +201,7 @@ def test_redis_killed_during_writes_leaves_no_duplicate(own_redis: StoreServer) 
     assert remaining[-1] == 299
 
 
-def test_a_hanging_redis_blocks_no_publisher_and_gets_every_entry_once(own_redis: StoreServer) -> None:
+def test_a_hanging_redis_blocks_no_publisher_and_gets_every_entry_once(own_redis: RedisServer) -> None:
     """Replies are lost here: Redis executes after the hang what was sent before it."""
     assert own_redis.pid is not None
     acknowledged: list[FrameResult] = []
@@ -220,7 +220,7 @@ def test_a_hanging_redis_blocks_no_publisher_and_gets_every_entry_once(own_redis
     assert decoded(own_redis, GATE) == acknowledged
 
 
-def test_while_redis_is_away_the_oldest_results_are_lost_and_counted(own_redis: StoreServer) -> None:
+def test_while_redis_is_away_the_oldest_results_are_lost_and_counted(own_redis: RedisServer) -> None:
     own_redis.stop()
     acknowledged: list[FrameResult] = []
     with writer_to(own_redis, capacity=50) as writer:
@@ -235,7 +235,7 @@ def test_while_redis_is_away_the_oldest_results_are_lost_and_counted(own_redis: 
     assert remaining[-50:] == list(range(950, 1_000))
 
 
-def test_writing_continues_on_a_redis_that_lost_its_data(own_redis: StoreServer) -> None:
+def test_writing_continues_on_a_redis_that_lost_its_data(own_redis: RedisServer) -> None:
     with writer_to(own_redis) as writer, plain(own_redis) as client:
         writer.publish(frame(GATE, 0))
         assert eventually(lambda: indices(own_redis, GATE) == [0])
@@ -244,7 +244,7 @@ def test_writing_continues_on_a_redis_that_lost_its_data(own_redis: StoreServer)
         assert eventually(lambda: indices(own_redis, GATE) == [1])
 
 
-def test_a_clock_set_back_and_a_restarted_writer_do_not_stop_the_stream(redis_server: StoreServer) -> None:
+def test_a_clock_set_back_and_a_restarted_writer_do_not_stop_the_stream(redis_server: RedisServer) -> None:
     stream_id = StreamId("timewarp")
     with plain(redis_server) as client:
         ahead_ms = int(time.time() * 1000) + 3_600_000
@@ -256,7 +256,7 @@ def test_a_clock_set_back_and_a_restarted_writer_do_not_stop_the_stream(redis_se
     assert indices(redis_server, stream_id) == [0, 1, 2]
 
 
-def test_two_writers_of_one_stream_both_write_everything(redis_server: StoreServer) -> None:
+def test_two_writers_of_one_stream_both_write_everything(redis_server: RedisServer) -> None:
     stream_id = StreamId("shared")
     with writer_to(redis_server) as first, writer_to(redis_server) as second:
         for index in range(0, 300, 2):
@@ -266,7 +266,7 @@ def test_two_writers_of_one_stream_both_write_everything(redis_server: StoreServ
     assert sorted(indices(redis_server, stream_id)) == list(range(300))
 
 
-def test_an_entry_that_redis_refuses_is_lost_and_others_are_written(redis_server: StoreServer) -> None:
+def test_an_entry_that_redis_refuses_is_lost_and_others_are_written(redis_server: RedisServer) -> None:
     taken, free = StreamId("taken"), StreamId("free")
     with plain(redis_server) as client:
         client.set(key_of(taken, Channel.FRAMES), "not a stream")
@@ -277,7 +277,7 @@ def test_an_entry_that_redis_refuses_is_lost_and_others_are_written(redis_server
         assert eventually(lambda: indices(redis_server, free) == [0])
 
 
-def test_close_without_redis_returns_soon_and_counts_the_loss(own_redis: StoreServer) -> None:
+def test_close_without_redis_returns_soon_and_counts_the_loss(own_redis: RedisServer) -> None:
     own_redis.stop()
     with writer_to(own_redis) as writer:
         for index in range(10):
@@ -286,6 +286,6 @@ def test_close_without_redis_returns_soon_and_counts_the_loss(own_redis: StoreSe
         assert writer.lost(GATE) == 10
 
 
-def test_a_result_that_is_not_json_raises_where_it_is_published(redis_server: StoreServer) -> None:
+def test_a_result_that_is_not_json_raises_where_it_is_published(redis_server: RedisServer) -> None:
     with writer_to(redis_server) as writer, pytest.raises(ValueError, match="not JSON compliant"):
         writer.publish(FrameResult(GATE, 0, float("inf"), 0, Clock.ARRIVAL, 0, 1, 1, 0, Latency(0, 0, 0)))
