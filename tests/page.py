@@ -66,6 +66,7 @@ class Service:
     control: MemoryControl
     gateway: GatewayServer
     writer: ResultWriter
+    redis_url: SecretStr
     url: str
     "Without a slash at the end."
     index: int = 0
@@ -132,7 +133,7 @@ async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path)
     app = create_app(control, reader, settings, SecretStr(TOKEN))
     gateway = GatewayServer(app, "127.0.0.1", 0)
     try:
-        yield Service(control, gateway, writer, await gateway.start())
+        yield Service(control, gateway, writer, redis_url, await gateway.start())
     finally:
         await gateway.stop()
         writer.close()

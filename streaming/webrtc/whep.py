@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 
 from streaming.errors import InvalidStream, LimitReached, NotFound
 from streaming.vocabulary import Frame
-from streaming.webrtc.peer import create_answer, new_connection, new_session_id, parse_offer
+from streaming.webrtc.peer import (
+    create_answer,
+    new_connection,
+    new_session_id,
+    parse_offer,
+    set_remote_offer,
+)
 
 log = logging.getLogger(__name__)
 

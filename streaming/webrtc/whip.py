@@ -38,7 +38,14 @@ from streaming.sources.live import SourceTimeouts
 from streaming.sources.timeline import Timeline
 from streaming.vocabulary import SourceState, StreamId
 from streaming.webrtc.jitter_buffer import use_markers
-from streaming.webrtc.peer import create_answer, drop_backlog, new_connection, new_session_id, parse_offer
+from streaming.webrtc.peer import (
+    create_answer,
+    drop_backlog,
+    new_connection,
+    new_session_id,
+    parse_offer,
+    set_remote_offer,
+)
 
 log = logging.getLogger(__name__)
 

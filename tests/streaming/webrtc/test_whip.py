@@ -65,10 +65,10 @@ async def test_a_picture_does_not_wait_for_the_next_one(ingest, peer):
 async def test_a_stream_that_is_removed_while_it_answers_takes_nobody(ingest, peer, monkeypatch):
     async def slow_answer(*arguments):
         ingest.stop()
-        return await answer(*arguments)
+        return await create_answer(*arguments)
 
-    answer = whip.answer
-    monkeypatch.setattr(whip, "answer", slow_answer)
+    create_answer = whip.create_answer
+    monkeypatch.setattr(whip, "create_answer", slow_answer)
     with pytest.raises(ServiceUnavailable, match="removed"):
         await ingest.offer(await peer.offer_to_publish())
     assert ingest._publisher is None
