@@ -5,7 +5,7 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/saccade
 WORKDIR /src
-# What Saccade stands on is a layer of its own: a change of our code does not fetch torch again.
+# The dependencies are a layer of their own, so that a change of the code does not download torch again.
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
       > requirements.txt \
@@ -15,6 +15,7 @@ COPY streaming streaming
 COPY engines engines
 COPY actors actors
 COPY dashboards dashboards
+COPY lab lab
 RUN /opt/saccade/bin/pip install --no-deps .
 
 FROM python:3.11.13-slim-bookworm
@@ -32,7 +33,7 @@ USER saccade
 WORKDIR /var/lib/saccade
 VOLUME /var/lib/saccade
 EXPOSE 8400
-# /ready needs no token. The first start compiles the models: it may take a while.
+# /ready needs no token. The first start compiles the models, which can take a minute.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8400/ready', timeout=2)"]
 STOPSIGNAL SIGTERM

@@ -1,4 +1,4 @@
-"""Fixtures for all tests. Real servers, started once and on loopback only."""
+"""Fixtures of all tests (real servers on loopback, started once); which tests are slow or may be skipped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from tests.served import Service, serve
 from tests.servers import write_clip
 from tests.up import Up, saccade_up
 
-MAY_BE_ABSENT = ("../shared/data", "no GPU", "only Linux")
-"What a skip may be for in CI: data nobody may commit, hardware nobody promised."
-
+ALLOWED_SKIPS = ("../shared/data", "no GPU", "only Linux")
+"Reasons for which a test may be skipped in CI: data that cannot be committed, hardware that may be missing."
 
 LONGEST_FIRST = (
     "tests/test_pipeline.py",
@@ -26,35 +25,78 @@ LONGEST_FIRST = (
     "tests/lab/benchmarks/",
     "tests/lab/evaluation/test_live.py",
 )
-"Each takes a minute or two and is one worker's alone: begun last, it would be waited for."
+"Modules of one to two minutes, each on one xdist worker. Started last, they would leave the other idle."
+
+SLOW = (
+    "tests/actors/cli/test_clip_tracking.py",
+    "tests/actors/cli/test_exporting.py",
+    "tests/actors/cli/test_main.py",
+    "tests/actors/cli/test_models.py",
+    "tests/actors/cli/test_service.py",
+    "tests/actors/cli/test_streams.py",
+    "tests/actors/test_child_process.py",
+    "tests/actors/test_engine_loading.py",
+    "tests/actors/test_grounder_client.py",
+    "tests/actors/test_monitor.py",
+    "tests/actors/test_ray_runtime.py",
+    "tests/actors/test_redis_server.py",
+    "tests/actors/test_service.py",
+    "tests/actors/test_shutdown.py",
+    "tests/actors/test_supervisor.py",
+    "tests/dashboards/test_page",
+    "tests/engines/backends/",
+    "tests/engines/grounding/families/",
+    "tests/engines/grounding/test_checkpoints.py",
+    "tests/engines/grounding/test_grounder.py",
+    "tests/engines/grounding/test_hub.py",
+    "tests/engines/tracking/",
+    "tests/gpu/",
+    "tests/lab/benchmarks/",
+    "tests/lab/cli/",
+    "tests/lab/demo/",
+    "tests/lab/evaluation/",
+    "tests/lab/fixtures/",
+    "tests/lab/training/test_",
+    "tests/streaming/rtsp/test_source.py",
+    "tests/test_browser.py",
+    "tests/test_examples.py",
+    "tests/test_pipeline.py",
+)
+"Marked `slow`, which `make quick` leaves out: they start servers or browsers, compile, train or run models."
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Longest modules first, all else as it was."""
+    """Mark the tests of `SLOW` and put the longest modules first; the order is otherwise kept."""
 
-    def turn(item: pytest.Item) -> int:
-        places = [place for place, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path)]
-        return places[0] if places else len(LONGEST_FIRST)
+    def rank(item: pytest.Item) -> int:
+        found = [index for index, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path)]
+        return found[0] if found else len(LONGEST_FIRST)
 
-    items.sort(key=turn)
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skip for a missing server or missing weights is a failure: `make test` installs them."""
+    """In CI (environment variable CI), fail a test that is skipped for anything but `ALLOWED_SKIPS`.
+
+    Servers and packages are installed by `make test`, so their absence is a fault there.
+    """
     report = yield
     if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        if not any(allowed in reason for allowed in MAY_BE_ABSENT):
+        if not any(allowed in reason for allowed in ALLOWED_SKIPS):
             report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped in CI: {reason}"
     return report
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real Redis-compatible server, shared: use stream ids of your own, and leave it running."""
+    """A Redis-compatible server shared by all tests of a worker. Use unique stream ids; do not stop it."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
@@ -63,7 +105,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A real server of the test's own: stop it, kill it, start it again."""
+    """A Redis-compatible server of one test, which may stop, kill and restart it."""
     server = RedisServer(tmp_path / "redis")
     server.start()
     yield server
@@ -72,14 +114,14 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
-    """A gateway on loopback, with the default settings and a real Redis."""
+    """A gateway on loopback with default settings, over `redis_server`."""
     async with serve(redis_server, Settings()) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """One service for all tests that leave it as they found it."""
+    """A running `saccade up`, shared by all tests of a worker. Remove the streams that you add."""
     with saccade_up(tmp_path_factory.mktemp("service")) as up:
         yield up
 

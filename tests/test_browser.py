@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, expect
 
 from lab.training.world.holdout import HELD_OUT_SEED
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
 from tests.browser import chromium, free_port, opened, write_camera
 from tests.up import CACHE
@@ -72,8 +72,9 @@ JUDGE = """([wanted, colour]) => new Promise((resolve) => {
 
 
 def there_and_back() -> list[NDArray[np.uint8]]:
-    """The scene forwards and backwards: a camera file is looped, and nothing may leap."""
-    frames = draw_clip(SCENE, frames=SCENE_S * FPS, size=(360, 640), stride=30 / FPS, level=LADDER[0]).frames
+    """Return the scene forwards, then backwards: Chromium loops the file, and no object may jump."""
+    clip = draw_clip(SCENE, frames=SCENE_S * FPS, size=(360, 640), stride=30 / FPS, level=CURRICULUM[0])
+    frames = clip.frames
     return [*frames, *frames[::-1]]
 
 

@@ -1,25 +1,26 @@
-"""Words that cross rooms are documented: arrays by shape and type, settings by a sentence and a table."""
+"""Shared types and settings are documented: arrays by shape and dtype, settings by a sentence and a table."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
 
 from streaming import events, status, vocabulary
-from streaming.settings import Settings
+from streaming.settings import Settings, load_settings
 from tests import settings_table
 
 SOURCE = Path(vocabulary.__file__)
 TREE = ast.parse(SOURCE.read_text())
-SHAPE_AND_TYPE = re.compile(r"\([A-Za-z0-9, ]+\).*(uint8|bool|float32)")
+SHAPE_AND_DTYPE = re.compile(r"\([A-Za-z0-9, ]+\).*(uint8|bool|float32)")
 
 
 def documented(body: list[ast.stmt]) -> dict[str, tuple[str, str]]:
-    """By name of an annotated field or an alias: its type as written, and the string beneath it."""
+    """Map each annotated field or alias to its type as written and the string literal that follows it."""
     found = {}
     for statement, after in zip(body, [*body[1:], None], strict=True):
         text = after.value.value if _is_string(after) else ""
@@ -48,7 +49,7 @@ FIELDS = [
 ]
 
 
-def test_the_arrays_were_found() -> None:
+def test_the_array_aliases_and_fields_are_found() -> None:
     assert {"Pixels", "Mask", "Logits"} <= set(ARRAYS)
     assert {name for name, kind, _ in FIELDS if _array_in(kind)} >= {
         "Frame.pixels",
@@ -62,38 +63,39 @@ def _array_in(kind: str) -> str | None:
 
 
 @pytest.mark.parametrize("name", ARRAYS)
-def test_every_kind_of_array_has_its_shape_and_type(name: str) -> None:
-    assert SHAPE_AND_TYPE.search(ARRAYS[name]), f"{name} needs its shape, dtype and range beneath it"
+def test_every_array_alias_states_shape_and_dtype(name: str) -> None:
+    assert SHAPE_AND_DTYPE.search(ARRAYS[name]), f"{name} needs a docstring with its shape, dtype and range"
 
 
 @pytest.mark.parametrize(("name", "kind", "text"), FIELDS)
-def test_every_array_in_a_field_has_its_shape_and_type(name: str, kind: str, text: str) -> None:
+def test_every_array_field_states_shape_and_dtype(name: str, kind: str, text: str) -> None:
     array = _array_in(kind)
     if array is not None:
-        told = text + ARRAYS.get(array, "")
-        assert SHAPE_AND_TYPE.search(told), f"{name} needs its shape and dtype beneath it"
+        documentation = text + ARRAYS.get(array, "")
+        assert SHAPE_AND_DTYPE.search(documentation), f"{name} needs a docstring with its shape and dtype"
 
 
 @pytest.mark.parametrize("module", [vocabulary, events, status], ids=lambda module: module.__name__)
-def test_nouns_are_frozen_slotted_and_explained(module: object) -> None:
-    nouns = [
+def test_shared_dataclasses_are_frozen_slotted_and_documented(module: object) -> None:
+    types = [
         value
         for value in vars(module).values()
         if is_dataclass(value) and getattr(value, "__module__", "") == getattr(module, "__name__", "")
     ]
-    assert nouns
-    for noun in nouns:
-        assert noun.__dataclass_params__.frozen, noun  # type: ignore[union-attr]
-        assert "__slots__" in vars(noun), noun
-        assert noun.__doc__ and not noun.__doc__.startswith(f"{noun.__name__}("), noun  # type: ignore[union-attr]
+    assert types
+    for kind in types:
+        assert kind.__dataclass_params__.frozen, kind  # type: ignore[union-attr]
+        assert "__slots__" in vars(kind), kind
+        assert kind.__doc__ and not kind.__doc__.startswith(f"{kind.__name__}("), kind  # type: ignore[union-attr]
 
 
-def test_nouns_with_arrays_are_not_compared_by_value() -> None:
+def test_dataclasses_with_arrays_have_no_generated_equality() -> None:
+    """The equality of arrays is an array, so a generated `__eq__` would raise."""
     with_arrays = {name.split(".")[0] for name, kind, _ in FIELDS if _array_in(kind)}
     assert with_arrays
     for name in with_arrays:
-        noun = getattr(vocabulary, name)
-        assert noun.__eq__ is object.__eq__, f"{name} holds an array: eq=False"
+        kind = getattr(vocabulary, name)
+        assert kind.__eq__ is object.__eq__, f"{name} has an array: eq=False"
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -103,6 +105,24 @@ def test_every_setting_has_a_sentence(name: str) -> None:
     assert description.rstrip().endswith((".", ")")), name
 
 
-def test_the_table_of_settings_is_up_to_date() -> None:
-    page = settings_table.PAGE.read_text() if settings_table.PAGE.is_file() else ""
-    assert page == settings_table.render(), "Run `python -m tests.settings_table`."
+@pytest.mark.parametrize(
+    ("path", "render"),
+    [
+        (settings_table.PAGE, settings_table.render),
+        (settings_table.EXAMPLE, settings_table.render_example),
+    ],
+    ids=["docs/settings.md", "saccade.toml.example"],
+)
+def test_the_documentation_of_settings_is_up_to_date(path: Path, render: Callable[[], str]) -> None:
+    assert path.read_text() == render(), "Run `python -m tests.settings_table`."
+
+
+def test_the_example_of_settings_is_toml_that_the_service_reads(tmp_path: Path) -> None:
+    """With every setting uncommented, all but those without a default have their default."""
+    lines = settings_table.render_example().splitlines()
+    config = tmp_path / "saccade.toml"
+    config.write_text("\n".join(line.removeprefix("#") for line in lines if not line.startswith("# ")))
+    loaded = load_settings(config)
+    assert loaded.model_fields_set == set(Settings.model_fields)
+    for name, field in Settings.model_fields.items():
+        assert field.default is None or getattr(loaded, name) == field.default, name
