@@ -12,35 +12,28 @@ Hear = Callable[[Query, str], None]
 
 
 class Tracker(Protocol):
-    """Follows every object of one stream. Weights are shared between trackers, memory is not.
-
-    Not thread-safe: one thread owns a tracker, as one thread owns its stream.
-    """
+    """Tracks the objects of one stream. Trackers share weights, never memory. Not thread-safe."""
 
     def step(self, frame: Frame, answers: Sequence[Answer | Click] = ()) -> list[Track]:
-        """Take in what was learnt late, then say where everything is on this frame.
+        """Write late answers into memory, then track every object on this frame.
 
-        An answer speaks about the keyframe it names, which must have been pinned. Its mask is written
-        as a conditioning memory on that keyframe's features before `frame` is tracked. An answer
-        for a pin that is gone or for an older revision than a track already follows is ignored.
-        A mask that overlaps a live track of the same query refreshes it under its old id. A click is an
-        answer about one object; it says nothing about others.
+        Each mask of an answer becomes a conditioning memory on the features of its keyframe, which must be
+        pinned. A mask that overlaps a live track of the same query updates that track; others start tracks.
+        Answers are ignored if the pin has expired or the query has a newer revision. A click is an answer
+        about one object and does not affect the query's other tracks.
         """
         ...
 
-    def settle(self) -> None:
-        """Do what the next `step` would begin with: learn from the frame just stepped.
+    def commit_memory(self) -> None:
+        """Encode the memory of the frame just stepped; otherwise the next `step` does it first.
 
-        Nothing depends on when it is done. Called once a frame's tracks are handed on, it makes neither them
-        nor the next frame's wait.
+        Results do not depend on it. Called after a frame's tracks are published, it delays neither them nor
+        the next frame.
         """
         ...
 
     def pin(self, frame_index: int) -> None:
-        """Keep the features of the frame just stepped until an answer about it comes.
-
-        Bounded: the oldest pin makes room.
-        """
+        """Store the frame just stepped for a later answer about it. Bounded: the oldest pin is dropped."""
         ...
 
     def release(self, query_id: QueryId) -> None:
@@ -48,7 +41,7 @@ class Tracker(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget every object, pin and query, after a failure; track ids given once are not given again."""
+        """Clear all objects, pins and queries, after a failure. Track ids are not reused."""
         ...
 
 

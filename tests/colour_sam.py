@@ -1,4 +1,4 @@
-"""A tracker's programs without a network: it follows the mean colour of the mask it was given."""
+"""A compiled tracker without a network: it segments the mean colour of the mask prompt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from engines.tracking.shape import TrackerShape
 
 SIDE = 32
 SHAPE = TrackerShape(
-    side_px=SIDE, map_px=8, places=64, channels=3, memory_channels=2, recent_memories=2, recent_pointers=3
+    side_px=SIDE,
+    feature_px=8,
+    memory_tokens=64,
+    channels=3,
+    memory_channels=2,
+    recent_memories=2,
+    recent_obj_ptrs=3,
 )
 
 
@@ -22,9 +28,9 @@ class _Program:
 
 
 class ColourSam:
-    """Pointer = mean colour under the mask; logits = nearness to the colour last given.
+    """Object pointer: mean colour under the mask. Logits: similarity to the last conditioning pointer.
 
-    `broken` makes every number it says of a picture NaN, as an overflow would.
+    `broken` makes all features NaN, as an overflow would.
     """
 
     level_bytes = SIDE * SIDE * 3 * 4 + 4 + 4
@@ -40,9 +46,9 @@ class ColourSam:
     def _encode(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
         assert pixels.shape == (1, SIDE, SIDE, 3) and pixels.dtype == np.uint8
         self.calls["encode"] += 1
-        nothing = np.zeros((1, 1), np.float32)
+        unused = np.zeros((1, 1), np.float32)
         features = pixels.transpose(0, 3, 1, 2).astype(np.float32)
-        return (features * np.nan if self.broken else features), nothing, nothing.copy()
+        return (features * np.nan if self.broken else features), unused, unused.copy()
 
     def _prompt(self, features: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.calls["prompt"] += 1
@@ -50,30 +56,30 @@ class ColourSam:
         assert mask.dtype == np.float32 and mask.shape[1:] == (SIDE, SIDE)
         area = np.maximum(mask.sum(axis=(1, 2)), 1)
         colour = np.einsum("chw,bhw->bc", features[0], mask) / area[:, None]
-        memory = np.zeros((len(mask), SHAPE.places, SHAPE.memory_channels), np.float32)
+        memory = np.zeros((len(mask), SHAPE.memory_tokens, SHAPE.memory_channels), np.float32)
         return colour.astype(np.float32), memory
 
     def _track(self, features: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray, ...]:
         self.calls["track"] += 1
-        _, _, _, pointer, _, pointer_bias = rest[2:]
-        given = SHAPE.given_memories
-        last = np.where(pointer_bias[:, given - 1] == 0, given - 1, 0)
-        colour = pointer[np.arange(len(pointer)), last]
+        _, _, _, obj_ptr, _, obj_ptr_bias = rest[2:]
+        slots = SHAPE.cond_memories
+        last = np.where(obj_ptr_bias[:, slots - 1] == 0, slots - 1, 0)
+        colour = obj_ptr[np.arange(len(obj_ptr)), last]
         logits = 60 - np.abs(features - colour[:, :, None, None]).max(axis=1)
-        score = np.where((logits > 0).any(axis=(1, 2)), 4.0, -4.0).astype(np.float32)
-        return logits.astype(np.float32), np.ones(len(colour), np.float32), score, colour
+        object_score = np.where((logits > 0).any(axis=(1, 2)), 4.0, -4.0).astype(np.float32)
+        return logits.astype(np.float32), np.ones(len(colour), np.float32), object_score, colour
 
     def _point(self, features: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The colour under the first point, or in the middle of the box."""
+        """Segment the colour under the first point, or at the centre of the box."""
         self.calls["point"] += 1
         points, labels = rest[-2:]
-        middle = np.where(labels[:, :1] == 2, points[:, :2].mean(axis=1), points[:, 0]).astype(int)
-        colour = features[0][:, middle[:, 1], middle[:, 0]].T
+        centre = np.where(labels[:, :1] == 2, points[:, :2].mean(axis=1), points[:, 0]).astype(int)
+        colour = features[0][:, centre[:, 1], centre[:, 0]].T
         logits = 60 - np.abs(features - colour[:, :, None, None]).max(axis=1)
-        nothing = np.full(len(colour), 4.0, np.float32)
-        return logits.astype(np.float32), np.ones(len(colour), np.float32), nothing, colour.copy()
+        object_score = np.full(len(colour), 4.0, np.float32)
+        return logits.astype(np.float32), np.ones(len(colour), np.float32), object_score, colour.copy()
 
     def _remember(self, features: np.ndarray, logits: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray]:
         self.calls["remember"] += 1
-        memory = np.zeros((len(logits), SHAPE.places, SHAPE.memory_channels), np.float32)
+        memory = np.zeros((len(logits), SHAPE.memory_tokens, SHAPE.memory_channels), np.float32)
         return (memory + features.sum() * 0,)

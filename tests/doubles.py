@@ -16,7 +16,7 @@ from engines.masks import encode_mask
 from engines.protocols import Hear
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
 from streaming.status import QueryState, QueryStatus, StreamStatus, WebRtcSession
-from streaming.validation import check_query_text, check_region, check_stream_id, shown
+from streaming.validation import check_query_text, check_region, check_stream_id, quoted
 from streaming.vocabulary import (
     Answer,
     Clock,
@@ -86,7 +86,7 @@ class MemoryControl:
     async def add_stream(self, spec: StreamSpec) -> StreamStatus:
         stream_id = check_stream_id(spec.stream_id)
         if ":" not in spec.url:
-            raise InvalidStream(f"{shown(spec.url)} is no source.", remedy="Write rtsp://…")
+            raise InvalidStream(f"{quoted(spec.url)} is no source.", remedy="Write rtsp://…")
         if spec.url.startswith("rtsp://10."):
             raise RefusedAddress("10.0.0.0/8 is private.", remedy="Add it to allowed_hosts.")
         if stream_id in self._streams:
@@ -110,7 +110,7 @@ class MemoryControl:
 
     async def get_query(self, query_id: QueryId) -> QueryStatus:
         if query_id not in self._queries:
-            raise NotFound(f"There is no query {shown(query_id)}.")
+            raise NotFound(f"There is no query {quoted(query_id)}.")
         return self._queries[query_id]
 
     async def add_query(
@@ -162,7 +162,7 @@ class MemoryControl:
 
     def _known(self, stream_id: StreamId) -> StreamStatus:
         if stream_id not in self._streams:
-            raise NotFound(f"There is no stream {shown(stream_id)}.", remedy="See GET /v1/streams.")
+            raise NotFound(f"There is no stream {quoted(stream_id)}.", remedy="See GET /v1/streams.")
         return self._streams[stream_id]
 
     def _whole(self, status: StreamStatus) -> StreamStatus:

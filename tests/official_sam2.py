@@ -1,7 +1,7 @@
-"""The official SAM-2 predictor, and our model with the same seeded random weights.
+"""The official SAM-2 predictor and our compiled tracker with the same seeded random weights.
 
-Random, yet alive: features of deviation about 1, masks with edges, memories that matter. Presence is set by
-hand, since a random score has one sign for good.
+The weights give features of unit deviation, masks with edges, and memories that make a difference. The object
+score's bias is set by hand, since a random score has the same sign on every frame.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from engines.backends.torch_backend import TorchBackend
-from engines.tracking.checkpoints import TrackerWeights, fill
+from engines.tracking.checkpoints import TrackerWeights, load_tensors
 from engines.tracking.compilation import compile_tracker
 from engines.tracking.compiled import CompiledTracker
 from streaming.vocabulary import Pixels
@@ -40,7 +40,7 @@ HIERA = {
         "window_positional_embedding_background_size": [14, 14],
     },
 }
-"The published picture encoders (sam2/configs), in transformers' words."
+"The published image encoders (sam2/configs), as transformers configurations."
 
 FILES = {"tiny": "hiera_t", "base_plus": "hiera_b+"}
 
@@ -54,11 +54,11 @@ class Case:
     size: str
     seed: int = 0
     presence: tuple[float, float] = (1.0, 3.0)
-    "Object scores, random ones, times this and plus that."
+    "Gain and bias of the random object score."
     side_px: int = 128
     windows: tuple[int, ...] = (8, 4, 14, 7)
-    "Of the published models; smaller ones suit small pictures."
-    given_memories: int = 2
+    "Of the published models; smaller ones suit small images."
+    cond_memories: int = 2
 
     @property
     def config_file(self) -> str:
@@ -67,7 +67,7 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """The same weights in both."""
+    """The official predictor and our tracker with the same weights."""
 
     official: Any
     ours: CompiledTracker
@@ -78,24 +78,24 @@ def paired(case: Case) -> Pair:
     """The official predictor with seeded weights, and ours with a copy of them."""
     torch.manual_seed(case.seed)
     official = official_predictor(case)
-    waken(official, case)
+    init_weights(official, case)
     model: Any = Sam2VideoModel(config_of(case))
     model.set_attn_implementation("eager")
-    fill(model, {name: tensor.clone() for name, tensor in official.state_dict().items()})
+    load_tensors(model, {name: tensor.clone() for name, tensor in official.state_dict().items()})
     weights = TrackerWeights(f"sam{case.version}-{case.size}", model.eval().requires_grad_(False))
     return Pair(official, compile_tracker(weights, TorchBackend()), case.side_px)
 
 
 def official_predictor(case: Case) -> Any:
-    """As `build_sam2_video_predictor` makes it, at the case's size; without hole filling, see `policy.py`."""
+    """Build the predictor at the case's image size, without hole filling (see `memory_policy.py`)."""
     from sam2.build_sam import build_sam2_video_predictor
 
     overrides = [
         f"++model.image_size={case.side_px}",
         f"++model.image_encoder.trunk.window_spec={list(case.windows)}",
-        # A prompt on a frame that has been tracked conditions too: the only kind a stream has.
+        # Prompts on tracked frames become conditioning memories, the only kind of prompt in a stream.
         "++model.add_all_frames_to_correct_as_cond=true",
-        f"++model.max_cond_frames_in_attn={case.given_memories}",
+        f"++model.max_cond_frames_in_attn={case.cond_memories}",
     ]
     predictor = build_sam2_video_predictor(
         case.config_file, None, device="cpu", hydra_overrides_extra=overrides
@@ -105,7 +105,7 @@ def official_predictor(case: Case) -> Any:
 
 
 def config_of(case: Case) -> Sam2VideoConfig:
-    """transformers' configuration of a published model at another size."""
+    """Return transformers' configuration of a published model at another image size."""
     side, newer = case.side_px, case.version == "2.1"
     hiera = HIERA[case.size]
     widths = hiera["embed_dim_per_stage"]
@@ -125,7 +125,7 @@ def config_of(case: Case) -> Sam2VideoConfig:
         },
         prompt_encoder_config={"image_size": side},
         image_size=side,
-        max_cond_frame_num=case.given_memories,
+        max_cond_frame_num=case.cond_memories,
         memory_attention_rope_feat_sizes=maps[-1],
         enable_temporal_pos_encoding_for_object_pointers=newer,
         enable_occlusion_spatial_embedding=newer,
@@ -133,11 +133,11 @@ def config_of(case: Case) -> Sam2VideoConfig:
 
 
 @torch.no_grad()
-def waken(official: Any, case: Case) -> None:
-    """Seeded weights that keep signals at about deviation 1 through every layer.
+def init_weights(official: Any, case: Case) -> None:
+    """Set seeded weights that keep signals near unit deviation through every layer.
 
-    Memory attention is blunter than that, or a random network is chaos: what rounding changes in a memory
-    (the official predictor rounds memories to 8 bits) grows tenfold with every frame.
+    Memory attention is made less selective: otherwise a random network is chaotic, and the rounding of a
+    memory (to 8 bits in the official predictor) grows tenfold with every frame.
     """
     generator = torch.Generator().manual_seed(case.seed)
 
@@ -159,7 +159,9 @@ def waken(official: Any, case: Case) -> None:
             normal(tensor, 0.5)
         if "memory_attention" in name and name.endswith(("q_proj.weight", "k_proj.weight")):
             tensor.mul_(0.35)
-        if "obj_ptr_tpos_proj" in name:  # a few pointers among hundreds of places: let their age be heard
+        if (
+            "obj_ptr_tpos_proj" in name
+        ):  # a few pointer tokens among hundreds: amplify the effect of their age
             tensor.mul_(5)
         if "output_hypernetworks_mlps" in name and "layers.2" in name:
             tensor.mul_(0.6)
@@ -173,18 +175,18 @@ def _is_norm(model: nn.Module, name: str) -> bool:
     return "Norm" in type(model.get_submodule(name.rpartition(".")[0])).__name__
 
 
-def written(pictures: list[Pixels], folder: Path) -> list[Pixels]:
-    """Pictures as the JPEG files that the official loader reads, and what they decode to."""
+def write_frames(frames: list[Pixels], folder: Path) -> list[Pixels]:
+    """Write frames as the JPEG files that the official loader reads; return them as it decodes them."""
     folder.mkdir(parents=True, exist_ok=True)
     read = []
-    for index, picture in enumerate(pictures):
+    for index, pixels in enumerate(frames):
         path = folder / f"{index:05d}.jpg"
-        cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-        read.append(_as_official_reads(path))
+        cv2.imwrite(str(path), pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        read.append(_decoded_as_official(path))
     return read
 
 
-def _as_official_reads(path: Path) -> Pixels:
+def _decoded_as_official(path: Path) -> Pixels:
     from PIL import Image
 
     return np.array(Image.open(path).convert("RGB"))

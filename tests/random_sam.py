@@ -1,4 +1,4 @@
-"""SAM 2.1 as published, with random weights: its graphs have the real sizes and shapes."""
+"""SAM 2.1 with random weights: its graphs have the published sizes and shapes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BACKBONES: Final[dict[str, dict[str, Any]]] = {"tiny": HIERA[96, 12], "base_plus
 
 
 def random_sam(size: str, side_px: int) -> TrackerWeights:
-    """Weights to compile, not to track with; the same ones each time."""
+    """Seeded weights for compiling, not for tracking."""
     torch.manual_seed(0)
     model: Any = Sam2VideoModel(_config(size, side_px))
     model.set_attn_implementation("eager")
     for parameter in model.parameters():
-        if not parameter.any():  # what starts as zero would fold away
+        if not parameter.any():  # zeros would be folded away
             nn.init.normal_(parameter, std=0.02)
     model.eval().requires_grad_(False)
     return TrackerWeights(size, model)

@@ -1,20 +1,20 @@
-"""Ways to run a graph.
+"""Backends: compile and run graphs of torch modules.
 
-A backend knows graphs (`graph.py`): torch modules with named inputs of fixed shapes. It does not know
-SAM-2 or Sa2VA, so both stand on it.
+A backend handles `graph.Graph`s, torch modules with named inputs of fixed shapes. It contains nothing about
+SAM-2 or Sa2VA; both use it.
 
-    graph.py            Graph, Port; Backend, Program, Runner
-    choose.py           a name from the settings -> a backend
-    torch_backend.py    eager float32: what all others are compared with
-    export.py           graph -> ONNX file; made by tracing.py, and by bfloat16.py (a typed copy)
-    onnx_runtime.py     the file as it is: the reference among the runtimes
-    openvino.py         the CPU's default
-    tensorrt.py         NVIDIA GPUs; run by tensorrt_runner.py, on the few calls of CUDA in gpu.py
-    checking.py         whether one gives what torch gives
-    kept_files.py       what takes long to make, on disk
+    graph.py             Graph, Port; Backend, Program, Runner
+    choose.py            a name from the settings -> a backend
+    torch_backend.py     eager float32, the reference of all parity checks
+    onnx_export.py       graph -> ONNX file, by tracing.py; copied by bfloat16.py and int8.py
+    onnx_runtime.py      runs the file unchanged: the reference among the runtimes
+    openvino.py          the default on CPUs
+    tensorrt.py          NVIDIA GPUs; engines run by tensorrt_runner.py, with the CUDA calls in gpu.py
+    parity_check.py      compares a backend's outputs with torch's
+    artifact_cache.py    exported files and engines on disk
 
-Rules: a program's weights are shared by threads, a runner belongs to one. A vendor's runtime is
-imported in its own file only. Every backend gives the same masks as torch with *trained* weights (a
-fused attention was once right with random ones and wrong with trained ones).
+Rules: threads share a program's weights, a runner belongs to one thread. A vendor's runtime is imported in
+its own file only. Every backend gives the same masks as torch with trained weights (a fused attention was
+once right with random weights and wrong with trained ones).
 May import: torch, numpy, the runtimes, `streaming.errors`.
 """

@@ -1,4 +1,4 @@
-"""Which backend runs here."""
+"""Choose a backend by its name in the settings and by what this machine has."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NAMES: Final = ("auto", "tensorrt", "openvino", "onnxruntime", "torch")
 
 
 def resolve_backend(name: str) -> str:
-    """The name of what runs here: of `auto`, TensorRT where it and a GPU are, else OpenVINO, else torch.
+    """Resolve `auto`: TensorRT if it and a GPU are present, else OpenVINO, else torch.
 
-    Raises BackendUnavailable for a name that is unknown, or not installed, or cannot run on this machine.
+    Raises BackendUnavailable for a name that is unknown, not installed, or cannot run on this machine.
     """
     if name not in NAMES:
         raise BackendUnavailable(f"No backend {name}.", remedy=f"Choose one of {', '.join(NAMES)}.")
     if name == "auto":
-        return next(one for one in ("tensorrt", "openvino", "torch") if _is_usable(one))
+        return next(candidate for candidate in ("tensorrt", "openvino", "torch") if _is_usable(candidate))
     _require(name)
     return name
 
@@ -34,18 +34,19 @@ def choose_backend(
     precision: PrecisionChoice = "auto",
     cache_dir: Path | None = None,
 ) -> Backend:
-    """The backend that `resolve_backend` names; raises as it does.
+    """Create the backend that `resolve_backend` names; raises as it does.
 
-    `threads` per call on a CPU, where OpenVINO runs as many calls side by side as there is room for;
-    `capacity`: most objects of one call, which engines for a GPU are built for; `precision`: of
-    products.
+    threads: CPU threads of one call; OpenVINO runs as many calls in parallel as the CPUs allow. capacity:
+    most objects of one call, for which TensorRT builds its engines. precision: see `graph.Precision`; raises
+    BackendUnavailable where the backend lacks it. cache_dir: for compiled files; None stores nothing.
     """
     chosen = resolve_backend(name)
-    # Each imported only where it is chosen: OpenVINO takes a quarter of a second, torch a whole one.
+    # Imported when chosen: OpenVINO takes 0.25 s to import, torch 1 s.
     if chosen == "tensorrt":
         if precision == "int8":
             raise BackendUnavailable(
-                "int8 is for CPUs: tensorrt has bfloat16.", remedy="Choose openvino, or another precision."
+                "int8 runs on CPUs only; tensorrt has bfloat16.",
+                remedy="Choose openvino, or another precision.",
             )
         from engines.backends.tensorrt import TensorRtBackend, fastest_precision
 
@@ -56,9 +57,7 @@ def choose_backend(
         parallel = max(1, (os.cpu_count() or 1) // threads)
         return OpenVinoBackend(threads, parallel, precision, cache_dir)
     if precision not in ("auto", "float32"):
-        raise BackendUnavailable(
-            f"{chosen} multiplies in float32 only.", remedy="Choose openvino, or float32."
-        )
+        raise BackendUnavailable(f"{chosen} computes in float32 only.", remedy="Choose openvino, or float32.")
     if chosen == "onnxruntime":
         from engines.backends.onnx_runtime import OnnxRuntimeBackend
 
@@ -83,5 +82,5 @@ def _require(name: str) -> None:
         usable_gpu()
     elif importlib.util.find_spec(name) is None:
         raise BackendUnavailable(
-            f"{name} is not installed.", remedy=f"Say pip install {name}, or set backend to torch."
+            f"{name} is not installed.", remedy=f"Run pip install {name}, or set backend to torch."
         )

@@ -1,7 +1,7 @@
-"""The few calls of CUDA that running an engine takes, through NVIDIA's own binding.
+"""The CUDA calls that running a TensorRT engine needs, through NVIDIA's cuda-bindings.
 
-cuda-bindings and not torch.cuda: a process that reopens an engine then imports no torch, and the CPU build
-of torch will do.
+Not through torch.cuda: a process that reopens an engine then does not import torch, and torch's CPU build is
+sufficient.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _DRIVER_REMEDY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """The GPU that this process computes on: the first one CUDA shows it."""
+    """The GPU that this process uses: CUDA device 0."""
 
     name: str
     capability: tuple[int, int]
     "Compute capability: (9, 0) is an H100."
     driver: int
-    "Newest CUDA version of its driver: 13000 is 13.0."
+    "Newest CUDA version that its driver supports: 13000 is 13.0."
 
 
 def find_gpu() -> Gpu:
-    """Raises BackendUnavailable where there is none, or what it takes to use it is missing."""
+    """Return CUDA device 0. Raises BackendUnavailable without a GPU, driver or cuda-bindings."""
     cuda = _runtime()
     (count,) = _checked(cuda.cudaGetDeviceCount(), remedy=_DRIVER_REMEDY)
     if count == 0:
@@ -44,46 +44,46 @@ def find_gpu() -> Gpu:
     return Gpu(found.name.decode(), (found.major, found.minor), driver)
 
 
-class Scratch:
-    """Memory on the GPU alone; it goes with this object."""
+class DeviceMemory:
+    """Memory on the GPU, freed with this object."""
 
     def __init__(self, nbytes: int) -> None:
         cuda = _runtime()
         self.nbytes = nbytes
         (self.device,) = _checked(cuda.cudaMalloc(max(nbytes, 1)))
-        "Its address."
+        "Address."
         weakref.finalize(self, cuda.cudaFree, self.device)
 
 
-class Buffer:
-    """Memory on the GPU, and pinned memory on the host to copy it from and to; both go with the buffer."""
+class PinnedBuffer:
+    """Memory on the GPU and page-locked host memory of the same size, freed with this object."""
 
     def __init__(self, nbytes: int) -> None:
         cuda = _runtime()
-        self._scratch = Scratch(nbytes)
-        self.device = self._scratch.device
-        "Its address on the GPU."
+        self._memory = DeviceMemory(nbytes)
+        self.device = self._memory.device
+        "Address on the GPU."
         (self._host,) = _checked(cuda.cudaMallocHost(nbytes))
         self._bytes = np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(self._host))
         weakref.finalize(self, cuda.cudaFreeHost, self._host)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """The host's memory, from its beginning, as an array."""
+        """Return an array on the host memory, from its start."""
         return self._bytes[: _nbytes(shape, dtype)].view(dtype).reshape(shape)
 
-    def upload(self, nbytes: int, stream: Stream) -> None:
-        """Queue a copy from the host."""
+    def upload(self, nbytes: int, stream: CudaStream) -> None:
+        """Queue a copy to the GPU."""
         kind = _runtime().cudaMemcpyKind.cudaMemcpyHostToDevice
         _checked(_runtime().cudaMemcpyAsync(self.device, self._host, nbytes, kind, stream.handle))
 
-    def download(self, nbytes: int, stream: Stream) -> None:
+    def download(self, nbytes: int, stream: CudaStream) -> None:
         """Queue a copy to the host."""
         kind = _runtime().cudaMemcpyKind.cudaMemcpyDeviceToHost
         _checked(_runtime().cudaMemcpyAsync(self._host, self.device, nbytes, kind, stream.handle))
 
 
-class Stream:
-    """A queue of work on the GPU."""
+class CudaStream:
+    """A CUDA stream."""
 
     def __init__(self) -> None:
         (handle,) = _checked(_runtime().cudaStreamCreate())
@@ -91,11 +91,11 @@ class Stream:
         weakref.finalize(self, _runtime().cudaStreamDestroy, self.handle)
 
     def wait(self) -> None:
-        """Until all that is queued is done."""
+        """Block until all queued work is done."""
         _checked(_runtime().cudaStreamSynchronize(self.handle))
 
     def record(self, queue: Callable[[], None]) -> Callable[[], None]:
-        """What `queue` queues, as one piece of work (a CUDA graph): returns what queues it again."""
+        """Record the work that `queue` queues as a CUDA graph; returns a function that launches it."""
         cuda = _runtime()
         mode = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         _checked(cuda.cudaStreamBeginCapture(self.handle, mode))
@@ -120,15 +120,15 @@ def _runtime() -> Any:
         from cuda.bindings import runtime
     except ImportError as exc:
         raise BackendUnavailable(
-            "NVIDIA's cuda-bindings is not installed.", remedy="Say pip install 'saccade[tensorrt]'."
+            "NVIDIA's cuda-bindings is not installed.", remedy="Run pip install 'saccade[tensorrt]'."
         ) from exc
     return runtime
 
 
 def _checked(result: tuple[Any, ...], remedy: str = "") -> tuple[Any, ...]:
-    """What a call gave besides its error. Raises BackendUnavailable if it failed."""
+    """Return the values of a CUDA call. Raises BackendUnavailable if it failed."""
     error, *values = result
     if error != 0:
-        _, words = _runtime().cudaGetErrorString(error)
-        raise BackendUnavailable(f"CUDA says: {words.decode()}.", remedy=remedy)
+        _, message = _runtime().cudaGetErrorString(error)
+        raise BackendUnavailable(f"CUDA error: {message.decode()}.", remedy=remedy)
     return tuple(values)

@@ -1,10 +1,10 @@
-"""What a backend is given, and what it gives back.
+"""Interfaces between models and backends.
 
-A `Graph` is a torch module with named inputs of fixed shapes, one dimension of which may be left open
-(the batch of objects). A `Backend` compiles it into a `Program`, which holds the weights and may be shared
-by threads; each thread takes a `Runner` of its own and calls it with numpy arrays.
+A `Graph` is a torch module with named inputs of fixed shapes; the batch dimension (objects) may be open. A
+`Backend` compiles it into a `Program`, which holds the weights and is shared by threads. Each thread takes a
+`Runner` of its own and calls it with numpy arrays.
 
-Whoever only runs programs that were kept needs no torch, so it is imported by who makes graphs.
+This module does not import torch: a process that only runs cached programs does not need it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Port:
 
     name: str
     shape: tuple[int | None, ...]
-    "None where the size is open."
+    "None for an open dimension."
     dtype: str = "float32"
     '"uint8", "int64", "bool" or "float32".'
 
     def example(self, open_size: int) -> Tensor:
-        """Zeros of this port's shape and type."""
+        """Return zeros of this port's shape and dtype; open dimensions have `open_size`."""
         import torch
 
         shape = [open_size if size is None else size for size in self.shape]
@@ -41,17 +41,18 @@ class Port:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """What a graph in int8 is made by (see `int8.py`)."""
+    """What int8 needs to know of a graph (see `int8.py`)."""
 
     inputs: Callable[[], Sequence[tuple[Array, ...]]]
-    "Makes inputs as they occur."
-    exact: tuple[str, ...]
-    "What stays as it is: regular expressions for names of nodes, which tell the modules that they are of."
+    "Returns typical inputs, in the order of the ports."
+    ignored_scope: tuple[str, ...]
+    """Regular expressions for the names of nodes that stay in floating point (NNCF's IgnoredScope); a node's
+    name contains the path of its module."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A module with the ports it is called with, in order."""
+    """A module with its input ports, in order, and its output names."""
 
     name: str
     module: nn.Module
@@ -59,44 +60,45 @@ class Graph:
     ports: tuple[Port, ...]
     outputs: tuple[str, ...]
     fingerprint: str
-    "Changes with the weights and with the code of the module: the key of whatever a backend keeps on disk."
+    "Digest of the weights and the module's code: the cache key of every artifact made from the graph."
     calibration: Calibration | None = None
-    "None where int8 gains nothing: the graph is then the same in it as in float32."
+    "None where int8 gains nothing; the graph then stays in floating point."
 
     def examples(self) -> tuple[Tensor, ...]:
-        """Inputs to trace the module with; open sizes are 2, so that no 1 is taken for a broadcast."""
+        """Return inputs for tracing. Open dimensions are 2: a 1 could be traced as a broadcast."""
         return tuple(port.example(2) for port in self.ports)
 
 
 class Runner(Protocol):
-    """Runs a program. One thread at a time."""
+    """Runs a program; not thread-safe."""
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
-        """Outputs in the graph's order; inputs must be C-contiguous and of the ports' types.
+        """Return the outputs in the graph's order. Inputs are C-contiguous arrays of the ports' dtypes.
 
-        The arrays returned are valid until the runner is called again: copy what must last.
+        The returned arrays are the runner's buffers, valid until its next call.
         """
         ...
 
 
 class Program(Protocol):
-    """A compiled graph, shared by any number of threads."""
+    """A compiled graph; thread-safe."""
 
     def runner(self) -> Runner:
-        """A way to run it for one thread."""
+        """Create a runner for one thread."""
         ...
 
 
 Precision = Literal["float32", "bfloat16", "int8"]
-"""Of products; all else, inputs and outputs too, is float32 (see `bfloat16.py`). int8: of those that gain by
-it, the others in the faster of the rest (see `int8.py`)."""
+"""Of matrix products and convolutions; everything else, inputs and outputs included, is float32 (see
+`bfloat16.py`). int8: of the products that gain by it, the others in the faster of the other two
+(`int8.py`)."""
 
 PrecisionChoice = Precision | Literal["auto"]
-"auto: the faster of float32 and bfloat16."
+"auto: the faster of float32 and bfloat16 on this machine."
 
 
 class Backend(Protocol):
-    """Something that runs graphs."""
+    """Compiles and runs graphs."""
 
     @property
     def name(self) -> str:
@@ -104,19 +106,19 @@ class Backend(Protocol):
         ...
 
     @property
-    def computes_in(self) -> Precision:
-        """What its products are in, on this machine."""
+    def compute_precision(self) -> Precision:
+        """Precision of its products on this machine."""
         ...
 
     @property
-    def keeps_programs(self) -> bool:
-        """Whether `reopen` ever finds one."""
+    def caches_programs(self) -> bool:
+        """Whether compiled programs are cached on disk for `reopen`."""
         ...
 
     def compile(self, graph: Graph) -> Program:
-        """Make a graph ready to run. Raises BackendUnavailable where this backend cannot."""
+        """Compile a graph. Raises BackendUnavailable where this backend cannot."""
         ...
 
     def reopen(self, name: str, fingerprint: str) -> Program | None:
-        """What `compile` made of the graph of this name and fingerprint; None if it was not kept well."""
+        """Return the cached program of a graph; None where it is missing or damaged."""
         ...

@@ -1,10 +1,9 @@
-"""A copy of an ONNX model whose products are of 8-bit integers, by NNCF: the fastest a CPU with VNNI has.
+"""Quantise an ONNX model to int8 with NNCF: the fastest precision of CPUs with VNNI.
 
-Weights and what is multiplied with them are scaled, rounded and multiplied as int8, in each product by ranges
-that were seen on typical inputs (SmoothQuant, arXiv 2211.10438, moves what is hard to round from activations
-into weights; biases are corrected for what rounding shifts). So are queries and keys; what softmax gives is
-not, for over thousands of keys most of it would round to nothing. All else is left in float32, for the
-runtime to compute as it likes. Inputs and outputs of the model stay float32.
+Post-training quantisation with value ranges from typical inputs, SmoothQuant (arXiv 2211.10438) and bias
+correction. Quantised are products with weights and the products of queries and keys. Products with the output
+of softmax are not: over thousands of keys most weights would round to zero. Everything else stays float32,
+for the runtime to compute in float32 or bfloat16. Inputs and outputs of the model stay float32.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ import onnx
 from engines.backends.graph import Array
 from streaming.errors import BackendUnavailable
 
-_MODEL, _INPUTS, _EXACT, _MADE = "model.onnx", "inputs.npz", "exact.txt", "int8.onnx"
+_MODEL, _INPUTS, _IGNORED, _RESULT = "model.onnx", "inputs.npz", "ignored_scope.txt", "int8.onnx"
 
 
-def to_int8(content: bytes, inputs: Sequence[tuple[Array, ...]], exact: Sequence[str]) -> bytes:
-    """The copy of a float32 model.
+def to_int8(content: bytes, inputs: Sequence[tuple[Array, ...]], ignored_scope: Sequence[str]) -> bytes:
+    """Return the int8 copy of a float32 model.
 
-    inputs: typical ones, in the model's order. exact: regular expressions for names of nodes that are left.
-    Takes seconds to minutes, in a process of its own: NNCF brings runtimes and gigabytes that a service need
-    not hold, and a test process that had loaded it crashed later. Raises BackendUnavailable without NNCF,
-    where it fails, or where there is no room for the files it reads.
+    inputs: typical inputs, in the model's order. ignored_scope: regular expressions for the names of nodes
+    that stay in floating point. Takes seconds to minutes, in a subprocess: NNCF loads runtimes and gigabytes
+    that a service need not hold, and a test process that had loaded it crashed later. Raises
+    BackendUnavailable where NNCF is missing or fails, or where temporary files cannot be written.
     """
     if find_spec("nncf") is None:
         raise BackendUnavailable(
@@ -41,9 +40,9 @@ def to_int8(content: bytes, inputs: Sequence[tuple[Array, ...]], exact: Sequence
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            _put(folder, content, inputs, exact)
+            _write_request(folder, content, inputs, ignored_scope)
             _run(folder)
-            return (folder / _MADE).read_bytes()
+            return (folder / _RESULT).read_bytes()
     except OSError as exc:
         raise BackendUnavailable(
             f"int8 cannot be made: {exc}.",
@@ -51,11 +50,15 @@ def to_int8(content: bytes, inputs: Sequence[tuple[Array, ...]], exact: Sequence
         ) from exc
 
 
-def _put(folder: Path, content: bytes, inputs: Sequence[tuple[Array, ...]], exact: Sequence[str]) -> None:
+def _write_request(
+    folder: Path, content: bytes, inputs: Sequence[tuple[Array, ...]], ignored_scope: Sequence[str]
+) -> None:
     (folder / _MODEL).write_bytes(content)
-    (folder / _EXACT).write_text("\n".join(exact))
-    given = {f"{call}-{port}": array for call, one in enumerate(inputs) for port, array in enumerate(one)}
-    np.savez(folder / _INPUTS, **given)  # type: ignore[arg-type]
+    (folder / _IGNORED).write_text("\n".join(ignored_scope))
+    arrays = {
+        f"{call}-{port}": array for call, arrays in enumerate(inputs) for port, array in enumerate(arrays)
+    }
+    np.savez(folder / _INPUTS, **arrays)  # type: ignore[arg-type]
 
 
 def _run(folder: Path) -> None:
@@ -66,8 +69,8 @@ def _run(folder: Path) -> None:
         cwd=Path(__file__).parents[2],
     )
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
-        raise BackendUnavailable(f"NNCF fails: {said[-1]}", remedy="Choose another precision.")
+        lines = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
+        raise BackendUnavailable(f"NNCF fails: {lines[-1]}", remedy="Choose another precision.")
 
 
 def _quantise(folder: Path) -> None:
@@ -76,27 +79,29 @@ def _quantise(folder: Path) -> None:
 
     model = onnx.load(folder / _MODEL)
     names = [value.name for value in model.graph.input]
-    with np.load(folder / _INPUTS) as given:
-        calls = 1 + max(int(key.split("-")[0]) for key in given)
-        inputs = [{name: given[f"{call}-{port}"] for port, name in enumerate(names)} for call in range(calls)]
+    with np.load(folder / _INPUTS) as arrays:
+        calls = 1 + max(int(key.split("-")[0]) for key in arrays)
+        inputs = [
+            {name: arrays[f"{call}-{port}"] for port, name in enumerate(names)} for call in range(calls)
+        ]
     quantised: Any = nncf.quantize(
         model,
         nncf.Dataset(inputs),
         subset_size=calls,
         model_type=nncf.ModelType.TRANSFORMER,
-        # All that was seen: the mean of what pictures have at most, NNCF's choice, cuts off the rest.
+        # Ranges cover every value: NNCF's default, the mean of the images' extremes, clips the rest.
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
         ),
         ignored_scope=nncf.IgnoredScope(
-            _mixing(model), (folder / _EXACT).read_text().splitlines(), validate=False
+            _softmax_products(model), (folder / _IGNORED).read_text().splitlines(), validate=False
         ),
     )
-    (folder / _MADE).write_bytes(quantised.SerializeToString())
+    (folder / _RESULT).write_bytes(quantised.SerializeToString())
 
 
-def _mixing(model: onnx.ModelProto) -> list[str]:
-    """Names of the products with what softmax gives."""
+def _softmax_products(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the products with the output of softmax."""
     weights = {output for node in model.graph.node if node.op_type == "Softmax" for output in node.output}
     return [node.name for node in model.graph.node if weights.intersection(node.input)]
 

@@ -1,7 +1,6 @@
-"""ONNX Runtime: the reference among the runtimes. It runs the exported float32 file with nothing of its
-own added, so what it gives is what the file says.
+"""ONNX Runtime: the reference among the runtimes, since it runs the exported float32 file unchanged.
 
-It is not the fastest on a CPU (see OpenVINO), and its CPU provider has no bfloat16 products.
+OpenVINO is faster on CPUs, and ONNX Runtime's CPU provider has no bfloat16 products.
 """
 
 from __future__ import annotations
@@ -11,22 +10,22 @@ from pathlib import Path
 from typing import Final
 
 import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as _failures
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from engines.backends.graph import Array, Graph, Precision
 from engines.backends.onnx_export import Exporter
 from streaming.errors import BackendUnavailable
 
-_FAILURES: Final = (
-    _failures.EPFail,
-    _failures.Fail,
-    _failures.InvalidArgument,
-    _failures.InvalidGraph,
-    _failures.InvalidProtobuf,
-    _failures.NotImplemented,
-    _failures.RuntimeException,
+_ERRORS: Final = (
+    _state.EPFail,
+    _state.Fail,
+    _state.InvalidArgument,
+    _state.InvalidGraph,
+    _state.InvalidProtobuf,
+    _state.NotImplemented,
+    _state.RuntimeException,
 )
-"They have no root of their own."
+"ONNX Runtime's exceptions; they share no base class."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,9 @@ class OnnxRuntimeBackend:
     threads: int = 1
     "CPU threads of one call."
     provider: str = "CPUExecutionProvider"
-    "What ONNX Runtime computes with; it has to be the whole graph."
+    "Execution provider; it must support the whole graph."
     cache_dir: Path | None = None
-    "Where exported graphs are kept; None exports anew each time."
+    "For exported graphs; None exports every time."
 
     @property
     def name(self) -> str:
@@ -46,23 +45,23 @@ class OnnxRuntimeBackend:
         return "onnxruntime"
 
     @property
-    def computes_in(self) -> Precision:
-        """Always the same."""
+    def compute_precision(self) -> Precision:
+        """Always float32."""
         return "float32"
 
     @property
-    def keeps_programs(self) -> bool:
-        """In `cache_dir`."""
+    def caches_programs(self) -> bool:
+        """Whether there is a `cache_dir`."""
         return self.cache_dir is not None
 
     def compile(self, graph: Graph) -> OnnxRuntimeProgram:
-        """Export (or read) a graph. Raises BackendUnavailable where ONNX Runtime cannot run it."""
+        """Load a graph, exported or from the cache. Raises BackendUnavailable where it cannot run."""
         return self._load(graph.name, Exporter(self.cache_dir).export(graph, "float32").content)
 
     def reopen(self, name: str, fingerprint: str) -> OnnxRuntimeProgram | None:
         """See `Backend`."""
-        kept = Exporter(self.cache_dir).reopen(name, fingerprint, "float32")
-        return self._load(name, kept.content) if kept is not None else None
+        cached = Exporter(self.cache_dir).reopen(name, fingerprint, "float32")
+        return self._load(name, cached.content) if cached is not None else None
 
     def _load(self, name: str, content: bytes) -> OnnxRuntimeProgram:
         if self.provider not in ort.get_available_providers():
@@ -74,28 +73,29 @@ class OnnxRuntimeBackend:
         options.intra_op_num_threads = self.threads
         try:
             session = ort.InferenceSession(content, options, providers=[self.provider])
-        except _FAILURES as exc:
+        except _ERRORS as exc:
             raise BackendUnavailable(
                 f"ONNX Runtime cannot run {name}: {exc}", remedy="Set backend to torch."
             ) from exc
-        # Where a provider cannot start (a driver is missing), it falls back to the CPU and only logs it.
+        # If a provider cannot start (a driver is missing), ONNX Runtime falls back to the CPU with a log
+        # line.
         if session.get_providers()[0] != self.provider:
             raise BackendUnavailable(
                 f"ONNX Runtime fell back from {self.provider} to {session.get_providers()[0]}.",
-                remedy="See its log for what is missing.",
+                remedy="Its log names what is missing.",
             )
         return OnnxRuntimeProgram(session, tuple(port.name for port in session.get_inputs()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OnnxRuntimeProgram:
-    """A session; also its own runner, for threads may share it and it keeps nothing between calls."""
+    """A session; also its own runner: sessions are thread-safe and calls share no state."""
 
     session: ort.InferenceSession
     inputs: tuple[str, ...]
 
     def runner(self) -> OnnxRuntimeProgram:
-        """Itself."""
+        """Return itself."""
         return self
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:

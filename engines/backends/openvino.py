@@ -1,10 +1,9 @@
-"""OpenVINO on the CPU: the default where there is no GPU.
+"""OpenVINO on the CPU, the default without a GPU.
 
-It reads the exported float32 file (or int8's): as exact and as fast as what OpenVINO makes of the module
-itself, and made in a third of the time (nano, SAM 2.1 tiny). OpenVINO keeps its compiled blobs beside it.
-bfloat16 where the CPU computes in it: on a CPU with avx512_bf16 it takes about 0.6 of float32's time (see
-the module card of nano for what it does to the masks). Inputs and outputs are shared with numpy, not
-copied.
+It compiles the exported float32 (or int8) file: as exact and as fast as converting the module directly, in a
+third of the time (nano, SAM 2.1 tiny). OpenVINO caches its compiled blobs beside the files. By default it
+computes in bfloat16 where the CPU supports it: with avx512_bf16 in about 0.6 of float32's time (the effect on
+masks is in nano's model card). Inputs and outputs are shared with numpy, not copied.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import openvino as ov
 
-from engines.backends.artifact_cache import KeptFile
+from engines.backends.artifact_cache import Artifact
 from engines.backends.graph import Array, Graph, Precision, PrecisionChoice
 from engines.backends.onnx_export import Exporter
 from streaming.errors import BackendUnavailable
@@ -32,22 +31,22 @@ from streaming.errors import BackendUnavailable
 log = logging.getLogger(__name__)
 
 _CORE: Final = ov.Core()
-"""Never ended. The CPU plugin gives the thread that loads it an alternate stack for signals, and unmaps it
-when it is unloaded, in whatever thread: the next signal that the loading thread takes kills the process."""
+"""Never destroyed. The CPU plugin gives the thread that loads it an alternate signal stack and unmaps that
+stack when it is unloaded, in any thread: the loading thread's next signal would kill the process."""
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenVinoBackend:
-    """Compiles graphs for the CPU this process runs on."""
+    """Compiles graphs for this machine's CPU."""
 
     threads: int = 1
-    "CPU threads of one call; of one among many, one."
+    "CPU threads of one call while few calls run at a time; else 1 (see OpenVinoProgram)."
     parallel: int = 1
-    "Calls of one program that may run at the same time, each with its own threads."
+    "Calls of one program that run at the same time with `threads` each."
     precision: PrecisionChoice = "auto"
     cache_dir: Path | None = None
-    "Where exported graphs and compiled blobs are kept; None makes them anew each time."
+    "For exported graphs and compiled blobs; None stores nothing."
 
     @property
     def name(self) -> str:
@@ -55,55 +54,55 @@ class OpenVinoBackend:
         return "openvino"
 
     @property
-    def computes_in(self) -> Precision:
-        """As asked for; what is faster here where that was left to it."""
-        return self._floats if self.precision == "auto" else self.precision
+    def compute_precision(self) -> Precision:
+        """The precision asked for; for `auto` the faster of float32 and bfloat16 here."""
+        return self._float_precision if self.precision == "auto" else self.precision
 
     @property
-    def reads(self) -> Precision:
-        """That of the exported files it runs: products in bfloat16 it makes of float32 itself."""
+    def file_precision(self) -> Precision:
+        """Precision of the exported files: OpenVINO converts float32 to bfloat16 itself."""
         return "int8" if self.precision == "int8" else "float32"
 
     @property
-    def _floats(self) -> Literal["float32", "bfloat16"]:
-        """What is not int8 is multiplied in."""
+    def _float_precision(self) -> Literal["float32", "bfloat16"]:
+        """Precision of the products that are not int8."""
         if self.precision in ("float32", "bfloat16"):
             return self.precision
-        rounds = "BF16" in _CORE.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return "bfloat16" if rounds else "float32"
+        supported = "BF16" in _CORE.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "bfloat16" if supported else "float32"
 
     @property
-    def keeps_programs(self) -> bool:
-        """In `cache_dir`."""
+    def caches_programs(self) -> bool:
+        """Whether there is a `cache_dir`."""
         return self.cache_dir is not None
 
     def compile(self, graph: Graph) -> OpenVinoProgram:
-        """Export (or read) a graph and compile it. Raises BackendUnavailable where OpenVINO cannot."""
-        return self._load(graph.name, Exporter(self.cache_dir).export(graph, self.reads))
+        """Compile a graph, exported or from the cache. Raises BackendUnavailable where OpenVINO cannot."""
+        return self._load(graph.name, Exporter(self.cache_dir).export(graph, self.file_precision))
 
     def reopen(self, name: str, fingerprint: str) -> OpenVinoProgram | None:
         """See `Backend`."""
-        kept = Exporter(self.cache_dir).reopen(name, fingerprint, self.reads)
-        return self._load(name, kept) if kept is not None else None
+        cached = Exporter(self.cache_dir).reopen(name, fingerprint, self.file_precision)
+        return self._load(name, cached) if cached is not None else None
 
-    def _load(self, name: str, file: KeptFile) -> OpenVinoProgram:
-        # What is on disk is read from there: a program that is compiled once more must not keep it in memory.
+    def _load(self, name: str, file: Artifact) -> OpenVinoProgram:
+        # A file on disk is read again when the program compiles another model, instead of held in memory.
         source = file if file.path is None else replace(file, content=b"")
         return OpenVinoProgram(partial(self._compile, name, source), self.threads, self.parallel)
 
-    def _compile(self, name: str, file: KeptFile, threads: int, parallel: int) -> Any:
+    def _compile(self, name: str, file: Artifact, threads: int, parallel: int) -> Any:
         options = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self._floats],
+            "INFERENCE_PRECISION_HINT": _HINTS[self._float_precision],
             "INFERENCE_NUM_THREADS": threads * parallel,
             "NUM_STREAMS": parallel,
-            # Streams of several processes share the machine: leave placing threads to the kernel.
+            # Several processes share the machine: the kernel places threads.
             "ENABLE_CPU_PINNING": False,
         }
         with _translated(name):
             if file.path is not None:
                 options["CACHE_DIR"] = str(file.path.parent / "blobs")
                 return _CORE.compile_model(file.path, "CPU", options)
-            # Not from memory: read from there, a model loses the inputs that it makes no use of.
+            # From a file: a model read from memory loses its unused inputs.
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "graph.onnx"
                 path.write_bytes(file.content)
@@ -121,75 +120,77 @@ def _translated(name: str) -> Iterator[None]:
 
 
 def _last_line(exc: RuntimeError) -> str:
-    """Where OpenVINO says what is wrong; the lines before say where in its sources."""
+    """Return the last line of OpenVINO's message; the lines before locate the error in its sources."""
     return [line for line in str(exc).splitlines() if line.strip()][-1].strip()
 
 
 Compile = Callable[[int, int], Any]
-"Makes a model ready for so many threads a call, and so many calls at a time."
+"Compiles the model for (threads per call, calls at a time)."
 
-RECENT_S: Final = 1.0
-"A runner that has not been called for so long takes no room: its camera is away, or nobody has it any more."
+ACTIVE_S: Final = 1.0
+"A runner counts as active for this long after a call; later its camera is away or it is unused."
 
 
 class OpenVinoProgram:
-    """A model compiled for as many calls at a time as there are runners at work; requests share its weights.
+    """A model compiled for the number of runners that are active at the same time; requests share its
+    weights.
 
-    For one alone the call stays in the thread that makes it. Among others it is handed to a thread of
-    OpenVINO's and back: a fifth of nano's frame (one thread, two processors), for the caller wakes up on the
-    other processor. Where more are at work than fit beside one another, each call takes one thread: two
-    threads on one of nano's pictures take a quarter more of the processor than one. What comes out is the
-    same bit for bit, in all of nano's graphs. Each further model costs its weights once more.
+    A single active runner's call stays on the calling thread. With several, OpenVINO hands calls to its own
+    threads, which costs a fifth of nano's frame time (one thread, two CPUs), since the caller wakes up on the
+    other CPU. With more runners than fit beside one another, each call takes one thread: two threads on one
+    image of nano take 25 % more CPU than one. Outputs are bit-equal in all of nano's graphs. Each further
+    model holds the weights once more.
     """
 
     def __init__(
         self, compiled: Compile, threads: int, parallel: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Compiles for one alone at once; raises what `compiled` does. `clock` is in seconds."""
+        """Compiles for one runner at once; raises what `compiled` raises. `clock` returns seconds."""
         self._compile, self._clock = compiled, clock
-        alone, beside, crowded = (threads, 1), (threads, parallel), (1, threads * parallel)
-        self._ways = tuple(dict.fromkeys((alone, beside, crowded)))
-        "Threads of a call, and calls at a time, the fewest first."
-        self._models = {alone: compiled(*alone)}
+        single, parallel_calls, crowded = (threads, 1), (threads, parallel), (1, threads * parallel)
+        self._configurations = tuple(dict.fromkeys((single, parallel_calls, crowded)))
+        "(threads per call, calls at a time), the fewest calls first."
+        self._models = {single: compiled(*single)}
         self._numbers = itertools.count()
         self._called_s: dict[int, float] = {}
-        "When each runner was called last."
+        "Time of each runner's last call, by its number."
         self._lock, self._compiling = threading.Lock(), threading.Lock()
 
     def runner(self) -> OpenVinoRunner:
-        """Inference requests of its own. Compiles where it joins others at work and is one too many."""
+        """Create a runner with its own request. May compile a model for one more active runner."""
         number = next(self._numbers)
         return OpenVinoRunner(self, number, self.model_for(number))
 
     def model_for(self, number: int) -> Any:
-        """The model that a runner shall call now."""
+        """Return the model that a runner should use now."""
         now_s = self._clock()
         with self._lock:
             self._called_s = {
-                other: called_s for other, called_s in self._called_s.items() if now_s - called_s < RECENT_S
+                other: called_s for other, called_s in self._called_s.items() if now_s - called_s < ACTIVE_S
             } | {number: now_s}
-            at_work = len(self._called_s)
-        way = next((way for way in self._ways if at_work <= way[1]), self._ways[-1])
-        return self._models.get(way) or self._make(way)
+            active = len(self._called_s)
+        fitting = (one for one in self._configurations if active <= one[1])
+        configuration = next(fitting, self._configurations[-1])
+        return self._models.get(configuration) or self._compile_further(configuration)
 
-    def _make(self, way: tuple[int, int]) -> Any:
-        """A further model; that for the most calls so far for whoever comes while it is compiled."""
-        most = self._models[max(self._models, key=lambda way: way[1])]
+    def _compile_further(self, configuration: tuple[int, int]) -> Any:
+        """Compile a further model; callers in the meantime get the model for the most calls so far."""
+        most = self._models[max(self._models, key=lambda one: one[1])]
         if not self._compiling.acquire(blocking=False):
             return most
         try:
-            self._models[way] = self._models.get(way) or self._compile(*way)
+            self._models[configuration] = self._models.get(configuration) or self._compile(*configuration)
         except BackendUnavailable as exc:
-            # Its file is gone, memory is short: slower is better than not at all.
-            log.warning("Streams go on with fewer calls at a time than there are streams: %s", exc)
-            self._models[way] = most
+            # The file is gone or memory is short: continue with fewer calls at a time.
+            log.warning("Streams share fewer parallel calls than there are streams: %s", exc)
+            self._models[configuration] = most
         finally:
             self._compiling.release()
-        return self._models[way]
+        return self._models[configuration]
 
 
 class OpenVinoRunner:
-    """An inference request of the model that its program has for it at the moment."""
+    """An inference request of the model that its program assigns to it at each call."""
 
     def __init__(self, program: OpenVinoProgram, number: int, model: Any) -> None:
         self._program, self._number = program, number
@@ -200,8 +201,8 @@ class OpenVinoRunner:
         model = self._program.model_for(self._number)
         if model is not self._model:
             self._use(model)
-        # Given one by one: `infer` looks up the kind of each input, 0.45 ms on a frame of nano's 11.
-        # It shares what is contiguous and writable; the rest is copied. The request keeps nothing alive.
+        # Set one by one: `infer(inputs)` inspects the type of each, 0.45 ms of nano's 11 ms per frame. Arrays
+        # that are contiguous and writable are shared, others copied. The request holds no reference.
         inputs = tuple(np.require(array, requirements=["C", "W"]) for array in inputs)
         for index, array in enumerate(inputs):
             self._request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))

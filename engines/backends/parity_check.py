@@ -1,4 +1,4 @@
-"""Whether a backend gives what torch gives: graphs run in turn, each on what those before it gave."""
+"""Compare a backend's outputs with torch's: graphs run in turn, each on the outputs of those before it."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from engines.backends.torch_backend import TorchBackend
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """One call of a graph, and what torch makes of it."""
+class ReferenceCall:
+    """One call of a graph with torch's outputs."""
 
     graph: Graph
     inputs: tuple[Array, ...]
     expected: tuple[Array, ...]
 
     def differences(self, outputs: tuple[Array, ...]) -> dict[str, float]:
-        """By output: root mean square of the difference from torch's, in parts of that of torch's."""
+        """Return, by output, the RMS difference from torch's output relative to its RMS."""
         pairs = zip(self.graph.outputs, outputs, self.expected, strict=True)
         return {name: _rms(ours - theirs) / max(_rms(theirs), 1e-12) for name, ours, theirs in pairs}
 
 
-class Reference:
-    """Calls graphs with torch. What one gives, later ones take where a port has its name."""
+class ParityReference:
+    """Runs graphs with torch. Outputs become inputs of later graphs with ports of the same name."""
 
     def __init__(self, known: dict[str, Array] | None = None, *, objects: int = 2, threads: int = 1) -> None:
-        """`known`: inputs by name; the rest is made up. `objects`: what open sizes are set to."""
+        """`known`: inputs by name; others are random. `objects`: size of open dimensions."""
         self._known = dict(known or {})
         self._objects = objects
         self._torch = TorchBackend(threads)
         self._random = np.random.default_rng(0)
 
-    def call(self, graph: Graph) -> Call:
-        """Run a graph on all that is known by now."""
+    def call(self, graph: Graph) -> ReferenceCall:
+        """Run a graph on the known inputs and the outputs so far."""
         inputs = tuple(self._input(port) for port in graph.ports)
         outputs = self._torch.compile(graph).runner()(*inputs)
         expected = tuple(output.copy() for output in outputs)
         self._known |= dict(zip(graph.outputs, expected, strict=True))
-        return Call(graph, inputs, expected)
+        return ReferenceCall(graph, inputs, expected)
 
     def _input(self, port: Port) -> Array:
         shape = tuple(self._objects if size is None else size for size in port.shape)
         value = self._known.get(port.name)
         if value is None:
-            # Noise for a picture; else zeros and ones, which hold as a mask, a label, an age or a bias.
+            # Noise for an image, else zeros and ones, which are valid as a mask, label, age and bias.
             high = 256 if port.dtype == "uint8" else 2
             return self._random.integers(0, high, shape).astype(port.dtype)
-        if value.ndim < len(shape):  # one of many slots: all hold the same
+        if value.ndim < len(shape):  # a value of one slot: repeated in all slots
             value = value[:, None]
         return np.array(np.broadcast_to(value, shape))
 

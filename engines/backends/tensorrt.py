@@ -1,12 +1,11 @@
-"""TensorRT: exported graphs, built into engines for an NVIDIA GPU.
+"""TensorRT: builds exported graphs into engines for NVIDIA GPUs.
 
-One builder for both TensorRTs, which share their interface: `tensorrt` where it is installed (data-centre
-GPUs; it times its kernels on the GPU it builds for), else TensorRT-RTX (workstation GPUs; it builds without
-a GPU and chooses kernels where it runs). Networks are strongly typed: precision is a property of the
-exported file.
+Supports both packages, which share their interface: `tensorrt` where it is installed (data-centre GPUs;
+selects kernels by timing them on the GPU), else TensorRT-RTX (workstation GPUs; builds without a GPU and
+selects kernels at run time). Networks are strongly typed: precision is a property of the exported file.
 
-An engine takes 1 to `capacity` objects. It is kept under the file's digest, TensorRT's version and the GPU
-with its driver: a new driver is a new engine.
+An engine takes 1 to `capacity` objects. Its cache key is the file's digest, TensorRT's version, and the GPU
+with its driver: a new driver needs a new engine.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from engines.backends.artifact_cache import KeptFile, KeptFiles, key_of
+from engines.backends.artifact_cache import Artifact, ArtifactCache, artifact_key
 from engines.backends.gpu import Gpu, find_gpu
 from engines.backends.graph import Graph, Precision
-from engines.backends.onnx_export import Exporter, names_of
+from engines.backends.onnx_export import Exporter, tensor_names
 from engines.backends.tensorrt_runner import TensorRtRunner
 from streaming.errors import BackendUnavailable
 
@@ -31,7 +30,7 @@ _FIRST_WITH_BFLOAT16: Final = (8, 0)
 
 
 def load_tensorrt() -> ModuleType:
-    """`tensorrt` where it is installed, else `tensorrt_rtx_bindings`; without both, BackendUnavailable."""
+    """Import `tensorrt`, else `tensorrt_rtx_bindings`. Raises BackendUnavailable without both."""
     try:
         import tensorrt
     except ImportError:
@@ -40,27 +39,27 @@ def load_tensorrt() -> ModuleType:
         except ImportError as exc:
             raise BackendUnavailable(
                 "TensorRT is not installed.",
-                remedy="Say pip install 'saccade[tensorrt]' (TensorRT-RTX, for workstation GPUs), "
+                remedy="Run pip install 'saccade[tensorrt]' (TensorRT-RTX, for workstation GPUs), "
                 "or pip install tensorrt (for data-centre GPUs).",
             ) from exc
     return tensorrt  # type: ignore[no-any-return]
 
 
 def usable_gpu() -> Gpu:
-    """The GPU that engines run on. Raises BackendUnavailable where something is missing, and says what."""
-    gpu = find_gpu()  # first: loading TensorRT takes longer
+    """Return the GPU that engines run on. Raises BackendUnavailable, which names what is missing."""
+    gpu = find_gpu()  # before TensorRT, which takes longer to load
     trt = load_tensorrt()
     compute = "".join(map(str, gpu.capability))
     if _is_rtx(trt) and not hasattr(trt.ComputeCapability, f"SM{compute}"):
         raise BackendUnavailable(
-            f"TensorRT-RTX {trt.__version__} does not run on {gpu.name} (sm_{compute}).",
-            remedy="Install tensorrt, which does, or set backend to torch.",
+            f"TensorRT-RTX {trt.__version__} does not support {gpu.name} (sm_{compute}).",
+            remedy="Install tensorrt, which supports it, or set backend to torch.",
         )
     return gpu
 
 
 def fastest_precision() -> Precision:
-    """What the GPU here multiplies in. Raises as `usable_gpu`."""
+    """Return bfloat16 where the GPU supports it, else float32. Raises as `usable_gpu`."""
     return "bfloat16" if usable_gpu().capability >= _FIRST_WITH_BFLOAT16 else "float32"
 
 
@@ -69,11 +68,11 @@ class TensorRtBackend:
     """Builds engines, and runs them where there is a GPU."""
 
     precision: Precision = "bfloat16"
-    "Of the products."
+    "Of matrix products and convolutions."
     capacity: int = 16
     "Most objects of one call."
     cache_dir: Path | None = None
-    "Where exported graphs and engines are kept; None makes them anew each time."
+    "For exported graphs and engines; None stores nothing."
 
     @property
     def name(self) -> str:
@@ -81,17 +80,17 @@ class TensorRtBackend:
         return "tensorrt"
 
     @property
-    def computes_in(self) -> Precision:
-        """As the exported file says."""
+    def compute_precision(self) -> Precision:
+        """The precision of the exported files."""
         return self.precision
 
     @property
-    def keeps_programs(self) -> bool:
-        """In `cache_dir`."""
+    def caches_programs(self) -> bool:
+        """Whether there is a `cache_dir`."""
         return self.cache_dir is not None
 
     def compile(self, graph: Graph) -> TensorRtProgram:
-        """Build (or read) a graph's engine. Raises BackendUnavailable where it cannot be built or run."""
+        """Load a graph's engine, built or from the cache. Raises BackendUnavailable where it cannot run."""
         usable_gpu()
         return self._load(graph.name, Exporter(self.cache_dir).export(graph, self.precision))
 
@@ -103,46 +102,46 @@ class TensorRtBackend:
         usable_gpu()
         return self._load(name, exported)
 
-    def build(self, graph: Graph) -> KeptFile:
-        """The engine of a graph, for the GPU here or, with TensorRT-RTX, without one.
+    def build(self, graph: Graph) -> Artifact:
+        """Build a graph's engine or read it from the cache; TensorRT-RTX needs no GPU for it.
 
         Raises BackendUnavailable where TensorRT is missing or cannot build it.
         """
         return self._engine(graph.name, Exporter(self.cache_dir).export(graph, self.precision))
 
-    def _engine(self, name: str, exported: KeptFile) -> KeptFile:
+    def _engine(self, name: str, exported: Artifact) -> Artifact:
         key = self._key(name, exported)
-        kept = self._engines.read(key)
-        if kept is not None:
-            return kept
-        log.info("Building the engine of %s (%s) for %s ...", name, self.precision, _gpu_here())
+        cached = self._engines.read(key)
+        if cached is not None:
+            return cached
+        log.info("Building the engine of %s (%s) for %s ...", name, self.precision, _gpu_name())
         return self._engines.write(key, build_engine(exported.content, self.capacity))
 
-    def _load(self, name: str, exported: KeptFile) -> TensorRtProgram:
-        file, names = self._engine(name, exported), names_of(exported)
+    def _load(self, name: str, exported: Artifact) -> TensorRtProgram:
+        file, names = self._engine(name, exported), tensor_names(exported)
         try:
             return _program(name, file.content, names)
         except BackendUnavailable:
             if file.path is None:
                 raise
-            log.warning("%s cannot be loaded and is built anew.", file.path)
+            log.warning("%s cannot be loaded and is built again.", file.path)
             file.path.unlink(missing_ok=True)
             return _program(name, self._engine(name, exported).content, names)
 
-    def _key(self, name: str, exported: KeptFile) -> str:
+    def _key(self, name: str, exported: Artifact) -> str:
         trt = load_tensorrt()
-        made_for = f"{trt.__name__} {trt.__version__} {_gpu_here()}"
-        return key_of(f"{name}-{self.precision}", exported.digest, made_for, str(self.capacity))
+        target = f"{trt.__name__} {trt.__version__} {_gpu_name()}"
+        return artifact_key(f"{name}-{self.precision}", exported.digest, target, str(self.capacity))
 
     @property
-    def _engines(self) -> KeptFiles:
-        return KeptFiles(self.cache_dir, ".engine")
+    def _engines(self) -> ArtifactCache:
+        return ArtifactCache(self.cache_dir, ".engine")
 
 
 def build_engine(content: bytes, capacity: int) -> bytes:
-    """An engine of an exported file that takes 1 to `capacity` objects.
+    """Build an engine from an exported file, for 1 to `capacity` objects.
 
-    Raises BackendUnavailable if it cannot be built; classic TensorRT wants the GPU that it is to run on.
+    Raises BackendUnavailable if that fails; `tensorrt` needs the GPU on which the engine will run.
     """
     trt = load_tensorrt()
     logger = _logger(trt)
@@ -160,7 +159,9 @@ def build_engine(content: bytes, capacity: int) -> bytes:
     config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise BackendUnavailable("TensorRT cannot build the exported graph.", remedy="It says why on stderr.")
+        raise BackendUnavailable(
+            "TensorRT cannot build the exported graph.", remedy="The reason is on stderr."
+        )
     return bytes(engine)
 
 
@@ -170,12 +171,12 @@ class TensorRtProgram:
 
     tensorrt: ModuleType
     engine: Any
-    "Its binding keeps alive what it stands on."
+    "The engine; its binding holds what it needs."
     names: tuple[str, ...]
-    "Of its inputs and outputs, in the graph's order."
+    "Of inputs and outputs, in the graph's order."
 
     def runner(self) -> TensorRtRunner:
-        """An execution context and buffers of its own."""
+        """Create a runner with its own execution contexts and buffers."""
         return TensorRtRunner(self.tensorrt, self.engine, self.names)
 
 
@@ -185,7 +186,7 @@ def _program(name: str, content: bytes, names: tuple[str, ...]) -> TensorRtProgr
     engine = runtime.deserialize_cuda_engine(content)
     if engine is None:
         raise BackendUnavailable(
-            f"TensorRT cannot load the engine of {name}.", remedy="It says why on stderr."
+            f"TensorRT cannot load the engine of {name}.", remedy="The reason is on stderr."
         )
     return TensorRtProgram(trt, engine, names)
 
@@ -194,7 +195,7 @@ def _is_rtx(trt: ModuleType) -> bool:
     return trt.__name__ == "tensorrt_rtx_bindings"
 
 
-def _gpu_here() -> str:
+def _gpu_name() -> str:
     try:
         return str(find_gpu())
     except BackendUnavailable:
@@ -202,8 +203,8 @@ def _gpu_here() -> str:
 
 
 def _logger(trt: ModuleType) -> Any:
-    """TensorRT's own, which writes errors to stderr.
+    """Return TensorRT's own logger, which writes errors to stderr.
 
-    One in Python would be called from inside a build, and what is raised there (Ctrl-C) would end it all.
+    A Python logger would be called inside a build, where an exception (Ctrl-C) aborts the process.
     """
     return trt.Logger(trt.Logger.ERROR)

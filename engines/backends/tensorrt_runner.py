@@ -1,9 +1,9 @@
-"""Runs an engine of TensorRT: one CUDA stream, and buffers for as many objects as the engine takes.
+"""Runs a TensorRT engine: one CUDA stream, and buffers for as many objects as the engine takes.
 
-Each number of objects has an execution context of its own, for a CUDA graph recorded of a context holds only
-while that keeps its shapes; they share their scratch memory, since one runs at a time. The first call with a
-number queues the copies and the engine one by one, and TensorRT chooses its kernels. As soon as it has them
-all, the work is recorded as a CUDA graph, which later calls launch.
+Each batch size has an execution context of its own, because a CUDA graph recorded from a context is valid
+only while its shapes stay; contexts share their scratch memory, since one runs at a time. The first calls
+with a batch size queue copies and engine one by one while TensorRT selects kernels. Once it has them, the
+work is recorded as a CUDA graph, which later calls launch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.backends.gpu import Buffer, Scratch, Stream
+from engines.backends.gpu import CudaStream, DeviceMemory, PinnedBuffer
 from engines.backends.graph import Array
 from streaming.errors import BackendUnavailable, LimitReached
 
@@ -23,25 +23,25 @@ from streaming.errors import BackendUnavailable, LimitReached
 class _Binding:
     name: str
     shape: tuple[int, ...]
-    "With as many objects as fit."
+    "At full capacity."
     dtype: np.dtype[Any]
     is_open: bool
-    "Whether its first dimension is the number of objects."
-    buffer: Buffer
+    "Whether its first dimension is the batch of objects."
+    buffer: PinnedBuffer
 
     def array(self, rows: int) -> Array:
-        """Its part of the host's memory, for so many objects."""
+        """Return the host array for a number of objects."""
         return self.buffer.array((rows, *self.shape[1:]) if self.is_open else self.shape, self.dtype)
 
 
 class TensorRtRunner:
-    """An engine with its buffers. Arrays that it returns are its own memory: they end with it."""
+    """An engine with its buffers. Returned arrays are its host buffers, valid until the next call."""
 
     def __init__(self, runtime: Any, engine: Any, names: tuple[str, ...]) -> None:
-        """`names`: of inputs and outputs in the graph's order, which the engine need not keep."""
+        """names: inputs and outputs in the graph's order, which may differ from the engine's."""
         self._runtime, self._engine = runtime, engine
-        self._stream = Stream()
-        self._scratch = Scratch(engine.device_memory_size_v2)
+        self._stream = CudaStream()
+        self._scratch = DeviceMemory(engine.device_memory_size_v2)
         self._is_open = {name: engine.get_tensor_shape(name)[0] == -1 for name in names}
         inputs = [name for name in names if engine.get_tensor_mode(name) == runtime.TensorIOMode.INPUT]
         self._inputs: list[_Binding] = []
@@ -50,9 +50,9 @@ class TensorRtRunner:
         self._capacity = next((shape[0] for shape in largest), 1)
         full = self._context_for(self._capacity, inputs)
         for name in names:
-            shape = tuple(full.get_tensor_shape(name))  # of an output, only a context knows it
+            shape = tuple(full.get_tensor_shape(name))  # output shapes are available from contexts only
             dtype = np.dtype(runtime.nptype(engine.get_tensor_dtype(name)))
-            buffer = Buffer(int(np.prod(shape)) * dtype.itemsize)
+            buffer = PinnedBuffer(int(np.prod(shape)) * dtype.itemsize)
             binding = _Binding(name, shape, dtype, self._is_open[name], buffer)
             (self._inputs if name in inputs else self._outputs).append(binding)
         self._contexts: dict[int, Any] = {}
@@ -76,7 +76,7 @@ class TensorRtRunner:
         if rows > self._capacity:
             raise LimitReached(
                 f"{rows} objects are more than the {self._capacity} this engine was built for.",
-                remedy="Set max_tracks_per_stream, and let it be built again.",
+                remedy="Raise max_tracks_per_stream; the engine is then built again.",
             )
         return rows
 
@@ -108,12 +108,12 @@ class TensorRtRunner:
         for binding in self._inputs:
             binding.buffer.upload(binding.array(rows).nbytes, self._stream)
         if not context.execute_async_v3(self._stream.handle):
-            raise BackendUnavailable("TensorRT could not run its engine; its log says why.")
+            raise BackendUnavailable("TensorRT could not run its engine; its log has the reason.")
         for binding in self._outputs:
             binding.buffer.download(binding.array(rows).nbytes, self._stream)
 
 
-def _has_its_kernels(context: Any, stream: Stream) -> bool:
-    """TensorRT-RTX may still be compiling some, and says so; the other one has them once it has run."""
-    ask = getattr(context, "is_stream_capturable", None)
-    return ask is None or bool(ask(stream.handle))
+def _has_its_kernels(context: Any, stream: CudaStream) -> bool:
+    """Whether kernels are final: TensorRT-RTX may still compile some, `tensorrt` has them after a run."""
+    is_capturable = getattr(context, "is_stream_capturable", None)
+    return is_capturable is None or bool(is_capturable(stream.handle))

@@ -1,4 +1,4 @@
-"""Eager PyTorch: always there, and what the other backends are compared with."""
+"""Eager PyTorch on the CPU, with which the other backends are compared."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from engines.backends.graph import Array, Graph, Precision
 
 @dataclass(frozen=True, slots=True)
 class TorchBackend:
-    """Runs graphs as they are, in float32 on the CPU."""
+    """Runs graphs eagerly, in float32 on the CPU."""
 
     threads: int = 1
-    "CPU threads of every torch operation in this process: torch knows no other scope."
+    "CPU threads of every torch operation in the process; torch has no narrower setting."
 
     @property
     def name(self) -> str:
@@ -22,32 +22,32 @@ class TorchBackend:
         return "torch"
 
     @property
-    def computes_in(self) -> Precision:
-        """Always the same."""
+    def compute_precision(self) -> Precision:
+        """Always float32."""
         return "float32"
 
     @property
-    def keeps_programs(self) -> bool:
-        """There is nothing to keep."""
+    def caches_programs(self) -> bool:
+        """Always False: nothing is compiled."""
         return False
 
     def compile(self, graph: Graph) -> TorchProgram:
-        """Nothing to compile."""
+        """Wrap the module; nothing is compiled."""
         torch.set_num_threads(self.threads)
         return TorchProgram(graph)
 
     def reopen(self, name: str, fingerprint: str) -> None:
-        """It keeps nothing."""
+        """Return None: nothing is cached."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TorchProgram:
-    """A module, ready as it is; also its own runner, for it keeps nothing between calls."""
+    """A module; also its own runner, since calls share no state."""
 
     graph: Graph
 
     def runner(self) -> TorchProgram:
-        """Itself."""
+        """Return itself."""
         return self
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:

@@ -1,23 +1,24 @@
-"""SAM-2, or EdgeTAM, as a tracker of a live stream.
+"""SAM-2 or EdgeTAM as a tracker of a live stream.
 
-Theory of operation. `checkpoints.py` loads a SAM-2 (nano or a published one) or an EdgeTAM into
-transformers' own modules: it finds the files (`files.py`), knows which model they hold (`families.py`) and
-what their tensors are called (`naming.py`). `graphs.py` cuts it into graphs of fixed shapes (`graph_set.py`)
-out of its parts (`pyramid.py`, `hiera.py`, `repvit.py`, `attention.py`, `decoder.py`, `memory_encoder.py`,
-`memory_form.py`), `compiled.py` has a backend compile them: once per process, shared by all streams.
-`kept.py` opens what an earlier process compiled, in a tenth of the time. `tracker.py` steps one stream: it
-runs the graphs (`network.py`), holds the rows (`memory.py`) by rules that are the product's or SAM-2's own
-(`policy.py`), decides which mask of an answer belongs to whom (`association.py`, pure) and when a track is
-lost or over (`lifecycle.py`, pure). What it knows can be exported and restored whole (`state.py`).
+How it works. `checkpoints.py` loads a checkpoint into transformers' modules: `checkpoint_files.py` finds its
+files, `families.py` its architecture, `weight_names.py` maps the official tensor names. `graph_set.py` cuts
+the model into five graphs of fixed shapes (`graphs.py`), built from its parts (`image_encoder.py` with
+`hiera.py` or `repvit.py`, `memory_attention.py`, `mask_decoder.py`, `memory_encoder.py`, `memory_tokens.py`).
+`compilation.py` compiles them with a backend, once per process, or reopens what an earlier process compiled
+in a tenth of the time; `calibration.py` has the inputs that int8 needs. `tracker.py` steps one stream: it
+runs the graphs (`network.py`), keeps each object's memories in a batch row (`memory_bank.py`) by the rules of
+a policy (`memory_policy.py`), matches the masks of an answer with tracks (`association.py`, pure), keeps
+distinct objects' masks from overlapping (`non_overlapping.py`, pure) and decides when a track is lost or
+ended (`lifecycle.py`, pure). `state.py` exports and restores all of that as bytes.
 
-    compiled = open_tracker("nano", choose_backend("auto", cache_dir=…), …)  # once per process
-    tracker = SamTracker(compiled, capacity=16)                              # one per stream
+    compiled = open_tracker("nano", choose_backend("auto", cache_dir=...), ...)  # once per process
+    tracker = SamTracker(compiled, capacity=16)                                  # once per stream
     tracks = tracker.step(frame, answers)
 
-Rules: weights are shared, memory is not; TrackIds are never reused, rows are; every buffer has a
-capacity; a number that is not finite costs one track its frame, never the stream.
-What a stream needs at run time (`kept.py`, `tracker.py` and what they import) imports neither torch nor
-transformers: a worker must be back within two seconds.
-May import: torch, transformers, safetensors, numpy, `engines.backends`, `engines.masks`, `engines.geometry`,
-`streaming.vocabulary`, `streaming.errors`.
+Rules: streams share weights, never memories. TrackIds are never reused, batch rows are. Every buffer has a
+capacity. A non-finite value costs one track one frame, never the stream. What a stream needs at run time
+(`compilation.py`, `tracker.py` and what they import) imports neither torch nor transformers, so that a
+restarted worker tracks within two seconds.
+May import: torch, transformers, safetensors, numpy, cv2, `engines.backends`, `engines.masks`,
+`engines.geometry`, `streaming.vocabulary`, `streaming.errors`.
 """

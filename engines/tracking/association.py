@@ -1,8 +1,8 @@
-"""Which mask of an answer belongs to which track of its query: pure.
+"""Match the masks of an answer with the tracks of its query. Pure functions.
 
-Judged on the keyframe the answer speaks of, where each track's own mask was kept with the pin. Tracks
-that overlap come first, the best pair first. Then, for words that have not changed, masks left over
-go to tracks that were not visible there: what was lost has been found again and keeps its id.
+Masks are compared on the keyframe that the answer is about, where the pin holds each track's own mask.
+Overlapping pairs are matched first, in order of falling IoU. If the query's words have not changed, the masks
+that remain go to tracks that were not visible on the keyframe: a lost object is found and keeps its TrackId.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from engines.geometry import mask_iou
 
 BoolMask = NDArray[np.bool_]
 
-SAME_IOU: Final = 0.3
-"Two masks of one object, one of them coarse (Grounded-SAM-2's camera demo matches at 0.3 too)."
-DOUBLE_IOU: Final = 0.6
-"Two tracks that both cover one mask so well follow the same thing."
+MATCH_IOU: Final = 0.3
+"Least IoU of two masks of one object, one of them coarse (Grounded-SAM-2's camera demo also takes 0.3)."
+DUPLICATE_IOU: Final = 0.6
+"A second track that overlaps a matched mask this much follows the same object."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Association:
     pairs: tuple[tuple[int, int], ...]
     "(mask, track)"
     new: tuple[int, ...]
-    "Masks that nobody follows yet."
+    "Masks without a track."
     missed: tuple[int, ...]
-    "Tracks visible on the keyframe where the answer saw nothing."
-    doubles: tuple[int, ...]
-    "Tracks that follow what another one follows already."
+    "Tracks visible on the keyframe that match no mask of the answer."
+    duplicates: tuple[int, ...]
+    "Tracks that follow an object which another track follows already."
 
 
 def associate(
@@ -43,8 +43,8 @@ def associate(
 ) -> Association:
     """Pair masks with tracks.
 
-    masks: (low, low) each, not empty. tracks: their masks on the keyframe, None where not visible or
-    not born. reacquire: give masks that overlap no track to tracks without a mask, in order.
+    masks: (low_res, low_res) each, not empty. tracks: their masks on the keyframe, None where not visible or
+    not started yet. reacquire: assign the masks that overlap no track to tracks without a mask, in order.
     """
     overlaps = {
         (m, t): mask_iou(mask, track)
@@ -52,26 +52,26 @@ def associate(
         for t, track in enumerate(tracks)
         if track is not None
     }
-    pairs: dict[int, int] = {}
-    taken: dict[int, int] = {}
-    doubles = set()
+    track_of: dict[int, int] = {}
+    mask_of: dict[int, int] = {}
+    duplicates = set()
     for (m, t), overlap in sorted(overlaps.items(), key=lambda item: -item[1]):
-        if overlap < SAME_IOU or t in taken:
+        if overlap < MATCH_IOU or t in mask_of:
             continue
-        if m not in pairs:
-            pairs[m], taken[t] = t, m
-        elif overlap >= DOUBLE_IOU:
-            doubles.add(t)
-    doubles -= taken.keys()
+        if m not in track_of:
+            track_of[m], mask_of[t] = t, m
+        elif overlap >= DUPLICATE_IOU:
+            duplicates.add(t)
+    duplicates -= mask_of.keys()
     if reacquire:
-        hidden = [t for t, track in enumerate(tracks) if track is None]
-        for m, t in zip([m for m in range(len(masks)) if m not in pairs], hidden, strict=False):
-            pairs[m], taken[t] = t, m
+        not_visible = [t for t, track in enumerate(tracks) if track is None]
+        unmatched = [m for m in range(len(masks)) if m not in track_of]
+        for m, t in zip(unmatched, not_visible, strict=False):
+            track_of[m], mask_of[t] = t, m
+    visible = [t for t, track in enumerate(tracks) if track is not None]
     return Association(
-        pairs=tuple(sorted(pairs.items())),
-        new=tuple(m for m in range(len(masks)) if m not in pairs),
-        missed=tuple(
-            t for t, track in enumerate(tracks) if track is not None and t not in taken and t not in doubles
-        ),
-        doubles=tuple(sorted(doubles)),
+        pairs=tuple(sorted(track_of.items())),
+        new=tuple(m for m in range(len(masks)) if m not in track_of),
+        missed=tuple(t for t in visible if t not in mask_of and t not in duplicates),
+        duplicates=tuple(sorted(duplicates)),
     )

@@ -23,12 +23,12 @@ from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.graph_set import compile_graphs, uncalibrated_graphs
 from engines.tracking.memory_policy import AS_SAM2
 from engines.tracking.tracker import SamTracker
-from streaming.vocabulary import Answer, Clock, Frame, Mask, Pixels, Prompt, QueryId, StreamId
+from streaming.vocabulary import Answer, Clock, Frame, Mask, Pixels, QueryId, SegPrompt, StreamId
 
 DATA_FILE: Final = Path(__file__).with_name("calibration.npz")
 """Keys: image.<k>; clip.<k>.frame.<t>, clip.<k>.mask; in this order. Values: (bytes,) uint8, a JPEG or PNG
 file."""
-GIVEN_LOGIT: Final = 10.0
+MASK_LOGIT: Final = 10.0
 "Logit inside a clip's mask; minus this outside."
 RECORDED_STEP: Final = 3
 "Of a clip's calls to the track graph every third is used: few memories, more, all slots filled."
@@ -57,7 +57,7 @@ def calibrated_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
         if graph.name not in inputs:
             return graph
         module: Any = graph.module
-        return replace(graph, calibration=Calibration(inputs[graph.name], module.exact))
+        return replace(graph, calibration=Calibration(inputs[graph.name], module.ignored_scope))
 
     return tuple(calibrated(graph) for graph in uncalibrated_graphs(weights))
 
@@ -72,7 +72,7 @@ def track_inputs(weights: TrackerWeights) -> Inputs:
     compiled = compile_graphs(weights, uncalibrated_graphs(weights), OpenVinoBackend(precision="float32"))
     # SAM-2's policy writes a memory on every frame, so that a short clip fills every slot; masks are
     # remembered at full size, as the product does.
-    policy = replace(AS_SAM2, given_as_decoded=False)
+    policy = replace(AS_SAM2, cond_masks_as_decoded=False)
     recorded: Inputs = []
     for clip in load_clips():
         program = _RecordingProgram(compiled.track)
@@ -116,8 +116,8 @@ def _frame(index: int, pixels: Pixels) -> Frame:
 
 def _answer(mask: Mask) -> Answer:
     """One object's mask on frame 0 as a grounder's answer."""
-    logits = np.where(mask, GIVEN_LOGIT, -GIVEN_LOGIT).astype(np.float32)[None]
-    prompt = Prompt("object", np.zeros(1, np.float32), 1.0)
+    logits = np.where(mask, MASK_LOGIT, -MASK_LOGIT).astype(np.float32)[None]
+    prompt = SegPrompt("object", np.zeros(1, np.float32), 1.0)
     return Answer(StreamId("calibration"), QueryId("q"), 1, 0, "", (prompt,), logits)
 
 

@@ -1,4 +1,4 @@
-"""Which files a tracker's checkpoint is made of: found and told apart without reading a tensor."""
+"""Find the files of a tracker checkpoint, without reading a tensor."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ NANO_DIR: Final = Path(__file__).resolve().parent.parent / "nano" / "tracker"
 SA2VA_TYPE: Final = "sa2va_chat"
 """`model_type` of every published Sa2VA."""
 INSIDE_SA2VA: Final = "grounding_encoder.sam2_model."
-"""What begins the names of SAM-2's tensors there."""
+"""Prefix of SAM-2's tensor names in a Sa2VA checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFiles:
-    """What there is to read."""
+    """The files of one checkpoint."""
 
     weights: tuple[Path, ...]
     "An official `.pt`, or one or more safetensors."
     config: Path | None = None
-    "None where the tensors have to tell."
+    "None where the configuration is derived from the tensors."
     prefix: str = ""
-    "Of the names that count, in files that hold more."
+    "Of the tracker's tensor names, in files that hold other tensors too."
 
     @property
     def all(self) -> Sequence[Path]:
-        """Every file that the tracker follows from."""
+        """Every file that the tracker depends on."""
         return (*self.weights, *(() if self.config is None else (self.config,)))
 
 
 def checkpoint_files(name_or_path: str | Path) -> CheckpointFiles:
-    """The files of `nano` (bundled), of a checkpoint's folder, a Sa2VA's among them, or an official `.pt`.
+    """Return the files of `nano` (bundled), of a checkpoint's folder (also a Sa2VA's), or an official `.pt`.
 
-    Raises NotFound where there is no checkpoint, CheckpointError where config.json or index cannot be read.
+    Raises NotFound where there is no checkpoint, CheckpointError where config.json or the index is invalid.
     """
     path = NANO_DIR if str(name_or_path) == "nano" else Path(name_or_path).expanduser()
     if path.suffix in OFFICIAL_SUFFIXES and path.is_file():
@@ -51,7 +51,7 @@ def checkpoint_files(name_or_path: str | Path) -> CheckpointFiles:
     if not config.is_file() or not (weights.is_file() or index.is_file()):
         raise NotFound(
             f"No tracker checkpoint at {path}.",
-            remedy=f"It is `nano`, an official .pt file, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}.",
+            remedy=f"Name `nano`, an official .pt file, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}.",
         )
     inside_sa2va = _read(config).get("model_type") == SA2VA_TYPE
     prefix = INSIDE_SA2VA if inside_sa2va else ""
@@ -60,7 +60,7 @@ def checkpoint_files(name_or_path: str | Path) -> CheckpointFiles:
 
 
 def digest_of(*paths: Path) -> str:
-    """Changes with what any of the files holds. A gigabyte takes about a second. Raises OSError."""
+    """Return a digest of the files' contents; about a second per gigabyte. Raises OSError."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -69,21 +69,21 @@ def digest_of(*paths: Path) -> str:
 
 
 def _shards(index: Path, prefix: str) -> tuple[Path, ...]:
-    """Those that hold a name of that prefix."""
-    places = _read(index).get("weight_map")
-    if not isinstance(places, dict):
+    """Return the shards that hold tensors of that prefix."""
+    weight_map = _read(index).get("weight_map")
+    if not isinstance(weight_map, dict):
         raise CheckpointError(f"{index} has no weight_map.")
-    names = sorted({str(shard) for name, shard in places.items() if name.startswith(prefix)})
+    names = sorted({str(shard) for name, shard in weight_map.items() if name.startswith(prefix)})
     if any(Path(name).name != name for name in names):
-        raise CheckpointError(f"{index} points out of its folder.")
+        raise CheckpointError(f"{index} names files outside its folder.")
     return tuple(index.with_name(name) for name in names)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        said = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError) as exc:
         raise CheckpointError(f"Cannot read {path}: {exc}.") from exc
-    if not isinstance(said, dict):
-        raise CheckpointError(f"Cannot read {path}: it holds no object.")
-    return said
+    if not isinstance(content, dict):
+        raise CheckpointError(f"Cannot read {path}: it is not a JSON object.")
+    return content

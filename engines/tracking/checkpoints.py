@@ -1,12 +1,12 @@
-"""SAM-2 and EdgeTAM weights on disk and in memory.
+"""Load and save SAM-2 and EdgeTAM weights.
 
     a folder     `config.json` (transformers' `Sam2VideoConfig` or `EdgeTamVideoConfig`), `model.safetensors`;
-                 names are the official ones (what nano has) or transformers' (of `save_pretrained`)
+                 tensors have official names (as nano) or transformers' (from `save_pretrained`)
     a .pt file   of facebookresearch/sam2 (2.0 and 2.1, four sizes) or facebookresearch/EdgeTAM
     a Sa2VA      its folder: the tensors under `grounding_encoder.sam2_model.`, a SAM 2.0 large whose mask
-                 decoder was tuned on pictures without memory and follows worse for it (Sa2VA-i)
+                 decoder was fine-tuned on images without memory and tracks worse (Sa2VA-i)
 
-Whatever precision the file has, weights are float32 in memory. Files are data: no code in them is run.
+In memory weights are float32 whatever the file's precision. Code in checkpoint files is never executed.
 """
 
 from __future__ import annotations
@@ -32,21 +32,27 @@ from engines.tracking.checkpoint_files import (
     CheckpointFiles,
     checkpoint_files,
 )
-from engines.tracking.families import TrackerModel, config_from, model_of, published_config, resized
+from engines.tracking.families import (
+    TrackerModel,
+    build_model,
+    config_from,
+    published_config,
+    with_image_size,
+)
 from engines.tracking.weight_names import from_official
 from engines.tracking.weight_names import official_name as official_name
 from engines.tracking.weight_names import to_official as to_official
 from streaming.errors import CheckpointError
 
-NAMED: Final = 10
-"An error names this many tensors of a kind."
+MAX_NAMED: Final = 10
+"Tensors that an error message lists per kind of fault."
 _UNREADABLE: Final = (OSError, ValueError, TypeError, KeyError, AttributeError)
-"What files that are no checkpoint, or a config.json of something else, make libraries raise."
+"What libraries raise for files that are no checkpoint or a config.json of another model."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackerWeights:
-    """One SAM-2 or EdgeTAM, read-only; any number of trackers may share it."""
+    """The weights of one SAM-2 or EdgeTAM, read-only and shared."""
 
     name: str
     model: TrackerModel
@@ -54,32 +60,32 @@ class TrackerWeights:
 
     @property
     def side_px(self) -> int:
-        """Side of the square picture it looks at."""
+        """Side of the square input image."""
         side: Any = self.model.config.image_size
         return int(side)
 
 
 def load_tracker_weights(name_or_path: str | Path, side_px: int | None = None) -> TrackerWeights:
-    """Read `nano` (bundled) or a checkpoint; once per process, then shared by its streams.
+    """Load `nano` (bundled) or a checkpoint; once per process, then shared by its streams.
 
-    side_px: of the pictures it will look at; the checkpoint's own where None.
-    Raises NotFound where there is no such checkpoint, CheckpointError where a file cannot be read or its
-    tensors do not fit the model that it describes, InvalidSettings where the model takes no such pictures.
+    side_px: of the input image; None for the checkpoint's own. Raises NotFound where there is no such
+    checkpoint, CheckpointError where a file is invalid or its tensors do not fit its configuration,
+    InvalidSettings where the model does not support this side.
     """
     files = checkpoint_files(name_or_path)
     try:
         tensors = _tensors(files)
-        config = published_config(tensors) if files.config is None else _said(files.config)
+        config = published_config(tensors) if files.config is None else _config(files.config)
     except (*_UNREADABLE, SafetensorError, StrictDataclassError) as exc:
         raise CheckpointError(f"Cannot read {name_or_path}: {exc}.") from exc
-    model: Any = model_of(config if side_px is None else resized(config, side_px))
-    fill(model, tensors)
+    model: Any = build_model(config if side_px is None else with_image_size(config, side_px))
+    load_tensors(model, tensors)
     model.eval().requires_grad_(False)
     return TrackerWeights(str(name_or_path), model)
 
 
-def _said(config: Path) -> Any:
-    return config_from(json.loads(config.read_text()))
+def _config(path: Path) -> Any:
+    return config_from(json.loads(path.read_text()))
 
 
 def _tensors(files: CheckpointFiles) -> dict[str, Tensor]:
@@ -92,60 +98,63 @@ def _tensors(files: CheckpointFiles) -> dict[str, Tensor]:
 
 
 def _official(path: Path) -> dict[str, Tensor]:
-    """The `.pt` files hold their state dict under "model"."""
-    if not is_zipfile(path):  # what torch has written since 1.6
-        raise ValueError("it is no file that torch wrote, or not all of one")
+    """Read a `.pt` file, whose state dict is under the key "model"."""
+    if not is_zipfile(path):  # the format of torch since 1.6
+        raise ValueError("it is not a torch file, or it is incomplete")
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as exc:
-        raise ValueError("it holds other things than tensors") from exc
-    tensors = held.get("model", held) if isinstance(held, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(one, Tensor) for one in tensors.values()):
+        raise ValueError("it holds objects other than tensors") from exc
+    tensors = content.get("model", content) if isinstance(content, dict) else None
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise ValueError("it holds no state dict")
     return tensors
 
 
 def _safetensors(path: Path, prefix: str) -> dict[str, Tensor]:
     with safe_open(path, framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 - no mapping
-        # Sa2VA says g_weight where SAM-2 says gamma: transformers would rename the latter.
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 - not a mapping
+        # Sa2VA names SAM-2's gamma g_weight, because transformers would rename gamma.
         return {
             name.removeprefix(prefix).replace(".g_weight", ".gamma"): file.get_tensor(name) for name in names
         }
 
 
-def fill(model: TrackerModel, tensors: Mapping[str, Tensor]) -> None:
-    """Copy tensors with official or transformers names into a model; every one must be there and fit.
+def load_tensors(model: TrackerModel, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors with official or transformers names into a model; none may be missing or left over.
 
-    Raises CheckpointError naming the first ten tensors that are missing, left over and of another shape.
+    Raises CheckpointError, which lists the first ten missing, surplus and misshapen tensors.
     """
     wanted = model.state_dict()
     if any(name.startswith("vision_encoder.") for name in tensors):
-        given = dict(tensors)
+        found = dict(tensors)
     else:
-        given, left = from_official(wanted, tensors)
-        given.update(left)
+        found, unused = from_official(wanted, tensors)
+        found.update(unused)
     faults = {
-        "missing": sorted(wanted.keys() - given.keys()),
-        "surplus": sorted(given.keys() - wanted.keys()),
+        "missing": sorted(wanted.keys() - found.keys()),
+        "surplus": sorted(found.keys() - wanted.keys()),
         "misshapen": [
-            f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
-            for name in sorted(wanted.keys() & given.keys())
-            if given[name].shape != wanted[name].shape
+            f"{name} is {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
+            for name in sorted(wanted.keys() & found.keys())
+            if found[name].shape != wanted[name].shape
         ],
     }
-    told = [f"{len(names)} {fault}: {', '.join(names[:NAMED])}" for fault, names in faults.items() if names]
-    if told:
-        raise CheckpointError(f"The tensors do not fit the model; {'; '.join(told)}.")
-    model.load_state_dict({name: tensor.float() for name, tensor in given.items()})
+    messages = [
+        f"{len(names)} {fault}: {', '.join(names[:MAX_NAMED])}" for fault, names in faults.items() if names
+    ]
+    if messages:
+        raise CheckpointError(f"The tensors do not fit the model; {'; '.join(messages)}.")
+    model.load_state_dict({name: tensor.float() for name, tensor in found.items()})
 
 
 def save_tracker(model: TrackerModel, directory: Path) -> None:
-    """Write config.json and float16 weights under their official names, each renamed over the old file."""
+    """Write config.json and float16 weights under official names; each file replaces the old one
+    atomically."""
     directory.mkdir(parents=True, exist_ok=True)
     partial = directory / (WEIGHTS_FILE + ".partial")
     save_file(to_official({k: v.half() for k, v in model.state_dict().items()}), partial)
-    partial.chmod(0o644)  # safetensors writes for its owner only
+    partial.chmod(0o644)  # safetensors makes files readable by their owner only
     config = directory / (CONFIG_FILE + ".partial")
     config.write_text(model.config.to_json_string(use_diff=False))
     config.replace(directory / CONFIG_FILE)

@@ -1,8 +1,9 @@
-"""A compiled tracker, opened without torch wherever an earlier process left all that it takes.
+"""Compile a tracker, or reopen what an earlier process compiled, without torch.
 
-Importing torch and transformers takes three seconds, and only converting weights needs them: a stream whose
-worker died should not wait for that. The backend keeps its programs on disk under the weights' fingerprint;
-what else must be known to run them is noted beside them, under the digest of the checkpoint's files.
+Importing torch and transformers takes three seconds and is only needed to convert weights; a restarted worker
+should not wait for it. Backends cache their programs on disk under the graphs' fingerprint. The sizes and the
+fingerprint, which are needed to reopen them, are in a note whose name has the digest of the checkpoint's
+files.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ _SOURCES: Final = (
         for name in ("checkpoint_files.py", "checkpoints.py", "compiled.py", "weight_names.py")
     ),
 )
-"Files that a note follows from, beside the checkpoint."
+"Files that a note depends on, beside the checkpoint."
 
 
 def tracker_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
-    """The graphs named in `compiled.GRAPHS`, in that order, with int8's calibration."""
+    """Create the graphs named in `compiled.GRAPHS`, in that order, with their int8 calibration."""
     # Imported here: a process that opens compiled graphs from the cache does not import torch.
     from engines.tracking.calibration import calibrated_graphs
 
@@ -54,34 +55,34 @@ def compile_tracker(weights: TrackerWeights, backend: Backend) -> CompiledTracke
 class _Note:
     shape: TrackerShape
     fingerprint: str
-    "Of the graphs: the name under which a backend keeps its programs."
+    "Of the graphs, under which the backend caches its programs."
 
 
 def open_tracker(
     name_or_path: str | Path, backend: Backend, notes_dir: Path, side_px: int | None = None
 ) -> CompiledTracker:
-    """What was compiled of a checkpoint and kept; compiled and noted if nothing was.
+    """Open a checkpoint's compiled graphs from the cache; compile and cache them where that is not possible.
 
-    name_or_path, side_px: as `checkpoints.load_tracker_weights` takes them.
+    name_or_path, side_px: see `checkpoints.load_tracker_weights`. notes_dir: folder of the notes.
     Raises NotFound, CheckpointError, InvalidSettings, BackendUnavailable.
     """
-    if not backend.keeps_programs:
+    if not backend.caches_programs:
         return _compile(name_or_path, side_px, backend)
     path = notes_dir / f"tracker-{_key(name_or_path, side_px)}.json"
     note = _read(path)
-    kept = _reopen(str(name_or_path), backend, note) if note is not None else None
-    if kept is None:
-        kept = _compile(name_or_path, side_px, backend)
-        _write(_Note(kept.shape, kept.fingerprint), path)
-    return kept
+    compiled = _reopen(str(name_or_path), backend, note) if note is not None else None
+    if compiled is None:
+        compiled = _compile(name_or_path, side_px, backend)
+        _write(_Note(compiled.shape, compiled.fingerprint), path)
+    return compiled
 
 
 def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
     programs = {graph: backend.reopen(graph, note.fingerprint) for graph in GRAPHS}
-    kept = {graph: program for graph, program in programs.items() if program is not None}
-    if len(kept) < len(GRAPHS):
+    cached = {graph: program for graph, program in programs.items() if program is not None}
+    if len(cached) < len(GRAPHS):
         return None
-    return CompiledTracker(name, backend.name, note.shape, note.fingerprint, **kept)
+    return CompiledTracker(name, backend.name, note.shape, note.fingerprint, **cached)
 
 
 def _compile(name_or_path: str | Path, side_px: int | None, backend: Backend) -> CompiledTracker:
@@ -91,26 +92,26 @@ def _compile(name_or_path: str | Path, side_px: int | None, backend: Backend) ->
 
 
 def _key(name_or_path: str | Path, side_px: int | None) -> str:
-    """Changes with the checkpoint, and with whatever code its fingerprint and its shape follow from."""
+    """Return the note's key: a digest of the checkpoint and of the code that its content depends on."""
     files = digest_of(*checkpoint_files(name_or_path).all, *_SOURCES)
     return f"{files[:24]}-{side_px or 'own'}-{version('transformers')}"
 
 
 def _read(path: Path) -> _Note | None:
-    """None where there is no note, or none that can be read: it is then written anew."""
+    """Return a note; None where it is missing or invalid, and is then written again."""
     try:
-        said = json.loads(path.read_text())
-        return _Note(TrackerShape(**said["shape"]), said["fingerprint"])
+        values = json.loads(path.read_text())
+        return _Note(TrackerShape(**values["shape"]), values["fingerprint"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def _write(note: _Note, path: Path) -> None:
-    """A note that cannot be kept, on a full disk say, costs the next process time and this one nothing."""
+    """Write a note. A failure (a full disk) is logged; the next process then compiles again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(asdict(note)))
         partial.replace(path)
     except OSError as exc:
-        log.warning("%s cannot be kept: %s", path, exc)
+        log.warning("%s cannot be stored: %s", path, exc)

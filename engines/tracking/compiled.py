@@ -17,14 +17,14 @@ GRAPH_SOURCES: Final = tuple(
         "calibration.npz",
         "calibration.py",
         "families.py",
-        "fpn.py",
+        "image_encoder.py",
         "graph_set.py",
         "graphs.py",
         "hiera.py",
         "mask_decoder.py",
         "memory_attention.py",
         "memory_encoder.py",
-        "memory_layout.py",
+        "memory_tokens.py",
         "repvit.py",
         "shape.py",
     )
@@ -42,7 +42,7 @@ class CompiledTracker:
     fingerprint: str
     "Changes with weights and graphs: memories are valid only with the graphs that wrote them."
     encode: Program
-    "See fpn.PictureEncoder."
+    "See fpn.ImageEncoder."
     prompt: Program
     "See graphs.MaskPrompt."
     point: Program
@@ -50,4 +50,4 @@ class CompiledTracker:
     track: Program
     "See graphs.TrackStep."
     remember: Program
-    "See graphs.Remember."
+    "See graphs.EncodeMemory."

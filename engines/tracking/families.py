@@ -1,7 +1,7 @@
-"""Which model a checkpoint holds, in transformers' words: SAM 2.0 or 2.1 in one of four sizes, or EdgeTAM.
+"""Model families: SAM 2.0 and 2.1 in four sizes, and EdgeTAM, as transformers configurations.
 
-A folder says it in `config.json`. An official file has tensors only; they tell. Weights do not depend on the
-side of the picture that is looked at, so that may be chosen.
+A folder has its configuration in `config.json`; for an official file, which has tensors only, it is derived
+from them. Weights do not depend on the side of the input image, which can be chosen.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ TrackerModel: TypeAlias = Sam2VideoModel | EdgeTamVideoModel
 TrackerConfig: TypeAlias = Sam2VideoConfig | EdgeTamVideoConfig
 
 PUBLISHED_PX: Final = 1024
-"""The side that every published model was trained with."""
+"""Side of the input image in the training of every published model."""
 _STRIDE: Final = 32
 
 
 def _hiera(
     width: int, heads: int, blocks: tuple[int, ...], windows: tuple[int, ...], background: int
 ) -> dict[str, Any]:
-    """A backbone in transformers' words; width and heads double from stage to stage."""
+    """Return a backbone configuration; width and heads double from stage to stage."""
     return {
         "hidden_size": width,
         "num_attention_heads": heads,
@@ -46,41 +46,41 @@ HIERA: Final[dict[tuple[int, int], dict[str, Any]]] = {
     (112, 24): {**_hiera(112, 2, (2, 3, 16, 3), (8, 4, 14, 7), 14), "global_attention_blocks": [12, 16, 20]},
     (144, 48): {**_hiera(144, 2, (2, 6, 36, 4), (8, 4, 16, 8), 7), "global_attention_blocks": [23, 33, 43]},
 }
-"""tiny, small, base-plus and large by first width and number of blocks (facebookresearch/sam2, configs)."""
+"""tiny, small, base-plus and large, by first width and number of blocks (facebookresearch/sam2, configs)."""
 _SIZES: Final = dict(zip(("tiny", "small", "base-plus", "large"), HIERA, strict=True))
 EDGETAM: Final = "edgetam"
 FAMILY_NAMES: Final = (*(f"{version}-{size}" for version in ("sam2", "sam2.1") for size in _SIZES), EDGETAM)
-"""What published models are called here."""
+"""Names of the published models in settings and commands."""
 
 _TRUNK: Final = "image_encoder.trunk."
 
 
-def model_of(config: TrackerConfig) -> TrackerModel:
-    """A model of that configuration, not yet filled."""
+def build_model(config: TrackerConfig) -> TrackerModel:
+    """Create a model with random weights."""
     kind: Any = EdgeTamVideoModel if isinstance(config, EdgeTamVideoConfig) else Sam2VideoModel
     model: Any = kind(config)
-    # The fused attention is computed wrong by OpenVINO 2026.4 (see attention.py).
+    # OpenVINO 2026.4 computes fused attention wrong (see memory_attention.py).
     model.set_attn_implementation("eager")
     return model  # type: ignore[no-any-return]
 
 
-def config_from(said: Mapping[str, Any]) -> TrackerConfig:
-    """What a folder's `config.json` says. Raises ValueError or TypeError where that is no configuration."""
-    if said.get("model_type") != EdgeTamVideoConfig.model_type:
-        return Sam2VideoConfig.from_dict(dict(said))
-    vision: dict[str, Any] = dict(said["vision_config"])
+def config_from(values: Mapping[str, Any]) -> TrackerConfig:
+    """Parse a folder's `config.json`. Raises ValueError or TypeError where it is no configuration."""
+    if values.get("model_type") != EdgeTamVideoConfig.model_type:
+        return Sam2VideoConfig.from_dict(dict(values))
+    vision: dict[str, Any] = dict(values["vision_config"])
     backbone = vision.pop("backbone_config")
     if backbone.get("model_type") != RepVitConfig.model_type:
         if not str(backbone.get("architecture")).startswith("repvit_m1"):
             raise ValueError(f"its backbone is {backbone.get('architecture')}, not repvit_m1")
         backbone = {}
     return EdgeTamVideoConfig.from_dict(
-        {**said, "vision_config": _edge_vision(RepVitConfig(**backbone), vision)}
+        {**values, "vision_config": _edge_vision(RepVitConfig(**backbone), vision)}
     )
 
 
 def published_config(tensors: Mapping[str, Tensor]) -> TrackerConfig:
-    """What the tensors of an official file say, by their official names. Raises CheckpointError."""
+    """Derive the configuration from official tensors. Raises CheckpointError for unknown models."""
     if f"{_TRUNK}body.stem.conv1.c.weight" in tensors:
         return _edgetam()
     patch = tensors.get(f"{_TRUNK}patch_embed.proj.weight")
@@ -88,15 +88,15 @@ def published_config(tensors: Mapping[str, Tensor]) -> TrackerConfig:
     hiera = HIERA.get((0 if patch is None else patch.shape[0], len(blocks)))
     if hiera is None:
         raise CheckpointError(
-            "The tensors are of no published SAM-2 or EdgeTAM.",
+            "The tensors are not those of a published SAM-2 or EdgeTAM.",
             remedy="Other models load from a folder with config.json and model.safetensors.",
         )
-    # What 2.1 has over 2.0.
+    # Both tensors are new in 2.1.
     return _sam2(hiera, "obj_ptr_tpos_proj.weight" in tensors, "no_obj_embed_spatial" in tensors)
 
 
 def family_config(name: str) -> TrackerConfig:
-    """The published model of one of FAMILY_NAMES."""
+    """Return the configuration of one of FAMILY_NAMES."""
     if name == EDGETAM:
         return _edgetam()
     version, _, size = name.partition("-")
@@ -105,7 +105,7 @@ def family_config(name: str) -> TrackerConfig:
 
 
 def family_name(config: TrackerConfig) -> str | None:
-    """Which of FAMILY_NAMES a configuration is of, at any side; None for one of another shape."""
+    """Return the name in FAMILY_NAMES of a configuration, whatever its image size; None for others."""
     if isinstance(config, EdgeTamVideoConfig):
         return EDGETAM
     vision: Any = config.vision_config
@@ -117,35 +117,35 @@ def family_name(config: TrackerConfig) -> str | None:
     return f"sam2.1-{size}" if config.enable_occlusion_spatial_embedding else f"sam2-{size}"
 
 
-def resized(config: TrackerConfig, side_px: int) -> TrackerConfig:
-    """The same model looking at pictures of another side. Raises InvalidSettings where it cannot."""
+def with_image_size(config: TrackerConfig, side_px: int) -> TrackerConfig:
+    """Return the configuration with another image size. Raises InvalidSettings where it is not supported."""
     step = _STRIDE
-    if isinstance(config, EdgeTamVideoConfig):  # every window of its perceiver has whole places
+    if isinstance(config, EdgeTamVideoConfig):  # windows of its perceiver must have whole places
         step = math.lcm(step, 16 * math.isqrt(config.perceiver_resampler_num_latents_2d))
     if side_px <= 0 or side_px % step:
         raise InvalidSettings(
-            f"This tracker cannot look at pictures of {side_px} px.", remedy=f"Take a multiple of {step}."
+            f"This tracker does not support images of {side_px} px.", remedy=f"Choose a multiple of {step}."
         )
-    said = config.to_dict()
-    low = side_px // 16
-    said["image_size"] = said["prompt_encoder_config"]["image_size"] = side_px
-    said["memory_attention_rope_feat_sizes"] = [low, low]
-    vision = said["vision_config"]
-    vision["backbone_feature_sizes"] = [[scale * low] * 2 for scale in (4, 2, 1)]
+    values = config.to_dict()
+    feature_px = side_px // 16
+    values["image_size"] = values["prompt_encoder_config"]["image_size"] = side_px
+    values["memory_attention_rope_feat_sizes"] = [feature_px, feature_px]
+    vision = values["vision_config"]
+    vision["backbone_feature_sizes"] = [[scale * feature_px] * 2 for scale in (4, 2, 1)]
     if "image_size" in vision["backbone_config"]:
         vision["backbone_config"]["image_size"] = [side_px, side_px]
-    return config_from(said)
+    return config_from(values)
 
 
-def _sam2(hiera: dict[str, Any], timed_pointers: bool, marks_absence: bool) -> Sam2VideoConfig:
+def _sam2(hiera: dict[str, Any], obj_ptr_tpos: bool, no_obj_embed_spatial: bool) -> Sam2VideoConfig:
     return Sam2VideoConfig(
         vision_config={
             "model_type": "sam2_vision_model",
             "backbone_config": {"model_type": "sam2_hiera_det_model", **hiera},
             "backbone_channel_list": hiera["embed_dim_per_stage"][::-1],
         },
-        enable_temporal_pos_encoding_for_object_pointers=timed_pointers,
-        enable_occlusion_spatial_embedding=marks_absence,
+        enable_temporal_pos_encoding_for_object_pointers=obj_ptr_tpos,
+        enable_occlusion_spatial_embedding=no_obj_embed_spatial,
     )
 
 
@@ -157,7 +157,7 @@ def _edgetam() -> EdgeTamVideoConfig:
     )
 
 
-def _edge_vision(backbone: RepVitConfig, said: Mapping[str, Any]) -> EdgeTamVisionConfig:
+def _edge_vision(backbone: RepVitConfig, values: Mapping[str, Any]) -> EdgeTamVisionConfig:
     return EdgeTamVisionConfig(
-        **{**said, "backbone_config": backbone, "backbone_channel_list": list(backbone.widths)[::-1]}
+        **{**values, "backbone_config": backbone, "backbone_channel_list": list(backbone.widths)[::-1]}
     )

@@ -1,4 +1,4 @@
-"""What is compiled of a checkpoint: its graphs, with their ports and sizes."""
+"""The graphs of a checkpoint, with their ports, sizes and fingerprint."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ import transformers
 from transformers import EdgeTamVideoModel
 
 from engines.backends.graph import Backend, Graph, Port
-from engines.tracking import fpn, graphs, hiera, memory_layout, repvit
+from engines.tracking import graphs, hiera, image_encoder, memory_tokens, repvit
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import GRAPH_SOURCES, CompiledTracker
 from engines.tracking.families import TrackerModel
-from engines.tracking.shape import GIVEN_SLOTS, POINTS, TrackerShape
+from engines.tracking.shape import COND_SLOTS, POINTS, TrackerShape
 
 
 def tracker_shape(weights: TrackerWeights) -> TrackerShape:
-    """Sizes of a checkpoint."""
+    """Return the sizes of a checkpoint's buffers."""
     config = weights.model.config
     return TrackerShape(
         side_px=weights.side_px,
-        map_px=int(weights.model.backbone_feature_sizes[-1][0]),
-        places=len(memory_layout.layout_of(weights.model).position),
+        feature_px=int(weights.model.backbone_feature_sizes[-1][0]),
+        memory_tokens=len(memory_tokens.token_layout(weights.model).position),
         channels=int(weights.model.hidden_dim),
         memory_channels=int(weights.model.mem_dim),
         recent_memories=int(config.num_maskmem) - 1,
-        recent_pointers=int(config.max_object_pointers_in_encoder) - 1,
-        given_memories=config.max_cond_frame_num if config.max_cond_frame_num > 1 else GIVEN_SLOTS,
+        recent_obj_ptrs=int(config.max_object_pointers_in_encoder) - 1,
+        cond_memories=config.max_cond_frame_num if config.max_cond_frame_num > 1 else COND_SLOTS,
     )
 
 
-def encoder_of(model: TrackerModel) -> fpn.PictureEncoder:
-    """The picture encoder of a model."""
-    return repvit.EdgeEncoder(model) if isinstance(model, EdgeTamVideoModel) else hiera.ImageEncoder(model)
+def image_encoder_of(model: TrackerModel) -> image_encoder.ImageEncoder:
+    """Create the image encoder of a model."""
+    if isinstance(model, EdgeTamVideoModel):
+        return repvit.RepVitImageEncoder(model)
+    return hiera.HieraImageEncoder(model)
 
 
 def compile_graphs(weights: TrackerWeights, graphs: Sequence[Graph], backend: Backend) -> CompiledTracker:
@@ -45,30 +47,30 @@ def compile_graphs(weights: TrackerWeights, graphs: Sequence[Graph], backend: Ba
 
 
 def uncalibrated_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
-    """The graphs named in `compiled.GRAPHS`, in that order; the batch dimension of objects is open.
+    """Create the graphs named in `compiled.GRAPHS`, in that order; their batch dimension (objects) is open.
 
-    They carry no inputs for int8: see `calibration.calibrated_graphs`.
+    Without inputs for int8, which `calibration.calibrated_graphs` adds.
     """
     sizes = tracker_shape(weights)
-    side, low, channels = sizes.side_px, sizes.map_px, sizes.channels
-    features = Port("features", (1, channels, low, low))
+    side, feature, channels = sizes.side_px, sizes.feature_px, sizes.channels
+    features = Port("features", (1, channels, feature, feature))
     levels = (
         features,
-        Port("mid", (1, channels // 4, 2 * low, 2 * low)),
-        Port("fine", (1, channels // 8, 4 * low, 4 * low)),
+        Port("high_res_s1", (1, channels // 4, 2 * feature, 2 * feature)),
+        Port("high_res_s0", (1, channels // 8, 4 * feature, 4 * feature)),
     )
     bank = (
-        Port("memory", (None, sizes.memories, sizes.places, sizes.memory_channels)),
+        Port("memory", (None, sizes.memories, sizes.memory_tokens, sizes.memory_channels)),
         Port("memory_age", (None, sizes.memories), "int64"),
         Port("memory_bias", (None, sizes.memories)),
-        Port("pointer", (None, sizes.pointers, channels)),
-        Port("pointer_age", (None, sizes.pointers)),
-        Port("pointer_bias", (None, sizes.pointers)),
+        Port("obj_ptr", (None, sizes.obj_ptrs, channels)),
+        Port("obj_ptr_age", (None, sizes.obj_ptrs)),
+        Port("obj_ptr_bias", (None, sizes.obj_ptrs)),
     )
     click = (Port("points", (None, POINTS, 2)), Port("labels", (None, POINTS), "int64"))
     decoded = (
-        Port("logits", (None, 4 * low, 4 * low)),
-        Port("score", (None,)),
+        Port("logits", (None, 4 * feature, 4 * feature)),
+        Port("object_score", (None,)),
         Port("prompted", (None,), "bool"),
     )
     model, fingerprint = weights.model, fingerprint_of(weights)
@@ -78,11 +80,11 @@ def uncalibrated_graphs(weights: TrackerWeights) -> tuple[Graph, ...]:
 
     pixels = Port("pixels", (1, side, side, 3), "uint8")
     return (
-        graph("encode", encoder_of(model), (pixels,)),
+        graph("encode", image_encoder_of(model), (pixels,)),
         graph("prompt", graphs.MaskPrompt(model), (*levels, Port("mask", (None, side, side)))),
         graph("point", graphs.PointPrompt(model), (*levels, *click)),
         graph("track", graphs.TrackStep(model), (*levels, *bank)),
-        graph("remember", graphs.Remember(model), (features, *decoded)),
+        graph("remember", graphs.EncodeMemory(model), (features, *decoded)),
     )
 
 

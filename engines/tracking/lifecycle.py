@@ -1,12 +1,12 @@
-"""When a track counts as found, hidden, lost or over: pure, one step per tracked frame.
+"""The lifecycle of a track, one step per tracked frame. Pure functions.
 
-    tentative --seen 3 frames, or confirmed--> active <--seen--> occluded --hidden 60 frames--> lost
-    tentative --hidden 15 frames--> ended        lost --seen 2 frames, or confirmed--> active
+    tentative --visible 3 frames, or confirmed--> active <--visible--> occluded --hidden 60 frames--> lost
+    tentative --hidden 15 frames--> ended        lost --visible 2 frames, or confirmed--> active
                                                  lost --hidden 900 frames--> ended
 
-"Seen" is the tracker's own word: object score above 0, a mask of some size that it believes in
-(`TrackerPolicy.seen_iou`). "Confirmed" is the
-grounder's: an answer fell on the track. Frames are tracked frames; at 30 per second, 60 are 2 s.
+Visible is the tracker's judgement: an object score above 0 and a mask of some area whose predicted IoU is
+high enough (`TrackerPolicy.min_visible_iou`). Confirmed is the grounder's: a mask of an answer matched the
+track. Counts are tracked frames; at 30 per second, 60 are 2 s.
 """
 
 from __future__ import annotations
@@ -16,68 +16,72 @@ from typing import Final
 
 from streaming.vocabulary import TrackState
 
-SEEN_TO_ACTIVE: Final = 3
-"A single answer may be wrong; a phantom rarely holds for 3 frames."
-SEEN_TO_RETURN: Final = 2
-HIDDEN_TO_DROP: Final = 15
-"A tentative track that is not seen was a wrong answer."
+VISIBLE_TO_ACTIVE: Final = 3
+"A single answer may be wrong; a false mask rarely lasts 3 frames."
+VISIBLE_TO_REACTIVATE: Final = 2
+HIDDEN_TO_DISCARD: Final = 15
+"A tentative track that is not visible came from a wrong answer."
 HIDDEN_TO_LOST: Final = 60
 HIDDEN_TO_END: Final = 900
-"30 s: whoever is away longer is somebody new; until then the search costs a slot."
+"30 s. Until then a lost track occupies a batch row; an object that returns later starts a new track."
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """Where a track is in its life."""
+class Lifecycle:
+    """A track's state, and for how long it has been visible or hidden."""
 
     state: TrackState = TrackState.TENTATIVE
-    seen_for: int = 0
-    "Frames in a row it was seen, up to now."
-    hidden_for: int = 0
-    "Frames in a row it was not."
+    visible_frames: int = 0
+    "Consecutive frames on which the object was visible, up to now."
+    hidden_frames: int = 0
+    "Consecutive frames on which it was not."
 
     @property
-    def over(self) -> bool:
-        """Whether it will never be seen again."""
+    def ended(self) -> bool:
+        """Whether the track has ended, which is final."""
         return self.state is TrackState.ENDED
 
 
-def advance(life: Life, *, seen: bool) -> Life:
-    """One more frame, on which the object was seen or not."""
-    if life.over:
+def advance(life: Lifecycle, *, visible: bool) -> Lifecycle:
+    """Advance by one frame."""
+    if life.ended:
         return life
-    now = Life(life.state, life.seen_for + 1 if seen else 0, 0 if seen else life.hidden_for + 1)
+    now = Lifecycle(
+        life.state, life.visible_frames + 1 if visible else 0, 0 if visible else life.hidden_frames + 1
+    )
     return replace(now, state=_next(now))
 
 
-def confirm(life: Life) -> Life:
-    """The grounder says it is there. A track that has ended stays so."""
-    if life.over:
+def confirm(life: Lifecycle) -> Lifecycle:
+    """Activate a track that a mask of an answer matched. A track that has ended stays so."""
+    if life.ended:
         return life
-    return Life(TrackState.ACTIVE, life.seen_for, 0)
+    return Lifecycle(TrackState.ACTIVE, life.visible_frames, 0)
 
 
-def end(life: Life) -> Life:
-    """Nobody wants it any more."""
+def end(life: Lifecycle) -> Lifecycle:
+    """End a track."""
     return replace(life, state=TrackState.ENDED)
 
 
-def lose(life: Life) -> Life:
-    """What the model says of it is no number: as if hidden for long."""
-    return life if life.over else Life(TrackState.LOST, 0, max(life.hidden_for + 1, HIDDEN_TO_LOST))
+def mark_lost(life: Lifecycle) -> Lifecycle:
+    """Make a track lost at once, for example because the model's output is not finite."""
+    if life.ended:
+        return life
+    return Lifecycle(TrackState.LOST, 0, max(life.hidden_frames + 1, HIDDEN_TO_LOST))
 
 
-def _next(life: Life) -> TrackState:
+def _next(life: Lifecycle) -> TrackState:
     match life.state:
         case TrackState.TENTATIVE:
-            if life.seen_for >= SEEN_TO_ACTIVE:
+            if life.visible_frames >= VISIBLE_TO_ACTIVE:
                 return TrackState.ACTIVE
-            return TrackState.ENDED if life.hidden_for >= HIDDEN_TO_DROP else TrackState.TENTATIVE
+            return TrackState.ENDED if life.hidden_frames >= HIDDEN_TO_DISCARD else TrackState.TENTATIVE
         case TrackState.LOST:
-            if life.seen_for >= SEEN_TO_RETURN:
+            if life.visible_frames >= VISIBLE_TO_REACTIVATE:
                 return TrackState.ACTIVE
-            return TrackState.ENDED if life.hidden_for >= HIDDEN_TO_END else TrackState.LOST
+            return TrackState.ENDED if life.hidden_frames >= HIDDEN_TO_END else TrackState.LOST
         case _:
-            if life.hidden_for >= HIDDEN_TO_LOST:
+            if life.hidden_frames >= HIDDEN_TO_LOST:
                 return TrackState.LOST
-            return TrackState.OCCLUDED if life.hidden_for else TrackState.ACTIVE
+            return TrackState.OCCLUDED if life.hidden_frames else TrackState.ACTIVE

@@ -1,15 +1,15 @@
-"""What a tracker remembers of the objects of one stream: arrays of fixed size, nothing else.
+"""The memories of the objects of one stream, in arrays of fixed size.
 
-A row is one object. Rows in use are the first ones, always, so that a batch is a view of the
-arrays and costs no copy; when a row in the middle is freed the last one moves into it. In each row, with G
-slots for what was given:
+Each object has a batch row. The rows in use are always the first ones, so that a batch is a view of the
+arrays and costs no copy; when a row is freed, the last row in use moves into it. Slots of each row, with G
+slots for conditioning memories:
 
-    memory    slots 0..G-1   conditioning memories: given masks, which of them says the policy
-              slots G..      a ring of the last tracked frames
-    pointer   slots 0..G-1   pointers of the conditioning masks
-              slots G..      a ring of the last tracked frames
+    memory    slots 0..G-1   conditioning memories: mask prompts; the policy says which of them are kept
+              slots G..      ring buffer of memories of tracked frames
+    obj_ptr   slots 0..G-1   object pointers of the conditioning memories
+              slots G..      ring buffer of object pointers of tracked frames
 
-Ages are in frames written: with a policy that writes every frame, in frames.
+Ages count remembered frames; under a policy that remembers every frame, frames.
 """
 
 from __future__ import annotations
@@ -32,70 +32,71 @@ Batch = tuple[
     NDArray[np.float32],
     NDArray[np.float32],
 ]
-"""memory, memory_age, memory_bias, pointer, pointer_age, pointer_bias, as `graphs.TrackStep` takes them."""
+"""memory, memory_age, memory_bias, obj_ptr, obj_ptr_age, obj_ptr_bias: inputs of `graphs.TrackStep`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
-    """What one frame left behind for one object."""
+class ObjectMemory:
+    """The memory of one object on one frame."""
 
     memory: NDArray[np.float32]
-    "(n, D) float32"
-    pointer: NDArray[np.float32]
-    "(C,) float32"
+    "(n, D) float32, output of the memory encoder."
+    obj_ptr: NDArray[np.float32]
+    "(C,) float32, object pointer."
 
 
 class MemoryBank:
-    """Rows of memories; capacity is fixed when it is made."""
+    """Memories of up to `capacity` objects; all buffers are allocated once."""
 
     def __init__(self, shape: TrackerShape, capacity: int, policy: TrackerPolicy = PRODUCT) -> None:
         self._shape = shape
         self._policy = policy
-        self._longest = float(shape.recent_pointers) if policy.pointer_ages_end else np.inf
+        self._max_obj_ptr_age = float(shape.recent_obj_ptrs) if policy.limit_obj_ptr_age else np.inf
         self.capacity = capacity
-        rows, memories, pointers = capacity, shape.memories, shape.pointers
-        self._memory = np.zeros((rows, memories, shape.places, shape.memory_channels), np.float32)
+        rows, memories, obj_ptrs = capacity, shape.memories, shape.obj_ptrs
+        self._memory = np.zeros((rows, memories, shape.memory_tokens, shape.memory_channels), np.float32)
         self._memory_age = np.zeros((rows, memories), np.int64)
         self._memory_bias = np.full((rows, memories), EMPTY_SLOT, np.float32)
-        self._pointer = np.zeros((rows, pointers, shape.channels), np.float32)
-        self._pointer_age = np.zeros((rows, pointers), np.float32)
-        self._pointer_bias = np.full((rows, pointers), EMPTY_SLOT, np.float32)
-        self._written = np.zeros(rows, np.int64)
-        self._given = np.zeros(rows, np.int64)
+        self._obj_ptr = np.zeros((rows, obj_ptrs, shape.channels), np.float32)
+        self._obj_ptr_age = np.zeros((rows, obj_ptrs), np.float32)
+        self._obj_ptr_bias = np.full((rows, obj_ptrs), EMPTY_SLOT, np.float32)
+        self._recent_count = np.zeros(rows, np.int64)
+        self._cond_count = np.zeros(rows, np.int64)
         self.rows = 0
 
     @property
     def full(self) -> bool:
-        """Whether no further object fits."""
+        """Whether every row is in use."""
         return self.rows == self.capacity
 
     @property
     def nbytes(self) -> int:
-        """Size of all buffers; never changes."""
+        """Size of all buffers in bytes; constant."""
         return sum(array.nbytes for array in self._arrays().values())
 
     def batch(self) -> Batch:
-        """Views of the rows in use; valid until the bank is changed."""
-        live = slice(0, self.rows)
+        """Return views of the rows in use, valid until the bank changes."""
+        used = slice(0, self.rows)
         return (
-            self._memory[live],
-            self._memory_age[live],
-            self._memory_bias[live],
-            self._pointer[live],
-            self._pointer_age[live],
-            self._pointer_bias[live],
+            self._memory[used],
+            self._memory_age[used],
+            self._memory_bias[used],
+            self._obj_ptr[used],
+            self._obj_ptr_age[used],
+            self._obj_ptr_bias[used],
         )
 
     def add(self) -> int:
-        """Take an empty row; its number is good until the next `remove`. The bank must not be full."""
+        """Take an empty row and return its number, valid until the next `remove`. The bank must not be
+        full."""
         assert not self.full
         row = self.rows
         self.rows += 1
-        self.forget(row)
+        self.clear(row)
         return row
 
     def remove(self, row: int) -> int | None:
-        """Free a row. Returns the row that moved into its place (it was the last one), or None."""
+        """Free a row. Returns the former number of the row that moved into its place, or None."""
         last = self.rows - 1
         self.rows = last
         if row == last:
@@ -104,92 +105,92 @@ class MemoryBank:
             array[row] = array[last]
         return last
 
-    def forget(self, row: int) -> None:
-        """Empty a row's slots, to be given a memory at once: what it remembered is of something else."""
+    def clear(self, row: int) -> None:
+        """Empty all slots of a row. The caller must write a conditioning memory before the next batch."""
         self._memory_bias[row] = EMPTY_SLOT
-        self._pointer_bias[row] = EMPTY_SLOT
+        self._obj_ptr_bias[row] = EMPTY_SLOT
         self._memory_age[row] = 0
-        self._pointer_age[row] = 0
-        self._written[row] = 0
-        self._given[row] = 0
+        self._obj_ptr_age[row] = 0
+        self._recent_count[row] = 0
+        self._cond_count[row] = 0
 
-    def give(self, row: int, seen: Memory, age: int) -> None:
-        """Write a conditioning memory; where all slots are taken one makes room.
+    def write_cond(self, row: int, entry: ObjectMemory, age: int) -> None:
+        """Write a conditioning memory into the next slot, overwriting an older one where all are taken.
 
-        age: tracked frames since the frame it speaks of, 0 for the frame just tracked.
+        age: tracked frames since the entry's frame, 0 for the frame just tracked.
         """
-        slot = self._slot_for(int(self._given[row]))
-        if self._policy.given_replaces_tracked:
-            self._leave_out(row, age + 1)
-        self._memory[row, slot] = self._stored(seen.memory)
+        slot = self._cond_slot(int(self._cond_count[row]))
+        if self._policy.cond_replaces_recent:
+            self._hide_recent(row, age + 1)
+        self._memory[row, slot] = self._stored(entry.memory)
         self._memory_bias[row, slot] = 0
-        self._pointer[row, slot] = seen.pointer
-        self._pointer_age[row, slot] = min(age + 1, self._longest)
-        self._pointer_bias[row, slot] = 0
-        self._given[row] += 1
+        self._obj_ptr[row, slot] = entry.obj_ptr
+        self._obj_ptr_age[row, slot] = min(age + 1, self._max_obj_ptr_age)
+        self._obj_ptr_bias[row, slot] = 0
+        self._cond_count[row] += 1
 
-    def _slot_for(self, given: int) -> int:
-        """Where the next given memory goes, after so many."""
-        slots = self._shape.given_memories
-        if given < slots or not self._policy.first_stays:
-            return given % slots
-        return 1 + (given - 1) % (slots - 1)
+    def _cond_slot(self, count: int) -> int:
+        """Return the slot of the next conditioning memory after `count` of them."""
+        slots = self._shape.cond_memories
+        if count < slots or not self._policy.keep_first_cond:
+            return count % slots
+        return 1 + (count - 1) % (slots - 1)
 
-    def _leave_out(self, row: int, age: int) -> None:
-        """Hide what was tracked on the frame of that age."""
-        first = self._shape.given_memories
+    def _hide_recent(self, row: int, age: int) -> None:
+        """Empty the slots of the tracked frame of that age."""
+        first = self._shape.cond_memories
         for ages, bias in (
             (self._memory_age[row, first:], self._memory_bias[row, first:]),
-            (self._pointer_age[row, first:], self._pointer_bias[row, first:]),
+            (self._obj_ptr_age[row, first:], self._obj_ptr_bias[row, first:]),
         ):
             bias[ages == age] = EMPTY_SLOT
 
-    def remember(
-        self, memory: NDArray[np.float32], pointer: NDArray[np.float32], written: NDArray[np.bool_]
+    def write_recent(
+        self, memory: NDArray[np.float32], obj_ptr: NDArray[np.float32], selected: NDArray[np.bool_]
     ) -> None:
-        """Write what the frame just tracked left in every row, and let the memories there age by one.
+        """Write the memories of the frame just tracked into the ring buffers of the selected rows.
 
-        memory (rows, n, D), pointer (rows, C); rows that are not `written` (rows,) keep what they had, at
-        the age it had.
+        memory (rows, n, D), obj_ptr (rows, C), selected (rows,). Entries of the selected rows age by one;
+        rows that are not selected do not change.
         """
-        rows, given = np.flatnonzero(written), self._shape.given_memories
-        self._pointer_age[rows] = np.minimum(self._pointer_age[rows] + 1, self._longest)
-        ages = self._memory_age[rows, given:] + 1
-        self._memory_age[rows, given:] = np.minimum(ages, self._shape.recent_memories)
-        memory_slot = given + self._written[rows] % self._shape.recent_memories
-        pointer_slot = given + self._written[rows] % self._shape.recent_pointers
+        rows, first = np.flatnonzero(selected), self._shape.cond_memories
+        self._obj_ptr_age[rows] = np.minimum(self._obj_ptr_age[rows] + 1, self._max_obj_ptr_age)
+        ages = self._memory_age[rows, first:] + 1
+        self._memory_age[rows, first:] = np.minimum(ages, self._shape.recent_memories)
+        memory_slot = first + self._recent_count[rows] % self._shape.recent_memories
+        obj_ptr_slot = first + self._recent_count[rows] % self._shape.recent_obj_ptrs
         self._memory[rows, memory_slot] = self._stored(memory[rows])
         self._memory_age[rows, memory_slot] = 1
         self._memory_bias[rows, memory_slot] = 0
-        self._pointer[rows, pointer_slot] = pointer[rows]
-        self._pointer_age[rows, pointer_slot] = 1
-        self._pointer_bias[rows, pointer_slot] = 0
-        self._written[rows] += 1
+        self._obj_ptr[rows, obj_ptr_slot] = obj_ptr[rows]
+        self._obj_ptr_age[rows, obj_ptr_slot] = 1
+        self._obj_ptr_bias[rows, obj_ptr_slot] = 0
+        self._recent_count[rows] += 1
 
     def _stored(self, memory: NDArray[np.float32]) -> NDArray[np.float32]:
-        return to_half_precision(memory) if self._policy.half_precision else memory
+        return round_to_bfloat16(memory) if self._policy.bfloat16_memories else memory
 
     def export(self) -> dict[str, NDArray[np.generic]]:
-        """Copies of the rows in use, by name."""
+        """Return copies of the rows in use, by array name."""
         return {name: array[: self.rows].copy() for name, array in self._arrays().items()}
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take in what a bank of this shape has exported, in place of all it holds.
+        """Replace all content by what a bank of this shape has exported.
 
-        Raises InvalidMessage where that is not what was given, LimitReached where it does not fit.
+        Raises InvalidMessage where names, shapes or dtypes differ, LimitReached where rows are missing.
         """
         own = self._arrays()
         if arrays.keys() != own.keys():
-            raise InvalidMessage(f"A memory has {', '.join(own)}; here are {', '.join(arrays)}.")
-        rows = len(arrays["written"])
+            raise InvalidMessage(f"A memory bank has {', '.join(own)}; the export has {', '.join(arrays)}.")
+        rows = len(arrays["recent_count"])
         for name, array in own.items():
             wanted = (rows, *array.shape[1:])
             if arrays[name].shape != wanted or arrays[name].dtype != array.dtype:
                 found = f"{arrays[name].dtype} {arrays[name].shape}"
-                raise InvalidMessage(f"The memory's {name} is {found}, not {array.dtype} {wanted}.")
+                raise InvalidMessage(f"The export's {name} is {found}, not {array.dtype} {wanted}.")
         if rows > self.capacity:
             raise LimitReached(
-                f"A memory of {rows} objects does not fit into {self.capacity} rows.",
+                f"An export of {rows} objects does not fit into {self.capacity} rows.",
                 remedy="Give the tracker a larger capacity.",
             )
         for name, array in own.items():
@@ -201,16 +202,16 @@ class MemoryBank:
             "memory": self._memory,
             "memory_age": self._memory_age,
             "memory_bias": self._memory_bias,
-            "pointer": self._pointer,
-            "pointer_age": self._pointer_age,
-            "pointer_bias": self._pointer_bias,
-            "written": self._written,
-            "given": self._given,
+            "obj_ptr": self._obj_ptr,
+            "obj_ptr_age": self._obj_ptr_age,
+            "obj_ptr_bias": self._obj_ptr_bias,
+            "recent_count": self._recent_count,
+            "cond_count": self._cond_count,
         }
 
 
-def to_half_precision(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounded to the nearest bfloat16, ties to even, as finite float32."""
+def round_to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the nearest bfloat16 values, ties to even, as float32. Values must be finite."""
     bits = np.ascontiguousarray(values).view(np.uint32)
     rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
     return rounded.view(np.float32)

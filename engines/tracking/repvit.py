@@ -1,10 +1,11 @@
-"""RepViT-M1 (arXiv 2307.09283), EdgeTAM's backbone, and EdgeTAM's picture encoder.
+"""RepViT-M1 (arXiv 2307.09283), EdgeTAM's backbone, and EdgeTAM's image encoder.
 
-Convolutions only. Modules are named as in timm's `repvit_m1` (its `legacy` form), which the official
-`edgetam.pt` and transformers' checkpoints hold. transformers knows this backbone as the model type
-`saccade_repvit`, and its `EdgeTamVideoModel` builds on it where it would else import timm and torchvision.
+Convolutions only. Modules are named as in timm's `repvit_m1` (its `legacy` form), like the tensors in the
+official `edgetam.pt` and in transformers' checkpoints. The backbone is registered with transformers as the
+model type `saccade_repvit`, so that `EdgeTamVideoModel` needs neither timm nor torchvision.
 
-What was trained as several convolutions with their norms is one convolution when it runs (`folded`).
+The parallel convolutions and batch norms of training are folded into one convolution for inference
+(`folded`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModel, EdgeTamVideoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from engines.tracking.fpn import PictureEncoder
+from engines.tracking.image_encoder import ImageEncoder
 
 
 class RepVitConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
@@ -30,20 +31,20 @@ class RepVitConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     widths: tuple[int, ...] | list[int] = (48, 96, 192, 384)
     "Channels of each stage."
     depths: tuple[int, ...] | list[int] = (2, 2, 14, 2)
-    "Blocks of each stage, beside the one that shrinks the picture."
+    "Blocks of each stage, without the downsampling block."
 
 
 class RepVitBackbone(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """RepViT in transformers' frame: pixels (N, 3, S, S), normalised -> `last_hidden_state`, a list."""
+    """RepViT as a transformers backbone: normalised pixels (N, 3, S, S) -> `last_hidden_state`, a list."""
 
     config_class = RepVitConfig
     main_input_name = "pixel_values"
-    # Nothing attends here; without this a whole EdgeTAM could not.
+    # There is no attention here; transformers needs the flag to enable SDPA for the whole EdgeTAM.
     _supports_sdpa = True
 
     def __init__(self, config: RepVitConfig) -> None:
         super().__init__(config)
-        self.timm_model = RepVit(config.widths, config.depths)  # the name that checkpoints know
+        self.timm_model = RepVit(config.widths, config.depths)  # the name in checkpoints
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutput:
@@ -55,17 +56,17 @@ AutoConfig.register(RepVitConfig.model_type, RepVitConfig, exist_ok=True)
 AutoModel.register(RepVitConfig, RepVitBackbone, exist_ok=True)
 
 
-class EdgeEncoder(PictureEncoder):
-    """RepViT and its pyramid; see `PictureEncoder`."""
+class RepVitImageEncoder(ImageEncoder):
+    """RepViT and the neck; see `ImageEncoder`."""
 
     def __init__(self, model: EdgeTamVideoModel) -> None:
         super().__init__(model)
         self.backbone = folded(model.vision_encoder.backbone.timm_model)
 
-    def stages(self, picture: Tensor) -> Sequence[Tensor]:
-        """See `PictureEncoder.stages`."""
-        found: list[Tensor] = self.backbone(picture)
-        return found
+    def stages(self, image: Tensor) -> Sequence[Tensor]:
+        """See `ImageEncoder.stages`."""
+        stages: list[Tensor] = self.backbone(image)
+        return stages
 
 
 class RepVit(nn.Module):
@@ -76,7 +77,7 @@ class RepVit(nn.Module):
         self.stem = _Stem(widths[0])
         before = widths[0]
         for index, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-            self.add_module(f"stages_{index}", _Stage(before, width, depth, shrinks=index > 0))
+            self.add_module(f"stages_{index}", _Stage(before, width, depth, downsamples=index > 0))
             before = width
         self.count = len(widths)
 
@@ -91,7 +92,7 @@ class RepVit(nn.Module):
 
 
 def folded(trained: RepVit) -> RepVit:
-    """A copy that computes the same from a third of the convolutions and no norms."""
+    """Return a copy for inference: the same function, a third of the convolutions, no norms."""
     copy = deepcopy(trained).eval()
     for parent in list(copy.modules()):
         for name, child in list(parent.named_children()):
@@ -101,12 +102,14 @@ def folded(trained: RepVit) -> RepVit:
 
 
 class _ConvNorm(nn.Module):
-    """A convolution that keeps the size, or divides it by its stride, and its batch norm."""
+    """A convolution, padded to keep the size or divide it by the stride, and its batch norm."""
 
-    def __init__(self, into: int, out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    ) -> None:
         super().__init__()
-        self.c = nn.Conv2d(into, out, kernel, stride, kernel // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(out)
+        self.c = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bn(self.c(x))  # type: ignore[no-any-return]
@@ -119,7 +122,7 @@ class _ConvNorm(nn.Module):
 
 
 class _TokenMixer(nn.Module):
-    """Three readings of every channel, added: of 3×3 places, of the place itself, and as it is."""
+    """Sum of a 3×3 depthwise convolution, a 1×1 depthwise convolution and the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -131,10 +134,10 @@ class _TokenMixer(nn.Module):
 
     @torch.no_grad()
     def folded(self) -> nn.Conv2d:
-        around, alone = self.conv.folded(), self.conv1.folded()
-        assert around.bias is not None and alone.bias is not None
-        weight = around.weight + functional.pad(alone.weight + 1, (1, 1, 1, 1))
-        return _with(around, weight, around.bias + alone.bias)
+        conv, conv1 = self.conv.folded(), self.conv1.folded()
+        assert conv.bias is not None and conv1.bias is not None
+        weight = conv.weight + functional.pad(conv1.weight + 1, (1, 1, 1, 1))
+        return _with(conv, weight, conv.bias + conv1.bias)
 
 
 class _ChannelMixer(nn.Module):
@@ -148,7 +151,7 @@ class _ChannelMixer(nn.Module):
 
 
 class _SqueezeExcite(nn.Module):
-    """Every channel times a gate of what all channels hold on average."""
+    """Scale every channel by a gate computed from the channel means (squeeze and excitation)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -184,12 +187,12 @@ class _Stem(nn.Module):
 
 
 class _Downsample(nn.Module):
-    def __init__(self, into: int, out: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.pre_block = _Block(into, gated=False)
-        self.spatial_downsample = _ConvNorm(into, into, kernel=3, stride=2, groups=into)
-        self.channel_downsample = _ConvNorm(into, out)
-        self.ffn = _ChannelMixer(out)
+        self.pre_block = _Block(in_channels, gated=False)
+        self.spatial_downsample = _ConvNorm(in_channels, in_channels, kernel=3, stride=2, groups=in_channels)
+        self.channel_downsample = _ConvNorm(in_channels, out_channels)
+        self.ffn = _ChannelMixer(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.channel_downsample(self.spatial_downsample(self.pre_block(x)))
@@ -197,17 +200,17 @@ class _Downsample(nn.Module):
 
 
 class _Stage(nn.Module):
-    def __init__(self, into: int, out: int, depth: int, *, shrinks: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, depth: int, *, downsamples: bool) -> None:
         super().__init__()
-        self.downsample = _Downsample(into, out) if shrinks else nn.Identity()
-        self.blocks = nn.Sequential(*(_Block(out, gated=index % 2 == 0) for index in range(depth)))
+        self.downsample = _Downsample(in_channels, out_channels) if downsamples else nn.Identity()
+        self.blocks = nn.Sequential(*(_Block(out_channels, gated=index % 2 == 0) for index in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.blocks(self.downsample(x))  # type: ignore[no-any-return]
 
 
 def _with(like: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
-    """A convolution of the same geometry."""
+    """Return a convolution of the same geometry with other parameters."""
     conv: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Conv2d,
         like.in_channels,

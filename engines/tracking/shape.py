@@ -1,50 +1,52 @@
-"""The sizes of a tracker's buffers, which its graphs and its memory agree on."""
+"""Sizes of a tracker's buffers, which its graphs and its memory bank share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-GIVEN_SLOTS: Final = 2
-"""Conditioning memories a track keeps where its checkpoint sets no limit: the first and the last."""
+COND_SLOTS: Final = 2
+"""Conditioning memories of an object where the checkpoint sets no limit (`max_cond_frame_num`)."""
 
 POINTS: Final = 8
-"""Points of one click, a box counting as two: the slots of graphs.PointPrompt."""
+"""Point slots of a click in `graphs.PointPrompt`; a box takes two."""
 
 EMPTY_SLOT: Final = -1e4
-"""Key bias of an empty slot; 0 where the slot holds something."""
+"""Attention bias on the keys of an empty memory slot; 0 on those of a filled slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerShape:
-    """The sizes that a tracker's buffers follow from."""
+    """The sizes from which every buffer's shape follows."""
 
     side_px: int
-    "S, of the picture."
-    map_px: int
-    "Side of the stride-16 map."
-    places: int
-    "n, tokens of a memory: one for each place of the map, or fewer (`memory_form.py`)."
+    "S, side of the square input image."
+    feature_px: int
+    "h = w, side of the stride-16 feature map."
+    memory_tokens: int
+    "n, tokens of one memory: one per place of the feature map, or fewer (`memory_tokens.py`)."
     channels: int
-    "C"
+    "C, of features and object pointers."
     memory_channels: int
-    "D"
+    "D, of a memory token."
     recent_memories: int
-    recent_pointers: int
-    given_memories: int = GIVEN_SLOTS
-    "At least 2."
+    "Slots for memories of tracked frames (SAM-2's num_maskmem - 1)."
+    recent_obj_ptrs: int
+    "Slots for object pointers of tracked frames (max_obj_ptrs_in_encoder - 1)."
+    cond_memories: int = COND_SLOTS
+    "Slots for conditioning memories and for their object pointers; at least 2."
 
     @property
-    def low_px(self) -> int:
-        """Side of the logits."""
-        return 4 * self.map_px
+    def low_res_px(self) -> int:
+        """Side of the mask decoder's logits, 4h."""
+        return 4 * self.feature_px
 
     @property
     def memories(self) -> int:
-        """M"""
-        return self.given_memories + self.recent_memories
+        """M, memory slots of one object."""
+        return self.cond_memories + self.recent_memories
 
     @property
-    def pointers(self) -> int:
-        """P"""
-        return self.given_memories + self.recent_pointers
+    def obj_ptrs(self) -> int:
+        """P, object pointer slots of one object."""
+        return self.cond_memories + self.recent_obj_ptrs

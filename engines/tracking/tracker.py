@@ -1,14 +1,15 @@
-"""The tracker of one stream: SAM-2 with its memory, every object in one batch.
+"""The tracker of one stream: SAM-2 with its memory, all objects in one batch.
 
-A step: remember the frame before, write late answers into the memory, look at the picture once, decode
-every object with its memories, say where everything is. Without objects nothing is computed, not even the
-picture's features: a pin keeps the picture and they follow when an answer needs them.
+A step: encode the memory of the frame before, write late answers into memory, encode the frame, attend to the
+memories and decode every object, update the lifecycles, return the tracks. Without objects nothing is
+computed, not even the image features: a pin holds the image, and its features are computed when an answer
+needs them.
 
-A frame is remembered after its tracks have been said: whoever waits for them waits no longer than he must.
-The next step begins with it, where `settle` has not done it in between.
+Memory is encoded after the tracks have been returned, so that it does not delay them: by `commit_memory`, or
+else at the start of the next step.
 
-A late answer is a memory write, not a rewind. Its mask is written as a conditioning memory on the
-features of the keyframe it speaks of, and the next frame attends to it.
+A late answer is a memory write, not a rewind: its mask becomes a conditioning memory on the features of its
+keyframe, and the next frame attends to it.
 """
 
 from __future__ import annotations
@@ -22,30 +23,43 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.geometry import mask_iou, to_size, to_square
-from engines.masks import DrawnMask, draw_mask, draw_masks_apart
+from engines.geometry import mask_iou, to_square, to_square_mask
+from engines.masks import EncodedMask, mask_from_logits, non_overlapping_masks
 from engines.tracking import lifecycle
 from engines.tracking.association import Association, BoolMask, associate
 from engines.tracking.compiled import CompiledTracker
-from engines.tracking.memory_bank import Memory, MemoryBank
+from engines.tracking.memory_bank import MemoryBank, ObjectMemory
 from engines.tracking.memory_policy import PRODUCT, TrackerPolicy
-from engines.tracking.network import Decoded, Levels, SamNetwork, finite_rows, fits
-from engines.tracking.non_overlapping import Rivals, share_out
-from engines.tracking.state import Followed, Look, TrackerState, from_bytes, to_bytes
+from engines.tracking.network import (
+    DecodedObjects,
+    FeatureLevels,
+    TrackerRunners,
+    finite_rows,
+    is_valid_click,
+)
+from engines.tracking.non_overlapping import NonOverlappingPairs, apply_non_overlapping_constraints
+from engines.tracking.state import (
+    FrameFeatures,
+    TrackedObject,
+    TrackerCounts,
+    TrackerState,
+    from_bytes,
+    to_bytes,
+)
 from streaming.errors import InvalidMessage
 from streaming.vocabulary import Answer, Click, Frame, Logits, QueryId, Track, TrackId, TrackState
 
 MISSES_TO_END: Final = 2
-"Answers in a row that saw a query's object elsewhere: one may be wrong, two are not."
+"Consecutive answers without a mask for a visible track that end it: a single answer may be wrong."
 MIN_AREA_CELLS: Final = 4
-"Smallest mask, in cells of the logits, that counts as seen."
-_QUERIES_KEPT: Final = 256
-"Queries whose last revision is known; far more than a stream has."
+"Least area of a visible mask, in cells of the logits."
+_MAX_QUERIES: Final = 256
+"Queries whose newest revision is stored; far more than a stream has."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
-    """One object that a prompt shows on its keyframe."""
+class _AnswerMask:
+    """A mask of an answer on its keyframe."""
 
     phrase: str
     logits: Logits
@@ -54,44 +68,20 @@ class _Shown:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Given:
-    """What is to be remembered of it."""
+class _PendingMemory:
+    """A tracked frame whose memory is not encoded yet. Its arrays are the runners' output buffers."""
 
-    shown: _Shown
-    memory: Memory | None
-    "None where it holds what is no number."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Unwritten:
-    """A tracked frame that is still to be remembered. Its arrays are the runners' own until these run."""
-
-    levels: Levels
-    decoded: Decoded
+    levels: FeatureLevels
+    decoded: DecodedObjects
     rows: NDArray[np.bool_]
-    "For which it is."
-
-
-@dataclass(slots=True)
-class TrackerCounts:
-    """What a tracker had to leave out, since it was made."""
-
-    refused_objects: int = 0
-    "No row was free."
-    ignored_answers: int = 0
-    "The pin was gone, the words had changed since, or the query was released."
-    refused_prompts: int = 0
-    "Masks that hold nothing or are no pictures; clicks without a point or with too many."
-    unsound_rows: int = 0
-    "Object-frames whose numbers were not finite."
+    "Rows to remember."
 
 
 class SamTracker:
     """See `engines.protocols.Tracker`.
 
-    compiled: shared by every tracker of the process. capacity: objects at a time, further ones are
-    refused and counted. pins: keyframes kept until their answers come, the oldest makes room.
-    policy: what is remembered; see `policy.py`.
+    compiled: shared by all trackers of the process. capacity: objects at a time; further ones are refused and
+    counted. pins: keyframes held for their answers; the oldest is dropped. policy: see `memory_policy.py`.
     """
 
     def __init__(
@@ -112,313 +102,322 @@ class SamTracker:
         self.reset()
 
     def reset(self) -> None:
-        """See `engines.protocols.Tracker.reset`. The graphs' runners are new too."""
-        self._network = SamNetwork(self._compiled, self._policy)
-        self._unwritten: _Unwritten | None = None
+        """See `engines.protocols.Tracker.reset`. Creates new runners as well."""
+        self._runners = TrackerRunners(self._compiled, self._policy)
+        self._pending: _PendingMemory | None = None
         while self._bank.rows:
             self._bank.remove(self._bank.rows - 1)
-        self._followed: list[Followed] = []
-        self._rivals = Rivals()
-        self._ended: list[Followed] = []
-        self._pins: OrderedDict[int, Look] = OrderedDict()
+        self._objects: list[TrackedObject] = []
+        self._pairs = NonOverlappingPairs()
+        self._ended: list[TrackedObject] = []
+        self._pins: OrderedDict[int, FrameFeatures] = OrderedDict()
         self._revisions: OrderedDict[QueryId, int] = OrderedDict()
         self._released: OrderedDict[QueryId, int] = OrderedDict()
-        self._look: Look | None = None
+        self._current: FrameFeatures | None = None
         self._steps = 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memories and pins held now."""
-        kept = [array for pin in self._pins.values() for array in (pin.picture, *(pin.levels or ()))]
-        return self._bank.nbytes + sum(int(array.nbytes) for array in kept)
+        """Bytes of the memory bank and the pins."""
+        pinned = [array for pin in self._pins.values() for array in (pin.image, *(pin.levels or ()))]
+        return self._bank.nbytes + sum(int(array.nbytes) for array in pinned)
 
     def step(self, frame: Frame, answers: Sequence[Answer | Click] = ()) -> list[Track]:
         """See `engines.protocols.Tracker.step`."""
-        self.settle()
+        self.commit_memory()
         for answer in answers:
-            self._take(answer)
+            self._apply_answer(answer)
         self._steps += 1
-        self._look = Look(frame.index, self._steps, to_square(frame.pixels, self.shape.side_px))
-        tracks = [_report(gone, 0.0, None) for gone in self._ended]
+        image = to_square(frame.pixels, self.shape.side_px)
+        self._current = FrameFeatures(frame.index, self._steps, image)
+        tracks = [_track(ended, 0.0, None) for ended in self._ended]
         self._ended = []
-        if self._followed:
-            tracks += self._follow(self._look, frame.size)
+        if self._objects:
+            tracks += self._track_objects(self._current, frame.size)
         return tracks
 
-    def settle(self) -> None:
-        """See `engines.protocols.Tracker.settle`."""
-        frame, self._unwritten = self._unwritten, None
-        if frame is not None:
-            memory = self._network.remember(frame.levels, frame.decoded)
-            self._bank.remember(memory, frame.decoded.pointer, frame.rows & finite_rows(memory))
+    def commit_memory(self) -> None:
+        """See `engines.protocols.Tracker.commit_memory`."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            memory = self._runners.encode_memory(pending.levels, pending.decoded)
+            self._bank.write_recent(memory, pending.decoded.obj_ptr, pending.rows & finite_rows(memory))
 
     def pin(self, frame_index: int) -> None:
-        """See `engines.protocols.Tracker.pin`; a frame other than the one just stepped is not known here."""
-        look = self._look
-        if look is None or look.frame_index != frame_index or self._pins.get(frame_index) is look:
+        """See `engines.protocols.Tracker.pin`. A frame other than the one just stepped is ignored."""
+        current = self._current
+        if current is None or current.frame_index != frame_index or self._pins.get(frame_index) is current:
             return
-        if look.levels is not None:  # still the encoder's own buffers
-            look.levels = _copied(look.levels)
-        self._pins.pop(frame_index, None)  # of a source that has started anew since, and counts from 0 again
+        if current.levels is not None:  # still the encoder's own buffers
+            current.levels = _copied(current.levels)
+        self._pins.pop(frame_index, None)  # a restarted source counts its frames from 0 again
         while len(self._pins) >= self._pin_capacity:
             self._pins.popitem(last=False)
-        self._pins[frame_index] = look
+        self._pins[frame_index] = current
 
     def export(self) -> bytes:
-        """All that the next frames depend on; a frame must be pinned before, to be pinned then."""
-        self.settle()
+        """Serialise everything that the next frames depend on, pins included (`state.py`)."""
+        self.commit_memory()
         return to_bytes(
             TrackerState(
                 fingerprint=self._compiled.fingerprint,
                 steps=self._steps,
                 next_id=self._next_id,
-                followed=self._followed,
+                objects=self._objects,
                 ended=self._ended,
                 pins=list(self._pins.values()),
                 revisions=self._revisions,
                 released=self._released,
-                rivals=self._rivals.export(),
+                non_overlapping=self._pairs.export(),
                 bank=self._bank.export(),
             )
         )
 
     def restore(self, exported: bytes) -> None:
-        """Go on where another tracker of the same weights was, in place of all that this one knows.
+        """Replace the state by one that a tracker with the same weights has exported.
 
-        Its counts stay its own, and ids that it has given are not given again. Raises InvalidMessage where
-        the bytes are not such a tracker's, LimitReached where its objects do not fit; nothing changes then.
+        Counts stay, and track ids already used here are not used again. Raises InvalidMessage where the bytes
+        are no such state, LimitReached where its objects do not fit; the state is then unchanged.
         """
         state = from_bytes(exported)
         if state.fingerprint != self._compiled.fingerprint:
-            raise InvalidMessage("These memories were made by other weights.")
-        picture = (self.shape.side_px, self.shape.side_px, 3)
-        if any(pin.picture.shape != picture or pin.picture.dtype != np.uint8 for pin in state.pins):
-            raise InvalidMessage(f"A pinned picture is not uint8 {picture}.")
-        if any(len(array) != len(state.followed) for array in state.bank.values()):
-            raise InvalidMessage(f"{len(state.followed)} tracks have another number of memories.")
+            raise InvalidMessage("The tracker state was exported with other weights.")
+        shape = (self.shape.side_px, self.shape.side_px, 3)
+        if any(pin.image.shape != shape or pin.image.dtype != np.uint8 for pin in state.pins):
+            raise InvalidMessage(f"A pinned image is not uint8 {shape}.")
+        if any(len(array) != len(state.objects) for array in state.bank.values()):
+            raise InvalidMessage(f"The memory bank does not have {len(state.objects)} rows, one per track.")
         self._bank.restore(state.bank)
-        self._unwritten = None
-        self._followed, self._ended = list(state.followed), list(state.ended)
+        self._pending = None
+        self._objects, self._ended = list(state.objects), list(state.ended)
         self._pins = OrderedDict((pin.frame_index, pin) for pin in state.pins[-self._pin_capacity :])
         self._revisions, self._released = OrderedDict(state.revisions), OrderedDict(state.released)
-        self._rivals = Rivals(state.rivals)
-        self._look = None
+        self._pairs = NonOverlappingPairs(state.non_overlapping)
+        self._current = None
         self._steps = state.steps
         self._next_id = max(self._next_id, state.next_id)
 
     def release(self, query_id: QueryId) -> None:
-        """See `engines.protocols.Tracker.release`. Answers about keyframes seen until now no longer count."""
-        self._drop([row for row in range(len(self._followed)) if self._followed[row].query_id == query_id])
+        """See `engines.protocols.Tracker.release`. Later answers about frames stepped before are ignored."""
+        self._end_rows([row for row, one in enumerate(self._objects) if one.query_id == query_id])
         self._revisions.pop(query_id, None)
         self._released[query_id] = self._steps
-        _bound(self._released)
+        _limit(self._released)
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def _take(self, answer: Answer | Click) -> None:
+    def _apply_answer(self, answer: Answer | Click) -> None:
         pin = self._pins.get(answer.keyframe_index)
-        known = self._revisions.get(answer.query_id, 0)
-        stale = pin is not None and pin.step <= self._released.get(answer.query_id, -1)
-        if pin is None or stale or answer.revision < known:
+        newest = self._revisions.get(answer.query_id, 0)
+        was_released = pin is not None and pin.step <= self._released.get(answer.query_id, -1)
+        if pin is None or was_released or answer.revision < newest:
             self.counts.ignored_answers += 1
             return
         self._revisions[answer.query_id] = answer.revision
         self._revisions.move_to_end(answer.query_id)
-        _bound(self._revisions)
+        _limit(self._revisions)
         if isinstance(answer, Click):
-            self._take_click(pin, answer)
+            self._apply_click(pin, answer)
         else:
-            self._take_masks(pin, answer, edited=answer.revision > known)
+            self._apply_masks(pin, answer, edited=answer.revision > newest)
 
-    def _take_masks(self, pin: Look, answer: Answer, *, edited: bool) -> None:
-        shown = self._shown(answer)
+    def _apply_masks(self, pin: FrameFeatures, answer: Answer, *, edited: bool) -> None:
+        """Associate an answer's masks with the query's tracks; update, end and start tracks."""
+        shown = self._answer_masks(answer)
         rows = self._rows_of(answer.query_id)
-        masks = [one.mask for one in shown]
-        found = associate(
-            masks, [pin.masks.get(self._followed[row].track_id) for row in rows], reacquire=not edited
-        )
-        # An answer that shows nothing says nothing about a track that sees its object.
-        unwanted = self._unwanted(answer, rows, found if shown else replace(found, missed=()))
-        free = self._bank.capacity - self._bank.rows + len(unwanted)
+        track_masks = [pin.masks.get(self._objects[row].track_id) for row in rows]
+        found = associate([one.mask for one in shown], track_masks, reacquire=not edited)
+        # An answer without masks is no evidence against a visible track.
+        ending = self._rows_to_end(answer, rows, found if shown else replace(found, missed=()))
+        free = self._bank.capacity - self._bank.rows + len(ending)
         self.counts.refused_objects += max(0, len(found.new) - free)
         new = found.new[:free]
         wanted = [mask for mask, _ in found.pairs] + list(new)
-        memories = (
-            self._network.given(self._levels_of(pin), [shown[k].logits for k in wanted]) if wanted else []
-        )
-        given = {k: _Given(shown[k], memory) for k, memory in zip(wanted, memories, strict=True)}
+        memories = self._encode_prompts(pin, [shown[k].logits for k in wanted])
+        memory_of = dict(zip(wanted, memories, strict=True))
         for mask, track in found.pairs:
-            self._refresh(pin, rows[track], answer, given[mask])
-        self._drop(unwanted)  # rows move now; what begins takes those that are free
+            self._update_track(pin, rows[track], answer, shown[mask], memory_of[mask])
+        self._end_rows(ending)  # row numbers change here; new tracks take the freed rows
         for mask in new:
-            self._begin(pin, answer, given[mask])
+            self._start_track(pin, answer, shown[mask], memory_of[mask])
 
-    def _shown(self, answer: Answer) -> list[_Shown]:
-        """The masks of an answer that show something."""
-        if (
-            answer.logits.ndim != 3
-            or len(answer.logits) < len(answer.prompts)
-            or 0 in answer.logits.shape[1:]
-        ):
+    def _answer_masks(self, answer: Answer) -> list[_AnswerMask]:
+        """Return the masks of an answer that are not empty."""
+        shape = answer.logits.shape
+        if len(shape) != 3 or shape[0] < len(answer.prompts) or 0 in shape[1:]:
             self.counts.refused_prompts += max(1, len(answer.prompts))
             return []
         shown = []
         for prompt, logits in zip(answer.prompts, answer.logits, strict=False):
-            mask = to_size(logits, self.shape.low_px)
+            mask = to_square_mask(logits, self.shape.low_res_px)
             if mask.any():
-                shown.append(_Shown(prompt.phrase, logits, mask))
+                shown.append(_AnswerMask(prompt.phrase, logits, mask))
         self.counts.refused_prompts += len(answer.prompts) - len(shown)
         return shown
 
-    def _take_click(self, pin: Look, click: Click) -> None:
-        if not fits(click):
+    def _apply_click(self, pin: FrameFeatures, click: Click) -> None:
+        if not is_valid_click(click):
             self.counts.refused_prompts += 1
             return
-        decoded, memory = self._network.clicked(self._levels_of(pin), click)
-        # Where nothing is, a track begins that is not seen, and ends as such: people are taken at their word.
-        mask = (decoded.logits[0] > 0) & (decoded.score[0] > 0)
-        given = _Given(_Shown(click.phrase, decoded.logits[0], mask), memory)
+        decoded, memory = self._runners.decode_click(self._levels_of(pin), click)
+        # A click on nothing starts a track that is not visible and ends as a tentative track.
+        mask = (decoded.logits[0] > 0) & (decoded.object_score[0] > 0)
+        shown = _AnswerMask(click.phrase, decoded.logits[0], mask)
         rows = self._rows_of(click.query_id)
-        tracks = [pin.masks.get(self._followed[row].track_id) for row in rows]
-        found = associate([mask], tracks, reacquire=True)
+        track_masks = [pin.masks.get(self._objects[row].track_id) for row in rows]
+        found = associate([mask], track_masks, reacquire=True)
         if found.pairs:
-            self._refresh(pin, rows[found.pairs[0][1]], click, given)
+            self._update_track(pin, rows[found.pairs[0][1]], click, shown, memory)
         elif self._bank.full:
             self.counts.refused_objects += 1
         else:
-            self._begin(pin, click, given)
+            self._start_track(pin, click, shown, memory)
 
     def _rows_of(self, query_id: QueryId) -> list[int]:
-        return [row for row, one in enumerate(self._followed) if one.query_id == query_id]
+        return [row for row, one in enumerate(self._objects) if one.query_id == query_id]
 
-    def _levels_of(self, pin: Look) -> Levels:
+    def _encode_prompts(self, pin: FrameFeatures, masks: list[Logits]) -> list[ObjectMemory | None]:
+        return self._runners.encode_mask_prompts(self._levels_of(pin), masks) if masks else []
+
+    def _levels_of(self, pin: FrameFeatures) -> FeatureLevels:
         if pin.levels is None:
-            pin.levels = _copied(self._network.encode(pin.picture))
+            pin.levels = _copied(self._runners.encode_image(pin.image))
         return pin.levels
 
-    def _agrees(self, pin: Look, row: int, mask: BoolMask) -> bool:
-        """Whether a track saw on the keyframe what the answer saw there."""
-        own = pin.masks.get(self._followed[row].track_id)
-        return self._policy.agreed_iou == 0 or (
-            own is not None and mask_iou(mask, own) >= self._policy.agreed_iou
-        )
+    def _agrees(self, pin: FrameFeatures, row: int, mask: BoolMask) -> bool:
+        """Whether a track's own mask on the keyframe is close enough to the answer's to keep its memories."""
+        own, least = pin.masks.get(self._objects[row].track_id), self._policy.reset_memory_iou
+        return least == 0 or (own is not None and mask_iou(mask, own) >= least)
 
-    def _unwanted(self, answer: Answer, rows: list[int], found: Association) -> list[int]:
-        """Rows of a query that its answer leaves no place for; counts misses."""
-        kept = {rows[track] for _, track in found.pairs}
-        drop = {row for row in set(rows) - kept if self._followed[row].revision < answer.revision}
-        drop.update(rows[track] for track in found.doubles)
+    def _rows_to_end(self, answer: Answer, rows: list[int], found: Association) -> list[int]:
+        """Return the query's rows that its answer ends; counts misses."""
+        paired = {rows[track] for _, track in found.pairs}
+        ending = {row for row in set(rows) - paired if self._objects[row].revision < answer.revision}
+        ending.update(rows[track] for track in found.duplicates)
         for track in found.missed:
-            one = self._followed[rows[track]]
+            one = self._objects[rows[track]]
             one.misses += 1
             if one.misses >= MISSES_TO_END:
-                drop.add(rows[track])
-        return sorted(drop)
+                ending.add(rows[track])
+        return sorted(ending)
 
-    def _refresh(self, pin: Look, row: int, answer: Answer | Click, given: _Given) -> None:
-        one = self._followed[row]
+    def _update_track(
+        self,
+        pin: FrameFeatures,
+        row: int,
+        answer: Answer | Click,
+        shown: _AnswerMask,
+        memory: ObjectMemory | None,
+    ) -> None:
+        one = self._objects[row]
         one.revision, one.keyframe_index, one.misses = answer.revision, answer.keyframe_index, 0
-        one.phrase = given.shown.phrase
+        one.phrase = shown.phrase
         one.life = lifecycle.confirm(one.life)
-        if given.memory is not None:
-            if not self._agrees(pin, row, given.shown.mask):
-                self._bank.forget(row)
-            self._bank.give(row, given.memory, self._steps - pin.step)
-        self._tell_apart(pin, one, given.shown.mask)
+        if memory is not None:
+            if not self._agrees(pin, row, shown.mask):
+                self._bank.clear(row)
+            self._bank.write_cond(row, memory, self._steps - pin.step)
+        self._compare_masks(pin, one, shown.mask)
 
-    def _begin(self, pin: Look, answer: Answer | Click, given: _Given) -> None:
-        if given.memory is None:
+    def _start_track(
+        self, pin: FrameFeatures, answer: Answer | Click, shown: _AnswerMask, memory: ObjectMemory | None
+    ) -> None:
+        if memory is None:
             self.counts.unsound_rows += 1
             return
         row = self._bank.add()
-        self._bank.give(row, given.memory, self._steps - pin.step)
+        self._bank.write_cond(row, memory, self._steps - pin.step)
         track_id = TrackId(self._next_id)
         self._next_id += 1
-        self._followed.append(
-            Followed(track_id, answer.query_id, answer.revision, given.shown.phrase, answer.keyframe_index)
-        )
-        assert row == len(self._followed) - 1
-        self._tell_apart(pin, self._followed[row], given.shown.mask)
+        one = TrackedObject(track_id, answer.query_id, answer.revision, shown.phrase, answer.keyframe_index)
+        self._objects.append(one)
+        assert row == len(self._objects) - 1
+        self._compare_masks(pin, one, shown.mask)
 
-    def _tell_apart(self, pin: Look, one: Followed, mask: BoolMask) -> None:
-        """Learn who follows other things from a mask that was given on a keyframe."""
+    def _compare_masks(self, pin: FrameFeatures, one: TrackedObject, mask: BoolMask) -> None:
+        """Update the pairs of distinct objects by a mask that an answer gave on a keyframe."""
         pin.masks[one.track_id] = mask
-        here = [other.track_id for other in self._followed]
-        self._rivals.learn(one.track_id, mask, {other: pin.masks.get(other) for other in here})
+        alive = [other.track_id for other in self._objects]
+        self._pairs.update(one.track_id, mask, {other: pin.masks.get(other) for other in alive})
 
-    def _drop(self, rows: list[int]) -> None:
+    def _end_rows(self, rows: list[int]) -> None:
         """End tracks; the next step reports them."""
         for row in sorted(rows, reverse=True):
-            self._followed[row].life = lifecycle.end(self._followed[row].life)
-            self._ended.append(self._free(row))
+            self._objects[row].life = lifecycle.end(self._objects[row].life)
+            self._ended.append(self._remove_row(row))
 
-    def _free(self, row: int) -> Followed:
-        self.settle()  # rows move now
-        gone = self._followed[row]
-        self._rivals.forget(gone.track_id)
+    def _remove_row(self, row: int) -> TrackedObject:
+        self.commit_memory()  # before row numbers change
+        removed = self._objects[row]
+        self._pairs.remove(removed.track_id)
         moved = self._bank.remove(row)
-        last = self._followed.pop()
+        last = self._objects.pop()
         if moved is not None:
-            self._followed[row] = last
-        return gone
+            self._objects[row] = last
+        return removed
 
     # --- frames -----------------------------------------------------------------------------------
 
-    def _follow(self, look: Look, size: tuple[int, int]) -> list[Track]:
-        look.levels = self._network.encode(look.picture)
-        decoded = self._network.track(look.levels, self._bank.batch())
-        sound = finite_rows(*decoded)
-        decoded, believed = self._without_rivals(decoded)
-        kept = sound & (believed >= self._policy.keep_iou)
-        if self._steps % self._policy.remember_every == 0 and kept.any():
-            self._unwritten = _Unwritten(look.levels, decoded, kept)
-        present = (decoded.score > 0) & (believed >= self._policy.seen_iou)
-        seen = [
-            self._judge(*each) for each in zip(self._followed, decoded.logits, present, sound, strict=True)
-        ]
+    def _track_objects(self, current: FrameFeatures, size: tuple[int, int]) -> list[Track]:
+        """Track every object on a frame of that (height, width)."""
+        current.levels = self._runners.encode_image(current.image)
+        decoded = self._runners.track(current.levels, self._bank.batch())
+        finite = finite_rows(*decoded)
+        decoded, iou = self._without_overlaps(decoded)
+        remembered = finite & (iou >= self._policy.min_memory_iou)
+        if self._steps % self._policy.memory_temporal_stride == 0 and remembered.any():
+            self._pending = _PendingMemory(current.levels, decoded, remembered)
+        present = (decoded.object_score > 0) & (iou >= self._policy.min_visible_iou)
+        rows = zip(self._objects, decoded.logits, present, finite, strict=True)
+        visible = [self._advance(*row) for row in rows]
         tracks = []
-        for row, drawn in enumerate(self._draw(decoded.logits, seen, size)):
-            one = self._followed[row]
-            look.masks[one.track_id] = decoded.logits[row] > 0 if drawn is not None else None
-            score = _sigmoid(float(decoded.score[row])) if sound[row] else 0.0
-            tracks.append(_report(one, score, drawn))
-        for row in reversed([row for row, one in enumerate(self._followed) if one.life.over]):
-            self._free(row)
+        for row, mask in enumerate(self._published_masks(decoded.logits, visible, size)):
+            one = self._objects[row]
+            current.masks[one.track_id] = decoded.logits[row] > 0 if mask is not None else None
+            score = _sigmoid(float(decoded.object_score[row])) if finite[row] else 0.0
+            tracks.append(_track(one, score, mask))
+        for row in reversed([row for row, one in enumerate(self._objects) if one.life.ended]):
+            self._remove_row(row)
         return tracks
 
-    def _without_rivals(self, decoded: Decoded) -> tuple[Decoded, NDArray[np.float32]]:
-        """Masks without what rivals claim, and how far each is believed, 0 where it is not seen."""
-        believed = np.where(decoded.score > 0, decoded.iou, 0.0)
-        if self._policy.rival_share == 0 or len(self._followed) < 2:
-            return decoded, believed
-        rivals = self._rivals.among([one.track_id for one in self._followed])
-        logits, kept = share_out(decoded.logits, rivals, believed >= self._policy.keep_iou)
-        return decoded._replace(logits=logits), np.where(kept >= self._policy.rival_share, believed, 0.0)
+    def _without_overlaps(self, decoded: DecodedObjects) -> tuple[DecodedObjects, NDArray[np.float32]]:
+        """Remove pixels that distinct objects take; return predicted IoUs too, 0 where out of view."""
+        iou = np.where(decoded.object_score > 0, decoded.iou, 0.0)
+        if self._policy.non_overlap_min_share == 0 or len(self._objects) < 2:
+            return decoded, iou
+        pairs = self._pairs.matrix([one.track_id for one in self._objects])
+        reliable = iou >= self._policy.min_memory_iou
+        logits, retained = apply_non_overlapping_constraints(decoded.logits, pairs, reliable)
+        enough = retained >= self._policy.non_overlap_min_share
+        return decoded._replace(logits=logits), np.where(enough, iou, 0.0)
 
-    def _judge(self, one: Followed, logits: Logits, present: np.bool_, sound: np.bool_) -> bool:
-        """Move a track's life on by this frame; whether it is seen."""
-        if not sound:
+    def _advance(self, one: TrackedObject, logits: Logits, present: np.bool_, finite: np.bool_) -> bool:
+        """Advance a track's lifecycle by this frame; return whether the object is visible."""
+        if not finite:
             self.counts.unsound_rows += 1
-            one.life = lifecycle.lose(one.life)
+            one.life = lifecycle.mark_lost(one.life)
             return False
-        seen = bool(present and np.count_nonzero(logits > 0) >= MIN_AREA_CELLS)
-        life = lifecycle.advance(one.life, seen=seen)
-        one.life = lifecycle.lose(one.life) if life.over and not self._policy.unseen_end else life
-        return seen
+        visible = bool(present and np.count_nonzero(logits > 0) >= MIN_AREA_CELLS)
+        life = lifecycle.advance(one.life, visible=visible)
+        keep = life.ended and not self._policy.end_unseen_tracks
+        one.life = lifecycle.mark_lost(one.life) if keep else life
+        return visible
 
-    def _draw(self, logits: Logits, seen: list[bool], size: tuple[int, int]) -> list[DrawnMask | None]:
-        """Masks at source size of the objects that are seen."""
-        if self._policy.apart:
-            shown = draw_masks_apart(logits[seen], size)
+    def _published_masks(
+        self, logits: Logits, visible: list[bool], size: tuple[int, int]
+    ) -> list[EncodedMask | None]:
+        """Return masks at source size (height, width), None for objects that are not visible."""
+        if self._policy.non_overlapping_masks:
+            masks = non_overlapping_masks(logits[visible], size)
         else:
-            shown = [draw_mask(one, size) for one in logits[seen]]
-        drawn = iter(shown)
-        return [next(drawn) if here else None for here in seen]
+            masks = [mask_from_logits(one, size) for one in logits[visible]]
+        remaining = iter(masks)
+        return [next(remaining) if one else None for one in visible]
 
 
-def _report(one: Followed, score: float, drawn: DrawnMask | None) -> Track:
-    silent = one.life.state in (TrackState.LOST, TrackState.ENDED)
-    shown = None if silent else drawn
+def _track(one: TrackedObject, score: float, mask: EncodedMask | None) -> Track:
+    if one.life.state in (TrackState.LOST, TrackState.ENDED):
+        mask = None
     return Track(
         track_id=one.track_id,
         query_id=one.query_id,
@@ -426,22 +425,23 @@ def _report(one: Followed, score: float, drawn: DrawnMask | None) -> Track:
         phrase=one.phrase,
         state=one.life.state,
         score=score,
-        box_px=shown.box_px if shown else None,
-        mask=shown.rle if shown else None,
+        box_px=mask.box_px if mask else None,
+        mask=mask.rle if mask else None,
         keyframe_index=one.keyframe_index,
     )
 
 
-def _copied(levels: Levels) -> Levels:
-    """Out of the encoder's own buffers."""
-    features, mid, fine = (level.copy() for level in levels)
-    return features, mid, fine
+def _copied(levels: FeatureLevels) -> FeatureLevels:
+    """Copy features out of the encoder's output buffers."""
+    features, high_res_s1, high_res_s0 = (level.copy() for level in levels)
+    return features, high_res_s1, high_res_s0
 
 
 def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, x))))
 
 
-def _bound(known: OrderedDict[QueryId, int]) -> None:
-    while len(known) > _QUERIES_KEPT:
-        known.popitem(last=False)
+def _limit(queries: OrderedDict[QueryId, int]) -> None:
+    """Drop the oldest entries beyond _MAX_QUERIES."""
+    while len(queries) > _MAX_QUERIES:
+        queries.popitem(last=False)

@@ -1,8 +1,8 @@
-"""Official names of tensors (facebookresearch/sam2 and EdgeTAM) and transformers' names of the same.
+"""Map tensor names between the official packages (facebookresearch/sam2, EdgeTAM) and transformers.
 
-Both name the same tensors, with three exceptions: the four official point embeddings are one tensor in
-transformers, the one official position matrix is used by two modules there, and keys and values, which
-EdgeTAM's perceiver projects with one matrix, have one each.
+The tensors are the same but for three cases: the four official point embeddings are one tensor in
+transformers, the one official position matrix is held by two modules there, and EdgeTAM's perceiver projects
+keys and values with one matrix officially and with two there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MLP3 = r"(iou_prediction_head|pred_obj_score_head|object_pointer_proj|output_hy
 _PERCEIVER = r"^(spatial_perceiver\.layers\.\d+\.)"
 
 _RENAMES: Final = (
-    # EdgeTAM's own parts, before the rules for words that they share with SAM-2's.
+    # EdgeTAM's own modules, before the rules for names that they share with SAM-2's.
     (r"^vision_encoder\.backbone\.timm_model\.", r"image_encoder.trunk.body."),
     (r"^spatial_perceiver\.latents_1d", r"spatial_perceiver.latents"),
     (r"\.layer_norm_input\.", r".attn.norm_x."),
@@ -34,7 +34,7 @@ _RENAMES: Final = (
     (_PERCEIVER + r"(self_)?attn\.o_proj\.", r"\1\2attn.to_out."),
     (r"^(memory_attention\.layers\.\d+)\.mlp\.up_proj\.", r"\1.linear1."),
     (r"^(memory_attention\.layers\.\d+)\.mlp\.down_proj\.", r"\1.linear2."),
-    # Three-layer and two-layer perceptrons; the order matters: layers.0 moves before proj_in takes its name.
+    # Three- and two-layer MLPs, in this order: layers.0 is renamed before proj_in takes its name.
     (_MLP3 + r"\.layers\.0\.", r"\1.layers.1."),
     (_MLP3 + r"\.proj_in\.", r"\1.layers.0."),
     (_MLP3 + r"\.proj_out\.", r"\1.layers.2."),
@@ -81,7 +81,7 @@ _KEYS, _VALUES = re.compile(_PERCEIVER + r".*\.k_proj\."), re.compile(_PERCEIVER
 
 
 def official_name(name: str) -> str:
-    """The official name of a transformers tensor; point embeddings apart (they are four there)."""
+    """Return the official name of a transformers tensor other than the point embeddings."""
     for pattern, replacement in _RENAMES:
         name = re.sub(pattern, replacement, name)
     downsampler = re.match(r"(.*mask_downsampler)\.layers\.(\d+)\.(conv|norm)\.(.*)", name)
@@ -92,7 +92,7 @@ def official_name(name: str) -> str:
 
 
 def to_official(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A transformers state dict under official names."""
+    """Return a transformers state dict under official names."""
     official = {}
     for name, tensor in tensors.items():
         if name == _POINTS:
@@ -109,17 +109,17 @@ def to_official(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def from_official(
     wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The tensors that a model wants, under its own names, and those left over under theirs."""
-    given, used = {}, set[str]()
+    """Return the tensors of `wanted` under transformers names, and the unused ones under official names."""
+    found, used = {}, set[str]()
     for name in wanted:
         sources = _OFFICIAL_POINTS if name == _POINTS else (official_name(name),)
         if all(source in tensors for source in sources):
-            given[name] = _made(name, [tensors[source] for source in sources])
+            found[name] = _converted(name, [tensors[source] for source in sources])
             used.update(sources)
-    return given, {name: tensor for name, tensor in tensors.items() if name not in used}
+    return found, {name: tensor for name, tensor in tensors.items() if name not in used}
 
 
-def _made(name: str, official: list[Tensor]) -> Tensor:
+def _converted(name: str, official: list[Tensor]) -> Tensor:
     if _KEYS.match(name):
         return official[0].chunk(2)[0]
     if _VALUES.match(name):

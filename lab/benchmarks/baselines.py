@@ -28,8 +28,8 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 from engines.backends.graph import Precision
 from engines.geometry import to_square
 from engines.tracking.checkpoints import TrackerWeights
-from engines.tracking.families import family_name, model_of
-from engines.tracking.fpn import IMAGE_MEAN, IMAGE_STD
+from engines.tracking.families import family_name, build_model
+from engines.tracking.image_encoder import IMAGE_MEAN, IMAGE_STD
 from engines.tracking.weight_names import to_official
 from lab.benchmarks.candidates import Run
 from lab.benchmarks.timing import Stopwatch
@@ -86,7 +86,7 @@ class Session:
     def start(self, clip: BenchClip, stopwatch: Stopwatch) -> Run:
         """See `Contestant`."""
         dtype = getattr(torch, self.precision)
-        model: Any = model_of(self.weights.model.config)
+        model: Any = build_model(self.weights.model.config)
         model.load_state_dict(self.weights.model.state_dict())
         model.set_attn_implementation("sdpa")
         model = model.to(self.device, dtype).eval().requires_grad_(False)

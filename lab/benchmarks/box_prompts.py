@@ -19,7 +19,7 @@ import torch
 from engines.backends.choose import choose_backend
 from engines.backends.graph import Backend, Precision
 from engines.geometry import mask_iou, to_square
-from engines.masks import decode_mask, draw_mask
+from engines.masks import decode_mask, mask_from_logits
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compilation import tracker_graphs
 from engines.tracking.shape import POINTS
@@ -142,7 +142,7 @@ def our_way(weights: TrackerWeights, backend: Backend) -> Segment:
         points[0, :2], labels[0, :2] = corners * np.float32(weights.side_px), (2, 3)
         levels = encode(to_square(picture, weights.side_px)[None])
         logits = point(*levels, points, labels)[0]
-        drawn = draw_mask(logits[0], (height, width))
+        drawn = mask_from_logits(logits[0], (height, width))
         return np.zeros((height, width), np.bool_) if drawn is None else decode_mask(drawn.rle)
 
     return segment

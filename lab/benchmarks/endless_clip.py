@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from engines.backends.choose import choose_backend
-from engines.geometry import to_prompt, to_square
+from engines.geometry import to_mask_prompt, to_square
 from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
 from engines.tracking.compilation import compile_tracker
 from engines.tracking.compiled import CompiledTracker
@@ -113,7 +113,7 @@ class TheirFollower:
         self._side = weights.side_px
         self._film = film
         given = np.where(film.clear(0)[:objects], 10.0, -10.0).astype(np.float32)
-        prompts = [to_prompt(one, self._side) for one in given]
+        prompts = [to_mask_prompt(one, self._side) for one in given]
         self._session = session_of(self._model, film.size, prompts)
 
     @torch.inference_mode()

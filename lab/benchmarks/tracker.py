@@ -136,15 +136,15 @@ def _ours(weights: TrackerWeights, options: BenchOptions) -> list[Ours]:
             precision=options.precision,
             cache_dir=options.cache_dir,
         )
-        found.append(Ours(compile_tracker(weights, backend), backend.computes_in, _rules(weights)))
+        found.append(Ours(compile_tracker(weights, backend), backend.compute_precision, _rules(weights)))
     return found
 
 
 def _rules(weights: TrackerWeights) -> TrackerPolicy:
     """The peers': every frame is remembered, whatever it shows."""
     if family_name(weights.model.config) is None:  # nano, taught with given masks as they are
-        return replace(PRODUCT, remember_every=1, keep_iou=0.0, seen_iou=0.0)
-    return replace(AS_SAM2, given_as_decoded=False)
+        return replace(PRODUCT, memory_temporal_stride=1, min_memory_iou=0.0, min_visible_iou=0.0)
+    return replace(AS_SAM2, cond_masks_as_decoded=False)
 
 
 def _peers(weights: TrackerWeights, names: Sequence[str], device: torch.device) -> list[Contestant]:

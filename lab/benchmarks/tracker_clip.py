@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.geometry import to_prompt, to_square
+from engines.geometry import to_mask_prompt, to_square
 from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Logits, Mask, Pixels
 
@@ -41,7 +41,7 @@ class BenchClip:
 
     def prompts(self, side_px: int) -> NDArray[np.float32]:
         """(N, S, S): what is given, as a model is told it, 0 or 1."""
-        return np.stack([to_prompt(one, side_px) for one in self.logits()])
+        return np.stack([to_mask_prompt(one, side_px) for one in self.logits()])
 
 
 def bench_clip(objects: int, frames: int) -> BenchClip:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import Sam2VideoModel
 
-from engines.tracking.graphs import MaskPrompt, Remember, TrackStep
-from engines.tracking.hiera import ImageEncoder
+from engines.tracking.graphs import MaskPrompt, EncodeMemory, TrackStep
+from engines.tracking.hiera import HieraImageEncoder
 from lab.training.checkpoint import Stateful
 from lab.training.device import to_device
 from lab.training.ema import blend
@@ -38,12 +38,12 @@ class TrainedTracker(nn.Module):
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__()
         self.model = model
-        self.encode = ImageEncoder(model)
+        self.encode = HieraImageEncoder(model)
         self.prompt = MaskPrompt(model)
         self.track = TrackStep(model)
-        self.remember = Remember(model)
+        self.remember = EncodeMemory(model)
         self.recent_memories = model.config.num_maskmem - 1
-        self.recent_pointers = model.config.max_object_pointers_in_encoder - 1
+        self.recent_obj_ptrs = model.config.max_object_pointers_in_encoder - 1
 
     def follow(self, frames: Tensor, prompts: dict[int, Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Follow the objects of K clips at once.
@@ -62,7 +62,7 @@ class TrainedTracker(nn.Module):
             if index:
                 decoded, pointer, memory = self._look(here, self._bank(index, given, recent))
                 seen.append(decoded)
-                recent = [*recent, (index, pointer, memory)][-self.recent_pointers :]
+                recent = [*recent, (index, pointer, memory)][-self.recent_obj_ptrs :]
             if index in prompts:
                 pointer, memory = self.prompt(*here, prompts[index])
                 given = [*given[:1], (index, pointer, memory)]
@@ -84,7 +84,7 @@ class TrainedTracker(nn.Module):
         memory_age = torch.tensor(ages, device=memory.device).expand(memory.shape[0], -1)
         memory_bias = torch.zeros(memory_age.shape, device=memory.device)
         pointer = torch.stack([entry[1] for entry in given + recent], dim=1)
-        pointer_ages = [float(min(now - entry[0], self.recent_pointers)) for entry in given + recent]
+        pointer_ages = [float(min(now - entry[0], self.recent_obj_ptrs)) for entry in given + recent]
         pointer_age = torch.tensor(pointer_ages, device=memory.device).expand(memory.shape[0], -1)
         pointer_bias = torch.zeros(pointer_age.shape, device=memory.device)
         return memory, memory_age, memory_bias, pointer, pointer_age, pointer_bias

@@ -1,4 +1,4 @@
-"""What the backends' tests share."""
+"""Fixtures of the backends' tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The typed copy: products in bfloat16, all that must be exact in float32."""
+"""The bfloat16 copy: products in bfloat16, what must be precise in float32."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from onnx.reference import ReferenceEvaluator
 from engines.backends.bfloat16 import to_bfloat16
 from engines.backends.graph import Array
 from engines.backends.onnx_export import Exporter
-from engines.backends.parity_check import Call
+from engines.backends.parity_check import ReferenceCall
 from engines.geometry import mask_iou
 from tests.nano_cases import nano_cases
 
-EXACT = {
+FLOAT32_OPS = {
     "LayerNormalization",
     "Softmax",
     "Add",
@@ -36,12 +36,12 @@ NAMES = ("encode", "prompt", "track")
 
 @dataclass(frozen=True)
 class Copy:
-    case: Call
+    case: ReferenceCall
     model: onnx.ModelProto
     outputs: tuple[Array, ...]
-    "As ONNX's reference evaluator gives them: it rounds where the types say so."
+    "By ONNX's reference evaluator, which rounds to the declared types."
     size: float
-    "In parts of the float32 file."
+    "Relative to the float32 file."
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def copies(exports: Path) -> dict[str, Copy]:
     return {case.graph.name: copy_of(case, Exporter(exports)) for case in nano_cases()}
 
 
-def copy_of(case: Call, exporter: Exporter) -> Copy:
+def copy_of(case: ReferenceCall, exporter: Exporter) -> Copy:
     content, whole = (exporter.export(case.graph, kind).content for kind in ("bfloat16", "float32"))
     model = onnx.load_model_from_string(content)
     inputs = {port.name: array for port, array in zip(case.graph.ports, case.inputs, strict=True)}
@@ -58,7 +58,7 @@ def copy_of(case: Call, exporter: Exporter) -> Copy:
 
 
 def typed(model: onnx.ModelProto) -> dict[str, int]:
-    """Element types by name, as onnx infers them."""
+    """Return element types by name, as onnx infers them."""
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
     values = [*inferred.input, *inferred.output, *inferred.value_info]
     return {value.name: value.type.tensor_type.elem_type for value in values} | {
@@ -67,7 +67,7 @@ def typed(model: onnx.ModelProto) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_copy_holds_and_its_inputs_and_outputs_are_as_before(copies: dict[str, Copy], name: str) -> None:
+def test_the_copy_is_valid_and_has_the_same_inputs_and_outputs(copies: dict[str, Copy], name: str) -> None:
     case, model = copies[name].case, copies[name].model
     onnx.checker.check_model(model, full_check=True)
     assert [value.name for value in model.graph.input] == [port.name for port in case.graph.ports]
@@ -77,11 +77,12 @@ def test_the_copy_holds_and_its_inputs_and_outputs_are_as_before(copies: dict[st
 
 
 @pytest.mark.parametrize("name", ["encode", "track"])
-def test_products_are_bfloat16_and_what_must_be_exact_is_float32(copies: dict[str, Copy], name: str) -> None:
+def test_products_are_bfloat16_and_elementwise_operations_float32(copies: dict[str, Copy], name: str) -> None:
     model = copies[name].model
     kinds = typed(model)
     of = {
-        kind: {kinds[node.output[0]] for node in model.graph.node if node.op_type == kind} for kind in EXACT
+        kind: {kinds[node.output[0]] for node in model.graph.node if node.op_type == kind}
+        for kind in FLOAT32_OPS
     }
     assert all(found <= {onnx.TensorProto.FLOAT, onnx.TensorProto.INT64} for found in of.values())
     products = [node for node in model.graph.node if node.op_type in {"MatMul", "Conv"}]
@@ -91,13 +92,13 @@ def test_products_are_bfloat16_and_what_must_be_exact_is_float32(copies: dict[st
     }
 
 
-def test_the_heads_are_float32_to_the_end(copies: dict[str, Copy]) -> None:
+def test_the_heads_are_float32(copies: dict[str, Copy]) -> None:
     model = copies["track"].model
     heads = {node.name.split("/")[-3] for node in model.graph.node if node.op_type == "Gemm"}
     assert heads >= {"iou_prediction_head", "pred_obj_score_head", "project"}
 
 
-def test_a_choice_by_one_hot_rows_is_not_rounded() -> None:
+def test_a_selection_by_one_hot_rows_is_not_rounded() -> None:
     choice = onnx.parser.parse_model(
         """
         <ir_version: 9, opset_import: ["" : 18]>
@@ -114,20 +115,20 @@ def test_a_choice_by_one_hot_rows_is_not_rounded() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_weights_take_little_more_than_half(copies: dict[str, Copy], name: str) -> None:
+def test_the_file_is_less_than_0_7_of_the_float32_file(copies: dict[str, Copy], name: str) -> None:
     assert copies[name].size < 0.7
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_copy_gives_what_torch_gives_but_for_a_percent(copies: dict[str, Copy], name: str) -> None:
-    """With trained weights, of what their sizes are on average."""
+def test_outputs_equal_torchs_within_one_percent(copies: dict[str, Copy], name: str) -> None:
+    """With trained weights, relative to the outputs' RMS."""
     differences = copies[name].case.differences(copies[name].outputs)
     assert max(differences.values()) < 0.01, differences
 
 
-def test_the_copy_draws_the_same_masks(copies: dict[str, Copy]) -> None:
+def test_masks_equal_torchs(copies: dict[str, Copy]) -> None:
     case = copies["track"].case
     logits = case.graph.outputs.index("logits")
-    drawn, wanted = copies["track"].outputs[logits] > 0, case.expected[logits] > 0
+    masks, wanted = copies["track"].outputs[logits] > 0, case.expected[logits] > 0
     assert wanted.any()
-    assert mask_iou(drawn, wanted) > 0.99
+    assert mask_iou(masks, wanted) > 0.99

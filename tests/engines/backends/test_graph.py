@@ -8,12 +8,12 @@ from torch import nn
 from engines.backends.graph import Graph, Port
 
 
-def test_an_open_size_takes_the_number_asked_for() -> None:
+def test_an_open_dimension_takes_the_requested_size() -> None:
     example = Port("mask", (None, 4, 4)).example(3)
     assert example.shape == (3, 4, 4) and example.dtype == torch.float32
 
 
-def test_a_port_has_its_own_type() -> None:
+def test_an_example_has_the_dtype_of_its_port() -> None:
     assert Port("pixels", (1, 2, 2, 3), "uint8").example(1).dtype == torch.uint8
     assert Port("age", (None,), "int64").example(2).dtype == torch.int64
 

@@ -1,4 +1,4 @@
-"""The int8 copy: products of integers, but for what is named; ranges of what was shown."""
+"""int8: integer products except in the ignored scope, with value ranges from typical inputs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from streaming.errors import BackendUnavailable
 from tests.toy_graph import toy_graph, toy_inputs
 
 MOVES = ("Transpose", "Reshape", "Unsqueeze")
-SHOWN = [toy_inputs(4, seed) for seed in range(50)]
+TYPICAL = [toy_inputs(4, seed) for seed in range(50)]
 QUERY, KEY = "/module/query/Gemm", "/module/key/MatMul"
 
 
-def int8(exact: tuple[str, ...] = ()) -> bytes:
-    return to_int8(Exporter().export(toy_graph(), "float32").content, SHOWN, exact)
+def int8(ignored_scope: tuple[str, ...] = ()) -> bytes:
+    return to_int8(Exporter().export(toy_graph(), "float32").content, TYPICAL, ignored_scope)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def run(content: bytes, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
 
 
 def products_of_integers(content: bytes) -> set[str]:
-    """Names of the products both of whose factors are scaled integers, moved about at most."""
+    """Return the names of the products whose factors are both scaled integers, moved at most."""
     scaled, found = set[str](), set[str]()
     for node in onnx.load_model_from_string(content).graph.node:
         if node.op_type == "DequantizeLinear" or (node.op_type in MOVES and node.input[0] in scaled):
@@ -47,66 +47,66 @@ def products_of_integers(content: bytes) -> set[str]:
     return found
 
 
-def test_its_products_are_of_integers_but_for_what_softmax_gives(copy: bytes) -> None:
+def test_products_are_of_integers_except_with_the_output_of_softmax(copy: bytes) -> None:
     assert products_of_integers(copy) == {QUERY, KEY, "/module/MatMul"}
 
 
-def test_what_is_named_exact_stays() -> None:
+def test_nodes_in_the_ignored_scope_stay_in_floating_point() -> None:
     assert QUERY not in products_of_integers(int8((r".*/query/",)))
     assert KEY not in products_of_integers(int8((r".*/key/",)))
 
 
-def test_it_takes_and_gives_what_float32_does_nearly(copy: bytes) -> None:
-    exact = Exporter().export(toy_graph(), "float32").content
+def test_outputs_are_close_to_float32(copy: bytes) -> None:
+    float32 = Exporter().export(toy_graph(), "float32").content
     for inputs in (toy_inputs(1, 3), toy_inputs(4, 5)):
-        for ours, theirs in zip(run(copy, inputs), run(exact, inputs), strict=True):
+        for ours, theirs in zip(run(copy, inputs), run(float32, inputs), strict=True):
             assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
             assert 0 < np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
 
 
-def test_it_says_nothing_on_stdout(capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_to_stdout(capfd: pytest.CaptureFixture[str]) -> None:
     int8()
     assert capfd.readouterr().out == ""
 
 
-def test_without_nncf_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nncf_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(int8_module, "find_spec", lambda name: None)
     with pytest.raises(BackendUnavailable, match=r"pip install 'saccade\[int8\]'"):
         int8()
 
 
-def test_where_nncf_fails_it_says_why() -> None:
+def test_a_failure_of_nncf_is_reported() -> None:
     with pytest.raises(BackendUnavailable, match=r"NNCF fails: .*Choose another precision"):
-        to_int8(b"no model", SHOWN, ())
+        to_int8(b"no model", TYPICAL, ())
 
 
-def test_without_room_for_its_files_it_says_where_to_make_some(
+def test_without_room_for_temporary_files_the_error_names_tmpdir(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
     with pytest.raises(BackendUnavailable, match=r"int8 cannot be made: .*TMPDIR"):
-        to_int8(b"no model", SHOWN, ())
+        to_int8(b"no model", TYPICAL, ())
 
 
 def calibrated(calls: list[str]) -> Graph:
-    def shown() -> list[tuple[Array, ...]]:
-        calls.append("shown")
-        return SHOWN
+    def typical() -> list[tuple[Array, ...]]:
+        calls.append("typical")
+        return TYPICAL
 
-    return replace(toy_graph(), calibration=Calibration(shown, ()))
+    return replace(toy_graph(), calibration=Calibration(typical, ()))
 
 
-def test_it_is_made_once_and_then_found_without_nncf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_made_once_and_then_read_without_nncf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     made = Exporter(tmp_path).export(calibrated(calls), "int8")
     monkeypatch.setattr(int8_module, "find_spec", lambda name: None)
     assert Exporter(tmp_path).export(calibrated(calls), "int8").content == made.content
-    assert calls == ["shown"]
+    assert calls == ["typical"]
 
 
-def test_a_graph_that_gains_nothing_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_graph_without_calibration_stays_float32(tmp_path: Path) -> None:
     exporter = Exporter(tmp_path)
-    kept = exporter.export(toy_graph(), "int8")
-    assert kept.content == exporter.export(toy_graph(), "float32").content
+    exported = exporter.export(toy_graph(), "int8")
+    assert exported.content == exporter.export(toy_graph(), "float32").content
     found = exporter.reopen("toy", "toy-1", "int8")
-    assert found is not None and found.content == kept.content
+    assert found is not None and found.content == exported.content

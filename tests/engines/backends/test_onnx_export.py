@@ -1,4 +1,4 @@
-"""A graph is exported once, and found again."""
+"""Exported graphs are cached by fingerprint and precision."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from engines.backends import tracing
-from engines.backends.onnx_export import Exporter, Precision, names_of
+from engines.backends.onnx_export import Exporter, Precision, tensor_names
 from tests.toy_graph import toy_graph
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_second_time_nothing_is_traced(
+def test_the_second_export_reads_the_cache(
     precision: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Exporter(tmp_path).export(toy_graph(), precision)
@@ -30,7 +30,7 @@ def test_the_second_time_nothing_is_traced(
     assert Exporter(tmp_path).reopen("toy", "toy-1", precision) is not None
 
 
-def test_other_weights_and_other_precisions_are_other_files(tmp_path: Path) -> None:
+def test_each_fingerprint_and_precision_has_its_own_file(tmp_path: Path) -> None:
     exporter = Exporter(tmp_path)
     paths = {
         exporter.export(toy_graph(fingerprint), precision).path
@@ -41,7 +41,7 @@ def test_other_weights_and_other_precisions_are_other_files(tmp_path: Path) -> N
     assert exporter.reopen("toy", "toy-3", "float32") is None
 
 
-def test_a_file_that_is_not_whole_is_made_anew_and_said(
+def test_a_damaged_file_is_logged_and_exported_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = Exporter(tmp_path).export(toy_graph(), "float32")
@@ -49,32 +49,32 @@ def test_a_file_that_is_not_whole_is_made_anew_and_said(
     made.path.write_bytes(made.content[: len(made.content) // 2])
     with caplog.at_level(logging.WARNING):
         again = Exporter(tmp_path).export(toy_graph(), "float32")
-    assert "made anew" in caplog.text
+    assert "made again" in caplog.text
     onnx.checker.check_model(onnx.load_model_from_string(again.content))
     assert Exporter(tmp_path).reopen("toy", "toy-1", "float32") is not None
 
 
-def test_where_nothing_is_kept_it_is_exported_all_the_same() -> None:
-    kept = Exporter().export(toy_graph(), "float32")
+def test_without_a_cache_folder_the_graph_is_exported() -> None:
+    exported = Exporter().export(toy_graph(), "float32")
     rows, bias = np.ones((3, 8), np.float32), np.zeros((3, 16), np.float32)
     inputs = {"pixels": np.zeros((1, 4, 4, 3), np.uint8), "rows": rows, "bias": bias}
-    read, peak = ReferenceEvaluator(onnx.load_model_from_string(kept.content)).run(None, inputs)
+    read, peak = ReferenceEvaluator(onnx.load_model_from_string(exported.content)).run(None, inputs)
     assert (read.shape, peak.shape) == ((3, 3), (3,))
     assert Exporter().reopen("toy", "toy-1", "float32") is None
 
 
-def test_a_file_names_its_inputs_and_outputs_in_the_graphs_order() -> None:
+def test_tensor_names_are_in_the_graphs_order() -> None:
     for precision in PRECISIONS:
         exported = Exporter().export(toy_graph(), precision)
-        assert names_of(exported) == ("pixels", "rows", "bias", "read", "peak")
+        assert tensor_names(exported) == ("pixels", "rows", "bias", "read", "peak")
 
 
-def test_finding_it_again_takes_no_torch(tmp_path: Path) -> None:
+def test_reading_the_cache_imports_no_torch(tmp_path: Path) -> None:
     Exporter(tmp_path).export(toy_graph(), "float32")
     code = (
         "import sys; from pathlib import Path; from engines.backends.onnx_export import Exporter;"
         f"assert Exporter(Path({str(tmp_path)!r})).reopen('toy', 'toy-1', 'float32');"
         "print(sorted({'torch', 'onnx', 'onnxruntime'} & sys.modules.keys()))"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

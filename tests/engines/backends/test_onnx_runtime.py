@@ -1,4 +1,4 @@
-"""ONNX Runtime gives what torch gives, and runs where it was told to."""
+"""ONNX Runtime equals torch and runs on the chosen provider."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.toy_graph import toy_graph, toy_inputs
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
-def test_any_number_of_rows_comes_out_as_in_torch(rows: int) -> None:
+def test_every_batch_size_equals_torch(rows: int) -> None:
     expected = TorchBackend().compile(toy_graph()).runner()(*toy_inputs(rows))
     for ours, theirs in zip(
         OnnxRuntimeBackend().compile(toy_graph()).runner()(*toy_inputs(rows)), expected, strict=True
@@ -27,14 +27,14 @@ def test_any_number_of_rows_comes_out_as_in_torch(rows: int) -> None:
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_every_graph_of_nano_gives_what_torch_gives(exports: Path) -> None:
+def test_every_graph_of_nano_equals_torch(exports: Path) -> None:
     backend = OnnxRuntimeBackend(cache_dir=exports)
     for case in nano_cases():
         errors = largest_errors(case, backend.compile(case.graph).runner()(*case.inputs))
         assert max(errors.values()) < 1e-4, f"{case.graph.name}: {errors}"
 
 
-def test_threads_may_run_one_program_at_the_same_time() -> None:
+def test_threads_share_one_program() -> None:
     program = OnnxRuntimeBackend().compile(toy_graph())
 
     def run(seed: int) -> bool:
@@ -48,35 +48,35 @@ def test_threads_may_run_one_program_at_the_same_time() -> None:
         assert all(pool.map(run, range(8)))
 
 
-def test_it_reopens_what_it_compiled_and_nothing_else(tmp_path: Path) -> None:
+def test_only_compiled_graphs_are_reopened(tmp_path: Path) -> None:
     backend = OnnxRuntimeBackend(cache_dir=tmp_path)
     first = backend.compile(toy_graph()).runner()(*toy_inputs(2))
-    kept = backend.reopen("toy", "toy-1")
-    assert kept is not None
-    for one, other in zip(first, kept.runner()(*toy_inputs(2)), strict=True):
+    cached = backend.reopen("toy", "toy-1")
+    assert cached is not None
+    for one, other in zip(first, cached.runner()(*toy_inputs(2)), strict=True):
         assert np.array_equal(one, other)
     assert backend.reopen("toy", "toy-2") is None
     assert OnnxRuntimeBackend().reopen("toy", "toy-1") is None
 
 
-def test_reopening_takes_no_torch(tmp_path: Path) -> None:
+def test_reopening_imports_no_torch(tmp_path: Path) -> None:
     OnnxRuntimeBackend(cache_dir=tmp_path).compile(toy_graph())
     code = (
         "import sys; from pathlib import Path; from engines.backends.onnx_runtime import OnnxRuntimeBackend;"
         f"assert OnnxRuntimeBackend(cache_dir=Path({str(tmp_path)!r})).reopen('toy', 'toy-1');"
         "print('torch' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "False"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
-def test_a_provider_that_this_build_lacks_is_said_with_what_there_is() -> None:
+def test_a_missing_provider_is_an_error_that_lists_the_available_ones() -> None:
     with pytest.raises(BackendUnavailable, match=r"no CUDAExecutionProvider, only .*CPUExecutionProvider"):
         OnnxRuntimeBackend(provider="CUDAExecutionProvider").compile(toy_graph())
 
 
-def test_falling_back_in_silence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the CUDA build finds no driver: the provider is there, and the session has only the CPU's."""
+def test_a_silent_fallback_to_another_provider_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the CUDA build finds no driver: the provider is listed, the session has the CPU's only."""
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     with (
         pytest.warns(UserWarning, match="not in available provider names"),
@@ -85,6 +85,6 @@ def test_falling_back_in_silence_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         OnnxRuntimeBackend(provider="CUDAExecutionProvider").compile(toy_graph())
 
 
-def test_a_file_that_it_cannot_read_is_one_of_our_errors() -> None:
+def test_an_unreadable_file_raises_backend_unavailable() -> None:
     with pytest.raises(BackendUnavailable, match="cannot run toy"):
         OnnxRuntimeBackend()._load("toy", b"this is no ONNX")

@@ -43,7 +43,7 @@ class HostBuffer:
         self._host[:nbytes] = self._device[:nbytes]
 
 
-class HostScratch:
+class HostMemory:
     def __init__(self, nbytes: int) -> None:
         self.nbytes, self.device = nbytes, 11
 
@@ -120,9 +120,9 @@ def runner(runs_before_capture: int = 1) -> TensorRtRunner:
 
 @pytest.fixture(autouse=True)
 def on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt_runner, "Buffer", HostBuffer)
-    monkeypatch.setattr(tensorrt_runner, "Scratch", HostScratch)
-    monkeypatch.setattr(tensorrt_runner, "Stream", HostStream)
+    monkeypatch.setattr(tensorrt_runner, "PinnedBuffer", HostBuffer)
+    monkeypatch.setattr(tensorrt_runner, "DeviceMemory", HostMemory)
+    monkeypatch.setattr(tensorrt_runner, "CudaStream", HostStream)
     monkeypatch.setattr(HostStream, "recorded", 0)
 
 

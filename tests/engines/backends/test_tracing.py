@@ -1,4 +1,4 @@
-"""A module becomes a model that any runtime can read."""
+"""Modules are converted to standard ONNX models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.backends.graph import Graph, Port
-from engines.backends.tracing import OPEN, OPSET, trace
+from engines.backends.tracing import BATCH, OPSET, trace
 from tests.toy_graph import toy_graph
 
 
@@ -21,22 +21,22 @@ def sizes(value: onnx.ValueInfoProto) -> list[int | str]:
     return [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
 
 
-def test_it_is_plain_onnx_that_holds(toy: onnx.ModelProto) -> None:
+def test_the_model_is_valid_standard_onnx(toy: onnx.ModelProto) -> None:
     onnx.checker.check_model(toy, full_check=True)
     assert [(one.domain, one.version) for one in toy.opset_import] == [("", OPSET)]
 
 
-def test_inputs_and_outputs_have_the_names_of_the_graph_and_one_open_size(toy: onnx.ModelProto) -> None:
+def test_inputs_and_outputs_have_the_graphs_names_and_one_open_dimension(toy: onnx.ModelProto) -> None:
     assert {value.name: sizes(value) for value in toy.graph.input} == {
         "pixels": [1, 4, 4, 3],
-        "rows": [OPEN, 8],
-        "bias": [OPEN, 16],
+        "rows": [BATCH, 8],
+        "bias": [BATCH, 16],
     }
     assert [value.name for value in toy.graph.output] == ["read", "peak"]
-    assert all(sizes(value)[0] == OPEN for value in toy.graph.output)
+    assert all(sizes(value)[0] == BATCH for value in toy.graph.output)
 
 
-def test_a_picture_is_cast_before_anything_else_is_done_with_it(toy: onnx.ModelProto) -> None:
+def test_a_uint8_input_is_cast_first(toy: onnx.ModelProto) -> None:
     (first,) = [node for node in toy.graph.node if "pixels" in node.input]
     assert first.op_type == "Cast"
 
@@ -50,24 +50,24 @@ class Wasteful(nn.Module):
         self.first, self.second = nn.Parameter(weight), nn.Parameter(weight.clone())
 
     def forward(self, before: Tensor, used: Tensor, after: Tensor) -> tuple[Tensor]:
-        places = torch.arange(used.shape[1])  # of a fixed size: known now
-        return ((used * places.float()) @ self.first + used @ self.second,)
+        columns = torch.arange(used.shape[1])  # constant: its dimension is fixed
+        return ((used * columns.float()) @ self.first + used @ self.second,)
 
 
-def test_unused_inputs_stay_in_their_place_and_equal_weights_are_one() -> None:
+def test_unused_inputs_stay_and_equal_weights_are_merged() -> None:
     ports = (Port("before", (2,)), Port("used", (None, 3)), Port("after", (None, 5), "int64"))
     graph = Graph("wasteful", Wasteful().eval().requires_grad_(False), ports, ("sum",), "1")
     model = onnx.load_model_from_string(trace(graph))
     assert {value.name: sizes(value) for value in model.graph.input} == {
         "before": [2],
-        "used": [OPEN, 3],
-        "after": [OPEN, 5],
+        "used": [BATCH, 3],
+        "after": [BATCH, 5],
     }
     assert model.graph.input[2].type.tensor_type.elem_type == onnx.TensorProto.INT64
     assert [list(one.dims) for one in model.graph.initializer].count([3, 4]) == 1
 
 
-def test_what_depends_on_no_input_is_computed_once_and_for_all() -> None:
+def test_constants_are_folded() -> None:
     graph = Graph(
         "w",
         Wasteful().eval().requires_grad_(False),

@@ -42,7 +42,7 @@ def test_track_inputs_are_calls_of_the_track_graph_with_few_and_with_many_memori
         for port in graph.ports:
             wanted = tuple(1 if size is None else size for size in port.shape)
             assert (named[port.name].shape, named[port.name].dtype) == (wanted, np.dtype(port.dtype))
-        empty.append(int((named["pointer_bias"] == EMPTY_SLOT).sum()))
+        empty.append(int((named["obj_ptr_bias"] == EMPTY_SLOT).sum()))
     assert len(calls) >= 12
     assert min(empty) < max(empty), "some while memories fill, some when all slots are filled"
 

@@ -1,4 +1,4 @@
-"""Checkpoints: folders, official files, the SAM-2 in a Sa2VA, round trips, clear faults."""
+"""Checkpoints: folders, official files, the SAM-2 in a Sa2VA, round trips, errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transformers import EdgeTamVideoModel
 
 from engines.tracking.checkpoint_files import INDEX_FILE, INSIDE_SA2VA, SA2VA_TYPE, WEIGHTS_FILE
 from engines.tracking.checkpoints import load_tracker_weights, save_tracker
-from engines.tracking.families import TrackerConfig, model_of, published_config
+from engines.tracking.families import TrackerConfig, build_model, published_config
 from engines.tracking.weight_names import to_official
 from lab.training.tracker_recipe import fresh_tracker
 from streaming.errors import CheckpointError, InvalidSettings, NotFound
@@ -29,7 +29,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def broken(saved: Path, to: Path, **tensors: torch.Tensor | None) -> Path:
-    """A copy of a checkpoint with tensors replaced, added or (None) left out; `__` stands for a dot."""
+    """Copy a checkpoint with tensors replaced, added or (None) removed; `__` stands for a dot."""
     state = load_file(saved / WEIGHTS_FILE)
     for name, tensor in tensors.items():
         key = name.replace("__", ".")
@@ -41,20 +41,20 @@ def broken(saved: Path, to: Path, **tensors: torch.Tensor | None) -> Path:
     return to
 
 
-def test_what_is_saved_is_loaded_in_half_precision(saved: Path) -> None:
+def test_a_saved_tracker_is_loaded_with_float16_rounding(saved: Path) -> None:
     loaded = load_tracker_weights(saved).model.state_dict()
     for name, tensor in fresh_tracker(1).state_dict().items():
         assert torch.equal(loaded[name], tensor.half().float()), name
 
 
-def test_a_loaded_tracker_is_ready_and_frozen(saved: Path) -> None:
+def test_a_loaded_tracker_is_in_eval_mode_without_gradients(saved: Path) -> None:
     weights = load_tracker_weights(saved)
     assert weights.side_px == 256 and not weights.model.training
     assert not any(parameter.requires_grad for parameter in weights.model.parameters())
     assert weights.model.mask_decoder.config._attn_implementation == "eager"
 
 
-def test_transformers_own_names_load_too(saved: Path, tmp_path: Path) -> None:
+def test_transformers_names_are_loaded_too(saved: Path, tmp_path: Path) -> None:
     fresh_tracker(1).half().save_pretrained(tmp_path)
     ours, theirs = load_tracker_weights(saved).model, load_tracker_weights(tmp_path).model
     for name, tensor in ours.state_dict().items():
@@ -69,7 +69,7 @@ def test_names_on_disk_are_the_official_ones(saved: Path) -> None:
     assert not any("layer_norm" in name or "proj_in" in name or "vision_encoder" in name for name in names)
 
 
-def test_no_checkpoint_is_not_found(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_raises_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="No tracker checkpoint"):
         load_tracker_weights(tmp_path / "nowhere")
 
@@ -82,14 +82,14 @@ def test_no_checkpoint_is_not_found(tmp_path: Path) -> None:
         ({"no_mem_embed": torch.zeros(1, 1, 7)}, r"1 misshapen: no_memory_embedding is \(1, 1, 7\)"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_names_the_tensor(
+def test_a_tensor_that_does_not_fit_is_named(
     saved: Path, tmp_path: Path, tensors: dict[str, torch.Tensor | None], message: str
 ) -> None:
     with pytest.raises(CheckpointError, match=message):
         load_tracker_weights(broken(saved, tmp_path, **tensors))
 
 
-def test_of_many_faults_the_first_ten_are_named_and_all_are_counted(saved: Path, tmp_path: Path) -> None:
+def test_the_first_ten_faults_are_named_and_all_are_counted(saved: Path, tmp_path: Path) -> None:
     many = {f"surprise__{index:02d}": torch.zeros(1) for index in range(12)}
     with pytest.raises(CheckpointError) as caught:
         load_tracker_weights(broken(saved, tmp_path, no_mem_embed=None, **many))
@@ -97,7 +97,7 @@ def test_of_many_faults_the_first_ten_are_named_and_all_are_counted(saved: Path,
     assert "surprise.09" in str(caught.value) and "surprise.10" not in str(caught.value)
 
 
-def test_a_file_that_is_no_checkpoint_says_so(saved: Path, tmp_path: Path) -> None:
+def test_an_invalid_weights_file_is_an_error(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((saved / "config.json").read_bytes())
     (tmp_path / WEIGHTS_FILE).write_bytes(b"not tensors")
     with pytest.raises(CheckpointError, match="Cannot read"):
@@ -107,14 +107,14 @@ def test_a_file_that_is_no_checkpoint_says_so(saved: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "config", ['{"model_type": "edgetam_video"}', '{"image_size": "large"}', '{"prompt_encoder_config": 3}']
 )
-def test_a_configuration_that_is_none_says_so(config: str, saved: Path, tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_an_error(config: str, saved: Path, tmp_path: Path) -> None:
     broken(saved, tmp_path)
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(CheckpointError):
         load_tracker_weights(tmp_path)
 
 
-def test_edgetam_saved_by_transformers_is_loaded_whole(tmp_path: Path) -> None:
+def test_edgetam_saved_by_transformers_is_loaded(tmp_path: Path) -> None:
     model = edge_model()
     model.save_pretrained(tmp_path)
     loaded = load_tracker_weights(tmp_path, 192)
@@ -124,9 +124,9 @@ def test_edgetam_saved_by_transformers_is_loaded_whole(tmp_path: Path) -> None:
 
 
 def counted(config: TrackerConfig) -> dict[str, Tensor]:
-    """A state of that model's names and shapes: every tensor holds a number of its own."""
+    """A state dict with the model's names and shapes, each tensor filled with its own number."""
     with torch.device("meta"):
-        shapes = model_of(config).state_dict()
+        shapes = build_model(config).state_dict()
     state = {
         name: torch.full(tensor.shape, index % 2000, dtype=torch.float16)
         for index, (name, tensor) in enumerate(shapes.items())
@@ -154,7 +154,7 @@ def assert_loaded(loaded: Any, state: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize(
     "config", [published_config(EDGE), tiny(), tiny(*NEWER)], ids=["edgetam", "sam2_tiny", "sam2.1_tiny"]
 )
-def test_an_official_file_is_loaded_whole_at_the_size_asked_for(
+def test_an_official_file_is_loaded_at_the_requested_image_size(
     config: TrackerConfig, tmp_path: Path
 ) -> None:
     state = counted(config)
@@ -164,7 +164,7 @@ def test_an_official_file_is_loaded_whole_at_the_size_asked_for(
     assert_loaded(loaded.model, state)
 
 
-def test_the_sam2_in_a_sa2va_is_loaded_and_nothing_else_of_it_read(tmp_path: Path) -> None:
+def test_only_the_sam2_in_a_sa2va_is_read(tmp_path: Path) -> None:
     state = counted(tiny())
     named = {
         INSIDE_SA2VA + name.replace(".gamma", ".g_weight"): tensor
@@ -181,7 +181,7 @@ def test_the_sam2_in_a_sa2va_is_loaded_and_nothing_else_of_it_read(tmp_path: Pat
 
 
 class Runs:
-    """Code in a file's clothes."""
+    """A pickle that executes code when it is loaded."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -190,33 +190,33 @@ class Runs:
         return Path.touch, (self.mark,)
 
 
-def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path) -> None:
+def test_code_in_a_file_is_refused_and_not_executed(tmp_path: Path) -> None:
     torch.save({"model": Runs(tmp_path / "mark")}, tmp_path / "evil.pt")
-    with pytest.raises(CheckpointError, match="other things than tensors"):
+    with pytest.raises(CheckpointError, match="objects other than tensors"):
         load_tracker_weights(tmp_path / "evil.pt")
     assert not (tmp_path / "mark").exists()
 
 
 @pytest.mark.parametrize("held", [{"model": 3}, [1, 2], {"model": {"a": "b"}}])
-def test_a_file_that_holds_no_state_dict_says_so(held: object, tmp_path: Path) -> None:
+def test_a_file_without_a_state_dict_is_an_error(held: object, tmp_path: Path) -> None:
     torch.save(held, tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match="holds no state dict"):
         load_tracker_weights(tmp_path / "other.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut short"])
-def test_a_file_that_torch_did_not_write_says_so(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_torchs_is_an_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "other.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match="Cannot read"):
         load_tracker_weights(tmp_path / "other.pt")
 
 
-def test_tensors_of_something_else_are_of_no_published_model(tmp_path: Path) -> None:
+def test_tensors_of_another_model_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(3)}, tmp_path / "resnet.pt")
-    with pytest.raises(CheckpointError, match="no published SAM-2"):
+    with pytest.raises(CheckpointError, match="not those of a published SAM-2"):
         load_tracker_weights(tmp_path / "resnet.pt")
 
 
-def test_a_size_that_the_model_cannot_take_is_refused(saved: Path) -> None:
+def test_an_unsupported_image_size_is_refused(saved: Path) -> None:
     with pytest.raises(InvalidSettings, match="multiple of 32"):
         load_tracker_weights(saved, 250)

@@ -1,14 +1,14 @@
-"""Clicks: a track begins or goes on from what is under them."""
+"""Clicks start a track or update one."""
 
 from __future__ import annotations
 
 from engines.tracking.tracker import SamTracker
 from streaming.vocabulary import TrackState
 from tests.colour_sam import ColourSam
-from tests.coloured_things import BLUE, RED, click, covers, frame, ids, started
+from tests.coloured_objects import BLUE, RED, click, covers, frame, ids, started
 
 
-def test_a_click_begins_a_track_of_what_is_under_it() -> None:
+def test_a_click_starts_a_track_of_the_object_under_it() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = SamTracker(ColourSam().compiled())
     tracker.step(frame(0, things))
@@ -18,7 +18,7 @@ def test_a_click_begins_a_track_of_what_is_under_it() -> None:
     assert covers(track, now, BLUE) and track.phrase == "that" and track.state is TrackState.TENTATIVE
 
 
-def test_a_click_on_a_live_track_keeps_its_id_and_says_nothing_about_others() -> None:
+def test_a_click_on_a_live_track_keeps_its_id_and_changes_no_other_track() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED, BLUE)
     for index in range(2, 8):

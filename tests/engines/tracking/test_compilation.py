@@ -1,4 +1,4 @@
-"""What was compiled once is opened again, without torch, and only if it is the same."""
+"""Compiled trackers are shared by streams, and reopened from the cache without torch."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from tests.up import CACHE
 
 
 @dataclass
-class Shelf:
-    """A backend that keeps its programs, in memory, and counts what it had to compile."""
+class MemoryCacheBackend:
+    """A backend that caches its programs in memory and records what it compiles."""
 
-    kept: dict[tuple[str, str], Program] = field(default_factory=dict)
+    cached: dict[tuple[str, str], Program] = field(default_factory=dict)
     compiled: list[str] = field(default_factory=list)
-    name: str = "shelf"
-    keeps_programs: bool = True
+    name: str = "memory"
+    caches_programs: bool = True
 
     def compile(self, graph: Graph) -> Program:
         self.compiled.append(graph.name)
         program: Program = TorchBackend().compile(graph)
-        return self.kept.setdefault((graph.name, graph.fingerprint), program)
+        return self.cached.setdefault((graph.name, graph.fingerprint), program)
 
     def reopen(self, name: str, fingerprint: str) -> Program | None:
-        return self.kept.get((name, fingerprint))
+        return self.cached.get((name, fingerprint))
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def weights() -> TrackerWeights:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
+def backend() -> MemoryCacheBackend:
+    return MemoryCacheBackend()
 
 
 @pytest.fixture
@@ -58,59 +58,67 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint"
 
 
-def opened(checkpoint: Path, shelf: Shelf) -> CompiledTracker:
-    return open_tracker(checkpoint, shelf, checkpoint.parent / "notes")
+def opened(checkpoint: Path, backend: MemoryCacheBackend) -> CompiledTracker:
+    return open_tracker(checkpoint, backend, checkpoint.parent / "notes")
 
 
-def test_the_second_time_nothing_is_compiled_and_all_is_as_before(checkpoint: Path, shelf: Shelf) -> None:
-    first, second = opened(checkpoint, shelf), opened(checkpoint, shelf)
-    assert shelf.compiled == list(GRAPHS)
-    assert (second.name, second.backend, second.shape) == (str(checkpoint), "shelf", first.shape)
+def test_the_second_open_compiles_nothing_and_gives_the_same_programs(
+    checkpoint: Path, backend: MemoryCacheBackend
+) -> None:
+    first, second = opened(checkpoint, backend), opened(checkpoint, backend)
+    assert backend.compiled == list(GRAPHS)
+    assert (second.name, second.backend, second.shape) == (str(checkpoint), "memory", first.shape)
     assert all(getattr(second, graph) is getattr(first, graph) for graph in GRAPHS)
 
 
-def test_other_weights_are_compiled_anew(checkpoint: Path, shelf: Shelf) -> None:
-    first = opened(checkpoint, shelf)
+def test_other_weights_are_compiled_again(checkpoint: Path, backend: MemoryCacheBackend) -> None:
+    first = opened(checkpoint, backend)
     save_tracker(fresh_tracker(2), checkpoint)
-    assert opened(checkpoint, shelf).encode is not first.encode
-    assert len(shelf.compiled) == 2 * len(GRAPHS)
+    assert opened(checkpoint, backend).encode is not first.encode
+    assert len(backend.compiled) == 2 * len(GRAPHS)
 
 
-def test_what_is_only_half_there_is_compiled_anew(checkpoint: Path, shelf: Shelf) -> None:
-    opened(checkpoint, shelf)
-    del shelf.kept[next(key for key in shelf.kept if key[0] == "track")]
-    opened(checkpoint, shelf)
-    assert len(shelf.compiled) == 2 * len(GRAPHS)
+def test_a_missing_program_is_compiled_again(checkpoint: Path, backend: MemoryCacheBackend) -> None:
+    opened(checkpoint, backend)
+    del backend.cached[next(key for key in backend.cached if key[0] == "track")]
+    opened(checkpoint, backend)
+    assert len(backend.compiled) == 2 * len(GRAPHS)
 
 
-@pytest.mark.parametrize("spoilt", ["", "[]", "{}", '{"shape": {"side": 1}, "fingerprint": "x"}'])
-def test_a_note_that_cannot_be_read_is_written_anew(checkpoint: Path, shelf: Shelf, spoilt: str) -> None:
-    opened(checkpoint, shelf)
+@pytest.mark.parametrize("invalid", ["", "[]", "{}", '{"shape": {"side": 1}, "fingerprint": "x"}'])
+def test_an_invalid_note_is_written_again(
+    checkpoint: Path, backend: MemoryCacheBackend, invalid: str
+) -> None:
+    opened(checkpoint, backend)
     (note,) = (checkpoint.parent / "notes").iterdir()
-    said = note.read_text()
-    note.write_text(spoilt)
-    opened(checkpoint, shelf)
-    assert note.read_text() == said
+    content = note.read_text()
+    note.write_text(invalid)
+    opened(checkpoint, backend)
+    assert note.read_text() == content
 
 
-def test_where_nothing_can_be_written_it_works_all_the_same(checkpoint: Path, shelf: Shelf) -> None:
+def test_without_a_writable_folder_the_tracker_is_compiled(
+    checkpoint: Path, backend: MemoryCacheBackend
+) -> None:
     (checkpoint.parent / "notes").write_text("in the way of a folder")
-    assert opened(checkpoint, shelf).backend == "shelf"
+    assert opened(checkpoint, backend).backend == "memory"
 
 
-def test_a_backend_that_keeps_nothing_gets_no_notes(checkpoint: Path) -> None:
+def test_a_backend_without_a_cache_gets_no_notes(checkpoint: Path) -> None:
     open_tracker(checkpoint, TorchBackend(), checkpoint.parent / "notes")
     assert not (checkpoint.parent / "notes").exists()
 
 
-def test_a_checkpoint_that_is_gone_is_not_opened_from_what_was_kept(checkpoint: Path, shelf: Shelf) -> None:
-    opened(checkpoint, shelf)
+def test_a_missing_checkpoint_is_not_opened_from_the_cache(
+    checkpoint: Path, backend: MemoryCacheBackend
+) -> None:
+    opened(checkpoint, backend)
     (checkpoint / "model.safetensors").unlink()
     with pytest.raises(NotFound):
-        opened(checkpoint, shelf)
+        opened(checkpoint, backend)
 
 
-def test_streams_that_share_a_compiled_tracker_do_not_share_memory(weights: TrackerWeights) -> None:
+def test_streams_that_share_a_compiled_tracker_share_no_memory(weights: TrackerWeights) -> None:
     compiled = compile_tracker(weights, TorchBackend())
     clip = draw_clip(5, frames=3)
 
@@ -130,7 +138,7 @@ def test_streams_that_share_a_compiled_tracker_do_not_share_memory(weights: Trac
     assert seen == expected and len(seen[-1]) == 2
 
 
-def test_compiling_leaves_a_model_in_training_able_to_learn() -> None:
+def test_compiling_a_model_keeps_its_gradients() -> None:
     model = fresh_tracker(1)
     compile_tracker(TrackerWeights("training", model), TorchBackend())
     assert all(parameter.requires_grad for parameter in model.parameters())
@@ -153,11 +161,11 @@ print(*sorted({"torch", "transformers"} & sys.modules.keys()))
 """
 
 
-def test_a_process_that_opens_what_another_kept_imports_no_torch() -> None:
-    said = [
+def test_opening_from_the_cache_imports_no_torch() -> None:
+    content = [
         subprocess.run(
             [sys.executable, "-c", OPEN_AND_STEP, str(CACHE)], capture_output=True, text=True, check=True
         ).stdout
         for _ in range(2)
     ]
-    assert said[1].split() == []
+    assert content[1].split() == []

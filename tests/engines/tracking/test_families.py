@@ -1,4 +1,4 @@
-"""Which model a checkpoint holds, and at which sizes it looks."""
+"""Model families: configurations from tensors and files, and image sizes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from transformers import EdgeTamVideoConfig, EdgeTamVideoModel, Sam2VideoConfig
 from engines.tracking.families import (
     FAMILY_NAMES,
     TrackerConfig,
+    build_model,
     config_from,
     family_config,
     family_name,
-    model_of,
     published_config,
-    resized,
+    with_image_size,
 )
 from lab.training.nano_config import tracker_config
 from streaming.errors import CheckpointError, InvalidSettings
@@ -27,7 +27,7 @@ TIMM = {"model_type": "timm_wrapper", "architecture": "repvit_m1.dist_in1k", "mo
 
 
 def hiera(width: int, blocks: int, *more: str) -> dict[str, Tensor]:
-    """As much of an official state dict as tells what it is of."""
+    """The part of an official state dict that identifies the model."""
     trunk = "image_encoder.trunk."
     names = [f"{trunk}blocks.{index}.norm1.weight" for index in range(blocks)] + list(more)
     return {
@@ -40,7 +40,7 @@ def hiera(width: int, blocks: int, *more: str) -> dict[str, Tensor]:
     ("width", "blocks", "last", "heads"),
     [(96, 12, 768, 1), (96, 16, 768, 1), (112, 24, 896, 2), (144, 48, 1152, 2)],
 )
-def test_the_tensors_of_an_official_file_tell_its_size(
+def test_the_size_is_derived_from_the_tensors_of_an_official_file(
     width: int, blocks: int, last: int, heads: int
 ) -> None:
     config: Any = published_config(hiera(width, blocks))
@@ -50,7 +50,7 @@ def test_the_tensors_of_an_official_file_tell_its_size(
     assert backbone.num_attention_heads == heads and config.image_size == 1024
 
 
-def test_sam_2_1_is_known_by_what_it_has_over_2_0() -> None:
+def test_sam_2_1_is_identified_by_its_additional_tensors() -> None:
     older: Any = published_config(hiera(96, 12))
     newer: Any = published_config(hiera(96, 12, "obj_ptr_tpos_proj.weight", "no_obj_embed_spatial"))
     for config, expected in ((older, False), (newer, True)):
@@ -59,22 +59,22 @@ def test_sam_2_1_is_known_by_what_it_has_over_2_0() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_published_model_has_a_name_at_any_side(name: str) -> None:
+def test_the_family_name_does_not_depend_on_the_image_size(name: str) -> None:
     config = family_config(name)
-    assert family_name(config) == family_name(resized(config, 512)) == name
+    assert family_name(config) == family_name(with_image_size(config, 512)) == name
 
 
-def test_a_name_and_an_official_file_mean_the_same() -> None:
+def test_a_family_name_and_an_official_file_give_the_same_configuration() -> None:
     newer = ("obj_ptr_tpos_proj.weight", "no_obj_embed_spatial")
     assert family_config("sam2.1-tiny").to_dict() == published_config(hiera(96, 12, *newer)).to_dict()
     assert family_config("sam2-large").to_dict() == published_config(hiera(144, 48)).to_dict()
 
 
-def test_nano_is_no_published_model() -> None:
+def test_nano_has_no_family_name() -> None:
     assert family_name(tracker_config()) is None
 
 
-def test_edgetam_is_known_by_its_backbone() -> None:
+def test_edgetam_is_identified_by_its_backbone() -> None:
     config: Any = published_config({"image_encoder.trunk.body.stem.conv1.c.weight": torch.zeros(24, 3, 3, 3)})
     assert isinstance(config, EdgeTamVideoConfig)
     assert list(config.vision_config.backbone_config.widths) == [48, 96, 192, 384]
@@ -82,30 +82,30 @@ def test_edgetam_is_known_by_its_backbone() -> None:
 
 
 @pytest.mark.parametrize("tensors", [{}, hiera(96, 13), hiera(100, 12)])
-def test_tensors_of_no_published_model_are_refused(tensors: dict[str, Tensor]) -> None:
-    with pytest.raises(CheckpointError, match="no published SAM-2"):
+def test_tensors_of_an_unknown_model_are_refused(tensors: dict[str, Tensor]) -> None:
+    with pytest.raises(CheckpointError, match="not those of a published SAM-2"):
         published_config(tensors)
 
 
-def test_a_configuration_of_transformers_gets_our_backbone_in_place_of_timms() -> None:
+def test_a_timm_backbone_is_replaced_by_our_repvit() -> None:
     config: Any = config_from(edge_config().to_dict() | {"vision_config": {"backbone_config": TIMM}})
     assert config.vision_config.backbone_config.model_type == "saccade_repvit"
     with torch.device("meta"):
-        assert isinstance(model_of(config), EdgeTamVideoModel)
+        assert isinstance(build_model(config), EdgeTamVideoModel)
 
 
-def test_a_backbone_that_we_do_not_have_is_named() -> None:
+def test_an_unsupported_backbone_is_named_in_the_error() -> None:
     other = {"vision_config": {"backbone_config": TIMM | {"architecture": "resnet50"}}}
     with pytest.raises(ValueError, match="resnet50"):
         config_from(edge_config().to_dict() | other)
 
 
 @pytest.mark.parametrize("config", [edge_config(), tracker_config()], ids=["edgetam", "sam2"])
-def test_another_size_changes_the_pictures_and_no_weight(config: TrackerConfig) -> None:
-    larger: Any = resized(config, 2 * SIDE)
+def test_another_image_size_changes_no_weight(config: TrackerConfig) -> None:
+    larger: Any = with_image_size(config, 2 * SIDE)
     assert type(larger) is type(config)
     with torch.device("meta"):
-        one, other = model_of(config).state_dict(), model_of(larger).state_dict()
+        one, other = build_model(config).state_dict(), build_model(larger).state_dict()
     assert {name: one[name].shape for name in one} == {name: other[name].shape for name in other}
     assert larger.image_size == larger.prompt_encoder_config.image_size == 2 * SIDE
     assert larger.vision_config.backbone_feature_sizes[-1] == [2 * SIDE // 16] * 2
@@ -116,8 +116,8 @@ def test_another_size_changes_the_pictures_and_no_weight(config: TrackerConfig) 
     ("config", "side_px", "step"),
     [(tracker_config(), 500, 32), (tracker_config(), 0, 32), (edge_config(), 160, 64)],
 )
-def test_a_size_that_a_model_cannot_take_is_refused_with_those_it_can(
+def test_an_unsupported_image_size_is_refused_with_the_supported_ones(
     config: Sam2VideoConfig | EdgeTamVideoConfig, side_px: int, step: int
 ) -> None:
     with pytest.raises(InvalidSettings, match=f"multiple of {step}"):
-        resized(config, side_px)
+        with_image_size(config, side_px)

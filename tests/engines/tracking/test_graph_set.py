@@ -1,4 +1,4 @@
-"""What is compiled of a checkpoint."""
+"""The graphs of a checkpoint: sizes, ports and fingerprint."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def weights() -> TrackerWeights:
     return TrackerWeights("fresh", fresh_tracker(1).eval().requires_grad_(False))
 
 
-def test_sizes_follow_from_the_checkpoint(weights: TrackerWeights) -> None:
+def test_the_shape_follows_from_the_checkpoint(weights: TrackerWeights) -> None:
     shape = tracker_shape(weights)
-    assert (shape.side_px, shape.map_px, shape.low_px, shape.places) == (256, 16, 64, 256)
-    assert (shape.channels, shape.memory_channels, shape.memories, shape.pointers) == (128, 64, 4, 8)
+    assert (shape.side_px, shape.feature_px, shape.low_res_px, shape.memory_tokens) == (256, 16, 64, 256)
+    assert (shape.channels, shape.memory_channels, shape.memories, shape.obj_ptrs) == (128, 64, 4, 8)
 
 
 def test_every_graph_runs_on_the_examples_of_its_ports(weights: TrackerWeights) -> None:

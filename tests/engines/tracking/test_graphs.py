@@ -1,4 +1,4 @@
-"""The graphs against transformers' own modules, on random weights of nano's shape."""
+"""The graphs compared with transformers' modules, on random weights of nano's shape."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-from engines.tracking.graphs import NO_OBJECT, MaskPrompt, PointPrompt, Remember, TrackStep
-from engines.tracking.hiera import ImageEncoder
-from engines.tracking.mask_decoder import BestOfThree
+from engines.tracking.graphs import NO_OBJ_LOGIT, EncodeMemory, MaskPrompt, PointPrompt, TrackStep
+from engines.tracking.hiera import HieraImageEncoder
+from engines.tracking.mask_decoder import BestOfMultimask
 from engines.tracking.shape import POINTS
 from lab.training.nano_config import tracker_config
 from lab.training.tracker_recipe import fresh_tracker
@@ -29,10 +29,10 @@ def model() -> Iterator[Sam2VideoModel]:
 
 @pytest.fixture(scope="module")
 def levels(model: Sam2VideoModel) -> tuple[torch.Tensor, ...]:
-    return ImageEncoder(model)(torch.from_numpy(draw_clip(5, frames=1).frames))
+    return HieraImageEncoder(model)(torch.from_numpy(draw_clip(5, frames=1).frames))
 
 
-def test_what_an_empty_slot_holds_does_not_matter(
+def test_the_content_of_an_empty_memory_slot_has_no_effect(
     model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
 ) -> None:
     step, bank = TrackStep(model), random_bank(2)
@@ -43,7 +43,9 @@ def test_what_an_empty_slot_holds_does_not_matter(
         assert torch.equal(one, other)
 
 
-def test_a_batch_of_two_equals_two_singles(model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]) -> None:
+def test_a_batch_of_two_objects_equals_two_single_calls(
+    model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
+) -> None:
     step, bank = TrackStep(model), random_bank(2)
     together = step(*levels, *bank)
     for row in range(2):
@@ -52,21 +54,21 @@ def test_a_batch_of_two_equals_two_singles(model: Sam2VideoModel, levels: tuple[
             torch.testing.assert_close(one[row : row + 1], other, atol=2e-5, rtol=1e-5)
 
 
-def test_pictures_in_one_batch_keep_to_their_objects(model: Sam2VideoModel) -> None:
-    """Training follows several clips at once: each picture is shared by its own objects only."""
-    step, encode, bank = TrackStep(model), ImageEncoder(model), random_bank(4)
+def test_images_in_one_batch_are_used_by_their_own_objects_only(model: Sam2VideoModel) -> None:
+    """Training runs several clips in one batch: the objects of a clip share its image."""
+    step, encode, bank = TrackStep(model), HieraImageEncoder(model), random_bank(4)
     both = encode(torch.from_numpy(draw_clip(6, frames=2, stride=9).frames))
     together = step(*both, *bank)
-    for picture in range(2):
-        own = slice(2 * picture, 2 * picture + 2)
-        alone = step(*(level[picture : picture + 1] for level in both), *(array[own] for array in bank))
+    for image in range(2):
+        own = slice(2 * image, 2 * image + 2)
+        alone = step(*(level[image : image + 1] for level in both), *(array[own] for array in bank))
         for one, other in zip(together, alone, strict=True):
             torch.testing.assert_close(one[own], other, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("seed", [5, 9])
-def test_streamed_masks_are_those_of_transformers_session(model: Sam2VideoModel, seed: int) -> None:
-    """While nothing has to leave the bank. Memories are bfloat16 there, float32 here: hence the tolerance."""
+def test_streamed_masks_equal_those_of_transformers_session(model: Sam2VideoModel, seed: int) -> None:
+    """As long as all memories fit. Memories are bfloat16 there and float32 here: hence the tolerance."""
     clip = draw_clip(seed, frames=5, stride=3)
     frames, mask = torch.from_numpy(clip.frames), torch.from_numpy(clip.masks[0, :1]).float()
     tracker = TrainedTracker(model)
@@ -81,30 +83,30 @@ def test_streamed_masks_are_those_of_transformers_session(model: Sam2VideoModel,
         if float(score) > 0:
             torch.testing.assert_close(logits, other.pred_masks[:, 0], atol=2e-2, rtol=0)
         else:
-            assert (other.pred_masks == NO_OBJECT).all()
+            assert (other.pred_masks == NO_OBJ_LOGIT).all()
 
 
-def test_a_memory_of_the_absent_carries_the_mark_of_absence(
+def test_the_memory_of_an_absent_object_is_empty_plus_the_no_object_embedding(
     model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
 ) -> None:
-    """An object that is away is remembered as an empty mask and marked (2.1), whatever was decoded."""
-    remember = Remember(model)
-    nobody, away = torch.zeros(2, dtype=torch.bool), torch.full((2,), -1.0)
-    (memory,) = remember(levels[0], torch.randn(2, 64, 64), away, nobody)
+    """SAM 2.1; the decoded logits have no effect."""
+    remember = EncodeMemory(model)
+    unprompted, absent = torch.zeros(2, dtype=torch.bool), torch.full((2,), -1.0)
+    (memory,) = remember(levels[0], torch.randn(2, 64, 64), absent, unprompted)
     assert torch.equal(memory[0], memory[1])
-    (empty,) = remember(levels[0], torch.full((2, 64, 64), -1024.0), -away, nobody)
-    mark = model.occlusion_spatial_embedding_parameter
-    torch.testing.assert_close(memory - empty, mark.expand_as(memory), atol=1e-6, rtol=1e-4)
+    (empty,) = remember(levels[0], torch.full((2, 64, 64), -1024.0), -absent, unprompted)
+    embedding = model.occlusion_spatial_embedding_parameter
+    torch.testing.assert_close(memory - empty, embedding.expand_as(memory), atol=1e-6, rtol=1e-4)
 
 
-def test_what_somebody_said_is_remembered_with_a_hard_edge(
+def test_the_memory_of_a_prompted_mask_is_encoded_from_a_binary_mask(
     model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
 ) -> None:
-    remember = Remember(model)
+    remember = EncodeMemory(model)
     faint = torch.where(torch.arange(64) < 20, 0.1, -0.1).expand(1, 64, 64)
-    here, said = torch.ones(1), torch.tensor([True])
-    (hard,), (soft,) = (remember(levels[0], faint, here, one) for one in (said, ~said))
-    (sure,) = remember(levels[0], 1000 * faint, here, ~said)
+    present, prompted = torch.ones(1), torch.tensor([True])
+    (hard,), (soft,) = (remember(levels[0], faint, present, flag) for flag in (prompted, ~prompted))
+    (sure,) = remember(levels[0], 1000 * faint, present, ~prompted)
     torch.testing.assert_close(hard, sure, atol=1e-5, rtol=0)
     assert (hard - soft).abs().max() > 0.1
 
@@ -112,12 +114,12 @@ def test_what_somebody_said_is_remembered_with_a_hard_edge(
 def points_of(*clicks: list[tuple[float, float, int]]) -> tuple[torch.Tensor, torch.Tensor]:
     points, labels = torch.zeros(len(clicks), POINTS, 2), torch.full((len(clicks), POINTS), -1)
     for row, click in enumerate(clicks):
-        for place, (x, y, label) in enumerate(click):
-            points[row, place], labels[row, place] = torch.tensor([x, y]), label
+        for slot, (x, y, label) in enumerate(click):
+            points[row, slot], labels[row, slot] = torch.tensor([x, y]), label
     return points, labels
 
 
-def test_what_an_empty_place_for_a_point_holds_does_not_matter(
+def test_the_content_of_an_empty_point_slot_has_no_effect(
     model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
 ) -> None:
     prompt = PointPrompt(model)
@@ -129,7 +131,9 @@ def test_what_an_empty_place_for_a_point_holds_does_not_matter(
     )
 
 
-def test_clicks_in_one_batch_do_not_meet(model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]) -> None:
+def test_clicks_in_one_batch_do_not_affect_each_other(
+    model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
+) -> None:
     prompt = PointPrompt(model)
     clicks = [[(40.0, 60.0, 1)], [(20.0, 20.0, 2), (90.0, 80.0, 3), (50.0, 50.0, 0)]]
     together = prompt(*levels, *points_of(*clicks))
@@ -138,18 +142,20 @@ def test_clicks_in_one_batch_do_not_meet(model: Sam2VideoModel, levels: tuple[to
             torch.testing.assert_close(one[row : row + 1], other, atol=2e-5, rtol=1e-5)
 
 
-def test_an_empty_prompt_leaves_the_pointer_of_nothing(
+def test_an_empty_mask_prompt_gives_the_no_object_pointer(
     model: Sam2VideoModel, levels: tuple[torch.Tensor, ...]
 ) -> None:
-    pointer, _ = MaskPrompt(model)(*levels, torch.zeros(1, 256, 256))
-    assert torch.equal(pointer, model.no_object_pointer)
+    obj_ptr, _ = MaskPrompt(model)(*levels, torch.zeros(1, 256, 256))
+    assert torch.equal(obj_ptr, model.no_object_pointer)
 
 
-def test_multimask_models_take_the_best_of_three(levels: tuple[torch.Tensor, ...]) -> None:
+def test_a_model_with_multimask_output_uses_the_best_of_three(levels: tuple[torch.Tensor, ...]) -> None:
     config = tracker_config()
     config.multimask_output_in_sam = config.multimask_output_for_tracking = True
     torch.manual_seed(0)
     with torch.inference_mode():
         step = TrackStep(Sam2VideoModel(config).eval())
         logits, iou, *_ = step(*levels, *random_bank(3))
-        assert isinstance(step.choice, BestOfThree) and logits.shape == (3, 64, 64) and iou.shape == (3,)
+        assert (
+            isinstance(step.selection, BestOfMultimask) and logits.shape == (3, 64, 64) and iou.shape == (3,)
+        )

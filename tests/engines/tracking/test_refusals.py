@@ -1,4 +1,4 @@
-"""What a tracker leaves out and counts: objects beyond its capacity, prompts that show nothing."""
+"""What a tracker refuses and counts: objects beyond its capacity, empty or malformed prompts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from engines.tracking.tracker import MISSES_TO_END, SamTracker
-from streaming.vocabulary import Answer, Prompt, QueryId, StreamId, TrackState
+from streaming.vocabulary import Answer, QueryId, SegPrompt, StreamId, TrackState
 from tests.colour_sam import ColourSam
-from tests.coloured_things import (
+from tests.coloured_objects import (
     BLUE,
     RED,
     answer,
@@ -29,7 +29,7 @@ def test_a_full_tracker_refuses_a_further_object_and_counts_it() -> None:
     assert tracker.counts.refused_objects == 1
 
 
-def test_the_track_that_an_answer_ends_makes_room_for_the_one_that_it_begins() -> None:
+def test_a_track_that_an_answer_ends_frees_its_row_for_a_new_track() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED, capacity=1)
     tracker.pin(1)
@@ -42,7 +42,7 @@ def test_the_track_that_an_answer_ends_makes_room_for_the_one_that_it_begins() -
     assert covers(track, things, BLUE) and tracker.counts.refused_objects == 0
 
 
-def test_a_full_tracker_waits_for_the_second_answer_that_saw_its_object_elsewhere() -> None:
+def test_a_full_tracker_replaces_a_missed_track_after_two_answers() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED, capacity=1)
     living = []
@@ -53,14 +53,14 @@ def test_a_full_tracker_waits_for_the_second_answer_that_saw_its_object_elsewher
     assert living == [{1}, {2}] and tracker.counts.refused_objects == 1
 
 
-def test_a_thousand_objects_are_refused_but_for_those_that_fit_and_only_these_are_computed() -> None:
+def test_of_a_thousand_objects_only_those_that_fit_are_accepted_and_computed() -> None:
     tracker = SamTracker(ColourSam().compiled(), capacity=3)
     tracker.step(frame(0, {RED: 0}))
     tracker.pin(0)
     logits = np.full((1000, 36, 64), -9.0, np.float32)
     for thing in range(1000):
         logits[thing, 8 + thing % 10 : 24, thing % 8 : 12] = 9.0
-    prompt = Prompt("one of many", np.zeros(4, np.float32), 0.9)
+    prompt = SegPrompt("one of many", np.zeros(4, np.float32), 0.9)
     many = Answer(StreamId("s"), QueryId("q"), 1, 0, "", (prompt,) * 1000, logits)
     before = tracker.nbytes
     assert len(tracker.step(frame(1, {RED: 0}), [many])) == 3
@@ -68,7 +68,7 @@ def test_a_thousand_objects_are_refused_but_for_those_that_fit_and_only_these_ar
 
 
 @pytest.mark.parametrize("shape", [(36, 64), (1, 0, 64), (0, 36, 64), (1, 1, 36, 64)])
-def test_a_mask_that_is_no_picture_is_refused_and_counted(shape: tuple[int, ...]) -> None:
+def test_a_mask_of_a_wrong_shape_is_refused_and_counted(shape: tuple[int, ...]) -> None:
     things = {RED: 0}
     tracker = started(things, RED)
     tracker.pin(1)
@@ -88,7 +88,7 @@ def test_an_empty_mask_is_refused_and_counted() -> None:
     assert tracker.counts.refused_prompts == 3
 
 
-def test_a_click_of_no_points_is_refused_and_counted_and_a_full_tracker_takes_none() -> None:
+def test_a_click_without_points_or_on_a_full_tracker_is_refused_and_counted() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED, capacity=1)
     tracker.pin(1)

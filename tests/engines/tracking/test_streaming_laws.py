@@ -1,7 +1,7 @@
-"""Laws of one stream, with the real graphs on random weights of nano's shape.
+"""Laws of one stream, with the real graphs and random weights of nano's shape.
 
-Streamed equals whole; streams that share a network do not meet; what is restored goes on as before.
-(That a future frame changes no past result follows: a step sees one frame. It is held in test_tracker.py.)
+Streamed equals whole; streams that share a compiled tracker do not affect each other; a restored tracker
+continues identically. (Causality, that a future frame changes no past result, is tested in test_tracker.py.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lab.training.trainable_tracker import TrainedTracker
 from lab.training.world.scenes import Clip, draw_clip
 from streaming.errors import InvalidMessage, LimitReached
 from streaming.vocabulary import Answer, Clock, Frame, QueryId, StreamId, Track
-from tests.overheard import Overheard
+from tests.recorded_program import RecordedProgram
 
 FRAMES = 10
 
@@ -33,7 +33,7 @@ FRAMES = 10
 @pytest.fixture(scope="module")
 def weights() -> TrackerWeights:
     model = fresh_tracker(3).eval().requires_grad_(False)
-    # Present, whatever is seen: a random object would be away for good.
+    # A high object score: random weights would never find the object present.
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(3.0)
     return TrackerWeights("fresh", model)
 
@@ -48,12 +48,12 @@ def frame_of(clip: Clip, index: int) -> Frame:
 
 
 def answer_about(clip: Clip, index: int, query: str = "q") -> Answer:
-    given = given_answer(clip.masks[index, :2])
-    return replace(given, keyframe_index=index, query_id=QueryId(query))
+    answer = given_answer(clip.masks[index, :2])
+    return replace(answer, keyframe_index=index, query_id=QueryId(query))
 
 
 def steps(tracker: SamTracker, clip: Clip, indices: Sequence[int]) -> list[list[Track]]:
-    """Frames with what is known about them: an answer about frame 0 at 1, and another about 4 at 7."""
+    """Step frames, with an answer about frame 0 at frame 1 and another about frame 4 at frame 7."""
     seen = []
     for index in indices:
         late = {1: 0, 7: 4}.get(index)
@@ -64,12 +64,14 @@ def steps(tracker: SamTracker, clip: Clip, indices: Sequence[int]) -> list[list[
 
 
 def test_streamed_equals_whole(weights: TrackerWeights, compiled: CompiledTracker) -> None:
-    """Frame by frame as the service does it, against the whole clip at once as training does it."""
+    """Frame by frame as in the service, against the whole clip at once as in training."""
     clip, side = draw_clip(5, frames=FRAMES, size=(256, 256)), compiled.shape.side_px
-    overheard = Overheard(compiled.track, [])
-    # In training objects know nothing of each other.
-    everything = replace(PRODUCT, remember_every=1, keep_iou=0.0, agreed_iou=0.0, rival_share=0.0)
-    tracker = SamTracker(replace(compiled, track=overheard), policy=everything)
+    recorded = RecordedProgram(compiled.track, [])
+    # In training objects do not affect each other.
+    everything = replace(
+        PRODUCT, memory_temporal_stride=1, min_memory_iou=0.0, reset_memory_iou=0.0, non_overlap_min_share=0.0
+    )
+    tracker = SamTracker(replace(compiled, track=recorded), policy=everything)
     masks = clip.masks[0, :2]
     logits = np.where(masks, 10.0, -10.0).astype(np.float32)
     tracker.step(frame_of(clip, 0))
@@ -80,14 +82,14 @@ def test_streamed_equals_whole(weights: TrackerWeights, compiled: CompiledTracke
     with torch.inference_mode():
         prompts = {0: torch.from_numpy(masks).float()}
         whole = TrainedTracker(weights.model).follow(torch.from_numpy(clip.frames)[None], prompts)
-    assert masks.shape[1:] == (side, side) and len(overheard.said) == len(whole) == FRAMES - 1
-    for (streamed, _, score, _), (at_once, _, its_score) in zip(overheard.said, whole, strict=True):
+    assert masks.shape[1:] == (side, side) and len(recorded.outputs) == len(whole) == FRAMES - 1
+    for (streamed, _, score, _), (at_once, _, its_score) in zip(recorded.outputs, whole, strict=True):
         np.testing.assert_allclose(streamed, at_once.numpy(), atol=2e-3, rtol=1e-3)
         np.testing.assert_allclose(score, its_score.numpy(), atol=1e-3)
 
 
 def test_streams_in_turns_are_bit_equal_to_each_alone(compiled: CompiledTracker) -> None:
-    """Whether they settle between frames or not."""
+    """With and without commit_memory between frames."""
     clips = [draw_clip(seed, frames=FRAMES) for seed in (5, 9)]
     alone = [SamTracker(compiled) for _ in clips]
     expected = [steps(tracker, clip, range(FRAMES)) for tracker, clip in zip(alone, clips, strict=True)]
@@ -96,37 +98,39 @@ def test_streams_in_turns_are_bit_equal_to_each_alone(compiled: CompiledTracker)
     for index in range(FRAMES):
         for stream, clip in enumerate(clips):
             seen[stream] += steps(together[stream], clip, [index])
-            together[stream].settle()
+            together[stream].commit_memory()
     assert seen == expected and any(track.mask for track in expected[0][-1])
-    assert [one.export() for one in together] == [one.export() for one in alone], "their memories too"
+    assert [one.export() for one in together] == [one.export() for one in alone], (
+        "including trestored memories"
+    )
 
 
 @pytest.mark.parametrize("policy", [PRODUCT, AS_SAM2], ids=["product", "as SAM-2"])
-def test_a_restored_tracker_goes_on_bit_equally(compiled: CompiledTracker, policy: TrackerPolicy) -> None:
+def test_a_restored_tracker_continues_bit_equally(compiled: CompiledTracker, policy: TrackerPolicy) -> None:
     """After frame 5, with an answer about frame 4 still to come."""
     clip = draw_clip(5, frames=FRAMES)
-    whole, heir = SamTracker(compiled, policy=policy), SamTracker(compiled, policy=policy)
+    whole, restored = SamTracker(compiled, policy=policy), SamTracker(compiled, policy=policy)
     steps(whole, clip, range(6))
-    heir.restore(whole.export())
+    restored.restore(whole.export())
     rest = range(6, FRAMES)
-    assert steps(heir, clip, rest) == steps(whole, clip, rest)
-    assert heir.export() == whole.export()
+    assert steps(restored, clip, rest) == steps(whole, clip, rest)
+    assert restored.export() == whole.export()
 
 
-def test_ids_that_were_given_are_not_given_again_after_a_restore(compiled: CompiledTracker) -> None:
+def test_track_ids_are_not_reused_after_a_restore(compiled: CompiledTracker) -> None:
     clip = draw_clip(5, frames=FRAMES)
     first = SamTracker(compiled)
     steps(first, clip, range(4))
-    heir = SamTracker(compiled)
-    heir.restore(first.export())
-    heir.release(QueryId("q"))
-    heir.step(frame_of(clip, 4))
-    heir.pin(4)
-    tracks = heir.step(frame_of(clip, 5), [answer_about(clip, 4, "other")])
+    restored = SamTracker(compiled)
+    restored.restore(first.export())
+    restored.release(QueryId("q"))
+    restored.step(frame_of(clip, 4))
+    restored.pin(4)
+    tracks = restored.step(frame_of(clip, 5), [answer_about(clip, 4, "other")])
     assert sorted(track.track_id for track in tracks) == [3, 4]
 
 
-def test_memories_of_other_weights_or_of_too_many_objects_change_nothing(compiled: CompiledTracker) -> None:
+def test_a_refused_restore_changes_nothing(compiled: CompiledTracker) -> None:
     clip = draw_clip(5, frames=FRAMES)
     full, small = SamTracker(compiled), SamTracker(compiled, capacity=1)
     other = SamTracker(replace(compiled, fingerprint="other weights"))

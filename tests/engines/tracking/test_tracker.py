@@ -1,7 +1,7 @@
 """The tracker of one stream: late answers, ids, edits, releases, capacity.
 
-Most tests run on `ColourSam`, whose "network" follows the mean colour of the mask it was given: the rules are
-the tracker's own and do not depend on weights. What depends on weights is in test_graphs.py.
+Most tests run on `ColourSam`, whose "network" segments the mean colour of the mask prompt: the rules are the
+tracker's own and do not depend on weights. What depends on weights is in test_graphs.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streaming.vocabulary import (
     TrackState,
 )
 from tests.colour_sam import ColourSam
-from tests.coloured_things import BLUE, GREEN, RED, Things, answer, covers, frame, ids, started
+from tests.coloured_objects import BLUE, GREEN, RED, Things, answer, covers, frame, ids, started
 
 
 @pytest.mark.parametrize("delay", range(8))
@@ -36,7 +36,7 @@ def test_an_answer_late_by_any_delay_yields_its_track_on_the_current_frame(delay
 
 
 @pytest.mark.parametrize("delay", range(6))
-def test_a_late_answer_touches_no_other_track(delay: int) -> None:
+def test_a_late_answer_changes_no_other_track(delay: int) -> None:
     things = {RED: 0, BLUE: 40}
     alone, joined = started(things, RED), started(things, RED)
     joined.pin(1)
@@ -55,7 +55,7 @@ def test_an_answer_about_a_frame_that_was_not_pinned_is_ignored_and_counted() ->
     assert tracker.counts.ignored_answers == 1
 
 
-def test_the_oldest_pin_makes_room() -> None:
+def test_the_oldest_pin_is_dropped_when_pins_are_full() -> None:
     tracker = SamTracker(ColourSam().compiled(), pins=2)
     for index in range(3):
         tracker.step(frame(index, {RED: 0}))
@@ -72,9 +72,9 @@ def test_only_the_frame_just_stepped_can_be_pinned() -> None:
     assert tracker.step(frame(2, {RED: 0}), [answer(0, {RED: 0}, RED)]) == []
 
 
-def test_a_pin_of_a_source_that_counts_anew_replaces_the_old_one_of_that_number() -> None:
+def test_a_pin_of_a_restarted_source_replaces_the_pin_of_the_same_frame_index() -> None:
     tracker = SamTracker(ColourSam().compiled())
-    for colour in (BLUE, RED):  # the source starts again: frame 0 is another picture now
+    for colour in (BLUE, RED):  # the source restarts: frame 0 is another image now
         tracker.step(frame(0, {colour: 0}))
         tracker.pin(0)
     now = {RED: 20, BLUE: 45}
@@ -82,44 +82,44 @@ def test_a_pin_of_a_source_that_counts_anew_replaces_the_old_one_of_that_number(
     assert covers(track, now, RED)
 
 
-@pytest.mark.parametrize(("every", "remembered"), [(1, 8), (2, 4), (4, 2)])
-def test_one_frame_in_so_many_is_remembered(every: int, remembered: int) -> None:
+@pytest.mark.parametrize(("stride", "remembered"), [(1, 8), (2, 4), (4, 2)])
+def test_one_frame_per_temporal_stride_is_remembered(stride: int, remembered: int) -> None:
     sam = ColourSam()
-    tracker = SamTracker(sam.compiled(), policy=replace(PRODUCT, remember_every=every))
+    tracker = SamTracker(sam.compiled(), policy=replace(PRODUCT, memory_temporal_stride=stride))
     tracker.step(frame(0, {RED: 0}))
     tracker.pin(0)
     tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
-    tracker.settle()
+    tracker.commit_memory()
     before = sam.calls["remember"]
     for index in range(2, 10):
         tracker.step(frame(index, {RED: 0}))
-        tracker.settle()
+        tracker.commit_memory()
     assert sam.calls["remember"] - before == remembered
 
 
-def test_doubtful_frames_are_not_remembered() -> None:
-    """The network believes in its masks with 1.0: a higher bar keeps every frame out, a bar of 0 none."""
+def test_frames_with_a_low_predicted_iou_are_not_remembered() -> None:
+    """ColourSam predicts an IoU of 1.0: a higher minimum excludes every frame, a minimum of 0 none."""
     written = []
-    for keep_iou in (0.0, 1.0, 1.1):
-        policy = replace(PRODUCT, remember_every=1, keep_iou=keep_iou)
+    for min_memory_iou in (0.0, 1.0, 1.1):
+        policy = replace(PRODUCT, memory_temporal_stride=1, min_memory_iou=min_memory_iou)
         tracker = SamTracker(ColourSam().compiled(), policy=policy)
         tracker.step(frame(0, {RED: 0}))
         tracker.pin(0)
         tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
         tracker.step(frame(2, {RED: 0}))
-        tracker.settle()
+        tracker.commit_memory()
         written.append(int((tracker._bank.batch()[2] == 0).sum()))
-    assert written == [3, 3, 1], "one given, two tracked"
+    assert written == [3, 3, 1], "one conditioning memory, two tracked"
 
 
-@pytest.mark.parametrize(("bar", "seen"), [(1.0, True), (1.1, False)])
-def test_a_mask_that_the_network_does_not_believe_in_is_not_shown(bar: float, seen: bool) -> None:
-    """The network believes in its masks with 1.0."""
-    tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, seen_iou=bar))
+@pytest.mark.parametrize(("minimum", "visible"), [(1.0, True), (1.1, False)])
+def test_a_mask_with_a_low_predicted_iou_is_not_published(minimum: float, visible: bool) -> None:
+    """ColourSam predicts an IoU of 1.0."""
+    tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, min_visible_iou=minimum))
     tracker.step(frame(0, {RED: 0}))
     tracker.pin(0)
     (track,) = tracker.step(frame(1, {RED: 0}), [answer(0, {RED: 0}, RED)])
-    assert (track.mask is not None) == seen
+    assert (track.mask is not None) == visible
 
 
 def test_without_objects_nothing_is_computed() -> None:
@@ -130,7 +130,7 @@ def test_without_objects_nothing_is_computed() -> None:
         tracker.pin(index)
     assert not any(network.calls.values())
     tracker.step(frame(3, {RED: 0}), [answer(0, {RED: 0}, RED)])
-    tracker.settle()
+    tracker.commit_memory()
     assert network.calls["encode"] == 2, "the pinned frame and this one"
     assert network.calls["prompt"] == network.calls["track"] == network.calls["remember"] == 1
 
@@ -143,12 +143,12 @@ def test_a_mask_on_a_live_track_keeps_its_id() -> None:
     assert ids([track]) == {1} and track.keyframe_index == 1 and track.state is TrackState.ACTIVE
 
 
-def test_a_thing_found_again_keeps_its_id() -> None:
+def test_a_reacquired_object_keeps_its_id() -> None:
     tracker = started({RED: 0, GREEN: 30}, RED)
     for index in range(2, 70):
         tracks = tracker.step(frame(index, {RED: 0, GREEN: 30} if index < 5 else {GREEN: 30}))
     assert tracks[0].state is TrackState.LOST and tracks[0].mask is None
-    # It comes back in another colour, as the network sees it: only the grounder knows it.
+    # It returns in another colour, which only the grounder recognises.
     back = {BLUE: 10, GREEN: 30}
     tracker.step(frame(70, back))
     tracker.pin(70)
@@ -156,32 +156,32 @@ def test_a_thing_found_again_keeps_its_id() -> None:
     assert ids([track]) == {1} and covers(track, back, BLUE)
 
 
-def test_a_track_that_an_answer_corrects_begins_again_from_that_mask_alone() -> None:
+def test_a_track_that_an_answer_corrects_keeps_only_that_conditioning_memory() -> None:
     things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED, policy=replace(PRODUCT, remember_every=1))
+    tracker = started(things, RED, policy=replace(PRODUCT, memory_temporal_stride=1))
     tracker.pin(1)
-    # Half of what the track sees: the same thing, drawn quite otherwise.
+    # Half of the track's mask: the same object with a low IoU.
     half = answer(1, things, RED)
     half.logits[:, :, 6:] = -20
     tracker.step(frame(2, things), [half])
-    tracker.settle()
+    tracker.commit_memory()
     _, _, bias, *_ = tracker._bank.batch()
-    given_then_tracked = [True, False, True, False]
-    assert [bool(slot == 0) for slot in bias[0]][: len(given_then_tracked)] == given_then_tracked
+    cond_then_tracked = [True, False, True, False]
+    assert [bool(slot == 0) for slot in bias[0]][: len(cond_then_tracked)] == cond_then_tracked
 
 
-def test_an_answer_that_agrees_leaves_the_memories_as_they_are() -> None:
+def test_an_answer_that_agrees_keeps_the_earlier_memories() -> None:
     things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED, policy=replace(PRODUCT, remember_every=1))
+    tracker = started(things, RED, policy=replace(PRODUCT, memory_temporal_stride=1))
     tracker.pin(1)
     tracker.step(frame(2, things), [answer(1, things, RED)])
     _, _, bias, *_ = tracker._bank.batch()
     assert [bool(slot == 0) for slot in bias[0]][:2] == [True, True], (
-        "the first look is kept beside the new one"
+        "the first conditioning memory is kept beside the new one"
     )
 
 
-def test_a_refusal_does_not_end_a_track_that_sees_its_object() -> None:
+def test_an_answer_without_masks_does_not_end_a_visible_track() -> None:
     things = {RED: 0}
     tracker = started(things, RED)
     for index in range(2, 8):
@@ -190,7 +190,7 @@ def test_a_refusal_does_not_end_a_track_that_sees_its_object() -> None:
     assert track.state is TrackState.ACTIVE
 
 
-def test_a_track_that_answers_keep_seeing_elsewhere_ends_once() -> None:
+def test_a_track_missed_by_consecutive_answers_ends_once() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED)
     states = []
@@ -204,7 +204,7 @@ def test_a_track_that_answers_keep_seeing_elsewhere_ends_once() -> None:
     assert states[-1] == {2: TrackState.ACTIVE}
 
 
-def test_an_edit_keeps_the_old_track_until_its_answer_and_then_moves_on() -> None:
+def test_an_edit_keeps_the_old_track_until_its_answer_ends_it() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED)
     tracker.pin(1)
@@ -218,7 +218,7 @@ def test_an_edit_keeps_the_old_track_until_its_answer_and_then_moves_on() -> Non
     assert covers(track, things, BLUE)
 
 
-def test_an_edit_that_means_the_same_thing_keeps_its_id() -> None:
+def test_an_edit_that_refers_to_the_same_object_keeps_the_id() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED)
     tracker.pin(1)
@@ -226,7 +226,7 @@ def test_an_edit_that_means_the_same_thing_keeps_its_id() -> None:
     assert ids([track]) == {1} and track.revision == 2
 
 
-def test_an_edit_that_means_nothing_here_ends_the_old_tracks() -> None:
+def test_an_edit_whose_answer_has_no_masks_ends_the_old_tracks() -> None:
     things = {RED: 0}
     tracker = started(things, RED)
     tracker.pin(1)
@@ -235,7 +235,7 @@ def test_an_edit_that_means_nothing_here_ends_the_old_tracks() -> None:
     assert tracker.step(frame(3, things)) == []
 
 
-def test_an_answer_to_words_that_changed_since_is_ignored() -> None:
+def test_an_answer_to_an_older_revision_is_ignored_and_counted() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED)
     tracker.pin(1)
@@ -244,7 +244,7 @@ def test_an_answer_to_words_that_changed_since_is_ignored() -> None:
     assert tracker.counts.ignored_answers == 1
 
 
-def test_a_released_query_ends_once_and_its_late_answers_do_not_bring_it_back() -> None:
+def test_a_released_query_ends_its_tracks_once_and_late_answers_are_ignored() -> None:
     things = {RED: 0, BLUE: 40}
     tracker = started(things, RED, BLUE)
     tracker.pin(1)
@@ -257,7 +257,7 @@ def test_a_released_query_ends_once_and_its_late_answers_do_not_bring_it_back() 
     assert tracker.step(frame(3, things)) == []
 
 
-def test_a_query_asked_again_after_its_release_begins_anew() -> None:
+def test_a_query_asked_again_after_its_release_starts_a_new_track() -> None:
     things = {RED: 0}
     tracker = started(things, RED)
     tracker.release(QueryId("q"))
@@ -267,7 +267,7 @@ def test_a_query_asked_again_after_its_release_begins_anew() -> None:
     assert ids([track]) == {2}, "ids are never reused"
 
 
-def test_masks_of_any_size_are_of_the_whole_picture() -> None:
+def test_masks_of_any_size_cover_the_whole_frame() -> None:
     things = {RED: 0}
     tracker = SamTracker(ColourSam().compiled())
     tracker.step(frame(0, things))
@@ -278,12 +278,12 @@ def test_masks_of_any_size_are_of_the_whole_picture() -> None:
     assert covers(track, things, RED)
 
 
-def test_objects_may_be_asked_to_share_no_pixel() -> None:
-    """Both tracks see the one red thing; asked to be apart, the first of them has it."""
+def test_published_masks_do_not_overlap_under_that_policy() -> None:
+    """Both tracks follow the one red object; without overlap the first of them has its pixels."""
     things = {RED: 0}
     areas = []
-    for apart in (False, True):
-        tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, apart=apart))
+    for exclusive in (False, True):
+        tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, non_overlapping_masks=exclusive))
         tracker.step(frame(0, things))
         tracker.pin(0)
         both = [answer(0, things, RED, query=query) for query in ("a", "b")]
@@ -292,7 +292,7 @@ def test_objects_may_be_asked_to_share_no_pixel() -> None:
     assert areas[0][0] == areas[0][1] > 0 and areas[1] == [areas[0][0], 0]
 
 
-def test_by_sam2s_rules_nothing_ends_that_is_not_seen() -> None:
+def test_under_sam2s_policy_a_track_that_is_not_visible_does_not_end() -> None:
     states = []
     for policy in (PRODUCT, AS_SAM2):
         tracker = SamTracker(ColourSam().compiled(), policy=policy)
@@ -304,7 +304,7 @@ def test_by_sam2s_rules_nothing_ends_that_is_not_seen() -> None:
     assert states == [[], [TrackState.LOST]]
 
 
-def test_a_picture_that_is_no_number_loses_a_track_for_a_while_and_the_stream_lives() -> None:
+def test_non_finite_output_makes_a_track_lost_until_the_next_finite_frames() -> None:
     things = {RED: 0}
     network = ColourSam()
     tracker = SamTracker(network.compiled())
@@ -321,44 +321,46 @@ def test_a_picture_that_is_no_number_loses_a_track_for_a_while_and_the_stream_li
     assert tracker.counts.unsound_rows == 1
 
 
-EVERY_FRAME = replace(PRODUCT, remember_every=1)
+EVERY_FRAME = replace(PRODUCT, memory_temporal_stride=1)
 
 
-def test_a_frame_is_remembered_after_its_tracks_are_said_and_once() -> None:
+def test_memory_is_committed_once_and_after_the_tracks_are_returned() -> None:
     sam, things = ColourSam(), {RED: 0}
     tracker = SamTracker(sam.compiled(), policy=EVERY_FRAME)
     tracker.step(frame(0, things))
     tracker.pin(0)
     tracker.step(frame(1, things), [answer(0, things, RED)])
     assert sam.calls["remember"] == 0
-    tracker.settle()
-    tracker.settle()
+    tracker.commit_memory()
+    tracker.commit_memory()
     assert sam.calls["remember"] == 1
     tracker.step(frame(2, things))
     assert sam.calls["remember"] == 1
     tracker.step(frame(3, things))
-    assert sam.calls["remember"] == 2, "of frame 2, where nobody settled"
+    assert sam.calls["remember"] == 2, "of frame 2, by the next step"
 
 
-def test_a_track_let_go_before_its_frame_is_remembered_leaves_the_others_their_own_memories() -> None:
+def test_a_track_removed_before_the_commit_does_not_change_the_memories_of_others() -> None:
     things = {RED: 0, GREEN: 40}
     tracker = started(things, RED, GREEN, policy=EVERY_FRAME)
     tracker.step(frame(2, things), [answer(0, things, RED, query="other")])
     tracker.release(QueryId("q"))
     exported = from_bytes(tracker.export()).bank
-    remembered = exported["pointer"][exported["pointer_bias"] == 0]
-    assert len(exported["pointer"]) == 1 and len(remembered) == 2, "given, and of frame 2"
+    remembered = exported["obj_ptr"][exported["obj_ptr_bias"] == 0]
+    assert len(exported["obj_ptr"]) == 1 and len(remembered) == 2, (
+        "the conditioning memory and that of frame 2"
+    )
     assert np.ptp(remembered, axis=0).max() == 0, "one colour"
 
 
-def test_a_reset_forgets_the_frame_that_was_still_to_be_remembered() -> None:
+def test_a_reset_drops_the_uncommitted_memory() -> None:
     sam, things = ColourSam(), {RED: 0}
     tracker = SamTracker(sam.compiled(), policy=EVERY_FRAME)
     tracker.step(frame(0, things))
     tracker.pin(0)
     tracker.step(frame(1, things), [answer(0, things, RED)])
     tracker.reset()
-    tracker.settle()
+    tracker.commit_memory()
     assert sam.calls["remember"] == 0
 
 
@@ -373,7 +375,7 @@ def test_a_future_frame_changes_no_past_result() -> None:
     assert first[:-1] == second[:-1] and first[-1] != second[-1]
 
 
-def test_two_thousand_frames_with_objects_coming_and_going_keep_the_same_bytes() -> None:
+def test_memory_is_constant_over_two_thousand_frames_with_objects_coming_and_going() -> None:
     things = {RED: 2, GREEN: 20, BLUE: 45}
     tracker = SamTracker(ColourSam().compiled(), capacity=3, pins=2)
     rng = np.random.default_rng(0)
@@ -390,11 +392,11 @@ def test_two_thousand_frames_with_objects_coming_and_going_keep_the_same_bytes()
         tracker.pin(index)
         if index > 50:
             sizes.add(tracker.nbytes)
-    assert max(sizes) - min(sizes) <= 2 * ColourSam.level_bytes, "pins with features or without"
+    assert max(sizes) - min(sizes) <= 2 * ColourSam.level_bytes, "pins with and without features"
     assert tracker.counts.refused_objects > 0
 
 
-def test_a_reset_forgets_everything_but_the_ids_already_given() -> None:
+def test_a_reset_clears_everything_but_the_used_track_ids() -> None:
     things = {RED: 0}
     tracker = started(things, RED)
     tracker.reset()

@@ -1,4 +1,4 @@
-"""Official names and transformers' names: every tensor has one of each."""
+"""Official and transformers tensor names: every tensor has one of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engines.grounding.weights import hollow
-from engines.tracking.families import model_of, published_config
+from engines.tracking.families import build_model, published_config
 from engines.tracking.weight_names import from_official, official_name, to_official
 from tests.edgetam import edge_model
 
@@ -20,7 +20,7 @@ SIZES = ("t", "s", "b+", "l")
 
 
 def official_tensors(version: str, size: str) -> dict[str, Tensor]:
-    """Names and shapes that the official package's own model has."""
+    """Names and shapes in the official package's model."""
     if importlib.util.find_spec("sam2") is None:
         pytest.skip("the package sam2 is not installed: `make test` does that")
     from sam2.build_sam import build_sam2_video_predictor
@@ -34,10 +34,10 @@ def official_tensors(version: str, size: str) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("version", ["2", "2.1"])
 @pytest.mark.parametrize("size", SIZES)
-def test_every_tensor_of_every_official_model_has_its_place(version: str, size: str) -> None:
+def test_every_tensor_of_every_official_model_is_mapped(version: str, size: str) -> None:
     official = official_tensors(version, size)
     with torch.device("meta"):
-        wanted = model_of(published_config(official)).state_dict()
+        wanted = build_model(published_config(official)).state_dict()
     given, left = from_official(wanted, official)
     assert not left and given.keys() == wanted.keys()
     assert not [name for name in wanted if given[name].shape != wanted[name].shape]
@@ -74,10 +74,10 @@ EDGE_NAMES = [
     "obj_ptr_proj.layers.0.weight",
     "maskmem_tpos_enc",
 ]
-"""Some of each part, as facebookresearch/EdgeTAM's modules name them (sam2/modeling, timm's RepViT)."""
+"""Examples of each module, by their names in facebookresearch/EdgeTAM (sam2/modeling, timm's RepViT)."""
 
 
-def test_edgetams_tensors_have_the_names_of_its_repository() -> None:
+def test_edgetams_tensors_have_the_official_names() -> None:
     official = to_official(edge_model().state_dict())
     assert not set(EDGE_NAMES) - official.keys()
     strange = (
@@ -92,7 +92,7 @@ def test_edgetams_tensors_have_the_names_of_its_repository() -> None:
     assert not [name for name in official if any(word in name for word in strange)]
 
 
-def test_what_goes_to_official_names_comes_back_whole() -> None:
+def test_from_official_inverts_to_official() -> None:
     state = edge_model().state_dict()
     official = to_official(state)
     given, left = from_official(state, official)
@@ -102,12 +102,12 @@ def test_what_goes_to_official_names_comes_back_whole() -> None:
     assert official[query + "kv.weight"].shape[0] == 2 * official[query + "q.weight"].shape[0]
 
 
-def test_every_tensor_of_metas_own_checkpoint_has_its_place() -> None:
+def test_every_tensor_of_metas_checkpoint_is_mapped() -> None:
     if not REAL.is_file():
         pytest.skip(f"no real weights at {REAL}")
     real = {name: tensor for name, tensor in load_file(REAL).items() if name != "_pos_embed_1024_nhwc"}
     with torch.device("meta"):
-        wanted = to_official(model_of(published_config(real)).state_dict())
+        wanted = to_official(build_model(published_config(real)).state_dict())
     assert len(real) == 303
     assert not real.keys() - wanted.keys()
     assert not [name for name in real if real[name].shape != wanted[name].shape]
@@ -119,7 +119,7 @@ def test_two_modules_share_the_one_official_position_matrix() -> None:
     assert official_name("prompt_encoder.shared_embedding.positional_embedding") == matrix
 
 
-def test_half_of_the_point_embeddings_are_none() -> None:
+def test_incomplete_point_embeddings_are_left_over() -> None:
     state = edge_model().state_dict()
     official = to_official(state)
     del official["sam_prompt_encoder.point_embeddings.2.weight"]

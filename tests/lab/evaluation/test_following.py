@@ -62,7 +62,7 @@ def test_a_tracker_that_follows_colours_beats_the_copied_mask() -> None:
     first = Split.UNSEEN.first_seed
     clips = [draw_clip(seed, frames=8, stride=6.0) for seed in range(first, first + 3)]
     # Colours alone do not tell whose a pixel is.
-    score = score_clips(ColourSam().compiled(), clips, replace(PRODUCT, rival_share=0.0))
+    score = score_clips(ColourSam().compiled(), clips, replace(PRODUCT, non_overlap_min_share=0.0))
     assert isinstance(score, FollowingScore) and score.clips == 3 and score.objects >= 3
     assert score.j > score.j_copy > 0 and score.j_and_f > score.j_and_f_copy > 0
 
