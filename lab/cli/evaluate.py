@@ -85,9 +85,9 @@ def evaluate(
 
 
 def _levels(name: str) -> tuple[Level, ...]:
-    from lab.training.world.levels import LADDER
+    from lab.training.world.levels import CURRICULUM
 
-    levels = {level.name: (level,) for level in LADDER} | {"all": LADDER}
+    levels = {level.name: (level,) for level in CURRICULUM} | {"all": CURRICULUM}
     if name not in levels:
         raise typer.BadParameter(f"Choose one of {', '.join(levels)}.", param_hint="--level")
     return levels[name]

@@ -67,23 +67,27 @@ def load_truth(truth: Path = TRUTH) -> Truth:
 
 def render(clip: Path = CLIP, truth: Path = TRUTH, fps: int = FPS) -> None:
     """Draw the scene again, clip and truth: `python -m lab.demo.scene`. Takes a few seconds."""
-    from lab.training.language.nouns import Noun
+    from lab.training.language.noun_phrases import NounPhrase
     from lab.training.world import demo_scene as scene
-    from lab.training.world.levels import KNOWN
+    from lab.training.world.holdout import Split, vocabulary_of
+    from lab.training.world.levels import NANO_LEVEL
     from streaming.video_writer import VideoWriter
 
     masks: list[list[str]] = []
     with VideoWriter(clip, fps=fps, crf=26) as writer:
-        for index, still in enumerate(scene.draw_demo(SECONDS, fps, SIZE)):
-            writer.write(still.picture, index / fps)
+        for index, still in enumerate(scene.render_demo(SECONDS, fps, SIZE)):
+            writer.write(still.image, index / fps)
             masks.append([encode_mask(mask).counts for mask in still.masks])
-    things = scene.demo_things()
+    things = scene.demo_labels()
+    vocabulary = vocabulary_of(NANO_LEVEL, Split.UNSEEN)
     stored = {
         "fps": fps,
         "size": SIZE,
         # Names in full leave nothing to a level or to chance.
-        "things": [Noun(*thing).one(KNOWN, np.random.default_rng(0)) for thing in things],
-        "phrases": {text: [things.index(thing) for thing in meant] for text, meant in scene.PHRASES.items()},
+        "things": [NounPhrase(*thing).singular(vocabulary, np.random.default_rng(0)) for thing in things],
+        "phrases": {
+            text: [things.index(thing) for thing in meant] for text, meant in scene.EXPRESSIONS.items()
+        },
         "masks": masks,
     }
     truth.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from engines.protocols import Grounder
 from lab.evaluation.held_out import Scene
-from lab.training.language.questions import questions
+from lab.training.language.questions import generate_questions
 from streaming.vocabulary import QueryKind
 
 _ARTICLES: Final = {"a", "an", "the"}
@@ -43,7 +43,7 @@ def score_answers(grounder: Grounder, scenes: Iterable[Scene]) -> AnsweringScore
     """Ask everything that `language.questions` asks about scenes."""
     by_kind = defaultdict[str, list[tuple[str, bool]]](list)
     for scene in scenes:
-        asked = questions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 3)))
+        asked = generate_questions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 3)))
         keyframe = scene.keyframe([question.text for question in asked], QueryKind.ASK)
         for question, answer in zip(asked, grounder.ground(keyframe), strict=True):
             verdict = normalised(answer.text) == normalised(question.answer)

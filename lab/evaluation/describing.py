@@ -14,7 +14,7 @@ from lab.evaluation.held_out import Scene
 from lab.evaluation.metrics import Mean, region_j
 from lab.evaluation.phrases import named_by
 from lab.evaluation.referring import at_size_of
-from lab.training.language.view import Seen, View
+from lab.training.language.frame_facts import ObjectIndices, FrameFacts
 from streaming.vocabulary import Answer, Mask, QueryKind
 
 GROUNDED_J: Final = 0.6
@@ -42,7 +42,7 @@ def score_captions(grounder: Grounder, scenes: Iterable[Scene]) -> DescribingSco
     """Have scenes described, one caption each."""
     spoken, true, grounded, named = Mean(), Mean(), Mean(), Mean()
     for scene in scenes:
-        view = View(scene.clip, scene.frame)
+        view = FrameFacts(scene.clip, scene.frame)
         (answer,) = grounder.ground(scene.keyframe([_ASKED], QueryKind.DESCRIBE))
         spoken_of: set[int] = set()
         phrases = pointings(answer, scene)
@@ -52,7 +52,7 @@ def score_captions(grounder: Grounder, scenes: Iterable[Scene]) -> DescribingSco
             true.add(float(bool(things)))
             grounded.add(float(j >= GROUNDED_J))
             spoken_of.update(things)
-        for index in view.seen:
+        for index in view.visible:
             named.add(float(index in spoken_of))
     return DescribingScore(
         captions=spoken.count,
@@ -72,7 +72,7 @@ def pointings(answer: Answer, scene: Scene) -> list[tuple[str, Mask]]:
     return list(zip(phrases, masks + [nothing] * (len(phrases) - len(masks)), strict=True))
 
 
-def _best(meanings: list[Seen], mask: Mask, scene: Scene) -> tuple[Seen, float]:
+def _best(meanings: list[ObjectIndices], mask: Mask, scene: Scene) -> tuple[ObjectIndices, float]:
     """Of what a phrase could mean what its mask fits best, and its J; () and 0 where it means nothing."""
     fits = [(region_j(mask, scene.mask_of(things)), things) for things in meanings]
     j, things = max(fits, default=(0.0, ()))

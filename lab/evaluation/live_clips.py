@@ -13,7 +13,7 @@ import numpy as np
 
 from engines.masks import decode_mask, encode_mask
 from lab.training.language.expressions import Expression
-from lab.training.language.live_expressions import lasting
+from lab.training.language.stable_expressions import stable_expressions
 from lab.training.world.holdout import Split
 from lab.training.world.levels import Level
 from lab.training.world.scenes import Clip, draw_clip
@@ -78,11 +78,11 @@ def _drawn(level: Level, folder: Path) -> Iterator[LiveClip]:
 
 def _words(clip: Clip, start: int, end: int) -> tuple[Expression, ...]:
     rng = np.random.default_rng((clip.seed, start))
-    said = lasting(clip, range(start, end, _LOOK_EVERY), int(rng.integers(12)))
-    absent = [one for one in said if not one.targets]
+    said = stable_expressions(clip, range(start, end, _LOOK_EVERY), int(rng.integers(12)))
+    absent = [one for one in said if not one.referents]
     by_kind: dict[str, list[Expression]] = defaultdict(list)
     for one in said:
-        if one.targets:
+        if one.referents:
             by_kind[one.kind].append(one)
     kinds = [list(by_kind)[index] for index in rng.permutation(len(by_kind))[:THERE]]
     there = [by_kind[kind][int(rng.integers(len(by_kind[kind])))] for kind in kinds]

@@ -120,12 +120,12 @@ class _Tally:
     def add(self, clip: LiveClip, asked: Asked, judged: Sequence[Shown]) -> None:
         """Take in the results by which one query's words are judged."""
         masked = [self._compare(clip, asked, shown) for shown in judged]
-        if asked.expression.targets:
+        if asked.expression.referents:
             self.unmasked.add(float(not any(masked)))
 
     def _compare(self, clip: LiveClip, asked: Asked, shown: Shown) -> bool:
         """Judge one result; whether it has a mask."""
-        targets, kind = asked.expression.targets, asked.expression.kind
+        targets, kind = asked.expression.referents, asked.expression.kind
         found = published_mask(shown.result, asked.query.query_id, SIZE)
         true = clip.mask_of(targets, shown.on_air)
         if not targets:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.training.language.lexicon import ANYTHING, NUMBERS, plural
-from lab.training.language.nouns import Noun
-from lab.training.language.view import Seen, View
-from lab.training.world.catalogue import KINDS
+from lab.training.language.lexicon import GENERIC_NOUNS, NUMBERS, plural
+from lab.training.language.noun_phrases import NounPhrase
+from lab.training.language.frame_facts import ObjectIndices, FrameFacts
+from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 
 _ONE: Final = ("a", "an", "the", NUMBERS[1])
-_KINDS: Final = {name: kind for kind in KINDS for name in (kind, plural(kind))}
-_ANYTHING: Final = {name for word in ANYTHING for name in (word, f"{word}s")}
+_KINDS: Final = {name: kind for kind in CATEGORIES for name in (kind, plural(kind))}
+_ANYTHING: Final = {name for word in GENERIC_NOUNS for name in (word, f"{word}s")}
 
 
-def named_by(phrase: str, view: View) -> list[Seen]:
+def named_by(phrase: str, view: FrameFacts) -> list[ObjectIndices]:
     """Every set of things that the phrase could truthfully mean; none where there is nothing of that name.
 
     "A red cup" may be any of several; "two red cups" are all there are, hardly seen ones counted or not.
@@ -25,8 +25,8 @@ def named_by(phrase: str, view: View) -> list[Seen]:
     noun = _noun(words[1:])
     if not number or noun is None:
         return []
-    seen = tuple(index for index in view.seen if noun.fits(view.things[index]))
-    doubtful = tuple(index for index in view.doubtful if noun.fits(view.things[index]))
+    seen = tuple(index for index in view.visible if noun.matches(view.labels[index]))
+    doubtful = tuple(index for index in view.barely_visible if noun.matches(view.labels[index]))
     if number == 1:
         return [(index,) for index in (*seen, *doubtful)]
     return [among for among in dict.fromkeys((seen, (*seen, *doubtful))) if len(among) == number]
@@ -39,7 +39,7 @@ def _number(word: str) -> int:
     return NUMBERS.index(word) if word in NUMBERS else 0
 
 
-def _noun(words: list[str]) -> Noun | None:
+def _noun(words: list[str]) -> NounPhrase | None:
     """ "red cup", "people in blue", "things"; None of anything that is not such a name."""
     if len(words) == 3 and words[1] == "in":
         words = [words[2], words[0]]
@@ -47,4 +47,4 @@ def _noun(words: list[str]) -> Noun | None:
     known = name in _KINDS or name in _ANYTHING
     if not known or len(colours) > 1 or not set(colours) <= set(COLOURS):
         return None
-    return Noun(_KINDS.get(name), colours[0] if colours else None)
+    return NounPhrase(_KINDS.get(name), colours[0] if colours else None)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engines.masks import decode_mask
 from engines.tracking.tracker import SamTracker
-from streaming.vocabulary import Answer, Clock, Frame, Logits, Mask, Pixels, Prompt, QueryId, StreamId
+from streaming.vocabulary import Answer, Clock, Frame, Logits, Mask, Pixels, QueryId, SegPrompt, StreamId
 
 GIVEN_PX: Final = 64
 "Side of the masks that a grounder of this size gives."
@@ -44,7 +44,7 @@ def given_answer(masks: NDArray[np.bool_]) -> Answer:
 
 def given_by(logits: Logits) -> Answer:
     """Logits (N, h, w) on frame 0 as an answer; each phrase is its thing's index."""
-    prompts = tuple(Prompt(str(thing), np.zeros(1, np.float32), 1.0) for thing in range(len(logits)))
+    prompts = tuple(SegPrompt(str(thing), np.zeros(1, np.float32), 1.0) for thing in range(len(logits)))
     return Answer(_STREAM, QueryId("q"), 1, 0, "", prompts, logits)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from engines.protocols import Grounder
 from lab.evaluation.held_out import Scene
 from lab.evaluation.metrics import Fit, Fits, Mean
-from lab.training.language.expressions import Expression, expressions
+from lab.training.language.expressions import Expression, generate_expressions
 from streaming.vocabulary import Answer, Logits, Mask, QueryKind
 
 
@@ -45,11 +45,11 @@ def score_grounder(grounder: Grounder, scenes: Iterable[Scene]) -> ReferringScor
         for _, answer in answered[:1]:
             took.add(answer.ground_s)
         for expression, answer in answered:
-            if not expression.targets:
+            if not expression.referents:
                 absent.add(float(not answer.prompts))
                 continue
             refused.add(float(not answer.prompts))
-            found, meant = answered_mask(answer, scene), scene.mask_of(expression.targets)
+            found, meant = answered_mask(answer, scene), scene.mask_of(expression.referents)
             overall.add(found, meant)
             by_kind[expression.kind].add(found, meant)
     return ReferringScore(
@@ -65,7 +65,7 @@ def score_grounder(grounder: Grounder, scenes: Iterable[Scene]) -> ReferringScor
 
 def ask_everything(grounder: Grounder, scene: Scene) -> list[tuple[Expression, Answer]]:
     """A grounder's answers to everything that can be said of a scene."""
-    said = expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
+    said = generate_expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
     keyframe = scene.keyframe([one.text for one in said], QueryKind.REFER)
     return list(zip(said, grounder.ground(keyframe), strict=True))
 

@@ -30,7 +30,7 @@ from lab.training.curriculum import Ladder
 from lab.training.grounding_recipe import GroundingRun, train_decoder
 from lab.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, Structure
 from lab.training.trainer import Tell
-from lab.training.world.levels import KNOWN, LADDER, Level
+from lab.training.world.levels import NANO_LEVEL, CURRICULUM, Level
 from streaming.errors import Conflict
 
 _ALIGNED: Final = Structure(CONTRAST_WEIGHT, BOUNDARY_WEIGHT)
@@ -60,7 +60,7 @@ class Ablation:
     seeds: int = 3
     scenes: int = 100
     "Held-out, the same for every trial."
-    level: Level = KNOWN
+    level: Level = NANO_LEVEL
     "The reader's."
 
 
@@ -172,7 +172,7 @@ def measure(checkpoint: Sa2Va, ablation: Ablation) -> Fit:
 
 def level_of(reader: Path) -> Level:
     """The level that a reader has reached."""
-    ladder = Ladder(LADDER, math.inf)
+    ladder = Ladder(CURRICULUM, math.inf)
     ladder.load_state_dict(torch.load(reader, weights_only=True, map_location="cpu")["ladder"])
     return ladder.level
 

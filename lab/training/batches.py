@@ -15,9 +15,9 @@ from torch import Tensor
 from engines.grounding.model import normalise
 from engines.grounding.packing import Packed, pack
 from engines.grounding.templates import Template
-from lab.training.language.questions import KINDS_OF_QUESTION
+from lab.training.language.questions import QUESTION_KINDS
 from lab.training.task_mixture import Shown, Task, draw_shown
-from lab.training.world.catalogue import KINDS
+from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 from lab.training.world.levels import Level
 from lab.training.world.scenes import Clip, draw_clip
@@ -30,7 +30,7 @@ OWNED: Final = 1 / 3
 GROUND: Final = -1
 NOTHING: Final = -100
 "Label of what nothing is taught about; torch's cross entropy leaves it out."
-GROUPS: Final = ("present", "absent", "caption", *KINDS_OF_QUESTION)
+GROUPS: Final = ("present", "absent", "caption", *QUESTION_KINDS)
 "Kinds of task, as they are told of."
 _DECIDES, _REST = 1.0, 0.15
 "Weights of words that decide an answer, and of what follows by rote or may be said in many ways."
@@ -65,7 +65,7 @@ class Pointings:
     masks: Tensor
     "(N, M, M) float32: coverage of each cell by what is meant, 0..1."
     kinds: Tensor
-    "(N,) int64: index into KINDS; NOTHING where several kinds are meant."
+    "(N,) int64: index into CATEGORIES; NOTHING where several kinds are meant."
     colours: Tensor
     "(N,) int64: index into COLOURS; NOTHING where several are meant."
 
@@ -95,7 +95,7 @@ class Batch:
     pointings: Pointings
     gazes: Gazes
     kinds: Tensor
-    "(B * F, G, G) int64: 0 is ground, 1 + index into KINDS."
+    "(B * F, G, G) int64: 0 is ground, 1 + index into CATEGORIES."
     colours: Tensor
     "(B * F, G, G) int64: 0 is ground, 1 + index into COLOURS."
     shifts: Tensor
@@ -201,7 +201,7 @@ def _pointings(
 ) -> Pointings:
     rows, begins, seg, masks, kinds, colours = [], [], [], [], [], []
     for row, one in enumerate(shown):
-        things = one.clip.things
+        things = one.clip.labels
         for start, task in zip(packed.starts[row], one.tasks, strict=True):
             for meant, first, end in zip(task.meant, *_phrases(task, template), strict=True):
                 rows.append(row)
@@ -209,7 +209,7 @@ def _pointings(
                 begins.append(start + first if task.kind == "caption" else start)
                 seg.append(start + end)
                 masks.append(small[row][list(meant)].sum(axis=0))
-                kinds.append(_one({KINDS.index(things[k].kind) for k in meant}))
+                kinds.append(_one({CATEGORIES.index(things[k].category) for k in meant}))
                 colours.append(_one({COLOURS.index(things[k].colour) for k in meant}))
     return Pointings(
         rows=_whole(rows),
@@ -284,8 +284,8 @@ def _owners(clip: Clip, index: int, side: int) -> tuple[NDArray[np.int64], NDArr
 def _dense(clip: Clip, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Kind and colour of every patch of a picture."""
     owner, owned = _owners(clip, index, GRID)
-    kinds = np.array([1 + KINDS.index(thing.kind) for thing in clip.things])
-    colours = np.array([1 + COLOURS.index(thing.colour) for thing in clip.things])
+    kinds = np.array([1 + CATEGORIES.index(thing.category) for thing in clip.labels])
+    colours = np.array([1 + COLOURS.index(thing.colour) for thing in clip.labels])
     return np.where(owned, kinds[owner], 0), np.where(owned, colours[owner], 0)
 
 
@@ -293,6 +293,6 @@ def _shifts(clip: Clip, side: int) -> NDArray[np.float32]:
     """(side, side, 2 * (F - 1)), see `Batch.shifts`."""
     owner, owned = _owners(clip, -1, side)
     size = np.array(clip.frames.shape[2:0:-1], dtype=np.float32)
-    came = (clip.centres[-1] - clip.centres[:-1]) / size  # (F - 1, N, 2)
-    of_things = came.transpose(1, 0, 2).reshape(len(clip.things), -1)
+    came = (clip.centres_px[-1] - clip.centres_px[:-1]) / size  # (F - 1, N, 2)
+    of_things = came.transpose(1, 0, 2).reshape(len(clip.labels), -1)
     return np.where(owned[..., None], of_things[owner], np.nan).astype(np.float32)

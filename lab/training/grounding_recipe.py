@@ -44,7 +44,7 @@ from lab.training.structure_losses import Structure, structure_loss, warmth
 from lab.training.task_mixture import shows_window
 from lab.training.trainable_grounder import Pupil, fresh_pupil, inherit, refined
 from lab.training.trainer import Course, Every, Figures, Run, Tally, Tell
-from lab.training.world.holdout import JUDGED_SEED
+from lab.training.world.holdout import VALIDATION_SEED
 from lab.training.world.levels import Level
 from streaming.errors import CheckpointError
 
@@ -280,7 +280,7 @@ def _train(run: GroundingRun, pupil: Pupil, optimisers: Optimisers, subject: _Su
         """Rates on unseen scenes of the level."""
         tally = Tally()
         for step in range(JUDGED_BATCHES):
-            first = JUDGED_SEED + step * run.pictures
+            first = VALIDATION_SEED + step * run.pictures
             batch = subject.draw(first, step, ladder.level)
             tally.add(learnt(batch, replace(course.progress, step=0)).figures)
         return tally.take()

@@ -14,7 +14,7 @@ from engines.grounding.structure import Words
 from lab.training.batches import GRID, GROUPS, MASK_SIDE, NOTHING, Batch, Pictures
 from lab.training.structure_losses import Drawn
 from lab.training.task_mixture import WINDOW
-from lab.training.world.catalogue import KINDS
+from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 
 ATTENDING_LAYERS = 2
@@ -39,7 +39,7 @@ class Naming(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.kind = nn.Linear(width, 1 + len(KINDS))
+        self.kind = nn.Linear(width, 1 + len(CATEGORIES))
         self.colour = nn.Linear(width, 1 + len(COLOURS))
 
 
@@ -48,7 +48,7 @@ class Describing(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.kind = nn.Linear(width, len(KINDS))
+        self.kind = nn.Linear(width, len(CATEGORIES))
         self.colour = nn.Linear(width, len(COLOURS))
 
 

@@ -27,7 +27,7 @@ def calibrated(checkpoint: Sa2Va, scenes: int) -> Sa2Va:
         answer.prompts[0].presence if answer.prompts else 0.0
         for seed in range(CALIBRATION_SEED, CALIBRATION_SEED + scenes)
         for expression, answer in ask_everything(grounder, draw_scene(seed))
-        if not expression.targets
+        if not expression.referents
     ]
     return _with_threshold(checkpoint, lowest_threshold(np.array(absent)))
 

@@ -16,10 +16,10 @@ from typing import Final
 import numpy as np
 
 from engines.grounding.templates import DESCRIBE, Template
-from lab.training.language.captions import caption
-from lab.training.language.expressions import Expression, expressions
-from lab.training.language.questions import questions
-from lab.training.language.view import Seen
+from lab.training.language.captions import generate_caption
+from lab.training.language.expressions import Expression, generate_expressions
+from lab.training.language.questions import generate_questions
+from lab.training.language.frame_facts import ObjectIndices
 from lab.training.nano_config import SIDE_PX
 from lab.training.tokenizer import UNKNOWN, synonym
 from lab.training.world.levels import Level
@@ -52,9 +52,9 @@ class Task:
     answer: tuple[int, ...]
     kind: str
     '"present", "absent", "caption", or the kind of question.'
-    meant: tuple[Seen, ...]
+    meant: tuple[ObjectIndices, ...]
     "What each `[SEG]` of the answer points at."
-    about: Seen = ()
+    about: ObjectIndices = ()
     "What one has to look at to answer in words."
 
 
@@ -69,7 +69,7 @@ class Shown:
 
 def shows_window(level: Level, step: int) -> bool:
     """Whether a step of training shows windows."""
-    return "motion" in level.phrases and step % WINDOW_EVERY == 0
+    return "motion" in level.expression_kinds and step % WINDOW_EVERY == 0
 
 
 def draw_shown(
@@ -83,23 +83,23 @@ def draw_shown(
     else:
         clip = draw_clip(seed, frames=1, size=size, level=level)
     tasks = _tasks(clip, template, referring, rng)
-    return Shown(clip.at(WINDOW) if window else clip, tasks)
+    return Shown(clip.take_frames(WINDOW) if window else clip, tasks)
 
 
 def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Generator) -> tuple[Task, ...]:
     now = len(clip.frames) - 1
-    said = chosen(expressions(clip, now, rng), referring, rng)
+    said = chosen(generate_expressions(clip, now, rng), referring, rng)
     said = [vary(expression, rng) for expression in said]
     if not said or rng.random() < UNKNOWABLE:
         said = [*said[: referring - 1], _unknowable(clip.level, rng)]
     tasks = [_referring(expression, template) for expression in said]
-    for question in questions(clip, now, rng)[:ASKED]:
+    for question in generate_questions(clip, now, rng)[:ASKED]:
         asked, answer = template.asked(question.text), template.answered(question.answer)
         tasks.append(Task(tuple(asked), tuple(answer), question.kind, (), question.about))
-    if rng.random() < CAPTIONED and (described := caption(clip, now, rng)):
+    if rng.random() < CAPTIONED and (described := generate_caption(clip, now, rng)):
         text = described.text.replace("</p>", "</p> [SEG]")
         asked, answer = template.asked(DESCRIBE), template.answered(text)
-        meant = tuple(phrase.targets for phrase in described.phrases)
+        meant = tuple(phrase.referents for phrase in described.phrases)
         tasks.append(Task(tuple(asked), tuple(answer), "caption", meant))
     return tuple(tasks)
 
@@ -109,16 +109,16 @@ def chosen(said: Sequence[Expression], count: int, rng: np.random.Generator) -> 
     where there is so much."""
     turns = [rng.exponential() / PRACTISED.get(one.kind, 1.0) for one in said]
     soonest = [said[index] for index in np.argsort(turns)]
-    absent = [one for one in soonest if not one.targets][: 2 * count // 5]
-    there = [one for one in soonest if one.targets]
+    absent = [one for one in soonest if not one.referents][: 2 * count // 5]
+    there = [one for one in soonest if one.referents]
     moving = [one for one in there if one.kind == "motion"][: count // 3]
     return [*absent, *moving, *(one for one in there if one not in moving)][:count]
 
 
 def _referring(expression: Expression, template: Template) -> Task:
     question = tuple(template.question(expression.text))
-    if expression.targets:
-        return Task(question, template.answer, "present", (expression.targets,))
+    if expression.referents:
+        return Task(question, template.answer, "present", (expression.referents,))
     return Task(question, template.refusal, "absent", ())
 
 
@@ -135,4 +135,4 @@ def vary(expression: Expression, rng: np.random.Generator) -> Expression:
     roll = rng.random()
     if roll < 0.25 and words[0] == "the":
         words = words[1:] if roll < 0.15 else ["a", *words[1:]]
-    return Expression(" ".join(words), expression.kind, expression.targets)
+    return Expression(" ".join(words), expression.kind, expression.referents)

@@ -8,7 +8,9 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from engines.grounding.templates import DESCRIBE, SPECIAL
-from lab.training.language.lexicon import vocabulary
+from lab.training.language.lexicon import all_words
+from lab.training.world.catalogue import CATEGORIES
+from lab.training.world.colours import COLOURS
 
 SYNONYMS: Final = {
     "circle": ("ball", "disc", "dot"),
@@ -39,7 +41,10 @@ _OTHER_WORDS: Final = (
 
 def nano_tokenizer() -> Tokenizer:
     """One id per word; a word that is not known becomes <unk>, case does not matter."""
-    words = [*vocabulary(), *(w for group in SYNONYMS.values() for g in group for w in g.split())]
+    words = [
+        *all_words(CATEGORIES, COLOURS),
+        *(w for group in SYNONYMS.values() for g in group for w in g.split()),
+    ]
     framing = [*_OTHER_WORDS.split(), *DESCRIBE.lower().replace("?", "").replace(".", "").split()]
     ordered = dict.fromkeys(["<unk>", *SPECIAL, "\n", ".", ",", "?", "!", *framing, *words])
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(ordered)}, unk_token="<unk>"))  # noqa: S106

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lab.training.nano_config import SIDE_PX
-from lab.training.world.holdout import JUDGED_SEED
-from lab.training.world.levels import KNOWN, Level
+from lab.training.world.holdout import VALIDATION_SEED
+from lab.training.world.levels import NANO_LEVEL, Level
 from lab.training.world.scenes import draw_clip
 
 _STRIDES: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0)
@@ -49,7 +49,7 @@ def in_glimpses(rng: np.random.Generator, length: int) -> tuple[float, list[int]
     return float(rng.choice(_STRIDES)), [0, *range(gap + 1, gap + length)]
 
 
-def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> Batch:
+def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = NANO_LEVEL) -> Batch:
     """Training clips of one seed; shape is (clips, objects of each, frames).
 
     Objects are clearly seen on the first frame; a thing may be taken twice where there are too few.
@@ -60,7 +60,7 @@ def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> 
     masks: list[NDArray[np.bool_]] = []
     while len(frames) < clips:
         stride, kept = in_glimpses(rng, length)
-        number = int(rng.integers(JUDGED_SEED))
+        number = int(rng.integers(VALIDATION_SEED))
         clip = draw_clip(number, frames=kept[-1] + 1, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
         drawn = clip.masks[kept]
         area = drawn.mean(axis=(2, 3))
@@ -71,7 +71,7 @@ def draw_batch(seed: int, shape: tuple[int, int, int], level: Level = KNOWN) -> 
         least = area[1:, visible].min(axis=0) / area[0, visible]
         if least.min() > 0 and rng.random() < _PASSED_OVER:
             continue
-        kinds = [clip.things[thing].kind for thing in visible]
+        kinds = [clip.labels[thing].category for thing in visible]
         order = visible[teaching_order(least, kinds, rng)]
         frames.append(clip.frames[kept])
         masks.append(drawn[:, [order[k % order.size] for k in range(objects)]])

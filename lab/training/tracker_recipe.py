@@ -33,8 +33,8 @@ from lab.training.prefetch import feed, painters_for
 from lab.training.tracker_clips import coarse, draw_batch
 from lab.training.trainable_tracker import Exercise, Follower, TrainedTracker
 from lab.training.trainer import Course, Every, Figures, Run, Tell
-from lab.training.world.holdout import JUDGED_SEED
-from lab.training.world.levels import STRANGERS, Level
+from lab.training.world.holdout import VALIDATION_SEED
+from lab.training.world.levels import UNLABELLED_LEVEL, Level
 from lab.training.world.scenes import draw_clip
 
 JUDGED_CLIPS: Final = 12
@@ -166,7 +166,7 @@ def judge(model: Sam2VideoModel, level: Level) -> FollowingScore:
     """Quality on a few held-out clips of a level, through the tracker that the service uses: on the CPU."""
     weights = TrackerWeights("training", deepcopy(model).cpu())
     backend = TorchBackend(torch.get_num_threads())
-    seeds = range(JUDGED_SEED, JUDGED_SEED + JUDGED_CLIPS)
+    seeds = range(VALIDATION_SEED, VALIDATION_SEED + JUDGED_CLIPS)
     clips = (draw_clip(seed, frames=12, stride=3.0, level=level) for seed in seeds)
     return score_clips(compile_tracker(weights, backend), clips)
 
@@ -189,7 +189,7 @@ def _draw(run: TrackerRun, order: tuple[int, float, Level]) -> Exercise:
 def draw_exercise(number: int, step: int, shape: tuple[int, int, int], level: Level) -> Exercise:
     """Clips, objects of each, frames far apart; on some steps strangers, on some with a late prompt."""
     if step % 5 in STRANGE_STEPS:
-        level = STRANGERS
+        level = UNLABELLED_LEVEL
     seed = number * 10**6 + step
     generator = torch.Generator().manual_seed(seed)
     length = shape[2]

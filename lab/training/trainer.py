@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.training.checkpoint import Checkpoint, Progress, Stateful
-from lab.training.world.levels import LADDER, Level
+from lab.training.world.levels import CURRICULUM, Level
 
 Figures = dict[str, float]
 Told = dict[str, Any]
@@ -36,7 +36,7 @@ class Run:
     "Time to train, earlier sessions of the run included."
     export: Path | None = None
     "Where the newest weights go in the published layout; None: nowhere."
-    levels: tuple[Level, ...] = LADDER
+    levels: tuple[Level, ...] = CURRICULUM
     "Of the world it draws, one after the other, each when the one before is mastered."
     gate: float = 0.75
     "The held-out score that opens the next level."

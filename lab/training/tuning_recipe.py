@@ -35,8 +35,8 @@ from lab.training.prefetch import feed, painters_for
 from lab.training.task_mixture import shows_window
 from lab.training.trainer import Course, Every, Figures, Run, Tally, Tell
 from lab.training.tuning_batches import Sizes, TuningBatch, draw_tuning_batch
-from lab.training.world.holdout import JUDGED_SEED
-from lab.training.world.levels import LADDER, Level
+from lab.training.world.holdout import VALIDATION_SEED
+from lab.training.world.levels import CURRICULUM, Level
 
 LEARNING: Final = (
     "mllm.model.language_model.",
@@ -68,7 +68,7 @@ class TuningRun(Run):
     "About each picture, beside questions."
     rate: float = 4e-5
     number: int = 501
-    levels: tuple[Level, ...] = LADDER[-1:]
+    levels: tuple[Level, ...] = CURRICULUM[-1:]
     gate: float = math.inf
     judge_s: float = 600.0
     "Time between two measurements on held-out scenes."
@@ -125,7 +125,7 @@ def train_tuning(run: TuningRun, tell: Tell) -> Sa2Va:
         """Rates on held-out scenes."""
         tally = Tally()
         for step in range(JUDGED_BATCHES):
-            batch = draw((JUDGED_SEED + step * run.pictures, step))
+            batch = draw((VALIDATION_SEED + step * run.pictures, step))
             tally.add(_lesson(model, to_device(batch, device)).figures)
         return {f"held_out_{name}": value for name, value in tally.take().items()}
 

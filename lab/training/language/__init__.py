@@ -1,14 +1,25 @@
-"""What is said of the drawn world: expressions that mean some of its things, questions, captions.
+"""Texts about a described scene: referring expressions, questions, grounded captions, with exact referents.
 
-    words.py         all words, and every way to put a meaning     view.py          what is certain of a frame
-    nouns.py         names, and what they mean                     expressions.py   all kinds in proportion
-    naming.py        colour, kind, both, several, all but          placing.py       size, place, order
-    relating.py      beside, before, behind                        moving.py        what moved, and how
-    questions.py     how many, what colour, is there, which is     captions.py      phrases that point
+    lexicon.py               words, and templates of every meaning
+    frame_facts.py           three-valued facts about a frame: visible, position, size, occlusion, motion
+    noun_phrases.py          "red cup", and the objects that it denotes
+    name_expressions.py      category, colour, several, negation
+    place_expressions.py     size, place, ordinal
+    relation_expressions.py  left of, above, behind, in front of
+    motion_expressions.py    direction, stopped, fastest
+    expressions.py           all kinds of expressions, balanced
+    stable_expressions.py    expressions that stay true for a while, for live streams
+    questions.py             count, colour, category, presence, comparison, motion
+    captions.py              lists and relations, with <p> marks
 
-Rules. A fact is yes, no, or None where a careful person could doubt it; what hangs on a None is never said.
-What is absent is said of near misses first. Words never name what the clip's set holds out. To widen the
-language: a way to say a thing is a string in `words`; a kind of expression is a generator of sayings and a
-line in `expressions`.
-May import: numpy, `lab.training.world`, itself.
+Input is a `lab.training.scene_description.SceneDescription` and the index of a frame; nothing here depends on
+how the scene was made. Rules:
+- A fact is True, False, or None where a careful person could doubt it; no text depends on a None.
+- Absent objects are near misses first: a category and a colour that both occur, but not together.
+- No text names a label of `Vocabulary.held_out`, except in the split that measures these labels.
+- Random numbers are drawn in a fixed order: texts are functions of scene, frame and generator, and trained
+  weights depend on them.
+To widen the language: a template is a string in `lexicon.TEMPLATES`; a kind of expression is a generator of
+candidates and an entry in `expressions.EXPRESSION_KINDS`.
+May import: numpy, `lab.training.scene_description`, itself.
 """

@@ -1,4 +1,4 @@
-"""Descriptions of a frame in which every phrase points at what it speaks of."""
+"""Grounded captions: descriptions of a frame in which every noun phrase has its referents."""
 
 from __future__ import annotations
 
@@ -7,87 +7,99 @@ from typing import Final
 
 import numpy as np
 
-from lab.training.language.lexicon import NUMBERS, say, with_article
-from lab.training.language.nouns import Noun, meant, sayable
+from lab.training.language.frame_facts import FrameFacts, ObjectIndices
+from lab.training.language.lexicon import NUMBERS, realise, with_article
+from lab.training.language.noun_phrases import NounPhrase, may_say, referents_of
 from lab.training.language.relation_expressions import RELATIONS
-from lab.training.language.view import Seen, View
-from lab.training.world.scenes import Clip
+from lab.training.scene_description import SceneDescription
 
-MOST: Final = 4
-"Phrases in one caption; in a crowd the largest things are named."
+MAX_LISTED: Final = 4
+"Noun phrases in the list of a caption; of more, the largest objects are named."
+_RELATION_ONLY_PROBABILITY: Final = 0.4
+"Of a caption without the list, where a relation is certain."
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A part of a caption and the things that it speaks of."""
+    """A noun phrase of a caption and its referents."""
 
     text: str
-    targets: Seen
+    "With its article or number."
+    referents: ObjectIndices
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A sentence or two about one frame."""
+    """One or two sentences about a frame."""
 
     text: str
-    "Every phrase stands in it between <p> and </p>, in order; GLaMM's form (Rasheed et al. 2024)."
+    "Every phrase stands between <p> and </p>, in order: the form of GLaMM (Rasheed et al. 2024)."
     phrases: tuple[Phrase, ...]
 
 
-def caption(clip: Clip, frame: int, rng: np.random.Generator) -> Caption | None:
-    """What is there, and how two of the things stand to each other where that is certain.
+def generate_caption(scene: SceneDescription, frame: int, rng: np.random.Generator) -> Caption | None:
+    """List visible objects, and relate two of them where a spatial relation is certain.
 
-    None where nothing can be named beyond doubt.
+    Returns None where no visible object can be named without doubt.
     """
-    view = View(clip, frame)
-    named = _groups(view, rng)
-    if not named:
+    facts = FrameFacts(scene, frame)
+    nouns = _nouns_to_list(facts, rng)
+    if not nouns:
         return None
-    listed = [Phrase(_indefinite(view, noun, among, rng), among) for noun, among in named]
-    related = _related(view, named, rng)
-    if related and rng.random() < 0.4:
+    listed = [Phrase(_indefinite(facts, noun, referents, rng), referents) for noun, referents in nouns]
+    related = _relation_sentence(facts, nouns, rng)
+    if related and rng.random() < _RELATION_ONLY_PROBABILITY:
         return Caption(*related)
-    text = say("caption list", view.level, rng, list=_enumerated([_marked(phrase) for phrase in listed]))
+    enumeration = _enumerated([_marked(phrase) for phrase in listed])
+    text = realise("caption list", facts.vocabulary, rng, list=enumeration)
     if related is None:
         return Caption(text, tuple(listed))
     return Caption(f"{text} {related[0]}", (*listed, *related[1]))
 
 
-def _groups(view: View, rng: np.random.Generator) -> list[tuple[Noun, Seen]]:
-    """Full names with all that they mean, largest first, then shuffled."""
-    whole = view.clip.whole_px[view.frame]
-    largest = sorted(view.seen, key=lambda index: -float(whole[index]))
-    nouns = dict.fromkeys(Noun(view.things[index].kind, view.things[index].colour) for index in largest)
-    named = [(noun, among) for noun in nouns if sayable(view, noun) and (among := meant(view, noun))][:MOST]
-    return [named[index] for index in rng.permutation(len(named))]
-
-
-def _related(
-    view: View, named: list[tuple[Noun, Seen]], rng: np.random.Generator
-) -> tuple[str, tuple[Phrase, Phrase]] | None:
-    single = [(noun, among) for noun, among in named if len(among) == 1]
+def _nouns_to_list(facts: FrameFacts, rng: np.random.Generator) -> list[tuple[NounPhrase, ObjectIndices]]:
+    """Choose noun phrases of category and colour for the largest objects, and shuffle them."""
+    area = facts.scene.amodal_area_px[facts.frame]
+    largest = sorted(facts.visible, key=lambda index: -float(area[index]))
+    nouns = dict.fromkeys(NounPhrase(*facts.labels[index]) for index in largest)
     certain = [
-        (way, first, second)
+        (noun, referents)
+        for noun in nouns
+        if may_say(facts, noun) and (referents := referents_of(facts, noun))
+    ][:MAX_LISTED]
+    return [certain[index] for index in rng.permutation(len(certain))]
+
+
+def _relation_sentence(
+    facts: FrameFacts, nouns: list[tuple[NounPhrase, ObjectIndices]], rng: np.random.Generator
+) -> tuple[str, tuple[Phrase, Phrase]] | None:
+    """Write a sentence about two uniquely named objects; None where no relation is certain."""
+    single = [(noun, referents) for noun, referents in nouns if len(referents) == 1]
+    certain = [
+        (meaning, first, second)
         for first in single
         for second in single
-        for way, holds in RELATIONS.items()
-        if first != second and holds(view, first[1][0], second[1][0])
+        for meaning, holds in RELATIONS.items()
+        if first != second and holds(facts, first[1][0], second[1][0])
     ]
     if not certain:
         return None
-    way, *pair = certain[int(rng.integers(len(certain)))]
-    first, second = (Phrase(f"the {noun.one(view.level, rng)}", among) for noun, among in pair)
-    text = say(f"caption {way}", view.level, rng, first=_marked(first), second=_marked(second))
+    meaning, *pair = certain[int(rng.integers(len(certain)))]
+    words = facts.vocabulary
+    first, second = (Phrase(f"the {noun.singular(words, rng)}", referents) for noun, referents in pair)
+    text = realise(f"caption {meaning}", words, rng, first=_marked(first), second=_marked(second))
     in_order = (
         (first, second) if text.index(_marked(first)) < text.index(_marked(second)) else (second, first)
     )
     return text, in_order
 
 
-def _indefinite(view: View, noun: Noun, among: Seen, rng: np.random.Generator) -> str:
-    if len(among) == 1:
-        return with_article(noun.one(view.level, rng))
-    return f"{NUMBERS[len(among)]} {noun.many(view.level, rng)}"
+def _indefinite(
+    facts: FrameFacts, noun: NounPhrase, referents: ObjectIndices, rng: np.random.Generator
+) -> str:
+    if len(referents) == 1:
+        return with_article(noun.singular(facts.vocabulary, rng))
+    return f"{NUMBERS[len(referents)]} {noun.plural(facts.vocabulary, rng)}"
 
 
 def _marked(phrase: Phrase) -> str:

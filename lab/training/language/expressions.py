@@ -1,4 +1,4 @@
-"""Words about a frame and the things they mean, unambiguous by construction."""
+"""Referring expressions about a frame, unambiguous by construction."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from lab.training.language import (
     place_expressions,
     relation_expressions,
 )
-from lab.training.language.nouns import Saying
-from lab.training.language.view import View
-from lab.training.world.holdout import Split, is_held_out, split_of
-from lab.training.world.scenes import Clip
+from lab.training.language.frame_facts import FrameFacts
+from lab.training.language.noun_phrases import Candidate
+from lab.training.scene_description import SceneDescription
 
-PER_KIND: Final = 4
-"Most expressions of a kind about what is there ..."
-ABSENT_PER_KIND: Final = 2
-"... and about what is not, for one frame."
-_PATIENCE: Final = 60
-"Sayings of a kind that are tried; most are doubtful in a crowd."
+MAX_PRESENT_PER_KIND: Final = 4
+"Of each kind for one frame: so many expressions with a referent ..."
+MAX_ABSENT_PER_KIND: Final = 2
+"... and so many without."
+_MAX_CANDIDATES: Final = 60
+"Candidates of a kind that are tried; with many objects most are in doubt."
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Words about one frame and the things they mean."""
+    """A referring expression about a frame, and its referents."""
 
     text: str
+    "Lower case, without a full stop."
     kind: str
-    "Of `KINDS_OF_PHRASE`."
-    targets: tuple[int, ...]
-    "Indices into the clip's things; () where nothing is meant."
+    "A key of `EXPRESSION_KINDS`."
+    referents: tuple[int, ...]
+    "Indices into the labels of the scene; () where the expression is about something absent."
 
 
-KINDS_OF_PHRASE: Final[dict[str, Callable[[View, np.random.Generator], Iterator[Saying]]]] = {
+EXPRESSION_KINDS: Final[dict[str, Callable[[FrameFacts, np.random.Generator], Iterator[Candidate]]]] = {
     "colour": name_expressions.colour,
-    "kind": name_expressions.kind,
+    "kind": name_expressions.category,
     "both": name_expressions.both,
     "place": place_expressions.place,
     "size": place_expressions.size,
@@ -50,37 +50,44 @@ KINDS_OF_PHRASE: Final[dict[str, Callable[[View, np.random.Generator], Iterator[
     "relation": relation_expressions.relation,
     "motion": motion_expressions.motion,
 }
+"A generator of candidates for each kind; the keys are those of results and of `Vocabulary.expression_kinds`."
 
 
-def expressions(clip: Clip, frame: int, rng: np.random.Generator) -> list[Expression]:
-    """Some of each kind that the clip's level knows, shuffled; half as many about what is not there.
+def generate_expressions(scene: SceneDescription, frame: int, rng: np.random.Generator) -> list[Expression]:
+    """Generate some expressions of each kind of the vocabulary, shuffled.
 
-    A thing that is mostly hidden is neither asked for nor called absent. Where the clip is about held-out
-    combinations, so is every expression that means something.
+    About a third are about something absent: at most half as many as have a referent, or two. An object that
+    is barely visible is neither referred to nor called absent.
     """
-    view = View(clip, frame)
+    facts = FrameFacts(scene, frame)
     present: list[Expression] = []
     absent: list[Expression] = []
-    for kind in clip.level.phrases:
-        there, missing = _of_kind(kind, view, rng)
+    for kind in scene.vocabulary.expression_kinds:
+        there, missing = _of_kind(kind, facts, rng)
         present += there
         absent += missing
-    if split_of(clip.seed) is Split.COMBINATIONS:
-        present = [one for one in present if any(is_held_out(clip.things[index]) for index in one.targets)]
+    if scene.vocabulary.about_held_out:
+        present = [expression for expression in present if _refers_to_held_out(scene, expression)]
     few = [absent[index] for index in rng.permutation(len(absent))][: max(2, len(present) // 2)]
-    said = present + few
-    return [said[index] for index in rng.permutation(len(said))]
+    generated = present + few
+    return [generated[index] for index in rng.permutation(len(generated))]
 
 
-def _of_kind(kind: str, view: View, rng: np.random.Generator) -> tuple[list[Expression], list[Expression]]:
-    """Expressions of a kind that mean something, and that mean nothing."""
+def _refers_to_held_out(scene: SceneDescription, expression: Expression) -> bool:
+    return any(scene.labels[index] in scene.vocabulary.held_out for index in expression.referents)
+
+
+def _of_kind(
+    kind: str, facts: FrameFacts, rng: np.random.Generator
+) -> tuple[list[Expression], list[Expression]]:
+    """Generate expressions of a kind, with a referent and without."""
     present: dict[str, Expression] = {}
     absent: dict[str, Expression] = {}
-    for _, (text, meaning) in zip(range(_PATIENCE), KINDS_OF_PHRASE[kind](view, rng), strict=False):
-        if meaning and len(present) < PER_KIND:
-            present[text] = Expression(text, kind, meaning)
-        elif meaning == () and len(absent) < ABSENT_PER_KIND:
+    for _, (text, referents) in zip(range(_MAX_CANDIDATES), EXPRESSION_KINDS[kind](facts, rng), strict=False):
+        if referents and len(present) < MAX_PRESENT_PER_KIND:
+            present[text] = Expression(text, kind, referents)
+        elif referents == () and len(absent) < MAX_ABSENT_PER_KIND:
             absent[text] = Expression(text, kind, ())
-        if len(present) == PER_KIND and len(absent) == ABSENT_PER_KIND:
+        if len(present) == MAX_PRESENT_PER_KIND and len(absent) == MAX_ABSENT_PER_KIND:
             break
     return list(present.values()), list(absent.values())

@@ -1,23 +1,27 @@
-"""Every word that the world is spoken of with, and the ways to put them."""
+"""The lexicon: every word, and the templates that put a meaning into words.
+
+A template's fields are filled with words: `{one}` a name in the singular and `{many}` in the plural, without
+article; `{other}` and `{another}` a name with "the", `{a}` one with "a"; `{colour}`, `{number}`, `{nth}`.
+To widen the language, add a template. The order of words and templates is part of trained weights
+(`vocabulary` numbers the tokens, random choices are by index): append, do not insert.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
-from lab.training.world.catalogue import KINDS, SHAPES
-from lab.training.world.colours import COLOURS
-from lab.training.world.levels import Level
+from lab.training.scene_description import Vocabulary
 
 NUMBERS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
 ORDINALS: Final = ("first", "second", "third", "fourth", "fifth")
-ANYTHING: Final = ("thing", "object", "one", "shape")
-"What a thing may be called whose kind is not said; a shape only where all are shapes."
+GENERIC_NOUNS: Final = ("thing", "object", "one", "shape")
+"Names of an object whose category is left open; the last one only where all are shapes."
 _PLURALS: Final = {"cross": "crosses", "person": "people", "fish": "fish", "box": "boxes"}
 
-WAYS: Final[dict[str, tuple[str, ...]]] = {
+TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
     "name": ("the {one}",),
     "all": ("all {many}", "the {many}", "all the {many}", "every {one}", "each {one}"),
     "both": ("both {many}", "the two {many}", "the pair of {many}"),
@@ -92,15 +96,15 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
         "the {one} with a smaller {one} to its right",
         "the large {one} with a small {one} to its right",
     ),
-    "going left": ("the {one} moving left", "the {one} going left", "the {one} that moves to the left"),
-    "going right": ("the {one} moving right", "the {one} going right", "the {one} that moves to the right"),
-    "going up": ("the {one} moving up", "the {one} going up", "the {one} that rises"),
-    "going down": ("the {one} moving down", "the {one} going down", "the {one} that sinks"),
+    "moving left": ("the {one} moving left", "the {one} going left", "the {one} that moves to the left"),
+    "moving right": ("the {one} moving right", "the {one} going right", "the {one} that moves to the right"),
+    "moving up": ("the {one} moving up", "the {one} going up", "the {one} that rises"),
+    "moving down": ("the {one} moving down", "the {one} going down", "the {one} that sinks"),
     "moving": ("the moving {one}", "the {one} that is moving", "the {one} that moves"),
-    "resting": ("the {one} that is not moving", "the {one} standing still", "the resting {one}"),
+    "static": ("the {one} that is not moving", "the {one} standing still", "the resting {one}"),
     "stopped": ("the {one} that stopped", "the {one} that stopped moving", "the {one} that came to a halt"),
-    "nearing": ("the {one} coming closer", "the {one} getting bigger", "the growing {one}"),
-    "leaving": ("the {one} going away", "the {one} getting smaller", "the shrinking {one}"),
+    "approaching": ("the {one} coming closer", "the {one} getting bigger", "the growing {one}"),
+    "receding": ("the {one} going away", "the {one} getting smaller", "the shrinking {one}"),
     "fastest": ("the fastest {one}", "the {one} moving fastest", "the quickest {one}"),
     "slowest": ("the slowest {one}", "the {one} moving slowest"),
     "how many": ("how many {many} are there?", "how many {many} do you see?", "count the {many}"),
@@ -130,41 +134,45 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
     "caption behind": ("{first} is behind {second}.", "{second} covers {first}."),
     "caption in front": ("{first} is in front of {second}.", "{first} hides {second}."),
 }
-"By meaning; the first way of each is the plainest, and a level may know no other."
-_AROUND: Final = "yes no a an and in on the people . , ?"
-"Words of phrases that stand in no way."
+"By meaning; the first template of each is the plainest."
+_OTHER_WORDS: Final = "yes no a an and in on the people . , ?"
+"Words that texts have and no template holds."
 
 
-def say(meaning: str, level: Level, rng: np.random.Generator, **parts: str) -> str:
-    """One of the level's ways to say that, its slots filled."""
-    ways = WAYS[meaning][: level.wordings]
-    return ways[int(rng.integers(len(ways)))].format(**parts)
+def realise(meaning: str, vocabulary: Vocabulary, rng: np.random.Generator, **fields: str) -> str:
+    """Put a meaning, a key of `TEMPLATES`, into words by a random template that the vocabulary allows."""
+    templates = TEMPLATES[meaning][: vocabulary.templates_per_meaning]
+    return templates[int(rng.integers(len(templates)))].format(**fields)
 
 
-def plural(kind: str) -> str:
-    """The name of several."""
-    return _PLURALS.get(kind, f"{kind}s")
+def plural(name: str) -> str:
+    """Return the plural of a category's name."""
+    return _PLURALS.get(name, f"{name}s")
 
 
 def with_article(words: str) -> str:
-    """`a` or `an` before the words."""
+    """Put `a` or `an` before the words."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def anything(level: Level) -> tuple[str, ...]:
-    """What a thing of this level may be called whose kind is not said."""
-    return ANYTHING if set(level.kinds) <= set(SHAPES) else ANYTHING[:3]
+def generic_nouns(vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Return the names that may stand for any object of the vocabulary."""
+    return GENERIC_NOUNS if vocabulary.shapes_only else GENERIC_NOUNS[:3]
 
 
-def vocabulary() -> tuple[str, ...]:
-    """Every word and mark, each once."""
-    return tuple(dict.fromkeys(_all_words()))
+def all_words(categories: Sequence[str], colours: Sequence[str]) -> tuple[str, ...]:
+    """List every word and punctuation mark of texts about these categories and colours, each once.
+
+    The order is fixed: a tokenizer numbers them by it.
+    """
+    return tuple(dict.fromkeys(_words(categories, colours)))
 
 
-def _all_words() -> Iterator[str]:
-    yield from (*COLOURS, *KINDS, *(plural(kind) for kind in KINDS))
-    yield from (*NUMBERS, *ORDINALS, *ANYTHING, *(f"{word}s" for word in ANYTHING), *_AROUND.split())
-    for ways in WAYS.values():
-        for way in ways:
-            apart = way.replace("?", " ?").replace(",", " ,").replace(".", " .")
+def _words(categories: Sequence[str], colours: Sequence[str]) -> Iterator[str]:
+    yield from (*colours, *categories, *(plural(category) for category in categories))
+    yield from (*NUMBERS, *ORDINALS, *GENERIC_NOUNS, *(f"{word}s" for word in GENERIC_NOUNS))
+    yield from _OTHER_WORDS.split()
+    for templates in TEMPLATES.values():
+        for template in templates:
+            apart = template.replace("?", " ?").replace(",", " ,").replace(".", " .")
             yield from (word for word in apart.split() if not word.startswith("{"))

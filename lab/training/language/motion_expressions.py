@@ -1,4 +1,4 @@
-"""Expressions by how things have moved in the last moments; nothing is said where the clip shows too few."""
+"""Expressions by motion over the last moments; none where too few frames precede."""
 
 from __future__ import annotations
 
@@ -7,42 +7,54 @@ from typing import Final
 
 import numpy as np
 
-from lab.training.language.lexicon import say
-from lab.training.language.nouns import Meaning, Saying, extreme, filtered, meant, nouns_there, single
-from lab.training.language.view import Seen, View
+from lab.training.language.frame_facts import FrameFacts, ObjectIndices
+from lab.training.language.lexicon import realise
+from lab.training.language.noun_phrases import (
+    Candidate,
+    Referents,
+    filtered,
+    referents_of,
+    superlative,
+    unique,
+    visible_nouns,
+)
 
-MOVES: Final[dict[str, Callable[[View, int], bool | None]]] = {
-    "going left": lambda view, index: view.goes(index, 0, -1),
-    "going right": lambda view, index: view.goes(index, 0, 1),
-    "going up": lambda view, index: view.goes(index, 1, -1),
-    "going down": lambda view, index: view.goes(index, 1, 1),
-    "moving": lambda view, index: view.moves(index),
-    "resting": lambda view, index: _not(view.moves(index)),
-    "stopped": lambda view, index: view.stopped(index),
-    "nearing": lambda view, index: view.nears(index),
-    "leaving": lambda view, index: view.recedes(index),
+MOTION_FACTS: Final[dict[str, Callable[[FrameFacts, int], bool | None]]] = {
+    "moving left": lambda facts, index: facts.moves_towards(index, 0, -1),
+    "moving right": lambda facts, index: facts.moves_towards(index, 0, 1),
+    "moving up": lambda facts, index: facts.moves_towards(index, 1, -1),
+    "moving down": lambda facts, index: facts.moves_towards(index, 1, 1),
+    "moving": lambda facts, index: facts.is_moving(index),
+    "static": lambda facts, index: _not(facts.is_moving(index)),
+    "stopped": lambda facts, index: facts.has_stopped(index),
+    "approaching": lambda facts, index: facts.is_approaching(index),
+    "receding": lambda facts, index: facts.is_receding(index),
 }
-_CONTESTS: Final[dict[str, Callable[[View, int, int], bool | None]]] = {
-    "fastest": lambda view, one, other: view.faster(one, other),
-    "slowest": lambda view, one, other: view.faster(other, one),
+"By meaning, a key of `TEMPLATES`: whether it holds of an object, None in doubt."
+_SUPERLATIVES: Final[dict[str, Callable[[FrameFacts, int, int], bool | None]]] = {
+    "fastest": lambda facts, one, other: facts.is_faster(one, other),
+    "slowest": lambda facts, one, other: facts.is_faster(other, one),
 }
 
 
-def motion(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "the one moving left", "the ball that stopped", "the fastest car"."""
-    if not view.moves_known:
+def motion(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "the one moving left", "the ball that stopped", "the fastest car"."""
+    if not facts.has_motion_history:
         return
-    pairs = [(noun, way) for noun in nouns_there(view, rng) for way in (*MOVES, *_CONTESTS)]
+    pairs = [
+        (noun, meaning) for noun in visible_nouns(facts, rng) for meaning in (*MOTION_FACTS, *_SUPERLATIVES)
+    ]
     for index in rng.permutation(len(pairs)):
-        noun, way = pairs[index]
-        if among := meant(view, noun):
-            yield say(way, view.level, rng, one=noun.one(view.level, rng)), _meaning(view, among, way)
+        noun, meaning = pairs[index]
+        if among := referents_of(facts, noun):
+            text = realise(meaning, facts.vocabulary, rng, one=noun.singular(facts.vocabulary, rng))
+            yield text, _referents(facts, among, meaning)
 
 
-def _meaning(view: View, among: Seen, way: str) -> Meaning:
-    if way in MOVES:
-        return single(filtered(among, lambda index: MOVES[way](view, index)))
-    return extreme(among, lambda one, other: _CONTESTS[way](view, one, other))
+def _referents(facts: FrameFacts, among: ObjectIndices, meaning: str) -> Referents:
+    if meaning in MOTION_FACTS:
+        return unique(filtered(among, lambda index: MOTION_FACTS[meaning](facts, index)))
+    return superlative(among, lambda one, other: _SUPERLATIVES[meaning](facts, one, other))
 
 
 def _not(verdict: bool | None) -> bool | None:

@@ -1,4 +1,4 @@
-"""Expressions by what things are: colour, kind, both; several of them; all but some."""
+"""Expressions by category and colour: of one object, of several, and with negation."""
 
 from __future__ import annotations
 
@@ -6,96 +6,92 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lab.training.language.lexicon import NUMBERS, say
-from lab.training.language.nouns import (
-    Noun,
-    Saying,
-    colour_of,
+from lab.training.language.frame_facts import FrameFacts
+from lab.training.language.lexicon import NUMBERS, realise
+from lab.training.language.noun_phrases import (
+    Candidate,
+    NounPhrase,
+    colour_predicate,
     filtered,
-    meant,
+    may_say,
     near_misses,
-    nouns_there,
-    sayable,
-    single,
-    unique_names,
+    referents_of,
+    unique,
+    unique_nouns,
+    visible_nouns,
 )
-from lab.training.language.view import View
-from lab.training.world.catalogue import Thing
+from lab.training.scene_description import ObjectLabel
 
 
-def colour(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "the red thing"; every colour of the level, there or not."""
-    yield from (_named(view, Noun(None, name), rng) for name in rng.permutation(view.level.colours).tolist())
+def colour(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "the red thing" for every colour of the vocabulary, present or absent."""
+    colours = rng.permutation(facts.vocabulary.colours).tolist()
+    yield from (_the(facts, NounPhrase(None, name), rng) for name in colours)
 
 
-def kind(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "the cup"; every kind of the level, there or not."""
-    yield from (_named(view, Noun(name), rng) for name in rng.permutation(view.level.kinds).tolist())
+def category(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "the cup" for every category of the vocabulary, present or absent."""
+    categories = rng.permutation(facts.vocabulary.categories).tolist()
+    yield from (_the(facts, NounPhrase(name), rng) for name in categories)
 
 
-def both(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "the red cup"; all that are there, and near misses."""
-    there = [noun for noun in nouns_there(view, rng) if noun.kind and noun.colour]
-    yield from (_named(view, noun, rng) for noun in (*there, *near_misses(view, rng)))
+def both(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "the red cup" for what is visible, and for near misses."""
+    there = [noun for noun in visible_nouns(facts, rng) if noun.category and noun.colour]
+    yield from (_the(facts, noun, rng) for noun in (*there, *near_misses(facts, rng)))
 
 
-def several(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "all red things", "both cups"."""
-    for noun in nouns_there(view, rng):
-        meaning = meant(view, noun)
-        if meaning is None or len(meaning) < 2:
+def several(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "all red things", "both cups", "the three dogs"; absent ones with "all" only."""
+    for noun in visible_nouns(facts, rng):
+        referents = referents_of(facts, noun)
+        if referents is None or len(referents) < 2:
             continue
-        ways = ["all", "numbered", *["both"] * (2 if len(meaning) == 2 else 0)]
-        yield _several(view, noun, ways[int(rng.integers(len(ways)))], len(meaning), rng), meaning
-    for noun in near_misses(view, rng):
-        lesser = (noun, Noun(noun.kind), Noun(None, noun.colour))[int(rng.integers(3))]
-        if meant(view, lesser) == ():
-            yield _several(view, lesser, "all", 0, rng), ()
+        meanings = ["all", "numbered", *["both"] * (2 if len(referents) == 2 else 0)]
+        meaning = meanings[int(rng.integers(len(meanings)))]
+        yield _plural(facts, noun, meaning, len(referents), rng), referents
+    for noun in near_misses(facts, rng):
+        lesser = (noun, NounPhrase(noun.category), NounPhrase(None, noun.colour))[int(rng.integers(3))]
+        if referents_of(facts, lesser) == ():
+            yield _plural(facts, lesser, "all", 0, rng), ()
 
 
-def negation(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "the star that is not red", "all things that are not red", "everything but the dog"."""
-    for noun in nouns_there(view, rng):
+def negation(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "the star that is not red", "all things that are not red", "everything but the dog"."""
+    for noun in visible_nouns(facts, rng):
         if noun.colour is None:
-            yield from _not_of_a_colour(view, noun, rng)
-    for noun, index in unique_names(view, rng):
-        others = meant(view, Noun())
-        if others is not None and len(others) > 1:
-            but = tuple(one for one in others if one != index)
-            yield say("all but", view.level, rng, other=f"the {noun.one(view.level, rng)}"), but
+            yield from _not_of_a_colour(facts, noun, rng)
+    for noun, index in unique_nouns(facts, rng):
+        everything = referents_of(facts, NounPhrase())
+        if everything is not None and len(everything) > 1:
+            others = tuple(other for other in everything if other != index)
+            the_noun = f"the {noun.singular(facts.vocabulary, rng)}"
+            yield realise("all but", facts.vocabulary, rng, other=the_noun), others
 
 
-def _not_of_a_colour(view: View, noun: Noun, rng: np.random.Generator) -> Iterator[Saying]:
-    among = meant(view, noun)
+def _not_of_a_colour(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generator) -> Iterator[Candidate]:
+    among = referents_of(facts, noun)
     if not among:
         return
-    colours = list(dict.fromkeys(view.things[index].colour for index in among))
+    colours = list(dict.fromkeys(facts.labels[index].colour for index in among))
     name = colours[int(rng.integers(len(colours)))]
-    if noun.kind and not view.may_name(Thing(noun.kind, name)):
+    if noun.category and not facts.may_name(ObjectLabel(noun.category, name)):
         return
-    left = filtered(among, lambda index: view.things[index].colour != name)
-    not_so = colour_of(noun.kind, name)
-    if left is not None and len(left) > 1:
-        yield (
-            say(
-                "all not",
-                view.level,
-                rng,
-                many=noun.many(view.level, rng),
-                one=noun.one(view.level, rng),
-                colour=not_so,
-            ),
-            left,
-        )
+    rest = filtered(among, lambda index: facts.labels[index].colour != name)
+    words, predicate = facts.vocabulary, colour_predicate(noun.category, name)
+    if rest is not None and len(rest) > 1:
+        many, one = noun.plural(words, rng), noun.singular(words, rng)
+        yield realise("all not", words, rng, many=many, one=one, colour=predicate), rest
     else:
-        yield say("not", view.level, rng, one=noun.one(view.level, rng), colour=not_so), left
+        yield realise("not", words, rng, one=noun.singular(words, rng), colour=predicate), rest
 
 
-def _named(view: View, noun: Noun, rng: np.random.Generator) -> Saying:
-    words = say("name", view.level, rng, one=noun.one(view.level, rng))
-    return words, single(meant(view, noun)) if sayable(view, noun) else None
+def _the(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generator) -> Candidate:
+    text = realise("name", facts.vocabulary, rng, one=noun.singular(facts.vocabulary, rng))
+    return text, unique(referents_of(facts, noun)) if may_say(facts, noun) else None
 
 
-def _several(view: View, noun: Noun, way: str, count: int, rng: np.random.Generator) -> str:
-    one, many = noun.one(view.level, rng), noun.many(view.level, rng)
-    return say(way, view.level, rng, one=one, many=many, number=NUMBERS[count])
+def _plural(facts: FrameFacts, noun: NounPhrase, meaning: str, count: int, rng: np.random.Generator) -> str:
+    words = facts.vocabulary
+    one, many = noun.singular(words, rng), noun.plural(words, rng)
+    return realise(meaning, words, rng, one=one, many=many, number=NUMBERS[count])

@@ -1,4 +1,4 @@
-"""Expressions by how large things are, where they are, and where they are in a row."""
+"""Expressions by size, by place in the image, and by ordinal."""
 
 from __future__ import annotations
 
@@ -7,74 +7,85 @@ from typing import Final
 
 import numpy as np
 
-from lab.training.language.lexicon import ORDINALS, say
-from lab.training.language.nouns import Meaning, Noun, Saying, extreme, meant, near_misses, nouns_there
-from lab.training.language.view import ORDER_GAP, PLACE_GAP, View
+from lab.training.language.frame_facts import ORDINAL_MARGIN, PLACE_MARGIN, FrameFacts
+from lab.training.language.lexicon import ORDINALS, realise
+from lab.training.language.noun_phrases import (
+    Candidate,
+    NounPhrase,
+    Referents,
+    near_misses,
+    referents_of,
+    superlative,
+    visible_nouns,
+)
 
 SIDES: Final = (("left", 0, 1), ("right", 0, -1), ("top", 1, 1), ("bottom", 1, -1))
-"Name, axis (0 is x), and 1 where the side lies at its beginning."
+"Name, axis (0 is x, 1 is y), and 1 if the side is where the coordinate is least, else -1."
 
 
-def size(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "the largest ball", "the small red cup"."""
+def size(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "the largest ball", "the small red cup"."""
 
-    def smaller(one: int, other: int) -> bool | None:
-        return view.larger(other, one)
+    def is_smaller(one: int, other: int) -> bool | None:
+        return facts.is_larger(other, one)
 
     orders: tuple[tuple[str, Callable[[int, int], bool | None]], ...] = (
-        ("largest", view.larger),
-        ("smallest", smaller),
+        ("largest", facts.is_larger),
+        ("smallest", is_smaller),
     )
-    for noun in nouns_there(view, rng):
-        for way, beats in orders:
-            yield _said(view, noun, way, extreme(meant(view, noun), beats), rng)
-    for noun in near_misses(view, rng):
-        yield _said(view, noun, orders[int(rng.integers(2))][0], meant(view, noun), rng)
+    for noun in visible_nouns(facts, rng):
+        for meaning, beats in orders:
+            yield _the(facts, noun, meaning, superlative(referents_of(facts, noun), beats), rng)
+    for noun in near_misses(facts, rng):
+        yield _the(facts, noun, orders[int(rng.integers(2))][0], referents_of(facts, noun), rng)
 
 
-def place(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "the cup on the left"; where a level has few words, of things in general alone."""
-    general_only = view.level.wordings == 1
-    for noun in (Noun(),) if general_only else nouns_there(view, rng):
+def place(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "the cup on the left"; with one template per meaning, only "the thing on the left"."""
+    generic_only = facts.vocabulary.templates_per_meaning == 1
+    for noun in (NounPhrase(),) if generic_only else visible_nouns(facts, rng):
         for side, axis, sign in SIDES:
-            yield _said(view, noun, side, extreme(meant(view, noun), _leads(view, axis, sign)), rng)
-    for noun in () if general_only else near_misses(view, rng):
+            extreme = superlative(referents_of(facts, noun), _leads(facts, axis, sign))
+            yield _the(facts, noun, side, extreme, rng)
+    for noun in () if generic_only else near_misses(facts, rng):
         side = SIDES[int(rng.integers(4))][0]
-        yield _said(view, noun, side, meant(view, noun), rng)
+        yield _the(facts, noun, side, referents_of(facts, noun), rng)
 
 
-def ordinal(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """ "the second ball from the left"; one more than there are is absent."""
-    for noun in nouns_there(view, rng):
-        among = meant(view, noun)
+def ordinal(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    """Yield "the second ball from the left"; the number after the last is absent."""
+    for noun in visible_nouns(facts, rng):
+        among = referents_of(facts, noun)
         if among is None or len(among) < 2:
             continue
         for side, axis, sign in SIDES:
-            order = _row(view, among, axis, sign)
+            order = _row(facts, among, axis, sign)
             if order is None:
                 continue
             number = int(rng.integers(min(len(order) + 1, len(ORDINALS))))
-            yield _ordinal(view, noun, side, number, rng), tuple(order[number : number + 1])
+            yield _nth(facts, noun, side, number, rng), tuple(order[number : number + 1])
 
 
-def _leads(view: View, axis: int, sign: int) -> Callable[[int, int], bool]:
+def _leads(facts: FrameFacts, axis: int, sign: int) -> Callable[[int, int], bool]:
     def leads(one: int, other: int) -> bool:
-        return sign * view.ahead(other, one, axis) >= PLACE_GAP
+        return sign * facts.offset(other, one, axis) >= PLACE_MARGIN
 
     return leads
 
 
-def _row(view: View, among: tuple[int, ...], axis: int, sign: int) -> list[int] | None:
-    """The things in order from a side; None where two of them stand too close to count."""
-    order = sorted(among, key=lambda index: float(sign * view.centres[index, axis]))
-    gaps = np.abs(np.diff(view.centres[order, axis]))
-    return order if (gaps >= ORDER_GAP).all() else None
+def _row(facts: FrameFacts, among: tuple[int, ...], axis: int, sign: int) -> list[int] | None:
+    """Sort the objects from a side; None if two neighbours are too close to be counted in order."""
+    order = sorted(among, key=lambda index: float(sign * facts.visible_centres[index, axis]))
+    gaps = np.abs(np.diff(facts.visible_centres[order, axis]))
+    return order if (gaps >= ORDINAL_MARGIN).all() else None
 
 
-def _ordinal(view: View, noun: Noun, side: str, number: int, rng: np.random.Generator) -> str:
-    one = noun.one(view.level, rng)
-    return say(f"nth {side}", view.level, rng, one=one, nth=ORDINALS[number])
+def _nth(facts: FrameFacts, noun: NounPhrase, side: str, number: int, rng: np.random.Generator) -> str:
+    words = facts.vocabulary
+    return realise(f"nth {side}", words, rng, one=noun.singular(words, rng), nth=ORDINALS[number])
 
 
-def _said(view: View, noun: Noun, way: str, meaning: Meaning, rng: np.random.Generator) -> Saying:
-    return say(way, view.level, rng, one=noun.one(view.level, rng)), meaning
+def _the(
+    facts: FrameFacts, noun: NounPhrase, meaning: str, referents: Referents, rng: np.random.Generator
+) -> Candidate:
+    return realise(meaning, facts.vocabulary, rng, one=noun.singular(facts.vocabulary, rng)), referents

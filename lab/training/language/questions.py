@@ -1,5 +1,4 @@
-"""Questions about a frame with short answers: how many, of what colour, is there one, which is larger, which
-way does it go."""
+"""Questions about a frame with one short answer: count, colour, category, presence, comparison, motion."""
 
 from __future__ import annotations
 
@@ -9,150 +8,177 @@ from typing import Final
 
 import numpy as np
 
-from lab.training.language.lexicon import NUMBERS, say, with_article
-from lab.training.language.nouns import Noun, meant, near_misses, nouns_there, unique_names
+from lab.training.language.frame_facts import PLACE_MARGIN, FrameFacts, ObjectIndices
+from lab.training.language.lexicon import NUMBERS, realise, with_article
+from lab.training.language.noun_phrases import (
+    NounPhrase,
+    near_misses,
+    referents_of,
+    unique_nouns,
+    visible_nouns,
+)
 from lab.training.language.place_expressions import SIDES
-from lab.training.language.view import PLACE_GAP, Seen, View
-from lab.training.world.scenes import Clip
+from lab.training.scene_description import SceneDescription
 
-PER_KIND: Final = 3
-"Most questions of a kind about one frame."
+MAX_PER_KIND: Final = 3
+"Questions of a kind about one frame."
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one frame and its one right answer."""
+    """A question about a frame and its only right answer."""
 
     text: str
+    "Lower case, with a question mark unless it is an order."
     answer: str
+    "A number, a colour, a category, yes, no, a direction, or a noun phrase of the question."
     kind: str
-    "Of `KINDS_OF_QUESTION`."
-    about: Seen
-    "The things that one has to look at; () where there is none."
+    "A key of `QUESTION_KINDS`."
+    about: ObjectIndices
+    "The objects that decide the answer; () if it is about something absent."
 
 
-Saying = tuple[str, tuple[str, Seen]]
-"""A question's text, its answer and what it is about."""
+_Candidate = tuple[str, tuple[str, ObjectIndices]]
+"The text of a question, its answer, and the objects that decide it."
 
 
-def questions(clip: Clip, frame: int, rng: np.random.Generator) -> list[Question]:
-    """Some of each kind, shuffled; nothing whose answer hangs on a thing that is hardly seen."""
-    view = View(clip, frame)
-    asked: list[Question] = []
-    for kind, ask in KINDS_OF_QUESTION.items():
-        told = _spread(dict(ask(view, rng)), rng)
-        asked += [Question(text, answer, kind, about) for text, (answer, about) in told]
-    return [asked[index] for index in rng.permutation(len(asked))]
+def generate_questions(scene: SceneDescription, frame: int, rng: np.random.Generator) -> list[Question]:
+    """Generate some questions of each kind, shuffled; no answer depends on a barely visible object."""
+    facts = FrameFacts(scene, frame)
+    generated: list[Question] = []
+    for kind, candidates in QUESTION_KINDS.items():
+        chosen = _with_different_answers(dict(candidates(facts, rng)), rng)
+        generated += [Question(text, answer, kind, about) for text, (answer, about) in chosen]
+    return [generated[index] for index in rng.permutation(len(generated))]
 
 
-def _spread(pairs: dict[str, tuple[str, Seen]], rng: np.random.Generator) -> list[Saying]:
-    """Some of the questions, their answers as different as can be: else "one" and "yes" would always do."""
+def _with_different_answers(
+    candidates: dict[str, tuple[str, ObjectIndices]], rng: np.random.Generator
+) -> list[_Candidate]:
+    """Choose MAX_PER_KIND questions with answers as different as possible.
+
+    Without this, "one" and "yes" would be right most of the time.
+    """
     by_answer: dict[str, list[str]] = {}
-    for index in rng.permutation(len(pairs)):
-        text, (answer, _) = list(pairs.items())[index]
+    for index in rng.permutation(len(candidates)):
+        text, (answer, _) = list(candidates.items())[index]
         by_answer.setdefault(answer, []).append(text)
-    luck = {answer: rng.random() for answer in by_answer}
-    turns = [
-        (turn, luck[answer], text) for answer, texts in by_answer.items() for turn, text in enumerate(texts)
+    tie_break = {answer: rng.random() for answer in by_answer}
+    ranked = [
+        (rank, tie_break[answer], text)
+        for answer, texts in by_answer.items()
+        for rank, text in enumerate(texts)
     ]
-    return [(text, pairs[text]) for _, _, text in sorted(turns)[:PER_KIND]]
+    return [(text, candidates[text]) for _, _, text in sorted(ranked)[:MAX_PER_KIND]]
 
 
-def _count(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    nouns = [*nouns_there(view, rng), *(_lesser(noun, rng) for noun in near_misses(view, rng))]
+def _count(facts: FrameFacts, rng: np.random.Generator) -> Iterator[_Candidate]:
+    nouns = [*visible_nouns(facts, rng), *(_shortened(noun, rng) for noun in near_misses(facts, rng))]
     for noun in nouns:
-        among = meant(view, noun)
+        among = referents_of(facts, noun)
         if among is not None:
-            text = say("how many", view.level, rng, many=noun.many(view.level, rng))
+            text = realise("how many", facts.vocabulary, rng, many=noun.plural(facts.vocabulary, rng))
             yield text, (NUMBERS[len(among)], among)
 
 
-def _colour(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    for noun, index in unique_names(view, rng):
+def _colour(facts: FrameFacts, rng: np.random.Generator) -> Iterator[_Candidate]:
+    for noun, index in unique_nouns(facts, rng):
         if noun.colour is None:
-            way = "what colour worn" if noun.kind == "person" else "what colour"
-            other = f"the {noun.one(view.level, rng)}"
-            yield say(way, view.level, rng, other=other), (view.things[index].colour, (index,))
+            meaning = "what colour worn" if noun.category == "person" else "what colour"
+            text = realise(meaning, facts.vocabulary, rng, other=_the(facts, noun, rng))
+            yield text, (facts.labels[index].colour, (index,))
 
 
-def _kind(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    for noun, index in unique_names(view, rng):
-        if noun.kind is None:
-            other = f"the {noun.one(view.level, rng)}"
-            yield say("what kind", view.level, rng, other=other), (view.things[index].kind, (index,))
+def _category(facts: FrameFacts, rng: np.random.Generator) -> Iterator[_Candidate]:
+    for noun, index in unique_nouns(facts, rng):
+        if noun.category is None:
+            text = realise("what kind", facts.vocabulary, rng, other=_the(facts, noun, rng))
+            yield text, (facts.labels[index].category, (index,))
 
 
-def _presence(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    there = [noun for noun in nouns_there(view, rng) if noun != Noun()]
-    for noun in (*there, *(_lesser(noun, rng) for noun in near_misses(view, rng))):
-        among = meant(view, noun)
+def _presence(facts: FrameFacts, rng: np.random.Generator) -> Iterator[_Candidate]:
+    there = [noun for noun in visible_nouns(facts, rng) if noun != NounPhrase()]
+    for noun in (*there, *(_shortened(noun, rng) for noun in near_misses(facts, rng))):
+        among = referents_of(facts, noun)
         if among is not None:
-            text = say("is there", view.level, rng, a=with_article(noun.one(view.level, rng)))
-            yield text, ("yes" if among else "no", among)
+            a_noun = with_article(noun.singular(facts.vocabulary, rng))
+            yield realise("is there", facts.vocabulary, rng, a=a_noun), ("yes" if among else "no", among)
 
 
-def _comparison(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """Between two things of which each has a name of its own; the answer is that name."""
-    named: dict[int, Noun] = {}
-    for noun, index in unique_names(view, rng):
-        named.setdefault(index, noun)
-    for one in named:
-        for other in named:
+def _comparison(facts: FrameFacts, rng: np.random.Generator) -> Iterator[_Candidate]:
+    """Compare two objects that each have a unique noun phrase; the answer is that of one of them."""
+    nouns: dict[int, NounPhrase] = {}
+    for noun, index in unique_nouns(facts, rng):
+        nouns.setdefault(index, noun)
+    for one in nouns:
+        for other in nouns:
             if one < other:
-                yield from _between(view, (one, named[one]), (other, named[other]), rng)
+                yield from _comparisons_of(facts, (one, nouns[one]), (other, nouns[other]), rng)
 
 
-def _between(
-    view: View, first: tuple[int, Noun], second: tuple[int, Noun], rng: np.random.Generator
-) -> Iterator[Saying]:
+def _comparisons_of(
+    facts: FrameFacts,
+    first: tuple[int, NounPhrase],
+    second: tuple[int, NounPhrase],
+    rng: np.random.Generator,
+) -> Iterator[_Candidate]:
     if rng.random() < 0.5:
         first, second = second, first
-    names = [f"the {noun.one(view.level, rng)}" for _, noun in (first, second)]
-    both = (first[0], second[0])
-    larger = view.larger(first[0], second[0])
+    names = [_the(facts, noun, rng) for _, noun in (first, second)]
+    about = (first[0], second[0])
+    larger = facts.is_larger(first[0], second[0])
     if larger is not None:
-        way = ("larger", "smaller")[int(rng.integers(2))]
-        answer = names[0] if larger == (way == "larger") else names[1]
-        yield say(f"which {way}", view.level, rng, other=names[0], another=names[1]), (answer, both)
+        size = ("larger", "smaller")[int(rng.integers(2))]
+        answer = names[0] if larger == (size == "larger") else names[1]
+        text = realise(f"which {size}", facts.vocabulary, rng, other=names[0], another=names[1])
+        yield text, (answer, about)
     side, axis, sign = SIDES[int(rng.integers(4))]
-    ahead = sign * float(view.centres[second[0], axis] - view.centres[first[0], axis])
-    if abs(ahead) >= PLACE_GAP:
-        answer = names[0] if ahead > 0 else names[1]
-        yield say(f"which {side}", view.level, rng, other=names[0], another=names[1]), (answer, both)
+    lead = sign * float(facts.visible_centres[second[0], axis] - facts.visible_centres[first[0], axis])
+    if abs(lead) >= PLACE_MARGIN:
+        answer = names[0] if lead > 0 else names[1]
+        text = realise(f"which {side}", facts.vocabulary, rng, other=names[0], another=names[1])
+        yield text, (answer, about)
 
 
-def _motion(view: View, rng: np.random.Generator) -> Iterator[Saying]:
-    """Whether a thing with a name of its own moves, and which way; nothing where too little is shown."""
-    if not view.moves_known:
+def _motion(facts: FrameFacts, rng: np.random.Generator) -> Iterator[_Candidate]:
+    """Ask whether, and in which direction, an object with a unique noun phrase moves."""
+    if not facts.has_motion_history:
         return
-    for noun, index in unique_names(view, rng):
-        other = f"the {noun.one(view.level, rng)}"
-        moves = view.moves(index)
-        if moves is not None:
-            yield say("is moving", view.level, rng, other=other), ("yes" if moves else "no", (index,))
-        ways = [way for way, goes in WAYS_TO_GO.items() if goes(view, index)]
-        if len(ways) == 1:
-            yield say("which way", view.level, rng, other=other), (ways[0], (index,))
+    for noun, index in unique_nouns(facts, rng):
+        the_noun = _the(facts, noun, rng)
+        moving = facts.is_moving(index)
+        if moving is not None:
+            text = realise("is moving", facts.vocabulary, rng, other=the_noun)
+            yield text, ("yes" if moving else "no", (index,))
+        directions = [direction for direction, holds in DIRECTIONS.items() if holds(facts, index)]
+        if len(directions) == 1:
+            yield realise("which way", facts.vocabulary, rng, other=the_noun), (directions[0], (index,))
 
 
-WAYS_TO_GO: Final[dict[str, Callable[[View, int], bool | None]]] = {
-    "left": lambda view, index: view.goes(index, 0, -1),
-    "right": lambda view, index: view.goes(index, 0, 1),
-    "up": lambda view, index: view.goes(index, 1, -1),
-    "down": lambda view, index: view.goes(index, 1, 1),
+DIRECTIONS: Final[dict[str, Callable[[FrameFacts, int], bool | None]]] = {
+    "left": lambda facts, index: facts.moves_towards(index, 0, -1),
+    "right": lambda facts, index: facts.moves_towards(index, 0, 1),
+    "up": lambda facts, index: facts.moves_towards(index, 1, -1),
+    "down": lambda facts, index: facts.moves_towards(index, 1, 1),
 }
+"By answer."
 
 
-def _lesser(noun: Noun, rng: np.random.Generator) -> Noun:
-    """The whole name, or its kind or its colour alone."""
-    return (noun, Noun(noun.kind), Noun(None, noun.colour))[int(rng.integers(3))]
+def _the(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generator) -> str:
+    return f"the {noun.singular(facts.vocabulary, rng)}"
 
 
-KINDS_OF_QUESTION: Final[dict[str, Callable[[View, np.random.Generator], Iterator[Saying]]]] = {
+def _shortened(noun: NounPhrase, rng: np.random.Generator) -> NounPhrase:
+    """Return the noun phrase, its category alone or its colour alone."""
+    return (noun, NounPhrase(noun.category), NounPhrase(None, noun.colour))[int(rng.integers(3))]
+
+
+QUESTION_KINDS: Final[dict[str, Callable[[FrameFacts, np.random.Generator], Iterator[_Candidate]]]] = {
     "count": _count,
     "colour": _colour,
-    "kind": _kind,
+    "kind": _category,
     "presence": _presence,
     "comparison": _comparison,
     "motion": _motion,
 }
+"A generator of candidates for each kind; the keys are those of results."

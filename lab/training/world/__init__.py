@@ -1,21 +1,25 @@
-"""The drawn world: moving things with names, exact masks, and as much variety as a level allows.
+"""The drawn world: a generator of synthetic clips of labelled objects, with exact masks, boxes and occlusion.
 
-    parts.py       outlines and tones that things are made of       shapes.py, creatures.py, objects.py
-    things.py      all kinds by name                                colours.py, textures.py, noise.py
-    sprites.py     a thing drawn once                               grounds.py   what it is seen against
-    strangers.py   things without a name                            bending.py   how soft a thing is
-    motion.py      where it is at every moment                      camera.py    who looks, and spoils
-    levels.py      the ladder from five shapes to everything        holdout.py   what training never sees
-    casting.py     which things play                                composing.py how they look, stand and go
-    stage.py       one moment painted, with the truth about it      scenes.py    `draw_clip`
-    demo.py        the showcase of the bundled clip
+    catalogue.py             all categories                 parts.py       outlines and tones
+    shapes.py, creatures.py, made_objects.py                how each category is drawn
+    colours.py, textures.py, noise.py                       surfaces
+    sprites.py               an object drawn once           backgrounds.py
+    unlabelled_objects.py    random objects for trackers    deformation.py
+    motion.py                poses over time                camera.py      camera motion and degradation
+    levels.py                curriculum levels              holdout.py     splits, held-out labels
+    label_sampling.py        which objects a scene has      composition.py a random scene
+    rendering.py             one frame, with masks          scenes.py      `draw_clip`
+    demo_scene.py            the drawn clip of the demo
 
-Rules. A scene is a function of its seed and its level, and the seed says which set it belongs to. Everything
-random but the sensor's noise is drawn before the first picture, so that a longer clip begins like a shorter
-one. Lengths are picture heights until `stage` turns them into pixels. To widen the world: a kind is a
-function that returns parts and a line in `things`; a ground is a painter and a line in `grounds`; a level is
-a `replace` of the one below.
-Drawing is a training's other half on a CPU: what is soft or noisy is worked out on few pixels and enlarged,
-what a clip shows twice is drawn once and warped.
-May import: numpy, cv2, itself.
+Rules.
+- A clip is a function of its seed and its level; the seed also decides the split.
+- All random numbers but the sensor noise are drawn before the first frame, so that a longer clip begins like
+  a shorter one. Trained weights depend on the order in which they are drawn.
+- Lengths are image heights until `rendering` converts them to pixels.
+- `scenes.Clip` is a `lab.training.scene_description.SceneDescription` with frames; texts are made from it.
+- Drawing is half of the cost of training on a CPU: smooth and noisy textures are computed at low resolution
+  and enlarged, and an object is drawn once per clip and warped.
+To widen the world: a category is a function that returns parts and an entry in `catalogue.DRAWINGS`; a
+background is a painter and an entry in `backgrounds.BACKGROUNDS`; a level is a `replace` of the one before.
+May import: numpy, cv2, `lab.training.scene_description`, itself.
 """

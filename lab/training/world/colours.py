@@ -1,4 +1,4 @@
-"""Ten colours with names, each a region of hue, saturation and value that touches no other."""
+"""Ten named colours, each a region of hue, saturation and value that is well apart from the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rgb = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What one name covers: a middle and how far it reaches either way."""
+    """The colours of one name: for each of hue, saturation and value the middle and the half-width."""
 
     hue: tuple[float, float]
     "Degrees."
@@ -41,11 +41,11 @@ REGIONS: Final[dict[str, Region]] = {
 }
 "By name."
 COLOURS: Final = tuple(REGIONS)
-"In the order in which levels bring them in."
+"In the order in which curriculum levels add them. Trained weights number colours by it: append only."
 
 
-def sample(colour: str, spread: float, rng: np.random.Generator) -> Rgb:
-    """A colour of that name; `spread` 0 is the middle of its region, 1 reaches its ends."""
+def sample_colour(colour: str, spread: float, rng: np.random.Generator) -> Rgb:
+    """Sample a colour of that name from its region; `spread` 0 takes the middle, 1 all of the region."""
     region, reach = REGIONS[colour], spread * rng.uniform(-1, 1, size=3)
     middle = np.array([region.hue[0], region.saturation[0], region.value[0]])
     half = np.array([region.hue[1], region.saturation[1], region.value[1]])
@@ -53,38 +53,37 @@ def sample(colour: str, spread: float, rng: np.random.Generator) -> Rgb:
 
 
 def rgb_of(hue: float, saturation: float, value: float) -> Rgb:
-    """A colour by hue in degrees, saturation and value 0..1."""
+    """Convert hue in degrees, saturation and value 0..1; out of range they are wrapped and clipped."""
     saturation, value = min(max(saturation, 0.0), 1.0), min(max(value, 0.0), 1.0)
     red, green, blue = colorsys.hsv_to_rgb(hue % 360 / 360, saturation, value)
     return 255 * red, 255 * green, 255 * blue
 
 
-def lab(rgb: NDArray[np.float64] | Sequence[Rgb | NDArray[np.float32]]) -> NDArray[np.float32]:
-    """(K, 3) colours 0..255 in CIE L*a*b*, where distance is about what an eye sees."""
+def cielab(rgb: NDArray[np.float64] | Sequence[Rgb | NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Convert (K, 3) RGB 0..255 to CIE L*a*b*, where Euclidean distance is about the visible difference."""
     pixels = np.asarray(rgb, dtype=np.float32)[None] / 255
     found: NDArray[np.float32] = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[0]
     return found
 
 
 def luma(rgb: Rgb) -> float:
-    """Brightness 0..255 (Rec. 601)."""
+    """Return the luma, 0..255 (Rec. 601)."""
     return 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
 
 
 def scaled(rgb: Rgb, factor: float) -> Rgb:
-    """The same colour, darker or brighter."""
+    """Multiply a colour by a factor, clipped to 255."""
     red, green, blue = (min(factor * channel, 255.0) for channel in rgb)
     return red, green, blue
 
 
 def between(low: Rgb, high: Rgb, share: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3): `low` where the share (H, W) is 0, `high` where it is 1, and so on beyond as far as there
-    is light."""
+    """Mix to (H, W, 3): `low` where the share (H, W) is 0, `high` where it is 1; clipped to 0..255."""
     channels = [cv2.convertScaleAbs(share, alpha=b - a, beta=a) for a, b in zip(low, high, strict=True)]
     return np.asarray(cv2.merge(channels), dtype=np.uint8)
 
 
 def blended(rgb: Rgb, other: Rgb, share: float) -> Rgb:
-    """A mixture with this share of the other colour."""
+    """Mix two colours; `share` is that of the other."""
     red, green, blue = (a + share * (b - a) for a, b in zip(rgb, other, strict=True))
     return red, green, blue

@@ -1,142 +1,146 @@
-"""How wide the world is: a ladder of levels, each mastered before the next."""
+"""Curriculum levels: how much a scene may vary, from five plain shapes to everything the drawn world has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lab.training.world.catalogue import KINDS
+from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Everything that a scene of this level may have. A name given twice is taken twice as often."""
+    """What scenes of a level are sampled from. A name given twice is sampled twice as often."""
 
     name: str
-    kinds: tuple[str, ...]
+    categories: tuple[str, ...]
     colours: tuple[str, ...]
-    spread: float
-    "How far colours stray from the middle of their regions, 0..1."
+    colour_spread: float
+    "How far colours vary within their regions, 0 (the middle) to 1 (all of it)."
     textures: tuple[str, ...]
-    grounds: tuple[str, ...]
-    things: tuple[int, int]
-    "Fewest and most in a scene."
-    sizes: tuple[float, float]
-    "Picture heights."
-    tilt: float
-    "Greatest tilt, radians, of things that may tilt so far."
-    kinship: float
-    "Chance that a thing takes its colour or its kind from one that is there already."
-    relief: float
-    "Depth of the light on bodies; 0 is none."
-    shadows: float
-    "Darkness of the shadows on what is behind; 0 is none."
+    "Keys of `textures.TEXTURES`."
+    backgrounds: tuple[str, ...]
+    "Keys of `backgrounds.BACKGROUNDS`."
+    object_count: tuple[int, int]
+    "Fewest and most objects, unlabelled ones included, occluders not."
+    size_range: tuple[float, float]
+    "Least and greatest diameter of an object, image heights."
+    max_tilt_rad: float
+    "Greatest tilt, of categories that may tilt so far."
+    shared_attribute_prob: float
+    "Probability that an object gets the category or the colour of another."
+    shading: float
+    "Greatest depth of the shading that makes bodies look round; 0 is none."
+    shadow_strength: float
+    "Greatest darkness of shadows on the background, 0 (none) to 1."
     motions: tuple[str, ...]
-    props: int
-    "Most things without a name that others pass behind."
-    spoilage: tuple[str, ...]
-    "What cameras may do."
-    phrases: tuple[str, ...]
-    "Kinds of expression."
-    wordings: int
-    "Of each way to say a thing, so many of the first are used."
-    strange: float = 0.0
-    "Share of things that nobody has a name for."
+    "Of `motion.MOTIONS`."
+    max_occluders: int
+    "Most objects without a label that only occlude others."
+    camera_effects: tuple[str, ...]
+    "Of `camera.CAMERA_EFFECTS`."
+    expression_kinds: tuple[str, ...]
+    "Keys of `language.expressions.EXPRESSION_KINDS`."
+    templates_per_meaning: int
+    "Of the templates of each meaning, so many of the first are used."
+    unlabelled_share: float = 0.0
+    "Share of objects that are unlabelled: they have masks, but no name."
 
 
 _PLAIN: Final = Level(
     name="plain",
-    kinds=("circle", "square", "triangle", "star", "ring"),
+    categories=("circle", "square", "triangle", "star", "ring"),
     colours=("red", "green", "blue", "yellow", "purple", "white"),
-    spread=0.4,
+    colour_spread=0.4,
     textures=("plain",),
-    grounds=("dull",),
-    things=(2, 4),
-    sizes=(0.3, 0.5),
-    tilt=0.3,
-    kinship=0.0,
-    relief=0.0,
-    shadows=0.0,
+    backgrounds=("dull",),
+    object_count=(2, 4),
+    size_range=(0.3, 0.5),
+    max_tilt_rad=0.3,
+    shared_attribute_prob=0.0,
+    shading=0.0,
+    shadow_strength=0.0,
     motions=("drift", "drift", "drift", "leave"),
-    props=0,
-    spoilage=("exposure", "blur", "noise", "jpeg"),
-    phrases=("colour", "kind", "both", "place"),
-    wordings=1,
+    max_occluders=0,
+    camera_effects=("exposure", "blur", "noise", "jpeg"),
+    expression_kinds=("colour", "kind", "both", "place"),
+    templates_per_meaning=1,
 )
 _NAMES: Final = replace(
     _PLAIN,
     name="names",
-    kinds=KINDS[:17],
+    categories=CATEGORIES[:17],
     colours=COLOURS,
-    spread=0.6,
-    grounds=("dull", "dull", "flat", "gradient"),
-    kinship=0.3,
-    phrases=(*_PLAIN.phrases, "plural", "size"),
-    wordings=2,
+    colour_spread=0.6,
+    backgrounds=("dull", "dull", "flat", "gradient"),
+    shared_attribute_prob=0.3,
+    expression_kinds=(*_PLAIN.expression_kinds, "plural", "size"),
+    templates_per_meaning=2,
 )
 _KINDS: Final = replace(
     _NAMES,
     name="kinds",
-    kinds=KINDS,
-    sizes=(0.24, 0.5),
-    tilt=0.6,
-    relief=0.5,
-    phrases=(*_NAMES.phrases, "negation", "ordinal"),
-    wordings=3,
+    categories=CATEGORIES,
+    size_range=(0.24, 0.5),
+    max_tilt_rad=0.6,
+    shading=0.5,
+    expression_kinds=(*_NAMES.expression_kinds, "negation", "ordinal"),
+    templates_per_meaning=3,
 )
 _SURFACES: Final = replace(
     _KINDS,
     name="surfaces",
-    spread=0.8,
+    colour_spread=0.8,
     textures=("plain", "plain", "gradient", "mottled", "stripes", "dots", "checks"),
-    grounds=("dull", "flat", "gradient", "fractal", "tiles", "wood", "bricks", "grass"),
-    things=(2, 5),
-    shadows=0.3,
-    motions=(*_PLAIN.motions, "still", "curve"),
-    phrases=(*_KINDS.phrases, "relation"),
-    wordings=9,
+    backgrounds=("dull", "flat", "gradient", "fractal", "tiles", "wood", "bricks", "grass"),
+    object_count=(2, 5),
+    shadow_strength=0.3,
+    motions=(*_PLAIN.motions, "static", "curve"),
+    expression_kinds=(*_KINDS.expression_kinds, "relation"),
+    templates_per_meaning=9,
 )
 _MOVEMENT: Final = replace(
     _SURFACES,
     name="movement",
-    things=(1, 6),
-    sizes=(0.18, 0.5),
-    kinship=0.45,
-    motions=("still", "drift", "drift", "leave", "curve", "halt", "approach"),
-    props=1,
-    spoilage=(*_PLAIN.spoilage, "motion blur", "pan", "zoom"),
-    phrases=(*_SURFACES.phrases, "motion"),
+    object_count=(1, 6),
+    size_range=(0.18, 0.5),
+    shared_attribute_prob=0.45,
+    motions=("static", "drift", "drift", "leave", "curve", "halt", "approach"),
+    max_occluders=1,
+    camera_effects=(*_PLAIN.camera_effects, "motion blur", "pan", "zoom"),
+    expression_kinds=(*_SURFACES.expression_kinds, "motion"),
 )
+_NATURAL_BACKGROUNDS: Final = ("landscape", "landscape", "photo", "photo", "photo", "clutter", "clutter")
 _WORLD: Final = replace(
     _MOVEMENT,
     name="world",
-    spread=1.0,
-    grounds=(*_SURFACES.grounds, "landscape", "landscape", "photo", "photo", "photo", "clutter", "clutter"),
-    things=(1, 8),
-    sizes=(0.14, 0.5),
-    tilt=3.2,
-    kinship=0.5,
-    relief=0.8,
-    shadows=0.45,
-    props=2,
-    spoilage=(*_MOVEMENT.spoilage, "shake", "flicker", "downscale"),
+    colour_spread=1.0,
+    backgrounds=(*_SURFACES.backgrounds, *_NATURAL_BACKGROUNDS),
+    object_count=(1, 8),
+    size_range=(0.14, 0.5),
+    max_tilt_rad=3.2,
+    shared_attribute_prob=0.5,
+    shading=0.8,
+    shadow_strength=0.45,
+    max_occluders=2,
+    camera_effects=(*_MOVEMENT.camera_effects, "shake", "flicker", "downscale"),
 )
 
-LADDER: Final = (_PLAIN, _NAMES, _KINDS, _SURFACES, _MOVEMENT, _WORLD)
-"From the narrowest to the whole world; a model is measured on each before it is shown the next."
-STRANGERS: Final = replace(
+CURRICULUM: Final = (_PLAIN, _NAMES, _KINDS, _SURFACES, _MOVEMENT, _WORLD)
+"Levels in the order of training; each has all that the level before it has."
+UNLABELLED_LEVEL: Final = replace(
     _WORLD,
-    name="strangers",
-    grounds=("leaves",) * 5
+    name="unlabelled",
+    backgrounds=("leaves",) * 5
     + ("photo", "photo", "landscape", "clutter", "fractal", "grass", "wood", "bricks", "tiles"),
-    things=(1, 5),
-    sizes=(0.25, 0.95),
-    motions=("still", "drift", "leave", "curve", "curve", "halt", "approach"),
-    phrases=(),
-    strange=0.85,
+    object_count=(1, 5),
+    size_range=(0.25, 0.95),
+    motions=("static", "drift", "leave", "curve", "curve", "halt", "approach"),
+    expression_kinds=(),
+    unlabelled_share=0.85,
 )
-"""Beside the ladder, for what only follows: soft bodies of any shape under any surface before a jumble, which
-is nearer to footage than anything that could be named."""
-KNOWN: Final = LADDER[-1]
-"What the bundled weights have learnt."
+"""For trackers, beside the curriculum: deformable objects of random shape and texture before clutter,
+closer to real video than drawings of categories are."""
+NANO_LEVEL: Final = CURRICULUM[-1]
+"The level that the bundled nano checkpoint was trained up to."

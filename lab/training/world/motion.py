@@ -1,7 +1,6 @@
-"""Where a thing is at every moment: drifting, bouncing, swaying, halting, leaving and returning, coming near;
-or on its round, from station to station.
+"""Motion of objects: the pose of an object at every time, as a closed formula.
 
-Lengths in picture heights, times in seconds, the picture spans [0, aspect) x [0, 1).
+Lengths are image heights, x to the right, y down; the image spans [0, aspect) x [0, 1). Times are seconds.
 """
 
 from __future__ import annotations
@@ -13,111 +12,117 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-MOTIONS = ("still", "drift", "leave", "curve", "halt", "approach")
+MOTIONS = ("static", "drift", "leave", "curve", "halt", "approach")
+"""Kinds of motion: none; straight, bouncing within the image; straight, leaving the image and returning;
+sinuous; moving and pausing by turns; growing or shrinking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """How a thing stands at a moment."""
+    """The pose of an object at one time."""
 
     x: float
     y: float
     angle: float
     "Radians, clockwise."
     scale: float
-    "Of its own size."
-    goes_left: bool
+    "Relative to the object's own size."
+    faces_left: bool
+    "Whether an object with a front is mirrored."
 
 
 class Path(Protocol):
-    """Where something is, whenever that is asked."""
+    """A pose for every time."""
 
-    def at(self, moment: float) -> Pose:
-        """The pose `moment` seconds from the start."""
+    def pose_at(self, time_s: float) -> Pose:
+        """Return the pose `time_s` seconds after the start."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """A path and what goes with it; every part but the start may be nothing."""
+    """A random motion: a straight path with optional curvature, pauses, growth and rocking."""
 
     start: tuple[float, float]
     velocity: tuple[float, float]
-    room: tuple[float, float, float, float]
-    "x0, y0, x1, y1: the walls that the centre bounces from; beyond the picture they let the thing leave."
+    "Image heights per second."
+    bounds: tuple[float, float, float, float]
+    "x0, y0, x1, y1: the walls that the centre bounces from; outside the image they let the object leave it."
     sway: float
-    "How far the path bends to its side."
-    go_s: float
-    "It goes for so long ..."
-    halt_s: float
-    "... and stands for so long, again and again; 0 never stands."
+    "Amplitude of a sinusoid perpendicular to the velocity."
+    move_s: float
+    "The object moves for so long ..."
+    pause_s: float
+    "... then pauses for so long, and so on; 0 never pauses."
     phase_s: float
-    "Where in going and standing it begins."
+    "Where in this cycle it starts."
     growth: float
-    "It comes nearer by this share and goes again."
+    "Amplitude of a sinusoid of the scale, relative."
     tilt: float
-    swing: float
-    rate: float
-    "Angular frequency of sway, swing and growth, rad/s."
+    "Mean angle, radians."
+    rock: float
+    "Amplitude of a sinusoid of the angle, radians."
+    rate_rad_s: float
+    "Angular frequency of sway, rocking and growth."
 
-    def at(self, moment: float) -> Pose:
-        """The pose `moment` seconds from the start."""
-        going = self._gone(moment + self.phase_s) - self._gone(self.phase_s)
-        aside = self.sway * math.sin(self.rate * going)
+    def pose_at(self, time_s: float) -> Pose:
+        """Return the pose `time_s` seconds after the start."""
+        moved_s = self._moved_s(time_s + self.phase_s) - self._moved_s(self.phase_s)
+        aside = self.sway * math.sin(self.rate_rad_s * moved_s)
         speed = math.hypot(*self.velocity) or 1.0
         x = self.start[0] - aside * self.velocity[1] / speed
         y = self.start[1] + aside * self.velocity[0] / speed
-        x, returning = _bounce(x + self.velocity[0] * going, self.room[0], self.room[2])
-        y, _ = _bounce(y + self.velocity[1] * going, self.room[1], self.room[3])
-        angle = self.tilt + self.swing * math.sin(1.3 * self.rate * going)
-        scale = 1 + self.growth * math.sin(self.rate * going)
-        return Pose(x, y, angle, scale, (self.velocity[0] < 0) != returning)
+        x, returns = _bounce(x + self.velocity[0] * moved_s, self.bounds[0], self.bounds[2])
+        y, _ = _bounce(y + self.velocity[1] * moved_s, self.bounds[1], self.bounds[3])
+        angle = self.tilt + self.rock * math.sin(1.3 * self.rate_rad_s * moved_s)
+        scale = 1 + self.growth * math.sin(self.rate_rad_s * moved_s)
+        return Pose(x, y, angle, scale, (self.velocity[0] < 0) != returns)
 
     @property
     def greatest_scale(self) -> float:
-        """Of all moments."""
+        """The greatest scale at any time."""
         return 1 + abs(self.growth)
 
-    def _gone(self, moment: float) -> float:
-        """Seconds of going within the first `moment` seconds."""
-        rounds, rest = divmod(moment, self.go_s + self.halt_s)
-        return rounds * self.go_s + min(rest, self.go_s)
+    def _moved_s(self, time_s: float) -> float:
+        """Return the seconds of motion, pauses left out, within the first `time_s` seconds."""
+        cycles, rest = divmod(time_s, self.move_s + self.pause_s)
+        return cycles * self.move_s + min(rest, self.move_s)
 
 
-class Station(NamedTuple):
-    """Where a round comes by."""
+class Waypoint(NamedTuple):
+    """A place and the time at which a path passes it."""
 
     at_s: float
     x: float
     y: float
-    goes_left: bool = False
-    "From here on."
+    faces_left: bool = False
+    "From here to the next waypoint."
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """A path from station to station at even speed, then from the first again: for what is looped."""
+class WaypointPath:
+    """A path through waypoints at even speed between them, repeated for ever: for clips that are looped."""
 
-    stations: tuple[Station, ...]
-    """The first at 0 s. Where the last is another place, or two are at one time, the thing jumps: let it be
-    out of sight."""
-    swing: float = 0.0
-    "How far it leans to either side as it goes, radians ..."
+    waypoints: tuple[Waypoint, ...]
+    """The first is at 0 s, the last at the period. Where the last is not at the first's place, or two are at
+    the same time, the object jumps: place these outside of the image."""
+    rock: float = 0.0
+    "Amplitude of the angle, radians ..."
     stride: float = 0.2
-    "... and how far it goes meanwhile, there and back."
+    "... and how far the object moves in one cycle of it."
 
-    def at(self, moment: float) -> Pose:
-        """The pose `moment` seconds from the start."""
-        now_s = moment % self.stations[-1].at_s
-        legs = itertools.pairwise(self.stations)
+    def pose_at(self, time_s: float) -> Pose:
+        """Return the pose `time_s` seconds after the start."""
+        now_s = time_s % self.waypoints[-1].at_s
+        legs = itertools.pairwise(self.waypoints)
         start, end = next(leg for leg in legs if now_s < leg[1].at_s)
-        gone = (now_s - start.at_s) / (end.at_s - start.at_s)
-        x, y = start.x + gone * (end.x - start.x), start.y + gone * (end.y - start.y)
-        return Pose(x, y, self.swing * math.sin(2 * math.pi * x / self.stride), 1.0, start.goes_left)
+        share = (now_s - start.at_s) / (end.at_s - start.at_s)
+        x, y = start.x + share * (end.x - start.x), start.y + share * (end.y - start.y)
+        return Pose(x, y, self.rock * math.sin(2 * math.pi * x / self.stride), 1.0, start.faces_left)
 
 
 def draw_motion(
-    manner: str,
+    kind: str,
     rng: np.random.Generator,
     *,
     start: tuple[float, float],
@@ -125,41 +130,41 @@ def draw_motion(
     aspect: float,
     tilt: float,
 ) -> Motion:
-    """A motion of one of `MOTIONS` for a thing of that size that tilts up to `tilt` either way."""
-    margin = -0.75 * size if manner == "leave" else 0.4 * size
-    speed = _speed(manner, rng)
+    """Draw a motion of a kind of `MOTIONS` for an object of diameter `size` that tilts by at most `tilt`."""
+    margin = -0.75 * size if kind == "leave" else 0.4 * size
+    speed = _speed(kind, rng)
     heading = rng.uniform(0, 2 * math.pi)
-    halts = manner == "halt"
-    approach = rng.choice((-0.45, 0.5, 0.8)) if manner == "approach" else rng.uniform(0, 0.12)
+    halts = kind == "halt"
+    growth = rng.choice((-0.45, 0.5, 0.8)) if kind == "approach" else rng.uniform(0, 0.12)
     return Motion(
         start=start,
         velocity=(float(speed * math.cos(heading)), float(speed * math.sin(heading))),
-        room=(margin, margin, aspect - margin, 1 - margin),
-        sway=float(rng.uniform(0.08, 0.25)) if manner == "curve" else 0.0,
-        go_s=float(rng.uniform(0.5, 1.2)) if halts else 1.0,
-        halt_s=float(rng.uniform(0.6, 1.5)) if halts else 0.0,
+        bounds=(margin, margin, aspect - margin, 1 - margin),
+        sway=float(rng.uniform(0.08, 0.25)) if kind == "curve" else 0.0,
+        move_s=float(rng.uniform(0.5, 1.2)) if halts else 1.0,
+        pause_s=float(rng.uniform(0.6, 1.5)) if halts else 0.0,
         phase_s=float(rng.uniform(0, 2.0)),
-        growth=float(approach) if manner != "still" else 0.0,
+        growth=float(growth) if kind != "static" else 0.0,
         tilt=float(rng.uniform(-tilt, tilt)),
-        swing=float(rng.uniform(0, min(tilt, 0.3))) if manner != "still" else 0.0,
-        rate=float(rng.uniform(0.5, 2.5)),
+        rock=float(rng.uniform(0, min(tilt, 0.3))) if kind != "static" else 0.0,
+        rate_rad_s=float(rng.uniform(0.5, 2.5)),
     )
 
 
-def _speed(manner: str, rng: np.random.Generator) -> float:
+def _speed(kind: str, rng: np.random.Generator) -> float:
     low, high = {
-        "still": (0.0, 0.0),
+        "static": (0.0, 0.0),
         "drift": (0.0, 0.6),
         "leave": (0.5, 1.3),
         "curve": (0.2, 0.7),
         "halt": (0.35, 0.9),
         "approach": (0.0, 0.3),
-    }[manner]
+    }[kind]
     return float(rng.uniform(low, high))
 
 
-def _bounce(way: float, low: float, high: float) -> tuple[float, bool]:
-    """Position of a ball between two walls, a triangle wave, and whether it is on its way back."""
+def _bounce(position: float, low: float, high: float) -> tuple[float, bool]:
+    """Reflect a coordinate between two walls (a triangle wave); also whether it is on the way back."""
     span = max(high - low, 1e-6)
-    phase = (way - low) % (2 * span)
+    phase = (position - low) % (2 * span)
     return (low + phase, False) if phase <= span else (low + 2 * span - phase, True)

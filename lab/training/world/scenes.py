@@ -1,8 +1,4 @@
-"""Clips of the drawn world: pictures with exact masks, the same for the same seed.
-
-World units are picture heights: the picture spans [0, aspect) x [0, 1) and is squeezed to the size asked for,
-as a camera's 16:9 picture is squeezed to a model's square input.
-"""
+"""Clips of the drawn world: frames with exact masks, a function of the seed."""
 
 from __future__ import annotations
 
@@ -13,98 +9,88 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.training.world.catalogue import Thing
-from lab.training.world.composition import compose
-from lab.training.world.levels import KNOWN, Level
-from lab.training.world.rendering import Still, owned, shoot
+from lab.training.scene_description import ObjectLabel, SceneDescription
+from lab.training.world.composition import compose_scene
+from lab.training.world.holdout import split_of, vocabulary_of
+from lab.training.world.levels import NANO_LEVEL, Level
+from lab.training.world.rendering import RenderedFrame, masks_of, render_frame
 
 SAMPLE_FPS: Final = 30.0
+"Frame rate of a clip of stride 1."
+_PER_FRAME: Final = ("masks", "amodal_area_px", "occluded_px", "centres_px", "boxes_px", "world_centres_px")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Clip:
-    """T consecutive pictures of N things and the truth about them."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Clip(SceneDescription):
+    """T frames of a scene, and its description."""
 
     frames: NDArray[np.uint8]
     "(T, H, W, 3) RGB."
-    masks: NDArray[np.bool_]
-    "(T, N, H, W): the visible part of each thing; no pixel belongs to two."
-    whole_px: NDArray[np.float32]
-    "(T, N): area of each thing's whole shape in pixels, hidden and out-of-picture parts included."
-    covered_px: NDArray[np.float32]
-    "(T, N, N): pixels of the first thing that the second, in front of it, took from view."
-    centres: NDArray[np.float32]
-    "(T, N, 2): x, y of the whole shape's middle in pixels, inside the picture or out of it."
-    boxes: NDArray[np.float32]
-    "(T, N, 4): x0, y0, x1, y1 around the whole shape in pixels."
-    paths: NDArray[np.float32]
-    "(T, N, 2): where things are in the world, in pixels of a camera that stands still."
-    things: tuple[Thing, ...]
-    "A later one is in front of an earlier one."
-    step_s: float
-    "From one picture to the next."
     seed: int
     level: Level
 
-    def at(self, indices: Sequence[int]) -> Clip:
-        """Some of the pictures; `step_s` remains that of all."""
+    def take_frames(self, indices: Sequence[int]) -> Clip:
+        """Return a clip of some of the frames; `step_s` stays that of all frames."""
         kept = list(indices)
-        per_picture = ("frames", "masks", "whole_px", "covered_px", "centres", "boxes", "paths")
-        return replace(self, **{name: getattr(self, name)[kept] for name in per_picture})
+        return replace(self, **{name: getattr(self, name)[kept] for name in ("frames", *_PER_FRAME)})
 
-    def only(self, indices: Sequence[int]) -> Clip:
-        """The same pictures, the truth about some things alone."""
+    def take_objects(self, indices: Sequence[int]) -> Clip:
+        """Return a clip of the same frames that describes only some of the objects."""
         kept = list(indices)
-        return replace(
-            self,
-            masks=self.masks[:, kept],
-            whole_px=self.whole_px[:, kept],
-            covered_px=self.covered_px[:, kept][:, :, kept],
-            centres=self.centres[:, kept],
-            boxes=self.boxes[:, kept],
-            paths=self.paths[:, kept],
-            things=tuple(self.things[index] for index in kept),
-        )
+        per_object = {name: getattr(self, name)[:, kept] for name in _PER_FRAME}
+        per_object["occluded_px"] = per_object["occluded_px"][:, :, kept]
+        return replace(self, labels=tuple(self.labels[index] for index in kept), **per_object)
 
 
 def draw_clip(
-    seed: int, *, frames: int, size: tuple[int, int] = (256, 256), stride: float = 1.0, level: Level = KNOWN
+    seed: int,
+    *,
+    frames: int,
+    size: tuple[int, int] = (256, 256),
+    stride: float = 1.0,
+    level: Level = NANO_LEVEL,
 ) -> Clip:
-    """Draw a clip, the same for the same arguments; a longer one begins like a shorter one.
+    """Draw a clip; the same arguments give the same clip, and a longer clip begins like a shorter one.
 
-    `size` is (height, width) in pixels, neither above 1088; a square picture is squeezed from 1:1, 4:3 or
-    16:9. Consecutive frames are `stride / SAMPLE_FPS` seconds apart. The seed also says whether this is a
-    scene for training (`holdout.Split`). Raises ValueError for a seed of no set.
+    `size` is (height, width) in pixels, neither above 1088. A square image is squeezed from 1:1, 4:3 or
+    16:9, as a model's input is squeezed from a camera's. Consecutive frames are `stride / SAMPLE_FPS` seconds
+    apart. The seed also decides the split (`holdout.split_of`). Raises ValueError for a seed of no split.
     """
     rng = np.random.default_rng(seed)
-    stage = compose(seed, level, size, rng)
-    things = tuple(actor.thing for actor in stage.actors if actor.thing is not None)
-    moments = [index * stride / SAMPLE_FPS for index in range(frames)]
-    stills = [shoot(stage, moment) for moment in moments]
-    developed = [stage.camera.develop(s.picture, m, rng) for s, m in zip(stills, moments, strict=True)]
-    return filmed(np.stack(developed), stills, things, step_s=stride / SAMPLE_FPS, seed=seed, level=level)
+    scene = compose_scene(seed, level, size, rng)
+    labels = tuple(obj.label for obj in scene.objects if obj.label is not None)
+    times_s = [index * stride / SAMPLE_FPS for index in range(frames)]
+    rendered = [render_frame(scene, time_s) for time_s in times_s]
+    images = [
+        scene.camera.degrade(frame.image, time_s, rng)
+        for frame, time_s in zip(rendered, times_s, strict=True)
+    ]
+    return assemble_clip(
+        np.stack(images), rendered, labels, step_s=stride / SAMPLE_FPS, seed=seed, level=level
+    )
 
 
-def filmed(
+def assemble_clip(
     frames: NDArray[np.uint8],
-    stills: Sequence[Still],
-    things: tuple[Thing, ...],
+    rendered: Sequence[RenderedFrame],
+    labels: tuple[ObjectLabel, ...],
     *,
     step_s: float,
     seed: int,
     level: Level,
 ) -> Clip:
-    """A clip of a camera's pictures (T, H, W, 3) and the truth of the painted moments they are of."""
+    """Make a clip of a camera's images (T, H, W, 3) and the T rendered frames that they are of."""
     return Clip(
-        frames=frames,
-        masks=owned(np.stack([still.owners for still in stills]), stills[0].named),
-        whole_px=np.stack([still.whole_px for still in stills]),
-        covered_px=np.stack([still.covered_px for still in stills]),
-        centres=np.stack([still.centres for still in stills]),
-        boxes=np.stack([still.boxes for still in stills]),
-        paths=np.stack([still.paths for still in stills]),
-        things=things,
+        labels=labels,
+        masks=masks_of(np.stack([frame.instance_map for frame in rendered]), rendered[0].labelled),
+        amodal_area_px=np.stack([frame.amodal_area_px for frame in rendered]),
+        occluded_px=np.stack([frame.occluded_px for frame in rendered]),
+        centres_px=np.stack([frame.centres_px for frame in rendered]),
+        boxes_px=np.stack([frame.boxes_px for frame in rendered]),
+        world_centres_px=np.stack([frame.world_centres_px for frame in rendered]),
         step_s=step_s,
+        vocabulary=vocabulary_of(level, split_of(seed)),
+        frames=frames,
         seed=seed,
         level=level,
     )

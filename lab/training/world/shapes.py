@@ -1,4 +1,4 @@
-"""Plain shapes: one part each, all of the named colour."""
+"""Geometric shapes: one part each, of the object's colour; see `parts` for unit space."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import math
 
 import numpy as np
 
-from lab.training.world.parts import Part, disc, fill, polygon, slab
+from lab.training.world.parts import Part, disc, fill, polygon, rectangle
 
 
 def circle(_: np.random.Generator) -> list[Part]:
-    """A disc."""
+    """Draw a disc."""
     return [fill(disc((0, 0), 1.0))]
 
 
 def square(_: np.random.Generator) -> list[Part]:
-    """Four equal sides."""
-    return [fill(slab((-0.9, -0.9), (0.9, 0.9)))]
+    """Draw a square."""
+    return [fill(rectangle((-0.9, -0.9), (0.9, 0.9)))]
 
 
 def triangle(_: np.random.Generator) -> list[Part]:
-    """Point up."""
+    """Draw a triangle, point up."""
     return [fill(1.12 * polygon((0, -1), (0.95, 0.75), (-0.95, 0.75)))]
 
 
 def star(_: np.random.Generator) -> list[Part]:
-    """Five points."""
+    """Draw a star of five points."""
     spikes = np.arange(10) * math.pi / 5 - math.pi / 2
     radius = np.where(np.arange(10) % 2 == 0, 1.15, 0.5)
     return [fill(np.stack([radius * np.cos(spikes), radius * np.sin(spikes)], axis=1))]
 
 
 def ring(_: np.random.Generator) -> list[Part]:
-    """A disc with a hole."""
+    """Draw a disc with a hole."""
     return [fill(disc((0, 0), 1.0), disc((0, 0), 0.52))]
 
 
 def heart(_: np.random.Generator) -> list[Part]:
-    """Two bows and a point."""
+    """Draw a heart."""
     turn = np.linspace(0, 2 * math.pi, 60, endpoint=False)
     x = 16 * np.sin(turn) ** 3
     y = 13 * np.cos(turn) - 5 * np.cos(2 * turn) - 2 * np.cos(3 * turn) - np.cos(4 * turn)
@@ -45,7 +45,7 @@ def heart(_: np.random.Generator) -> list[Part]:
 
 
 def cross(rng: np.random.Generator) -> list[Part]:
-    """Two bars of equal length."""
+    """Draw two bars of equal length."""
     w = float(rng.uniform(0.26, 0.36))
     corners = ((-w, -1), (w, -1), (w, -w), (1, -w), (1, w), (w, w))
     mirrored = tuple((-x, -y) for x, y in corners)
@@ -53,7 +53,7 @@ def cross(rng: np.random.Generator) -> list[Part]:
 
 
 def moon(rng: np.random.Generator) -> list[Part]:
-    """A crescent, open to the right."""
+    """Draw a crescent, open to the right."""
     bite = float(rng.uniform(0.42, 0.58))
     outer = np.linspace(0.22 * math.pi, 1.78 * math.pi, 40)
     tip = np.array([math.cos(outer[0]), math.sin(outer[0])])
@@ -66,7 +66,7 @@ def moon(rng: np.random.Generator) -> list[Part]:
 
 
 def arrow(_: np.random.Generator) -> list[Part]:
-    """Pointing right."""
+    """Draw an arrow to the right."""
     return [
         fill(
             polygon((-1, -0.28), (0.15, -0.28), (0.15, -0.75), (1, 0), (0.15, 0.75), (0.15, 0.28), (-1, 0.28))

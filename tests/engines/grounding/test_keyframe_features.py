@@ -13,8 +13,8 @@ from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.image_processing import normalise
 from engines.grounding.keyframe_features import Sight, is_about_change
 from engines.grounding.packing import pack
-from lab.training.language.lexicon import WAYS
-from lab.training.language.motion_expressions import MOVES
+from lab.training.language.lexicon import TEMPLATES
+from lab.training.language.motion_expressions import MOTION_FACTS
 from lab.training.trainable_grounder import fresh_grounder
 from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Clock, Frame, Keyframe, StreamId
@@ -55,8 +55,8 @@ def test_all_words_about_movement_are_about_change_and_no_others() -> None:
     slots = dict.fromkeys(
         ("one", "many", "other", "another", "a", "number", "nth", "colour", "list"), "red cup"
     )
-    for meaning, ways in WAYS.items():
-        expected = meaning in (*MOVES, *CONTESTS, *ASKED)
+    for meaning, ways in TEMPLATES.items():
+        expected = meaning in (*MOTION_FACTS, *CONTESTS, *ASKED)
         for way in ways:
             text = way.format(**slots, first="a red cup", second="a green cup")
             assert is_about_change(text) == expected, text

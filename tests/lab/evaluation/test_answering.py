@@ -9,21 +9,21 @@ import pytest
 
 from lab.evaluation.answering import normalised, score_answers
 from lab.evaluation.held_out import Scene, draw_scene
-from lab.training.language.questions import questions
+from lab.training.language.questions import generate_questions
 from lab.training.world.holdout import Split
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from streaming.vocabulary import QueryKind
 from tests.scripted_grounder import ScriptedGrounder, silent
 
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return draw_scene(Split.UNSEEN.first_seed + 6, LADDER[-1])
+    return draw_scene(Split.UNSEEN.first_seed + 6, CURRICULUM[-1])
 
 
 def asked_of(scene: Scene) -> dict[str, tuple[str, str]]:
     """Kind and answer by question."""
-    said = questions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 3)))
+    said = generate_questions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 3)))
     return {one.text: (one.kind, one.answer) for one in said}
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from lab.evaluation.held_out import EARLIER, PICTURES, SIZE, draw_scene, draw_scenes
-from lab.training.language.view import STOP_BACK_S, View
+from lab.training.language.frame_facts import STOP_WINDOW_S, FrameFacts
 from lab.training.task_mixture import STEP_S
 from lab.training.world.holdout import Split, split_of
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from streaming.vocabulary import QueryKind
 
-WORLD = LADDER[-1]
+WORLD = CURRICULUM[-1]
 EVEN, ODD = Split.UNSEEN.first_seed, Split.UNSEEN.first_seed + 1
 
 
@@ -30,13 +30,16 @@ def test_a_scene_is_the_same_every_time() -> None:
 def test_half_of_the_scenes_have_a_past_where_words_are_about_movement() -> None:
     past, none = draw_scene(EVEN, WORLD), draw_scene(ODD, WORLD)
     assert (len(past.clip.frames), len(none.clip.frames)) == (PICTURES, 1)
-    assert View(past.clip, past.frame).moves_known and not View(none.clip, none.frame).moves_known
-    assert len(draw_scene(EVEN, LADDER[0]).clip.frames) == 1
+    assert (
+        FrameFacts(past.clip, past.frame).has_motion_history
+        and not FrameFacts(none.clip, none.frame).has_motion_history
+    )
+    assert len(draw_scene(EVEN, CURRICULUM[0]).clip.frames) == 1
 
 
 def test_the_past_reaches_as_far_back_as_words_do() -> None:
     back_s = [(PICTURES - 1 - index) * STEP_S for index in EARLIER]
-    assert back_s == pytest.approx([0.9, 0.3]) and back_s[0] >= STOP_BACK_S - 1e-9
+    assert back_s == pytest.approx([0.9, 0.3]) and back_s[0] >= STOP_WINDOW_S - 1e-9
 
 
 def test_a_keyframe_shows_the_last_picture_and_what_was_before_it() -> None:
@@ -55,6 +58,6 @@ def test_a_single_picture_has_no_past() -> None:
 
 def test_the_mask_of_several_things_is_all_of_them_on_the_last_picture() -> None:
     scene = draw_scene(EVEN, WORLD)
-    every = range(len(scene.clip.things))
+    every = range(len(scene.clip.labels))
     assert np.array_equal(scene.mask_of(every), scene.clip.masks[-1].any(axis=0))
     assert not scene.mask_of([]).any()

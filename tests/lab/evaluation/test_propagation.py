@@ -7,14 +7,14 @@ import numpy as np
 from engines.geometry import mask_iou
 from engines.tracking.tracker import SamTracker
 from lab.evaluation.propagation import GIVEN_PX, given_answer, propagate
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
 from tests.colour_sam import ColourSam
 from tests.doubles import square_picture
 
 
 def test_given_masks_are_the_true_ones_at_a_grounders_size() -> None:
-    masks = draw_clip(3, frames=1, level=LADDER[0]).masks[0, :2]
+    masks = draw_clip(3, frames=1, level=CURRICULUM[0]).masks[0, :2]
     answer = given_answer(masks)
     assert answer.logits.shape == (2, GIVEN_PX, GIVEN_PX) and len(answer.prompts) == 2
     area = (answer.logits > 0).mean(axis=(1, 2))

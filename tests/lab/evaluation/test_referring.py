@@ -9,9 +9,9 @@ import pytest
 
 from lab.evaluation.held_out import Scene, draw_scene, draw_scenes
 from lab.evaluation.referring import answered_mask, ask_everything, score_grounder
-from lab.training.language.expressions import expressions
+from lab.training.language.expressions import generate_expressions
 from lab.training.world.holdout import Split
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from streaming.vocabulary import Answer, Mask, Query, QueryId, StreamId
 from tests.scripted_grounder import ScriptedGrounder, pointing, silent
 
@@ -20,13 +20,13 @@ SEED = Split.UNSEEN.first_seed + 6
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return draw_scene(SEED, LADDER[-1])
+    return draw_scene(SEED, CURRICULUM[-1])
 
 
 def knowing(scene: Scene) -> ScriptedGrounder:
     """Reads the answers from the scene that it is asked about."""
-    said = expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
-    truth = {one.text: one.targets for one in said}
+    said = generate_expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
+    truth = {one.text: one.referents for one in said}
 
     def say(query: Query) -> tuple[str, Sequence[Mask]]:
         return "", [scene.mask_of(truth[query.text])] if truth[query.text] else ()
@@ -66,7 +66,7 @@ def test_everything_that_can_be_said_is_asked_at_once(scene: Scene) -> None:
     grounder = ScriptedGrounder(silent)
     asked = [expression for expression, _ in ask_everything(grounder, scene)]
     assert {one.kind for one in asked} >= {"both", "motion"}
-    assert {bool(one.targets) for one in asked} == {True, False}
+    assert {bool(one.referents) for one in asked} == {True, False}
     (keyframe,) = grounder.shown
     assert len(keyframe.earlier) == 2
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lab.evaluation.report import LevelScore, Model, Sizes, plain, score_level
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from tests.colour_sam import ColourSam
 from tests.scripted_grounder import ScriptedGrounder, silent
 
@@ -36,7 +36,7 @@ def watching() -> Watching:
 @pytest.fixture(scope="module")
 def score(watching: Watching) -> LevelScore:
     model = Model(ScriptedGrounder(silent), ColourSam().compiled())
-    return score_level(model, LADDER[-1], Sizes(scenes=2, clips=1), watching)
+    return score_level(model, CURRICULUM[-1], Sizes(scenes=2, clips=1), watching)
 
 
 def test_every_part_is_measured_at_its_size(score: LevelScore) -> None:

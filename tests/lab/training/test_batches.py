@@ -10,9 +10,9 @@ from engines.grounding.templates import SEG, Template, make_template
 from lab.training.batches import GRID, GROUND, GROUPS, NOTHING, Batch, draw_batch
 from lab.training.task_mixture import draw_shown
 from lab.training.tokenizer import nano_tokenizer
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 
-WORLD = LADDER[-1]
+WORLD = CURRICULUM[-1]
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +98,10 @@ def test_a_shift_leads_from_where_a_thing_was_seen_to_where_it_is(template: Temp
     for seed in range(8):
         clip = draw_shown(seed, WORLD, template, window=True, referring=1).clip
         drawn = draw_batch([seed], template, WORLD, window=True, referring=1)
-        for thing in range(len(clip.things)):
+        for thing in range(len(clip.labels)):
             seen = clip.masks[:, thing]
             here = drawn.owners[0, -1] == thing
-            if (seen.sum(axis=(1, 2)) < 0.9 * clip.whole_px[:, thing]).any() or not here.any():
+            if (seen.sum(axis=(1, 2)) < 0.9 * clip.amodal_area_px[:, thing]).any() or not here.any():
                 continue
             middles = np.array([[np.nonzero(mask)[axis].mean() / 256 for axis in (1, 0)] for mask in seen])
             came = (middles[-1] - middles[:-1]).ravel()

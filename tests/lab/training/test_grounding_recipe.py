@@ -25,8 +25,8 @@ from lab.training.grounding_recipe import (
 from lab.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, Structure
 from lab.training.tracker_recipe import fresh_tracker
 from lab.training.trainable_grounder import fresh_grounder
-from lab.training.world.holdout import CALIBRATION_SEED, HELD_OUT_SEED, JUDGED_SEED
-from lab.training.world.levels import LADDER, Level
+from lab.training.world.holdout import CALIBRATION_SEED, HELD_OUT_SEED, VALIDATION_SEED
+from lab.training.world.levels import CURRICULUM, Level
 from streaming.errors import CheckpointError
 
 
@@ -46,7 +46,9 @@ def test_no_two_steps_share_a_seed() -> None:
 
 
 def test_a_thousand_runs_stay_below_the_held_out_seeds() -> None:
-    assert first_seed(2000, 10**6, 256) < HELD_OUT_SEED // 2 < JUDGED_SEED < CALIBRATION_SEED < HELD_OUT_SEED
+    assert (
+        first_seed(2000, 10**6, 256) < HELD_OUT_SEED // 2 < VALIDATION_SEED < CALIBRATION_SEED < HELD_OUT_SEED
+    )
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
@@ -118,8 +120,8 @@ def test_held_out_scenes_are_judged_on_the_way_and_open_the_next_level(
     run = GroundingRun(tmp_path, budget_s=0.01, judge_s=0.0, gate=0.0, pictures=2, tell_steps=1)
     train_vision(run, told.append)
     assert 0 <= told[0]["held_out_kind"] <= 1 and told[0]["rung"] == 0
-    assert torch.load(tmp_path / "last.pt", weights_only=True)["ladder"] == {"level": LADDER[1].name}
-    held_out = [[seed >= JUDGED_SEED for seed in drawn] for drawn in seeds]
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["ladder"] == {"level": CURRICULUM[1].name}
+    held_out = [[seed >= VALIDATION_SEED for seed in drawn] for drawn in seeds]
     assert held_out[:2] == [[True, True], [False, False]], "judged, then learnt from"
 
 

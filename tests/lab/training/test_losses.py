@@ -11,7 +11,7 @@ from engines.grounding.checkpoints import Sa2Va
 from lab.training.batches import Batch, Gazes, Pointings, draw_batch
 from lab.training.losses import DRAWN, Helpers, drawing_lesson, iou, placing_loss, reading_lesson
 from lab.training.trainable_grounder import fresh_grounder, fresh_helpers
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +22,12 @@ def nano() -> Sa2Va:
 
 @pytest.fixture(scope="module")
 def batch(nano: Sa2Va) -> Batch:
-    return draw_batch(range(3, 5), nano.template, LADDER[-1], window=False, referring=3)
+    return draw_batch(range(3, 5), nano.template, CURRICULUM[-1], window=False, referring=3)
 
 
 @pytest.fixture(scope="module")
 def windows(nano: Sa2Va) -> Batch:
-    return draw_batch(range(3, 5), nano.template, LADDER[-1], window=True, referring=3)
+    return draw_batch(range(3, 5), nano.template, CURRICULUM[-1], window=True, referring=3)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import torch
 from lab.training.batches import draw_batch
 from lab.training.prefetch import feed, painters_for
 from lab.training.trainable_grounder import fresh_grounder
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
 
 draw = partial(draw_clip, frames=1, size=(32, 32))
@@ -33,7 +33,7 @@ def test_orders_with_an_end_are_all_drawn(painters: int) -> None:
 
 def test_batches_of_tensors_travel_between_processes() -> None:
     template = fresh_grounder().template
-    drawn = partial(draw_batch, template=template, level=LADDER[0], window=False, referring=3)
+    drawn = partial(draw_batch, template=template, level=CURRICULUM[0], window=False, referring=3)
     (fed,) = feed(drawn, [range(7, 9)], 1)
     here = drawn(range(7, 9))
     assert torch.equal(fed.pixels, here.pixels) and torch.equal(fed.packed.ids, here.packed.ids)

@@ -10,16 +10,16 @@ import pytest
 from engines.grounding.templates import Template, make_template
 from lab.training.language.expressions import Expression
 from lab.training.language.lexicon import plural
-from lab.training.language.questions import KINDS_OF_QUESTION
+from lab.training.language.questions import QUESTION_KINDS
 from lab.training.task_mixture import ASKED, Shown, chosen, draw_shown, shows_window, vary
 from lab.training.tokenizer import SYNONYMS, nano_tokenizer
-from lab.training.world.catalogue import Thing
+from lab.training.scene_description import ObjectLabel
 from lab.training.world.colours import COLOURS
 from lab.training.world.holdout import is_held_out
-from lab.training.world.levels import LADDER, Level
+from lab.training.world.levels import CURRICULUM, Level
 from lab.training.world.scenes import draw_clip
 
-WORLD = LADDER[-1]
+WORLD = CURRICULUM[-1]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def shown(template: Template) -> list[Shown]:
 
 
 def test_only_who_knows_words_about_motion_is_shown_windows() -> None:
-    plain = [shows_window(LADDER[0], step) for step in range(6)]
+    plain = [shows_window(CURRICULUM[0], step) for step in range(6)]
     world = [shows_window(WORLD, step) for step in range(6)]
     assert not any(plain)
     assert world == [True, False, False] * 2
@@ -48,7 +48,7 @@ def test_a_window_is_three_pictures_and_ends_where_it_is_asked_about(template: T
 def test_there_are_tasks_of_all_kinds(shown: list[Shown]) -> None:
     kinds = {task.kind for one in shown for task in one.tasks}
     assert {"present", "absent", "caption", "count", "presence"} <= kinds
-    assert kinds <= {"present", "absent", "caption", *KINDS_OF_QUESTION}
+    assert kinds <= {"present", "absent", "caption", *QUESTION_KINDS}
 
 
 def test_every_seg_of_an_answer_points_at_something(shown: list[Shown], template: Template) -> None:
@@ -86,7 +86,7 @@ def test_what_is_hard_is_refused_oftener_too() -> None:
         Expression(f"the {word} thing", kind, ()) for kind in ("colour", "relation") for word in "abcdefghij"
     ]
     rng = np.random.default_rng(1)
-    asked = [one for _ in range(200) for one in chosen([*there, *gone], 5, rng) if not one.targets]
+    asked = [one for _ in range(200) for one in chosen([*there, *gone], 5, rng) if not one.referents]
     assert len(asked) == 400
     assert sum(one.kind == "relation" for one in asked) > 250
 
@@ -103,8 +103,8 @@ def test_a_third_rounded_down_is_about_motion_where_there_is_so_much() -> None:
 def test_training_never_hears_of_a_held_out_combination(shown: list[Shown], template: Template) -> None:
     """In no question and no answer, of one thing or of several, in no synonym."""
     plainly = {other: word for word, others in SYNONYMS.items() for other in others}
-    named = {name: kind for kind in WORLD.kinds for name in (kind, plural(kind))}
-    heard: list[Thing] = []
+    named = {name: kind for kind in WORLD.categories for name in (kind, plural(kind))}
+    heard: list[ObjectLabel] = []
     for tokens in (said for one in shown for task in one.tasks for said in (task.question, task.answer)):
         words = [plainly.get(word, word) for word in template.tokenizer.decode(list(tokens)).split()]
         pairs = [*pairwise(words)]
@@ -113,12 +113,14 @@ def test_training_never_hears_of_a_held_out_combination(shown: list[Shown], temp
             for kind, way, colour in zip(words, words[1:], words[2:], strict=False)
             if way == "in"
         ]
-        heard += [Thing(named[kind], colour) for colour, kind in pairs if kind in named and colour in COLOURS]
-    assert len(heard) > 100 and any(thing.kind == "person" for thing in heard)
+        heard += [
+            ObjectLabel(named[kind], colour) for colour, kind in pairs if kind in named and colour in COLOURS
+        ]
+    assert len(heard) > 100 and any(thing.category == "person" for thing in heard)
     assert not [thing for thing in heard if is_held_out(thing)]
 
 
-@pytest.mark.parametrize("level", LADDER, ids=lambda level: level.name)
+@pytest.mark.parametrize("level", CURRICULUM, ids=lambda level: level.name)
 def test_every_level_has_tasks(template: Template, level: Level) -> None:
     assert draw_shown(20, level, template, window=False, referring=4).tasks
 

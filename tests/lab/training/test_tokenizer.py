@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from engines.grounding.templates import DESCRIBE, Template, make_template
-from lab.training.language.captions import caption
-from lab.training.language.expressions import expressions
-from lab.training.language.questions import questions
+from lab.training.language.captions import generate_caption
+from lab.training.language.expressions import generate_expressions
+from lab.training.language.questions import generate_questions
 from lab.training.tokenizer import SYNONYMS, UNKNOWN, nano_tokenizer, synonym
-from lab.training.world.catalogue import KINDS
+from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
 
 
@@ -24,7 +24,7 @@ def template() -> Template:
 
 
 def test_every_word_of_the_world_is_known(template: Template) -> None:
-    for word in (*COLOURS, *KINDS):
+    for word in (*COLOURS, *CATEGORIES):
         assert template.knows(f"the {word} thing")
     assert not template.knows("the giraffe")
     assert not template.knows(UNKNOWN)
@@ -32,11 +32,11 @@ def test_every_word_of_the_world_is_known(template: Template) -> None:
 
 def test_all_that_the_world_says_is_of_known_words(template: Template) -> None:
     for seed in range(12):
-        clip = draw_clip(seed, frames=6, size=(96, 96), stride=4, level=LADDER[-1])
+        clip = draw_clip(seed, frames=6, size=(96, 96), stride=4, level=CURRICULUM[-1])
         rng = np.random.default_rng(seed)
-        texts = [one.text for one in expressions(clip, 5, rng)]
-        texts += [f"{one.text} {one.answer}" for one in questions(clip, 5, rng)]
-        told = caption(clip, 5, rng)
+        texts = [one.text for one in generate_expressions(clip, 5, rng)]
+        texts += [f"{one.text} {one.answer}" for one in generate_questions(clip, 5, rng)]
+        told = generate_caption(clip, 5, rng)
         texts += [] if told is None else [re.sub("</?p>", " ", told.text)]
         assert all(template.knows(text) for text in texts), [
             text for text in texts if not template.knows(text)

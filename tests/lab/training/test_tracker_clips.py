@@ -8,7 +8,7 @@ import torch
 
 from lab.training.nano_config import SIDE_PX
 from lab.training.tracker_clips import Batch, coarse, draw_batch, in_glimpses, teaching_order
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_what_goes_is_taken_first_then_what_hides_and_then_what_has_a_look_alike
 
 
 def test_many_objects_are_wholly_out_of_sight_for_a_while() -> None:
-    batches = [draw_batch(seed, (2, 2, 5), LADDER[-1]) for seed in range(12)]
+    batches = [draw_batch(seed, (2, 2, 5), CURRICULUM[-1]) for seed in range(12)]
     away = [~batch.masks[1:].flatten(2).any(dim=2) for batch in batches]
     assert 0.06 < float(np.mean([one.float().mean() for one in away])) < 0.4
 

@@ -21,8 +21,8 @@ from lab.training.tracker_recipe import (
     train_tracker,
 )
 from lab.training.trainable_tracker import TrainedTracker
-from lab.training.world.holdout import JUDGED_SEED
-from lab.training.world.levels import LADDER
+from lab.training.world.holdout import VALIDATION_SEED
+from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import Clip, draw_clip
 
 
@@ -95,7 +95,7 @@ def test_every_weight_that_tracking_uses_gets_a_gradient() -> None:
 
 
 def test_a_mask_is_given_late_only_of_what_is_there() -> None:
-    exercises = [draw_exercise(1, step, (1, 2, 8), LADDER[-1]) for step in range(0, 36, 3)]
+    exercises = [draw_exercise(1, step, (1, 2, 8), CURRICULUM[-1]) for step in range(0, 36, 3)]
     given = [mask for exercise in exercises for mask in exercise.prompts.values()]
     assert len(exercises) < len(given) < 2 * len(exercises)
     assert all(mask.flatten(1).any(dim=1).all() for mask in given)
@@ -127,7 +127,7 @@ def test_held_out_clips_are_judged_on_the_way(tmp_path: Path, monkeypatch: pytes
     told: list[dict[str, float]] = []
     train_tracker(TrackerRun(tmp_path, budget_s=0.01, clips=1, objects=1, judge_s=0.0), told.append)
     assert told[0]["clips"] == 1 and 0 <= told[0]["j"] <= 1
-    assert seeds == [JUDGED_SEED]
+    assert seeds == [VALIDATION_SEED]
 
 
 def test_the_rate_warms_up_and_fades() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from lab.training.checkpoint import Progress
 from lab.training.trainer import Course, Every, Figures, Run, Tally, Told
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 
 STEP_S = 10.0
 
@@ -119,13 +119,13 @@ def test_the_log_of_a_resumed_run_goes_on_in_the_same_file_and_says_what_every_s
     tmp_path: Path,
 ) -> None:
     for budget_s in (20.0, 40.0):
-        Training(Run(tmp_path, budget_s=budget_s, tell_steps=2, number=7, levels=LADDER[:2])).run()
+        Training(Run(tmp_path, budget_s=budget_s, tell_steps=2, number=7, levels=CURRICULUM[:2])).run()
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line.get("step") for line in lines] == [None, 2, None, 4]
     asked = [
         {name: line[name] for name in ("session", "from_step", "number", "levels")} for line in lines[::2]
     ]
-    levels = [level.name for level in LADDER[:2]]
+    levels = [level.name for level in CURRICULUM[:2]]
     assert asked == [
         {"session": 0, "from_step": 0, "number": 7, "levels": levels},
         {"session": 1, "from_step": 2, "number": 7, "levels": levels},
@@ -135,7 +135,7 @@ def test_the_log_of_a_resumed_run_goes_on_in_the_same_file_and_says_what_every_s
 def test_a_score_on_a_rung_is_told_with_the_name_of_its_level(tmp_path: Path) -> None:
     training = Training(Run(tmp_path, budget_s=0.0))
     training.course.tell({"j": 0.5, "rung": 2})
-    assert training.told == [{"step": 0, "elapsed_s": 0.0, "j": 0.5, "rung": 2, "level": LADDER[2].name}]
+    assert training.told == [{"step": 0, "elapsed_s": 0.0, "j": 0.5, "rung": 2, "level": CURRICULUM[2].name}]
 
 
 def test_a_clock_strikes_once_in_an_interval_however_late_it_is_asked() -> None:

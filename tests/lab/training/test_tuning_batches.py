@@ -12,7 +12,7 @@ from engines.grounding.templates import Template, make_template
 from lab.training.task_mixture import draw_shown
 from lab.training.tokenizer import nano_tokenizer
 from lab.training.tuning_batches import Sizes, TuningBatch, draw_tuning_batch
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 
 
 def family(side: int) -> InternVl:
@@ -31,7 +31,7 @@ def template() -> Template:
 
 @pytest.fixture(scope="module")
 def batch(template: Template) -> TuningBatch:
-    return draw_tuning_batch(SEEDS, template, LADDER[0], window=False, sizes=SIZES)
+    return draw_tuning_batch(SEEDS, template, CURRICULUM[0], window=False, sizes=SIZES)
 
 
 def test_pictures_are_as_large_as_the_checkpoint_wants_them(batch: TuningBatch) -> None:
@@ -47,10 +47,10 @@ def test_both_models_see_the_same_picture(batch: TuningBatch) -> None:
 
 
 def test_a_window_shows_its_past_to_the_language_model_alone(template: Template) -> None:
-    window = draw_tuning_batch(range(3), template, LADDER[0], window=True, sizes=SIZES)
+    window = draw_tuning_batch(range(3), template, CURRICULUM[0], window=True, sizes=SIZES)
     assert (len(window.look), len(window.draw)) == (9, 3)
     assert int((window.packed.ids == template.image_id).sum()) == 9 * 16
-    now = draw_shown(1, LADDER[0], template, window=True, referring=4, side_px=320).clip.frames[-1:]
+    now = draw_shown(1, CURRICULUM[0], template, window=True, referring=4, side_px=320).clip.frames[-1:]
     assert torch.equal(window.draw[1:2], normalise(now))
 
 
@@ -79,7 +79,7 @@ def test_every_pointing_stands_on_its_seg_behind_the_words_about_its_thing(
 
 
 def test_masks_are_of_what_is_meant(batch: TuningBatch, template: Template) -> None:
-    first = draw_shown(SEEDS[0], LADDER[0], template, window=False, referring=4, side_px=320)
+    first = draw_shown(SEEDS[0], CURRICULUM[0], template, window=False, referring=4, side_px=320)
     meant = [things for task in first.tasks for things in task.meant]
     areas = [float(first.clip.masks[-1][list(things)].any(axis=0).mean()) for things in meant]
     found = batch.masks[batch.pointed[:, 0] == 0].mean(dim=(1, 2))
@@ -89,7 +89,9 @@ def test_masks_are_of_what_is_meant(batch: TuningBatch, template: Template) -> N
 def test_scenes_that_point_at_nothing_are_no_error(template: Template) -> None:
     """Only refusals: found by asking one thing of many scenes."""
     for seed in range(200):
-        alone = draw_tuning_batch([seed], template, LADDER[0], window=False, sizes=Sizes(family(128), 256, 1))
+        alone = draw_tuning_batch(
+            [seed], template, CURRICULUM[0], window=False, sizes=Sizes(family(128), 256, 1)
+        )
         if not len(alone.pointed):
             assert alone.pointed.shape == (0, 3) and alone.masks.shape == (0, 64, 64)
             return

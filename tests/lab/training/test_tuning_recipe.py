@@ -20,7 +20,7 @@ from lab.training.task_mixture import draw_shown
 from lab.training.tokenizer import nano_tokenizer
 from lab.training.tuning_batches import Sizes, TuningBatch, draw_tuning_batch
 from lab.training.tuning_recipe import Learning, TuningRun, rate_at, train_tuning, tuning_lesson, written
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from streaming.errors import CheckpointError, NotFound
 from streaming.vocabulary import Clock, Frame, Keyframe, StreamId
 from tests.published import KINDS, write
@@ -66,7 +66,7 @@ def checkpoint(published: Path) -> Sa2Va:
 
 def batch_for(checkpoint: Sa2Va, *, window: bool = False) -> TuningBatch:
     sizes = Sizes.of(checkpoint, expressions=3)
-    return draw_tuning_batch(range(2), checkpoint.template, LADDER[0], window=window, sizes=sizes)
+    return draw_tuning_batch(range(2), checkpoint.template, CURRICULUM[0], window=window, sizes=sizes)
 
 
 def tuned(published: Path, folder: Path, **asked: object) -> TuningRun:
@@ -126,7 +126,7 @@ def test_what_a_batch_says_is_what_the_service_would_hear(kind: str, tmp_path: P
     first = max(start for start in starts if start <= seg)
     block = batch.packed.ids[row, first : seg + 1].tolist()
     shown = draw_shown(
-        row, LADDER[0], checkpoint.template, window=True, referring=3, side_px=checkpoint.draw_px
+        row, CURRICULUM[0], checkpoint.template, window=True, referring=3, side_px=checkpoint.draw_px
     )
     *earlier, now = shown.clip.frames
     frame = Frame(StreamId("s"), 0, now, 0.0, 0.0, Clock.ARRIVAL)
@@ -198,7 +198,7 @@ def test_held_out_scenes_are_measured_on_the_way(
     told: list[dict[str, object]] = []
     train_tuning(replace(tuned(published, tmp_path), judge_s=0.0), told.append)
     assert told[0].keys() >= {"held_out_said", "held_out_j", "rung"}
-    assert told[0]["level"] == LADDER[-1].name
+    assert told[0]["level"] == CURRICULUM[-1].name
 
 
 def test_a_checkpoint_that_is_not_there_is_said(tmp_path: Path) -> None:

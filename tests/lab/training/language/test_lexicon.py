@@ -1,4 +1,4 @@
-"""Laws of the words themselves."""
+"""Templates are unambiguous, can be parsed, and consist of the words of the vocabulary."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ import re
 import numpy as np
 import pytest
 
-from lab.training.language.lexicon import WAYS, anything, plural, say, vocabulary, with_article
-from lab.training.world.catalogue import KINDS
+from lab.training.language.lexicon import (
+    TEMPLATES,
+    all_words,
+    generic_nouns,
+    plural,
+    realise,
+    with_article,
+)
+from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
-from lab.training.world.levels import LADDER
-from tests.truth_of_words import noun, readings
+from lab.training.world.holdout import Split, vocabulary_of
+from lab.training.world.levels import CURRICULUM
+from tests.expression_semantics import parse_noun_phrase, parses
 
-PLAIN = LADDER[0]
+FEWEST_WORDS, ALL_WORDS = (vocabulary_of(CURRICULUM[level], Split.TRAINING) for level in (0, -1))
 
 OPPOSITES = (
     ("left", "right"),
@@ -24,8 +32,8 @@ OPPOSITES = (
 )
 
 
-def test_no_two_meanings_are_put_in_the_same_words() -> None:
-    slots = {
+def test_no_two_meanings_have_the_same_text() -> None:
+    fields = {
         "one": "red cup",
         "many": "red cups",
         "other": "the blue dog",
@@ -38,55 +46,45 @@ def test_no_two_meanings_are_put_in_the_same_words() -> None:
         "first": "the cup",
         "second": "a dog",
     }
-    put = [way.format(**slots) for ways in WAYS.values() for way in ways]
-    assert len(put) == len(set(put))
+    texts = [template.format(**fields) for templates in TEMPLATES.values() for template in templates]
+    assert len(texts) == len(set(texts))
 
 
 @pytest.mark.parametrize(("one", "other"), OPPOSITES)
-def test_a_meaning_never_names_its_opposite(one: str, other: str) -> None:
-    for meaning, ways in WAYS.items():
-        for way in ways:
+def test_no_template_contains_the_opposite_of_its_meaning(one: str, other: str) -> None:
+    for meaning, templates in TEMPLATES.items():
+        for template in templates:
             if one in meaning and other not in meaning:
-                assert not re.search(rf"\b{other}\b", way) or "size" in meaning, (meaning, way)
+                assert not re.search(rf"\b{other}\b", template) or "size" in meaning, (meaning, template)
 
 
-def test_the_narrowest_level_has_one_way_for_everything() -> None:
+def test_the_vocabulary_limits_the_templates_of_a_meaning() -> None:
     rng = np.random.default_rng(0)
-    said = {say("left", PLAIN, rng, one="thing") for _ in range(20)}
-    assert said == {"the thing on the left"}
-    assert len({say("left", LADDER[-1], rng, one="thing") for _ in range(60)}) == len(WAYS["left"])
+    assert {realise("left", FEWEST_WORDS, rng, one="thing") for _ in range(20)} == {"the thing on the left"}
+    texts = {realise("left", ALL_WORDS, rng, one="thing") for _ in range(60)}
+    assert len(texts) == len(TEMPLATES["left"])
 
 
-def test_every_way_can_be_read_back() -> None:
-    assert [meaning for meaning, _ in readings("the second red cup from the left")] == ["nth left"]
-    assert [meaning for meaning, _ in readings("everything but the person in blue")] == ["all but"]
-    assert not list(readings("the giraffe"))
+def test_texts_can_be_parsed() -> None:
+    assert [meaning for meaning, _ in parses("the second red cup from the left")] == ["nth left"]
+    assert [meaning for meaning, _ in parses("everything but the person in blue")] == ["all but"]
+    assert not list(parses("the giraffe"))
 
 
 def test_plurals_and_articles() -> None:
-    assert [plural(kind) for kind in ("cup", "box", "fish", "person")] == ["cups", "boxes", "fish", "people"]
+    assert [plural(name) for name in ("cup", "box", "fish", "person")] == ["cups", "boxes", "fish", "people"]
     assert [with_article(words) for words in ("orange cup", "red cup")] == ["an orange cup", "a red cup"]
-    assert noun("people in red") is not None
+    assert parse_noun_phrase("people in red") is not None
 
 
 def test_only_shapes_are_called_shapes() -> None:
-    assert "shape" in anything(PLAIN)
-    assert "shape" not in anything(LADDER[-1])
+    assert "shape" in generic_nouns(FEWEST_WORDS)
+    assert "shape" not in generic_nouns(ALL_WORDS)
 
 
-def test_the_vocabulary_holds_every_word_once() -> None:
-    words = vocabulary()
+def test_the_word_list_has_every_word_once() -> None:
+    words = all_words(CATEGORIES, COLOURS)
     assert len(words) == len(set(words))
-    assert {
-        *COLOURS,
-        *KINDS,
-        "boxes",
-        "people",
-        "third",
-        "behind",
-        "everything",
-        "?",
-        "seven",
-        "wear",
-    } <= set(words)
+    expected = {"boxes", "people", "third", "behind", "everything", "?", "seven", "wear"}
+    assert {*COLOURS, *CATEGORIES, *expected} <= set(words)
     assert not [word for word in words if re.search(r"[{}]|\w[?.,]", word)]

@@ -1,4 +1,4 @@
-"""The largest, the leftmost, the second from the top: with a margin, or not at all."""
+"""Size, place and ordinal hold with the documented margins, or are in doubt."""
 
 from __future__ import annotations
 
@@ -6,58 +6,59 @@ import numpy as np
 import pytest
 
 from lab.training.language import place_expressions
-from lab.training.language.view import ORDER_GAP, PLACE_GAP, View
+from lab.training.language.frame_facts import ORDINAL_MARGIN, PLACE_MARGIN, FrameFacts
 from lab.training.world.holdout import Split
-from lab.training.world.levels import LADDER
+from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
-from tests.truth_of_words import Say, assert_true, readings
+from tests.expression_semantics import Generate, assert_true, parses
 
-PLAIN = LADDER[0]
+PLAIN = CURRICULUM[0]
 
 
 @pytest.fixture(scope="module")
-def views() -> list[View]:
+def all_facts() -> list[FrameFacts]:
     seeds = [split.first_seed + n for split in (Split.TRAINING, Split.LOOK_ALIKES) for n in range(15)]
-    return [View(draw_clip(seed, frames=1, size=(128, 128), level=LADDER[3]), 0) for seed in seeds]
+    return [FrameFacts(draw_clip(seed, frames=1, size=(128, 128), level=CURRICULUM[3]), 0) for seed in seeds]
 
 
-@pytest.mark.parametrize("say", [place_expressions.size, place_expressions.place, place_expressions.ordinal])
-def test_all_that_is_said_for_sure_is_true(views: list[View], say: Say) -> None:
-    assert_true(say, views)
+@pytest.mark.parametrize(
+    "generate", [place_expressions.size, place_expressions.place, place_expressions.ordinal]
+)
+def test_candidates_without_doubt_are_true(all_facts: list[FrameFacts], generate: Generate) -> None:
+    assert_true(generate, all_facts)
 
 
-def test_the_extreme_leads_by_a_margin(views: list[View]) -> None:
-    for view in views:
-        for text, meaning in place_expressions.place(view, np.random.default_rng(0)):
-            if meaning and text.endswith("thing on the left"):
-                others = [i for i in view.seen if i not in meaning and "thing" in text.split()[1]]
-                assert all(view.centres[i, 0] - view.centres[meaning[0], 0] >= PLACE_GAP for i in others)
-    assert PLACE_GAP >= 0.1, "no left when two are within a tenth"
+def test_the_leftmost_object_leads_by_the_margin(all_facts: list[FrameFacts]) -> None:
+    for facts in all_facts:
+        for text, referents in place_expressions.place(facts, np.random.default_rng(0)):
+            if referents and text.endswith("thing on the left"):
+                others = [i for i in facts.visible if i not in referents and "thing" in text.split()[1]]
+                left = facts.visible_centres[referents[0], 0]
+                assert all(facts.visible_centres[i, 0] - left >= PLACE_MARGIN for i in others)
+    assert PLACE_MARGIN >= 0.1
 
 
-def test_a_row_is_told_apart_at_every_place(views: list[View]) -> None:
-    for view in views:
-        for text, meaning in place_expressions.ordinal(view, np.random.default_rng(0)):
-            way, slots = next(readings(text))
-            if meaning and way == "nth left" and slots["one"] in ("thing", "object", "one"):
-                gaps = np.diff(np.sort(view.centres[list(view.seen), 0]))
-                assert gaps.min() >= ORDER_GAP
+def test_neighbours_in_a_counted_row_are_apart_by_the_margin(all_facts: list[FrameFacts]) -> None:
+    for facts in all_facts:
+        for text, referents in place_expressions.ordinal(facts, np.random.default_rng(0)):
+            meaning, fields = next(parses(text))
+            if referents and meaning == "nth left" and fields["one"] in ("thing", "object", "one"):
+                gaps = np.diff(np.sort(facts.visible_centres[list(facts.visible), 0]))
+                assert gaps.min() >= ORDINAL_MARGIN
 
 
-def test_one_more_than_there_are_is_absent(views: list[View]) -> None:
+def test_the_ordinal_after_the_last_is_absent(all_facts: list[FrameFacts]) -> None:
     missing = {
         text.split()[1]
-        for view in views
-        for text, m in place_expressions.ordinal(view, np.random.default_rng(1))
-        if m == ()
+        for facts in all_facts
+        for text, referents in place_expressions.ordinal(facts, np.random.default_rng(1))
+        if referents == ()
     }
     assert {"third", "fourth"} <= missing
 
 
-def test_a_level_of_few_words_speaks_of_things_in_general() -> None:
+def test_with_one_template_per_meaning_place_is_of_the_generic_noun_alone() -> None:
     for seed in range(20):
-        view = View(draw_clip(seed, frames=1, level=PLAIN), 0)
-        assert all(
-            text.startswith("the thing on the ")
-            for text, _ in place_expressions.place(view, np.random.default_rng(0))
-        )
+        facts = FrameFacts(draw_clip(seed, frames=1, level=PLAIN), 0)
+        texts = [text for text, _ in place_expressions.place(facts, np.random.default_rng(0))]
+        assert all(text.startswith("the thing on the ") for text in texts)

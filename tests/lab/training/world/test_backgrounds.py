@@ -1,4 +1,4 @@
-"""Grounds of every kind leave the things visible."""
+"""Objects' colours stand out from backgrounds of every kind."""
 
 from __future__ import annotations
 
@@ -7,65 +7,75 @@ import itertools
 import numpy as np
 import pytest
 
-from lab.training.world.backgrounds import CLEAR_OF, GROUNDS, clearance, draw_ground
-from lab.training.world.colours import COLOURS, Rgb, lab, sample
-from lab.training.world.levels import LADDER
+from lab.training.world.backgrounds import BACKGROUNDS, MIN_CONTRAST_LAB, clearance, draw_background
+from lab.training.world.colours import COLOURS, Rgb, cielab, sample_colour
+from lab.training.world.levels import CURRICULUM
 
 SIZE = (96, 128)
 
 
-def things(*colours: str) -> list[Rgb]:
+def colours_named(*names: str) -> list[Rgb]:
     rng = np.random.default_rng(0)
-    return [sample(colour, 0.5, rng) for colour in colours]
+    return [sample_colour(colour, 0.5, rng) for colour in names]
 
 
-@pytest.mark.parametrize("kind", GROUNDS)
+@pytest.mark.parametrize("kind", BACKGROUNDS)
 @pytest.mark.parametrize("size", [SIZE, (64, 64), (360, 640)])
-def test_a_ground_fills_the_picture(kind: str, size: tuple[int, int]) -> None:
-    ground = draw_ground([kind], things("red"), size, np.random.default_rng(0))
-    assert ground.shape == (*size, 3) and ground.dtype == np.uint8
+def test_a_background_has_the_size_asked_for(kind: str, size: tuple[int, int]) -> None:
+    background = draw_background([kind], colours_named("red"), size, np.random.default_rng(0))
+    assert background.shape == (*size, 3) and background.dtype == np.uint8
 
 
-@pytest.mark.parametrize("kind", sorted({kind for level in LADDER for kind in level.grounds}))
-def test_most_of_a_ground_is_clear_of_the_things(kind: str) -> None:
-    """Seen at half a thing's size: grain and joints do not hide it."""
+@pytest.mark.parametrize("kind", sorted({kind for level in CURRICULUM for kind in level.backgrounds}))
+def test_most_of_a_background_stands_out_from_the_objects(kind: str) -> None:
+    """At the scale of half an object, so that grain and joints do not count."""
     for seed in range(4):
-        colours = things(*np.random.default_rng(seed).choice(COLOURS, size=2, replace=False))
-        ground = draw_ground([kind, "flat"], colours, SIZE, np.random.default_rng(seed))
-        cells = ground.reshape(12, 8, 16, 8, 3).mean(axis=(1, 3)).reshape(-1, 3)
-        gaps = np.linalg.norm(lab(cells)[:, None] - lab(colours)[None], axis=2).min(axis=1)
+        colours = colours_named(*np.random.default_rng(seed).choice(COLOURS, size=2, replace=False))
+        background = draw_background([kind, "flat"], colours, SIZE, np.random.default_rng(seed))
+        cells = background.reshape(12, 8, 16, 8, 3).mean(axis=(1, 3)).reshape(-1, 3)
+        gaps = np.linalg.norm(cielab(cells)[:, None] - cielab(colours)[None], axis=2).min(axis=1)
         assert np.mean(gaps > 15) > 0.9, (seed, gaps)
 
 
-def test_where_nothing_has_a_name_any_tones_will_do() -> None:
+def test_without_labelled_objects_any_tones_serve() -> None:
     assert clearance(np.zeros((2, 3), dtype=np.float32), []) == np.inf
-    assert draw_ground(["leaves"], [], SIZE, np.random.default_rng(0)).shape == (*SIZE, 3)
+    assert draw_background(["leaves"], [], SIZE, np.random.default_rng(0)).shape == (*SIZE, 3)
 
 
-def test_leaves_are_of_all_sizes() -> None:
-    """As in photographs, neighbours are mostly alike at every scale and mostly different far apart."""
-    grounds = [draw_ground(["leaves"], [], (128, 128), np.random.default_rng(seed)) for seed in range(12)]
-    light = np.stack([ground.mean(axis=2) for ground in grounds])
+def test_leaves_are_self_similar_over_scales() -> None:
+    """As in photographs, differences grow with distance at every scale."""
+    backgrounds = [
+        draw_background(["leaves"], [], (128, 128), np.random.default_rng(seed)) for seed in range(12)
+    ]
+    light = np.stack([background.mean(axis=2) for background in backgrounds])
     steps = [np.abs(light[:, :, apart:] - light[:, :, :-apart]).mean() for apart in (1, 4, 16, 48)]
     assert all(near < far for near, far in itertools.pairwise(steps))
     assert steps[0] < 0.35 * steps[-1]
 
 
-def test_all_colours_together_still_find_a_ground() -> None:
-    ground = draw_ground(["dull", "flat", "photo"], things(*COLOURS), SIZE, np.random.default_rng(0))
-    gaps = np.linalg.norm(lab(ground.reshape(-1, 3)[::37])[:, None] - lab(things(*COLOURS))[None], axis=2)
+def test_all_colours_together_still_get_a_background() -> None:
+    background = draw_background(
+        ["dull", "flat", "photo"], colours_named(*COLOURS), SIZE, np.random.default_rng(0)
+    )
+    gaps = np.linalg.norm(
+        cielab(background.reshape(-1, 3)[::37])[:, None] - cielab(colours_named(*COLOURS))[None], axis=2
+    )
     assert gaps.min(axis=1).mean() > 15
 
 
-def test_clearance_is_the_nearest_of_tones_and_things() -> None:
+def test_clearance_is_the_least_distance_of_tones_and_colours() -> None:
     tones = np.array([[100, 100, 100], [120, 120, 120]], dtype=np.float32)
-    assert clearance(tones, [(110.0, 110.0, 110.0)]) == pytest.approx(0, abs=0.5), "their middle counts"
-    assert clearance(tones, things("red")) > CLEAR_OF
-    assert clearance(tones, [*things("red"), (100.0, 100.0, 100.0)]) == pytest.approx(0, abs=0.5)
+    assert clearance(tones, [(110.0, 110.0, 110.0)]) == pytest.approx(0, abs=0.5), (
+        "the mean of the tones counts"
+    )
+    assert clearance(tones, colours_named("red")) > MIN_CONTRAST_LAB
+    assert clearance(tones, [*colours_named("red"), (100.0, 100.0, 100.0)]) == pytest.approx(0, abs=0.5)
 
 
-@pytest.mark.parametrize("kind", sorted(set(GROUNDS) - {"flat"}))
-def test_no_two_grounds_are_alike_and_only_flat_ones_are_flat(kind: str) -> None:
-    one, other = (draw_ground([kind], things("red"), SIZE, np.random.default_rng(seed)) for seed in (1, 2))
+@pytest.mark.parametrize("kind", sorted(set(BACKGROUNDS) - {"flat"}))
+def test_backgrounds_vary_with_the_generator_and_only_flat_ones_are_flat(kind: str) -> None:
+    one, other = (
+        draw_background([kind], colours_named("red"), SIZE, np.random.default_rng(seed)) for seed in (1, 2)
+    )
     assert not np.array_equal(one, other)
     assert one.std(axis=(0, 1)).max() > 1

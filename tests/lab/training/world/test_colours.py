@@ -1,4 +1,4 @@
-"""Ten names that nobody would mix up."""
+"""The named colours are distinct."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from lab.training.world.colours import (
     COLOURS,
     Rgb,
     blended,
-    lab,
+    cielab,
     luma,
     rgb_of,
-    sample,
+    sample_colour,
     scaled,
 )
 
 
 def samples(colour: str, spread: float = 1.0, count: int = 60) -> list[Rgb]:
     rng = np.random.default_rng(0)
-    return [sample(colour, spread, rng) for _ in range(count)]
+    return [sample_colour(colour, spread, rng) for _ in range(count)]
 
 
-def named(rgb: Rgb) -> str:
-    """What a person would say, by textbook hues; independent of the regions."""
+def textbook_name(rgb: Rgb) -> str:
+    """Name a colour by textbook hues, independently of the regions."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in rgb))
     degrees = hue * 360
     if value < 0.2:
@@ -51,17 +51,17 @@ def named(rgb: Rgb) -> str:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_every_sample_has_its_name(colour: str) -> None:
-    assert {named(rgb) for rgb in samples(colour)} == {colour}
+    assert {textbook_name(rgb) for rgb in samples(colour)} == {colour}
 
 
 def test_regions_are_well_apart() -> None:
-    points = {colour: lab(samples(colour)) for colour in COLOURS}
+    points = {colour: cielab(samples(colour)) for colour in COLOURS}
     for one, other in itertools.combinations(COLOURS, 2):
         gap = np.linalg.norm(points[one][:, None] - points[other][None], axis=2).min()
         assert gap > 15, (one, other, gap)
 
 
-def test_a_colour_strays_as_far_as_it_may() -> None:
+def test_spread_widens_the_range_of_samples() -> None:
     assert len(set(samples("green", 0.0))) == 1
     near, far = (np.ptp(np.array(samples("green", spread)), axis=0).max() for spread in (0.3, 1.0))
     assert 0 < near < far
@@ -72,4 +72,4 @@ def test_arithmetic_of_colours() -> None:
     assert scaled((100.0, 200.0, 10.0), 2.0) == (200.0, 255.0, 20.0)
     assert blended((0.0, 0.0, 0.0), (100.0, 200.0, 50.0), 0.5) == (50.0, 100.0, 25.0)
     assert luma((255.0, 255.0, 255.0)) == pytest.approx(255.0)
-    assert lab([(255.0, 255.0, 255.0)])[0, 0] == pytest.approx(100.0, abs=0.1)
+    assert cielab([(255.0, 255.0, 255.0)])[0, 0] == pytest.approx(100.0, abs=0.1)

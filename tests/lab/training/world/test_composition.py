@@ -1,82 +1,85 @@
-"""A stage is made of its seed's chances and keeps to its level."""
+"""A composed scene keeps to its level."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lab.training.world.catalogue import DRAWN, NAMELESS
-from lab.training.world.composition import compose
+from lab.training.world.catalogue import DRAWINGS, UNLABELLED
+from lab.training.world.composition import compose_scene
 from lab.training.world.holdout import Split
-from lab.training.world.levels import LADDER, STRANGERS, Level
-from lab.training.world.rendering import Stage
+from lab.training.world.levels import CURRICULUM, UNLABELLED_LEVEL, Level
+from lab.training.world.motion import Motion
+from lab.training.world.rendering import Scene
 
-PLAIN = LADDER[0]
+PLAIN = CURRICULUM[0]
 
 
-def stages(level: Level, split: Split = Split.TRAINING, count: int = 25) -> list[Stage]:
+def composed(level: Level, split: Split = Split.TRAINING, count: int = 25) -> list[Scene]:
     seeds = range(split.first_seed, split.first_seed + count)
-    return [compose(seed, level, (96, 96), np.random.default_rng(seed)) for seed in seeds]
+    return [compose_scene(seed, level, (96, 96), np.random.default_rng(seed)) for seed in seeds]
 
 
-@pytest.mark.parametrize("level", LADDER, ids=lambda level: level.name)
-def test_a_scene_has_only_what_its_level_has(level: Level) -> None:
-    for stage in stages(level):
-        named = [actor for actor in stage.actors if actor.thing is not None]
-        assert level.things[0] <= len(named) <= level.things[1]
-        assert len(stage.actors) - len(named) <= level.props
-        for actor in named:
-            assert actor.thing is not None
-            assert actor.thing.kind in level.kinds and actor.thing.colour in level.colours
-            assert level.sizes[0] <= actor.size <= level.sizes[1]
-            assert abs(actor.motion.tilt) <= min(level.tilt, DRAWN[actor.thing.kind].tilt)
+@pytest.mark.parametrize("level", CURRICULUM, ids=lambda level: level.name)
+def test_a_scene_has_only_what_its_level_allows(level: Level) -> None:
+    for scene in composed(level):
+        labelled = [obj for obj in scene.objects if obj.label is not None]
+        assert level.object_count[0] <= len(labelled) <= level.object_count[1]
+        assert len(scene.objects) - len(labelled) <= level.max_occluders
+        for obj in labelled:
+            assert obj.label is not None
+            assert obj.label.category in level.categories and obj.label.colour in level.colours
+            assert level.size_range[0] <= obj.size <= level.size_range[1]
+            assert isinstance(obj.path, Motion)
+            assert abs(obj.path.tilt) <= min(level.max_tilt_rad, DRAWINGS[obj.label.category].max_tilt_rad)
 
 
-def test_the_narrowest_level_has_no_props_no_shadows_and_no_moving_camera() -> None:
-    for stage in stages(PLAIN):
-        assert all(actor.thing for actor in stage.actors)
-        assert stage.shadows == 0 and not stage.camera.moves
+def test_the_first_level_has_no_occluders_no_shadows_and_a_static_camera() -> None:
+    for scene in composed(PLAIN):
+        assert all(obj.label for obj in scene.objects)
+        assert scene.shadows == 0 and not scene.camera.is_moving
 
 
-def test_the_back_most_is_a_thing() -> None:
-    """What has no name is there to be passed behind."""
-    assert all(stage.actors[0].thing is not None for stage in stages(LADDER[-1]))
+def test_the_backmost_object_is_no_occluder() -> None:
+    assert all(scene.objects[0].label is not None for scene in composed(CURRICULUM[-1]))
 
 
-def test_what_has_no_name_has_no_colour_either() -> None:
-    props = [actor for stage in stages(LADDER[-1], count=60) for actor in stage.actors if actor.thing is None]
-    assert len(props) > 20
-    for prop in props:
-        tone = np.median(prop.sprite.paint.reshape(-1, 3), axis=0)
+def test_no_colour_name_fits_an_occluder() -> None:
+    occluders = [
+        obj for scene in composed(CURRICULUM[-1], count=60) for obj in scene.objects if obj.label is None
+    ]
+    assert len(occluders) > 20
+    for occluder in occluders:
+        tone = np.median(occluder.sprite.rgb.reshape(-1, 3), axis=0)
         assert np.ptp(tone) < 45 and 50 < tone.mean() < 195
 
 
-def test_only_strangers_bend() -> None:
-    actors = [actor for stage in stages(STRANGERS) for actor in stage.actors]
-    for actor in actors:
-        assert bool(actor.bend.waves) == (actor.thing == NAMELESS)
-    assert sum(actor.thing == NAMELESS for actor in actors) > 20
+def test_only_unlabelled_objects_deform() -> None:
+    objects = [obj for scene in composed(UNLABELLED_LEVEL) for obj in scene.objects]
+    for obj in objects:
+        assert bool(obj.deformation.waves) == (obj.label == UNLABELLED)
+    assert sum(obj.label == UNLABELLED for obj in objects) > 20
 
 
-def test_look_alikes_look_alike() -> None:
-    for stage in stages(LADDER[-1], Split.LOOK_ALIKES):
-        by_thing: dict[object, list[np.ndarray]] = {}
-        for actor in stage.actors:
-            if actor.thing is not None:
-                middle = actor.sprite.paint.reshape(-1, 3)
-                by_thing.setdefault(actor.thing, []).append(np.median(middle, axis=0))
-        twins = max(by_thing.values(), key=len)
-        assert len(twins) >= 2
-        assert np.ptp(np.array(twins), axis=0).max() < 12
+def test_objects_of_one_label_have_one_colour() -> None:
+    for scene in composed(CURRICULUM[-1], Split.LOOK_ALIKES):
+        by_label: dict[object, list[np.ndarray]] = {}
+        for obj in scene.objects:
+            if obj.label is not None:
+                middle = obj.sprite.rgb.reshape(-1, 3)
+                by_label.setdefault(obj.label, []).append(np.median(middle, axis=0))
+        distractors = max(by_label.values(), key=len)
+        assert len(distractors) >= 2
+        assert np.ptp(np.array(distractors), axis=0).max() < 12
 
 
-def test_things_begin_in_the_picture() -> None:
-    for stage in stages(LADDER[-1]):
-        for actor in stage.actors:
-            if actor.thing is not None:
-                pose = actor.motion.at(0.0)
-                assert 0 < pose.x < stage.aspect and 0 < pose.y < 1
+def test_objects_start_inside_the_image() -> None:
+    for scene in composed(CURRICULUM[-1]):
+        for obj in scene.objects:
+            if obj.label is not None:
+                pose = obj.path.pose_at(0.0)
+                assert 0 < pose.x < scene.aspect and 0 < pose.y < 1
 
 
-def test_a_square_picture_is_squeezed_from_several_shapes() -> None:
-    assert {round(stage.aspect, 2) for stage in stages(PLAIN)} == {1.0, 1.33, 1.78}
+def test_a_square_image_is_squeezed_from_several_aspects() -> None:
+    assert {round(scene.aspect, 2) for scene in composed(PLAIN)} == {1.0, 1.33, 1.78}

@@ -1,4 +1,4 @@
-"""Every shape fits its square and fills enough of it; a shape is one part of one colour."""
+"""A shape fits and fills its square, and is one part of one colour."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import pytest
 
 from lab.training.world import shapes
 from lab.training.world.parts import Tone
-from tests.drawings import Drawing, assert_fits, drawings_of
+from tests.sprite_drawings import DrawFunction, assert_fits, drawings_of
 
 DRAWINGS = drawings_of(shapes)
 each_drawing = pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)
 
 
 @each_drawing
-def test_a_drawing_fits_and_fills_its_square(draw: Drawing) -> None:
+def test_a_drawing_fits_and_fills_its_square(draw: DrawFunction) -> None:
     assert_fits(draw)
 
 
 @each_drawing
-def test_a_shape_is_one_part(draw: Drawing) -> None:
+def test_a_shape_is_one_part(draw: DrawFunction) -> None:
     [part] = draw(np.random.default_rng(0))
     assert part.tone is Tone.BODY
 

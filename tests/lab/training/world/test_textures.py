@@ -1,24 +1,24 @@
-"""Whatever the surface, the named colour is the one seen most."""
+"""Most of every texture has the named colour."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lab.training.world.colours import COLOURS, lab, sample
+from lab.training.world.colours import COLOURS, cielab, sample_colour
 from lab.training.world.textures import TEXTURES
 
 SIDE = 64
 
 
 @pytest.mark.parametrize("texture", TEXTURES)
-def test_the_named_colour_is_seen_most(texture: str) -> None:
-    centres = lab([sample(name, 0.0, np.random.default_rng(0)) for name in COLOURS])
+def test_most_of_a_texture_has_the_named_colour(texture: str) -> None:
+    centres = cielab([sample_colour(name, 0.0, np.random.default_rng(0)) for name in COLOURS])
     for colour in COLOURS:
         for seed in range(4):
             rng = np.random.default_rng(seed)
-            paint = TEXTURES[texture](sample(colour, 0.6, rng), SIDE, rng)
-            pixels = lab(paint.reshape(-1, 3).astype(np.float64))
+            paint = TEXTURES[texture](sample_colour(colour, 0.6, rng), SIDE, rng)
+            pixels = cielab(paint.reshape(-1, 3).astype(np.float64))
             nearest = np.linalg.norm(pixels[:, None] - centres[None], axis=2).argmin(axis=1)
             shares = np.bincount(nearest, minlength=len(COLOURS)) / len(pixels)
             assert COLOURS[int(shares.argmax())] == colour, (colour, seed)
@@ -31,7 +31,7 @@ def test_a_texture_is_a_square_of_rgb(texture: str) -> None:
     assert paint.shape == (SIDE, SIDE, 3) and paint.dtype == np.uint8
 
 
-def test_only_plain_is_plain() -> None:
+def test_only_the_plain_texture_is_uniform() -> None:
     spread = {
         name: float(draw((200.0, 40.0, 40.0), SIDE, np.random.default_rng(0)).std(axis=(0, 1)).max())
         for name, draw in TEXTURES.items()

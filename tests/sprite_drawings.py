@@ -1,4 +1,4 @@
-"""What every drawing of the world keeps to, whatever it shows."""
+"""Checks for every function that draws a category."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from types import ModuleType
 import numpy as np
 
 from lab.training.world.parts import Part, Tone
-from lab.training.world.sprites import REACH
+from lab.training.world.sprites import SPRITE_EXTENT
 
-Drawing = Callable[[np.random.Generator], list[Part]]
+DrawFunction = Callable[[np.random.Generator], list[Part]]
 
 
-def drawings_of(module: ModuleType) -> list[Drawing]:
-    """The drawings that a module defines."""
+def drawings_of(module: ModuleType) -> list[DrawFunction]:
+    """The functions that a module defines."""
     functions = inspect.getmembers(module, inspect.isfunction)
-    return [made for _, made in functions if made.__module__ == module.__name__]
+    return [function for _, function in functions if function.__module__ == module.__name__]
 
 
-def assert_fits(draw: Drawing) -> None:
-    """It fits its square, fills enough of it, and has a body of the thing's colour."""
+def assert_fits(draw: DrawFunction) -> None:
+    """The drawing fits and fills its square, and a part has the object's colour."""
     for seed in range(5):
         parts = draw(np.random.default_rng(seed))
         corners = np.concatenate([outline for part in parts for outline in part.outlines])
-        assert np.abs(corners).max() < REACH - 0.02
+        assert np.abs(corners).max() < SPRITE_EXTENT - 0.02
         assert np.ptp(corners, axis=0).max() > 1.7
-        assert np.abs((corners.min(axis=0) + corners.max(axis=0)) / 2).max() < 0.3, "about the middle"
+        assert np.abs((corners.min(axis=0) + corners.max(axis=0)) / 2).max() < 0.3, "centred"
         assert any(part.tone is Tone.BODY for part in parts)
 
 
-def assert_varies(draw: Drawing) -> None:
-    """No two of a kind are alike."""
+def assert_varies(draw: DrawFunction) -> None:
+    """Drawings of different seeds differ."""
     one, other = (
         np.concatenate([part.outlines[0] for part in draw(np.random.default_rng(seed))]) for seed in (1, 2)
     )
