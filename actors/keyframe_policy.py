@@ -1,150 +1,77 @@
-"""When to look again: which queries are shown to the grounder with this frame. Pure, `now_s` is an argument.
+"""Which queries are sent to the grounder with this frame. Pure: decided from the ledger's entries and `now_s`.
 
-Theory of operation. A query is asked at once when it is new or its words changed, later for a reason only:
+Theory of operation. A query is asked at once when it is new or has a new revision; after that:
 
-    no answer came               again after `ANSWER_TIMEOUT_S`, words after `WORDS_TIMEOUT_S`, of a slow
-                                 grounder after `PATIENCE` times what it took last;
-                                 known to have failed: 0.25, 0.5, 1, 2 s
-    "no such object"             again after 0.25, 0.5, 1, 2 s: what is not there now may come
-    an object is out of sight    the same
-    all its objects are in sight again after `REFRESH_S`: a tracker may drift, more objects may come
+    no answer came               again after `ANSWER_TIMEOUT_S`, or `WORDS_TIMEOUT_S` for `ask` and `describe`,
+                                 but not before `PATIENCE` times what the last answer took;
+                                 after a failure: 0.25, 0.5, 1, 2 s
+    "no such object"             again after 0.25, 0.5, 1, 2 s: the object may appear
+    an object is not visible     the same
+    all objects are visible      again after `REFRESH_S`: a tracker may drift, more objects may appear
 
-A text (`ask`, `describe`) is answered once per revision. At most one question per query is under way. What
-falls due within `SHARE_S` goes along, because queries on one keyframe share most of their cost. A slow
-grounder is asked less often: it may spend `DUTY` of its time on the refreshing of one stream, and no
-question follows another sooner than it took to answer.
+A text (`ask`, `describe`) is asked once per revision. At most one question per query is pending. Queries due
+within `SHARE_S` join the keyframe, because queries on one keyframe share most of their cost. A slow grounder is
+asked less often: refreshing one stream may take `DUTY` of its time, and no question follows another sooner than
+the last answer took.
 
-The waits are for nano, which grounds in about 70 ms on one core: 7 % of that core while something is in
-sight, 4 % when it has been sought for a while, 28 % in the first quarter second of a search.
+The intervals are for nano, which grounds in about 70 ms on one core: 7 % of that core while all objects are
+visible, 4 % during a long search, 28 % in the first quarter second of a search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 
-from streaming.vocabulary import Answer, Query, QueryId, QueryKind, Track, TrackState
+from actors.query_ledger import QueryEntry
+from streaming.vocabulary import Query, QueryKind
 
 RETRY_S = (0.25, 0.5, 1.0, 2.0)
-"""Waits after one, two, three and more looks in vain."""
+"""Waits after one, two, three and more questions without all objects visible."""
 
 REFRESH_S = 1.0
-"""Oldest the last look may be while every object of the query is in sight."""
+"""Longest time between answers while every object of the query is visible."""
 
 ANSWER_TIMEOUT_S = 5.0
-"""A question unanswered for this long is lost; a grounder that dies says so sooner."""
+"""A question without an answer for this long is lost; a grounder that died fails it sooner."""
 
 SHARE_S = 0.25
 """Queries due this soon join a keyframe that is sent anyway."""
 
 WORDS_TIMEOUT_S = 60.0
-"""The same where words are wanted: they take as long as they are long; asked again meanwhile, they would be
-said twice."""
+"""`ANSWER_TIMEOUT_S` for `ask` and `describe`: generation takes as long as the text is; a question asked again
+meanwhile would be answered twice."""
 
 PATIENCE = 2.0
-"""How many times as long as the last answer took a question may be under way. Asked again sooner, a grounder
-that takes longer than the timeout would never rest, and the pictures that its answers are about would be
-forgotten before they come."""
+"""How many times as long as the last answer took a question may be pending. Asked again sooner, a grounder that
+takes longer than the timeout would never be idle, and the pins of its keyframes would expire before the
+answers."""
 
 DUTY = 0.1
-"""Share of the grounder's time that refreshing one stream may take."""
-
-IN_SIGHT = frozenset({TrackState.TENTATIVE, TrackState.ACTIVE})
+"""Share of the grounder's time that refreshing one stream may take, 0 to 1."""
 
 
-@dataclass(slots=True)
-class _Inquiry:
-    """What is known about one revision of one query."""
-
-    query: Query
-    asked_s: float | None = None
-    "When the question under way was asked; None: none is."
-    last_s: float | None = None
-    "When the last question was answered or given up."
-    misses: int = 0
-    "Looks in a row after which something was still out of sight."
-    answered: bool = False
-    ground_s: float = 0.0
-    "How long the grounder worked on the last answer, seconds."
-
-    def due_s(self, in_sight: bool) -> float:
-        """When to ask (again); infinity for never. `in_sight`: every object of the query is."""
-        if self.asked_s is not None:
-            usual_s = ANSWER_TIMEOUT_S if self.query.kind is QueryKind.REFER else WORDS_TIMEOUT_S
-            return self.asked_s + max(usual_s, PATIENCE * self.ground_s)
-        if self.last_s is None:
-            return 0.0
-        if self.answered and self.query.kind is not QueryKind.REFER:
-            return float("inf")
-        if in_sight:
-            return self.last_s + max(REFRESH_S, self.ground_s / DUTY)
-        wait_s = RETRY_S[min(max(self.misses, 1), len(RETRY_S)) - 1]
-        return self.last_s + max(wait_s, self.ground_s)
+def due_queries(entries: Collection[QueryEntry], now_s: float) -> tuple[Query, ...]:
+    """Return the queries to send with the newest frame: empty unless at least one is due."""
+    due_s = [_due_s(entry) for entry in entries]
+    if not any(at_s <= now_s for at_s in due_s):
+        return ()
+    return tuple(
+        entry.query
+        for entry, at_s in zip(entries, due_s, strict=True)
+        if at_s <= now_s + (SHARE_S if entry.asked_s is None else 0.0)
+    )
 
 
-class KeyframePolicy:
-    """The questions of one stream. Not thread-safe: the thread that tracks the stream owns it."""
-
-    def __init__(self) -> None:
-        self._inquiries: dict[QueryId, _Inquiry] = {}
-
-    def set_queries(self, queries: Sequence[Query]) -> None:
-        """The queries that are live now. New ones and new revisions fall due at once, the others go on."""
-        known = self._inquiries
-        self._inquiries = {query.query_id: _Inquiry(query) for query in queries}
-        for query_id, inquiry in known.items():
-            now = self._inquiries.get(query_id)
-            if now is None:
-                continue
-            if now.query == inquiry.query:
-                self._inquiries[query_id] = inquiry
-            else:
-                now.ground_s = inquiry.ground_s
-
-    def answered(self, answer: Answer, now_s: float) -> None:
-        """Take in an answer; one to other words than the present ones is ignored."""
-        inquiry = self._inquiries.get(answer.query_id)
-        if inquiry is None or inquiry.query.revision != answer.revision:
-            return
-        inquiry.asked_s, inquiry.last_s = None, now_s
-        inquiry.answered, inquiry.ground_s = True, answer.ground_s
-        inquiry.misses += 1
-
-    def is_under_way(self, query_id: QueryId, asked_s: float) -> bool:
-        """Whether the question that was asked then is the query's newest, and waits for its answer."""
-        inquiry = self._inquiries.get(query_id)
-        return inquiry is not None and inquiry.asked_s == asked_s
-
-    def failed(self, query_ids: Collection[QueryId], now_s: float) -> None:
-        """Take in that the questions under way about these queries will not be answered."""
-        for query_id in query_ids:
-            inquiry = self._inquiries.get(query_id)
-            if inquiry is not None and inquiry.asked_s is not None:
-                inquiry.asked_s, inquiry.last_s = None, now_s
-                inquiry.misses += 1
-
-    def due(self, tracks: Sequence[Track], now_s: float) -> tuple[Query, ...]:
-        """The queries to show with the frame that `tracks` are on; they count as asked from now on."""
-        due_s = {query_id: self._due_s(query_id, tracks) for query_id in self._inquiries}
-        if not any(at_s <= now_s for at_s in due_s.values()):
-            return ()
-        asked = [
-            inquiry
-            for query_id, inquiry in self._inquiries.items()
-            if due_s[query_id] <= now_s + (SHARE_S if inquiry.asked_s is None else 0.0)
-        ]
-        for inquiry in asked:
-            inquiry.asked_s = now_s
-        return tuple(inquiry.query for inquiry in asked)
-
-    def _due_s(self, query_id: QueryId, tracks: Sequence[Track]) -> float:
-        inquiry = self._inquiries[query_id]
-        states = [
-            track.state
-            for track in tracks
-            if track.query_id == query_id and track.state is not TrackState.ENDED
-        ]
-        in_sight = bool(states) and all(state in IN_SIGHT for state in states)
-        if in_sight:
-            inquiry.misses = 0
-        return inquiry.due_s(in_sight)
+def _due_s(entry: QueryEntry) -> float:
+    """Return when to ask (again); infinity for never."""
+    if entry.asked_s is not None:
+        usual_s = ANSWER_TIMEOUT_S if entry.query.kind is QueryKind.REFER else WORDS_TIMEOUT_S
+        return entry.asked_s + max(usual_s, PATIENCE * entry.ground_s)
+    if entry.closed_s is None:
+        return 0.0
+    if entry.answered_s is not None and entry.query.kind is not QueryKind.REFER:
+        return float("inf")
+    if entry.is_visible:
+        return entry.closed_s + max(REFRESH_S, entry.ground_s / DUTY)
+    wait_s = RETRY_S[min(max(entry.misses, 1), len(RETRY_S)) - 1]
+    return entry.closed_s + max(wait_s, entry.ground_s)

@@ -1,79 +1,176 @@
-"""What came of each query of a stream: state, last answer, how long the first mask took."""
+"""The one record of a stream's queries: what is asked, what was answered, what users see of it. Pure.
+
+An entry describes one revision of one query. `keyframe_policy.py` decides from the entries which queries the
+grounder is asked next; `entry.status` is what REST and the command line show. Times are Unix times in seconds
+and come in as arguments.
+
+A question is one query on one keyframe. At most one question of a query is pending; a newer one replaces it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from streaming.events import AnswerReport, answer_report
 from streaming.status import QueryState, QueryStatus
-from streaming.vocabulary import Answer, Query, QueryId, QueryKind, Track
+from streaming.vocabulary import Answer, Query, QueryId, QueryKind, Track, TrackState
+
+VISIBLE = frozenset({TrackState.TENTATIVE, TrackState.ACTIVE})
 
 
-class QueryBook:
-    """Keeps one `QueryStatus` for each query. One thread writes; `statuses` may be read by any."""
+@dataclass(slots=True)
+class QueryEntry:
+    """What is recorded of one revision of a query."""
+
+    status: QueryStatus
+    "The query and its state as users see it. Replaced whole, so that any thread may read it."
+    asked_s: float | None = None
+    "When the pending question was asked; None: none is pending."
+    answered_s: float | None = None
+    "When the last answer was taken in; None: this revision has no answer since the last `reset`."
+    failed_s: float | None = None
+    "When the last question failed."
+    misses: int = 0
+    "Questions answered or failed in a row without all objects of the query visible since."
+    ground_s: float = 0.0
+    "How long the grounder worked on the last answer, also of an earlier revision, seconds."
+    is_visible: bool = False
+    "The query has tracks and all of them are visible on the newest frame."
+    reported_text: str | None = None
+    "The last answer text that was reported: the same text again is not reported."
+
+    @property
+    def query(self) -> Query:
+        """The query, with its revision."""
+        return self.status.query
+
+    @property
+    def closed_s(self) -> float | None:
+        """When the last question was answered or failed; None: no question was."""
+        return max((at_s for at_s in (self.answered_s, self.failed_s) if at_s is not None), default=None)
+
+
+class QueryLedger:
+    """The entries of one stream. One thread writes; `statuses` may be called from any."""
 
     def __init__(self) -> None:
-        self._statuses: dict[QueryId, QueryStatus] = {}
-        self._said: dict[QueryId, str] = {}
-        "The last text that was reported, so that a refresh with the same words is not news."
+        self._entries: dict[QueryId, QueryEntry] = {}
+
+    @property
+    def entries(self) -> Collection[QueryEntry]:
+        """One entry for each live query, in the order the queries were added."""
+        return self._entries.values()
 
     def statuses(self) -> tuple[QueryStatus, ...]:
-        """Every query, in the order it was asked."""
-        return tuple(self._statuses.values())
+        """Return the status of every query, in the order the queries were added. Any thread."""
+        return tuple(entry.status for entry in tuple(self._entries.values()))
 
-    def set_queries(self, queries: Sequence[Query]) -> None:
-        """Open a page for new queries and new revisions, drop those that are gone."""
-        kept: dict[QueryId, QueryStatus] = {}
+    def set_queries(self, queries: Sequence[Query]) -> tuple[QueryId, ...]:
+        """Replace the live queries; return the ids of those removed.
+
+        New queries and new revisions start with an empty entry, the others keep theirs.
+        """
+        known = self._entries
+        self._entries = {query.query_id: _carried_over(known.get(query.query_id), query) for query in queries}
+        return tuple(query_id for query_id in known if query_id not in self._entries)
+
+    def is_current(self, revised: Query | Answer) -> bool:
+        """Return whether this query, or the query this answers, is live in this revision."""
+        entry = self._entries.get(revised.query_id)
+        return entry is not None and entry.query.revision == revised.revision
+
+    def is_pending(self, query_id: QueryId, asked_s: float) -> bool:
+        """Return whether the question asked at `asked_s` is the pending one of the query."""
+        entry = self._entries.get(query_id)
+        return entry is not None and entry.asked_s == asked_s
+
+    def record_asked(self, queries: Sequence[Query], now_s: float) -> None:
+        """Record a question for each query; it replaces the pending one."""
         for query in queries:
-            known = self._statuses.get(query.query_id)
-            is_known = known is not None and known.query.revision == query.revision
-            kept[query.query_id] = known if known is not None and is_known else QueryStatus(query)
-            if not is_known:
-                self._said.pop(query.query_id, None)
-        self._said = {query_id: text for query_id, text in self._said.items() if query_id in kept}
-        self._statuses = kept
+            self._entries[query.query_id].asked_s = now_s
 
-    def failed(self, query_ids: Sequence[QueryId]) -> None:
-        """The grounder could not answer; a query that is followed all the same stays as it is."""
-        for query_id in query_ids:
-            status = self._statuses.get(query_id)
-            if status is not None and status.state is QueryState.PENDING:
-                self._statuses[query_id] = replace(status, state=QueryState.FAILED)
+    def record_answer(self, answer: Answer, now_s: float) -> None:
+        """Record that an answer was taken in. An answer to another revision is ignored."""
+        if not self.is_current(answer):
+            return
+        entry = self._entries[answer.query_id]
+        entry.asked_s, entry.answered_s, entry.ground_s = None, now_s, answer.ground_s
+        entry.misses += 1
 
-    def note(
+    def record_failure(self, query: Query, asked_s: float, now_s: float) -> None:
+        """Record that a question will not be answered.
+
+        Ignored unless it is the pending question of the query's present revision. A query that is being
+        tracked, or has an answer, keeps that state.
+        """
+        if not self.is_current(query) or not self.is_pending(query.query_id, asked_s):
+            return
+        entry = self._entries[query.query_id]
+        entry.asked_s, entry.failed_s = None, now_s
+        entry.misses += 1
+        if entry.status.state is QueryState.PENDING:
+            entry.status = replace(entry.status, state=QueryState.FAILED)
+
+    def record_tracks(self, tracks: Sequence[Track]) -> None:
+        """Record which queries have all their objects visible on this frame."""
+        for query_id, entry in self._entries.items():
+            states = [
+                track.state
+                for track in tracks
+                if track.query_id == query_id and track.state is not TrackState.ENDED
+            ]
+            entry.is_visible = bool(states) and all(state in VISIBLE for state in states)
+            if entry.is_visible:
+                entry.misses = 0
+
+    def report(
         self, answers: Sequence[Answer], tracks: Sequence[Track], now_s: float
     ) -> tuple[tuple[float, ...], tuple[AnswerReport, ...]]:
-        """Book one frame's answers and tracks.
+        """Update the statuses with a frame's answers, all of present revisions, and tracks.
 
-        Returns the prompt-to-mask times of revisions that got their first mask, and the answers that are
-        news: every new text of a query, and the one that brought its first mask.
+        Return the prompt-to-mask times, in seconds, of the revisions that got their first mask on this frame,
+        and the answers to publish: those with a new text, and those that brought a first mask.
         """
-        firsts: dict[QueryId, float] = {}
-        for query_id, status in self._statuses.items():
-            if status.prompt_to_mask_s is None and _has_mask(status.query, tracks):
-                firsts[query_id] = max(0.0, now_s - status.query.accepted_s)
+        firsts = {
+            query_id: max(0.0, now_s - entry.query.accepted_s)
+            for query_id, entry in self._entries.items()
+            if entry.status.prompt_to_mask_s is None and _has_mask(entry.query, tracks)
+        }
         reports = []
         for answer in answers:
+            entry = self._entries[answer.query_id]
             report = answer_report(answer, now_s, firsts.get(answer.query_id))
-            if self._said.get(answer.query_id) != answer.text or answer.query_id in firsts:
+            if entry.reported_text != answer.text or answer.query_id in firsts:
                 reports.append(report)
-            self._said[answer.query_id] = answer.text
-            self._book(report, bool(answer.prompts))
+            entry.reported_text = answer.text
+            entry.status = _answered(entry.status, report, bool(answer.prompts))
         for query_id, seconds in firsts.items():
-            status = self._statuses[query_id]
-            self._statuses[query_id] = replace(status, prompt_to_mask_s=seconds, state=QueryState.FOLLOWING)
+            entry = self._entries[query_id]
+            entry.status = replace(entry.status, prompt_to_mask_s=seconds, state=QueryState.FOLLOWING)
         return tuple(firsts.values()), tuple(reports)
 
-    def _book(self, report: AnswerReport, found: bool) -> None:
-        status = self._statuses[report.query_id]
-        if status.query.kind is not QueryKind.REFER:
-            state = QueryState.ANSWERED
-        else:
-            state = QueryState.FOLLOWING if found else QueryState.ABSENT
-        self._statuses[report.query_id] = replace(
-            status, state=state, answer=report.text, presence=report.presence
-        )
+    def reset(self) -> None:
+        """Forget all questions, after a tracker lost its memory: every query is asked again. Statuses stay."""
+        for entry in self._entries.values():
+            entry.asked_s = entry.answered_s = entry.failed_s = None
+            entry.misses, entry.ground_s, entry.is_visible = 0, 0.0, False
+
+
+def _carried_over(entry: QueryEntry | None, query: Query) -> QueryEntry:
+    if entry is None:
+        return QueryEntry(QueryStatus(query))
+    if entry.query == query:
+        return entry
+    return QueryEntry(QueryStatus(query), ground_s=entry.ground_s)
+
+
+def _answered(status: QueryStatus, report: AnswerReport, found: bool) -> QueryStatus:
+    if status.query.kind is not QueryKind.REFER:
+        state = QueryState.ANSWERED
+    else:
+        state = QueryState.FOLLOWING if found else QueryState.ABSENT
+    return replace(status, state=state, answer=report.text, presence=report.presence)
 
 
 def _has_mask(query: Query, tracks: Sequence[Track]) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from actors.partial_answers import EVERY_S, PartialAnswers, PartialAnswer
+from actors.partial_answers import EVERY_S, PartialAnswer, PartialAnswers
 from streaming.vocabulary import QueryId
 
 

@@ -1,8 +1,8 @@
-"""What came of each query."""
+"""What a ledger records of its queries. When they are asked: test_keyframe_policy.py."""
 
 import numpy as np
 
-from actors.query_ledger import QueryBook
+from actors.query_ledger import QueryLedger
 from streaming.status import QueryState
 from streaming.vocabulary import (
     Answer,
@@ -34,52 +34,74 @@ def track(revision: int = 1) -> Track:
     return Track(TrackId(1), Q, revision, "it", TrackState.ACTIVE, 1.0, (0, 0, 1, 1), mask, 0)
 
 
-def book(kind: QueryKind = QueryKind.REFER) -> QueryBook:
-    opened = QueryBook()
-    opened.set_queries([query(kind=kind)])
-    return opened
+def ledger_of(kind: QueryKind = QueryKind.REFER) -> QueryLedger:
+    ledger = QueryLedger()
+    ledger.set_queries([query(kind=kind)])
+    return ledger
 
 
-def test_the_first_mask_of_a_revision_stops_its_clock_once() -> None:
-    opened = book()
-    firsts, reports = opened.note([answer("Sure.")], [track()], now_s=10.5)
+def test_the_first_mask_of_a_revision_sets_prompt_to_mask_once() -> None:
+    ledger = ledger_of()
+    firsts, reports = ledger.report([answer("Sure.")], [track()], now_s=10.5)
     assert firsts == (0.5,)
     assert [report.prompt_to_mask_s for report in reports] == [0.5]
-    assert opened.note([], [track()], now_s=11.0) == ((), ())
-    assert opened.statuses()[0].prompt_to_mask_s == 0.5
+    assert ledger.report([], [track()], now_s=11.0) == ((), ())
+    assert ledger.statuses()[0].prompt_to_mask_s == 0.5
 
 
-def test_the_same_words_again_are_no_news() -> None:
-    opened = book()
-    opened.note([answer("No.", ())], [], now_s=10.5)
-    assert opened.note([answer("No.", ())], [], now_s=11.0)[1] == ()
-    assert len(opened.note([answer("Sure.")], [track()], now_s=12.0)[1]) == 1
+def test_an_answer_with_the_same_text_is_not_reported_again() -> None:
+    ledger = ledger_of()
+    ledger.report([answer("No.", ())], [], now_s=10.5)
+    assert ledger.report([answer("No.", ())], [], now_s=11.0)[1] == ()
+    assert len(ledger.report([answer("Sure.")], [track()], now_s=12.0)[1]) == 1
 
 
-def test_a_mask_of_the_old_revision_is_not_the_new_ones_first() -> None:
-    opened = book()
-    opened.note([answer("Sure.")], [track()], now_s=10.5)
-    opened.set_queries([query(revision=2)])
-    assert opened.note([], [track(revision=1)], now_s=11.0)[0] == ()
-    assert opened.statuses()[0].prompt_to_mask_s is None
+def test_a_mask_of_the_old_revision_is_not_the_first_of_the_new_revision() -> None:
+    ledger = ledger_of()
+    ledger.report([answer("Sure.")], [track()], now_s=10.5)
+    ledger.set_queries([query(revision=2)])
+    assert ledger.report([], [track(revision=1)], now_s=11.0)[0] == ()
+    assert ledger.statuses()[0].prompt_to_mask_s is None
 
 
-def test_a_question_in_words_is_answered_by_text() -> None:
-    opened = book(QueryKind.ASK)
-    opened.note([answer("Two.", ())], [], now_s=11.0)
-    status = opened.statuses()[0]
+def test_an_ask_query_is_answered_by_its_text() -> None:
+    ledger = ledger_of(QueryKind.ASK)
+    ledger.report([answer("Two.", ())], [], now_s=11.0)
+    status = ledger.statuses()[0]
     assert (status.state, status.answer) == (QueryState.ANSWERED, "Two.")
 
 
-def test_a_failure_does_not_unsettle_what_is_followed() -> None:
-    opened = book()
-    opened.note([answer("Sure.")], [track()], now_s=10.5)
-    opened.failed([Q, QueryId("unknown")])
-    assert opened.statuses()[0].state is QueryState.FOLLOWING
+def test_a_failure_does_not_change_the_state_of_a_query_that_is_tracked() -> None:
+    ledger = ledger_of()
+    ledger.report([answer("Sure.")], [track()], now_s=10.5)
+    ledger.record_asked([query()], 11.0)
+    ledger.record_failure(query(), 11.0, 11.1)
+    assert ledger.statuses()[0].state is QueryState.FOLLOWING
 
 
-def test_a_query_that_is_gone_leaves_no_page() -> None:
-    opened = book()
-    opened.note([answer("Sure.")], [track()], now_s=10.5)
-    opened.set_queries([])
-    assert opened.statuses() == ()
+def test_a_failed_first_question_makes_the_query_failed() -> None:
+    ledger = ledger_of()
+    ledger.record_asked([query()], 10.0)
+    ledger.record_failure(query(), 9.0, 10.1)
+    assert ledger.statuses()[0].state is QueryState.PENDING, "not the pending question"
+    ledger.record_failure(query(), 10.0, 10.1)
+    assert ledger.statuses()[0].state is QueryState.FAILED
+
+
+def test_set_queries_returns_removed_ids_and_drops_their_entries() -> None:
+    ledger = ledger_of()
+    ledger.report([answer("Sure.")], [track()], now_s=10.5)
+    assert ledger.set_queries([]) == (Q,)
+    assert ledger.statuses() == ()
+
+
+def test_reset_asks_again_and_keeps_statuses() -> None:
+    ledger = ledger_of()
+    ledger.record_asked([query()], 10.0)
+    ledger.record_answer(answer("Sure."), 10.4)
+    ledger.report([answer("Sure.")], [track()], now_s=10.5)
+    before = ledger.statuses()
+    ledger.reset()
+    (entry,) = ledger.entries
+    assert (entry.asked_s, entry.closed_s, entry.misses) == (None, None, 0)
+    assert ledger.statuses() == before

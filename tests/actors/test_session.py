@@ -1,4 +1,4 @@
-"""One stream's line, with small real engines and a clock of our own."""
+"""A stream session with small real engines and a clock that the test sets."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ STREAM = StreamId("s")
 
 
 class Line:
-    """A session, the grounder's side trip by hand, and a clock that the test moves."""
+    """A session whose keyframes the test answers, with a clock that the test sets."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -44,14 +44,14 @@ class Line:
         self.asked.clear()
 
 
-def test_without_queries_frames_are_published_and_nobody_is_asked() -> None:
+def test_without_queries_frames_have_results_and_no_keyframe_is_sent() -> None:
     line = Line()
     report = line.step(dropped=3)
     assert (report.result.tracks, report.result.dropped, report.result.width) == ((), 3, 64)
     assert line.asked == []
 
 
-def test_the_tracker_learns_from_a_frame_when_its_result_is_handed_on() -> None:
+def test_memory_is_committed_after_the_step_by_its_own_call() -> None:
     line = Line()
     line.step()
     assert line.tracker.settled == 0
@@ -59,7 +59,7 @@ def test_the_tracker_learns_from_a_frame_when_its_result_is_handed_on() -> None:
     assert line.tracker.settled == 1
 
 
-def test_a_new_query_is_asked_about_the_very_next_frame_which_is_pinned() -> None:
+def test_a_new_query_is_asked_on_the_next_frame_which_is_pinned() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
@@ -67,37 +67,37 @@ def test_a_new_query_is_asked_about_the_very_next_frame_which_is_pinned() -> Non
     assert line.tracker.pins == [0]
 
 
-def test_a_question_brings_pictures_from_about_0_9_and_0_3_s_before_though_nobody_asked_then() -> None:
+def test_a_keyframe_has_frames_from_about_0_9_and_0_3_s_before_the_query_was_added() -> None:
     line = Line()
     for _ in range(40):
         line.step()
     line.want(("q", "the red square", 1))
     line.step()
-    furthest, nearest = (_centre_x(picture) for picture in line.asked[0].earlier)
+    furthest, nearest = (_centre_x(pixels) for pixels in line.asked[0].earlier)
     assert line.index == 40
     assert 20 + 13 - 5 <= furthest <= 20 + 13 + 2, "27 frames before, frame 13"
     assert nearest in (20 + 29, 20, 21, 22, 23), "9 frames before, frame 31: the square is back at its start"
 
 
-def test_the_first_picture_of_a_stream_has_none_before_it() -> None:
+def test_the_first_frame_of_a_stream_has_no_earlier_frames() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
     assert line.asked[0].earlier == ()
 
 
-def test_pictures_from_before_are_small_whatever_the_camera() -> None:
+def test_earlier_frames_are_resized_to_448_px_at_most() -> None:
     line = Line()
     picture = np.full((720, 1280, 3), 90, np.uint8)
     for index in range(0, 36, 3):
         line.session.step(frame_of(picture, index), 0)
     line.want(("q", "the red square", 1))
     line.session.step(frame_of(picture, 36), 0)
-    assert [one.shape for one in line.asked[0].earlier] == [(252, EARLIER_PX, 3)] * 2
+    assert [pixels.shape for pixels in line.asked[0].earlier] == [(252, EARLIER_PX, 3)] * 2
 
 
 @pytest.mark.parametrize("late", [0, 1, 7])
-def test_an_answer_that_comes_k_frames_late_gives_a_mask_on_the_current_frame(late: int) -> None:
+def test_an_answer_k_frames_late_gives_a_mask_on_the_current_frame(late: int) -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
@@ -120,7 +120,7 @@ def test_a_frame_never_waits_for_the_grounder() -> None:
     assert results == list(range(20))
 
 
-def test_what_is_not_there_is_an_answer_and_no_mask() -> None:
+def test_an_absent_object_gives_an_answer_and_no_mask() -> None:
     line = Line()
     line.want(("q", "the blue square", 1))
     line.step()
@@ -132,7 +132,7 @@ def test_what_is_not_there_is_an_answer_and_no_mask() -> None:
     assert (status.state, status.presence) == (QueryState.ABSENT, None)
 
 
-def test_what_was_refused_is_found_when_it_comes() -> None:
+def test_an_absent_object_is_found_when_it_appears() -> None:
     line = Line()
     line.want(("q", "the blue square", 1))
     for _ in range(60):
@@ -151,7 +151,7 @@ def test_an_edit_keeps_the_track_until_the_new_answer_and_its_id_after() -> None
     line.step()
     line.answer()
     before = line.step().result.tracks
-    line.want(("q", "the red thing", 2))
+    line.want(("q", "the red object", 2))
     meanwhile = line.step().result.tracks
     assert [(track.track_id, track.revision) for track in meanwhile] == [(before[0].track_id, 1)]
     line.answer()
@@ -159,7 +159,7 @@ def test_an_edit_keeps_the_track_until_the_new_answer_and_its_id_after() -> None
     assert [(track.track_id, track.revision) for track in after] == [(before[0].track_id, 2)]
 
 
-def test_an_answer_to_words_that_were_edited_is_dropped() -> None:
+def test_an_answer_to_an_old_revision_is_dropped() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
@@ -170,12 +170,12 @@ def test_an_answer_to_words_that_were_edited_is_dropped() -> None:
     assert line.step().result.tracks == ()
 
 
-def test_a_failure_of_words_that_were_edited_does_not_delay_the_new_ones() -> None:
+def test_a_failure_of_an_old_revision_does_not_delay_the_new_one() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
     old = line.asked.pop()
-    line.want(("q", "the red thing", 2))
+    line.want(("q", "the red object", 2))
     line.step()
     line.session.submit_failures(old.queries, old.asked_s)
     line.step()
@@ -195,7 +195,7 @@ def test_a_removed_query_ends_its_track_once() -> None:
     assert line.step().result.tracks == ()
 
 
-def test_a_question_that_failed_is_said_and_asked_again() -> None:
+def test_a_failed_question_is_shown_as_failed_and_asked_again() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
@@ -209,7 +209,7 @@ def test_a_question_that_failed_is_said_and_asked_again() -> None:
     assert len(line.step().result.tracks) == 1
 
 
-def test_a_question_whose_place_a_newer_one_took_has_not_failed() -> None:
+def test_a_failure_of_a_replaced_question_is_ignored() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     while len(line.asked) < 2:
@@ -222,7 +222,7 @@ def test_a_question_whose_place_a_newer_one_took_has_not_failed() -> None:
     assert [status.state for status in line.session.query_statuses()] == [QueryState.PENDING]
 
 
-def test_after_a_failure_the_session_starts_afresh_and_asks_again() -> None:
+def test_after_a_failed_step_a_reset_session_asks_again() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
@@ -234,10 +234,10 @@ def test_after_a_failure_the_session_starts_afresh_and_asks_again() -> None:
     assert line.step().result.tracks == ()
     line.answer()
     (after,) = line.step().result.tracks
-    assert after.track_id > before.track_id, "an id means one object for ever"
+    assert after.track_id > before.track_id, "track ids are never reused"
 
 
-def test_an_inbox_nobody_empties_stays_bounded() -> None:
+def test_the_inbox_is_bounded() -> None:
     line = Line()
     line.want(("q", "the red square", 1))
     line.step()
@@ -254,5 +254,5 @@ def test_latencies_are_measured_from_capture_to_publication() -> None:
 
 
 def _centre_x(pixels: Pixels) -> int:
-    """Of the red square."""
+    """Return the x of the red square's centre, pixels."""
     return int(np.flatnonzero((pixels[:, :, 0] > 200).any(axis=0)).mean().round())
