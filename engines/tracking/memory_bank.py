@@ -4,7 +4,7 @@ Each object has a batch row. The rows in use are always the first ones, so that 
 arrays and costs no copy; when a row is freed, the last row in use moves into it. Slots of each row, with G
 slots for conditioning memories:
 
-    memory    slots 0..G-1   conditioning memories: mask prompts; the policy says which of them are kept
+    memory    slots 0..G-1   conditioning memories: mask prompts; the policy says which remain
               slots G..      ring buffer of memories of tracked frames
     obj_ptr   slots 0..G-1   object pointers of the conditioning memories
               slots G..      ring buffer of object pointers of tracked frames

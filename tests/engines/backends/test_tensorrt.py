@@ -1,4 +1,4 @@
-"""TensorRT builds every graph; without a GPU it says what is missing."""
+"""TensorRT builds every graph; without a GPU the error names what is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOTH: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
 def build_all(graphs: tuple[Graph, ...], exports: Path) -> dict[str, int]:
-    """Engine sizes in bytes; there is none where TensorRT finds a node that it cannot read or build."""
+    """Build every graph in both precisions; return engine sizes in bytes."""
     return {
         f"{graph.name} {precision}": len(TensorRtBackend(precision, cache_dir=exports).build(graph).content)
         for graph in graphs
@@ -42,11 +42,11 @@ def test_every_graph_of_nano_is_built_in_both_precisions(exports: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # a minute of one quiet core; a build that is interrupted only ends with its graph
+@pytest.mark.timeout(600)  # a minute on one quiet core; an interrupted build ends with its graph
 def test_every_graph_of_sam_2_tiny_and_base_plus_is_built_in_both_precisions(exports: Path) -> None:
     tiny, base_plus = (tracker_graphs(random_sam(size, 512)) for size in ("tiny", "base_plus"))
     sizes = {"tiny": build_all(tiny, exports)}
-    # The sizes of SAM 2.1 share all but the image encoder: what is the same graph is built once.
+    # The sizes of SAM 2.1 differ in the image encoder only: equal graphs are built once.
     own = tuple(theirs for ours, theirs in zip(tiny, base_plus, strict=True) if not is_alike(ours, theirs))
     assert [graph.name for graph in own] == ["encode"]
     sizes["base_plus"] = build_all(own, exports)
@@ -56,16 +56,16 @@ def test_every_graph_of_sam_2_tiny_and_base_plus_is_built_in_both_precisions(exp
 
 
 def is_alike(a: Graph, b: Graph) -> bool:
-    """Whether they are the same graph but for the numbers in it."""
+    """Whether the graphs differ in weights only."""
 
-    def anatomy(graph: Graph) -> object:
+    def structure(graph: Graph) -> object:
         tensors = {name: tensor.shape for name, tensor in graph.module.state_dict().items()}
         return repr(graph.module), tensors, graph.ports, graph.outputs
 
-    return anatomy(a) == anatomy(b)
+    return structure(a) == structure(b)
 
 
-def test_an_engine_is_built_once_and_kept_apart_by_precision_and_capacity(tmp_path: Path) -> None:
+def test_an_engine_is_cached_by_precision_and_capacity(tmp_path: Path) -> None:
     first = TensorRtBackend("float32", 4, tmp_path).build(toy_graph())
     assert first.path is not None
     written = first.path.stat().st_mtime_ns
@@ -76,16 +76,14 @@ def test_an_engine_is_built_once_and_kept_apart_by_precision_and_capacity(tmp_pa
     assert len(list(tmp_path.glob("toy-*.engine"))) == 3
 
 
-def test_an_engine_that_is_not_whole_is_built_anew_and_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_engine_is_logged_and_built_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     backend = TensorRtBackend(cache_dir=tmp_path)
     first = backend.build(toy_graph())
     assert first.path is not None
     first.path.write_bytes(first.content[:1000])
     with caplog.at_level(logging.WARNING):
         again = backend.build(toy_graph())
-    assert "made anew" in caplog.text
+    assert "made again" in caplog.text
     assert len(again.content) > 1000
 
 
@@ -97,24 +95,24 @@ def test_a_newer_tensorrt_builds_its_own_engine(tmp_path: Path, monkeypatch: pyt
     assert len(list(tmp_path.glob("toy-*.engine"))) == 2
 
 
-def test_what_tensorrt_cannot_read_is_one_of_our_errors() -> None:
+def test_an_unreadable_file_raises_backend_unavailable() -> None:
     with pytest.raises(BackendUnavailable, match="TensorRT cannot"):
         build_engine(b"this is no ONNX", capacity=1)
 
 
-def test_without_tensorrt_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorrt_the_error_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx_bindings", None)
     with pytest.raises(BackendUnavailable, match=r"pip install 'saccade\[tensorrt\]'"):
         TensorRtBackend().build(toy_graph())
 
 
-def test_a_gpu_that_tensorrt_rtx_does_not_know_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_tensorrt_rtx_does_not_support_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     h100 = Gpu("NVIDIA H100", (9, 0), 13000)
     monkeypatch.setattr("engines.backends.tensorrt.find_gpu", lambda: h100)
     if load_tensorrt().__name__ != "tensorrt_rtx_bindings":
         pytest.skip("no GPU that classic TensorRT does not know")
-    with pytest.raises(BackendUnavailable, match=r"does not run on NVIDIA H100 \(sm_90\)"):
+    with pytest.raises(BackendUnavailable, match=r"does not support NVIDIA H100 \(sm_90\)"):
         usable_gpu()
 
 

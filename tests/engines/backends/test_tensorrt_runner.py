@@ -1,4 +1,4 @@
-"""The runner's bookkeeping, on an engine of numpy in memory of the host. tests/gpu runs it on a real one."""
+"""The TensorRT runner on a numpy engine in host memory; tests/gpu runs it on a real engine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engines.backends.tensorrt_runner import TensorRtRunner
 from streaming.errors import LimitReached
 
 CAPACITY = 3
-SHAPES = {"picture": (4,), "rows": (-1, 2), "sums": (-1,), "all": (4,)}
-"""sums (B,) = the sum of each row and of the picture; all (4,) = twice the picture."""
+SHAPES = {"image": (4,), "rows": (-1, 2), "sums": (-1,), "all": (4,)}
+"""sums (B,) = the sum of each row plus that of the image; doubled (4,) = twice the image."""
 
 
 class Mode(Enum):
@@ -27,7 +27,7 @@ class Mode(Enum):
 
 
 class HostBuffer:
-    """Two arrays in the host's memory for the two memories of a real one."""
+    """Two host arrays in place of device memory and page-locked memory."""
 
     def __init__(self, nbytes: int) -> None:
         self._host, self._device = np.zeros(nbytes, np.uint8), np.zeros(nbytes, np.uint8)
@@ -49,7 +49,7 @@ class HostMemory:
 
 
 class HostStream:
-    """Does at once what is queued; counts what it records."""
+    """Runs queued work at once and counts recordings."""
 
     recorded = 0
     handle = 7
@@ -63,7 +63,7 @@ class HostStream:
 
 
 class Context:
-    """An execution context: shapes and addresses are set by name. Recordable once it has run so often."""
+    """An execution context with shapes and addresses by name, capturable after a number of runs."""
 
     def __init__(self, runs_before_capture: int) -> None:
         self._shapes, self._addresses, self._left = dict(SHAPES), {}, runs_before_capture
@@ -87,9 +87,9 @@ class Context:
     def execute_async_v3(self, handle: int) -> bool:
         assert self._memory == 11
         self._left -= 1
-        picture, rows, sums, doubled = (self._tensor(name) for name in SHAPES)
-        sums[:] = rows.sum(axis=1) + picture.sum()
-        doubled[:] = 2 * picture
+        image, rows, sums, doubled = (self._tensor(name) for name in SHAPES)
+        sums[:] = rows.sum(axis=1) + image.sum()
+        doubled[:] = 2 * image
         return True
 
     def _tensor(self, name: str) -> Array:
@@ -103,7 +103,7 @@ def engine(runs_before_capture: int) -> Any:
     return SimpleNamespace(
         create_execution_context=lambda strategy: Context(runs_before_capture),
         device_memory_size_v2=100,
-        get_tensor_mode=lambda name: Mode.INPUT if name in ("picture", "rows") else Mode.OUTPUT,
+        get_tensor_mode=lambda name: Mode.INPUT if name in ("image", "rows") else Mode.OUTPUT,
         get_tensor_shape=SHAPES.__getitem__,
         get_tensor_dtype=lambda name: "float32",
         get_tensor_profile_shape=lambda name, profile: ((1, 2), (1, 2), (CAPACITY, 2)),
@@ -131,40 +131,40 @@ def inputs(rows: int, seed: int = 0) -> tuple[Array, Array]:
     return rng.normal(size=4).astype(np.float32), rng.normal(size=(rows, 2)).astype(np.float32)
 
 
-def test_any_number_of_objects_up_to_the_capacity_comes_out_in_its_own_shape() -> None:
+def test_every_batch_size_up_to_the_capacity_has_its_own_output_shape() -> None:
     run = runner()
     for rows in (1, 3, 2, 3, 1):
-        picture, given = inputs(rows, seed=rows)
-        sums, doubled = run(picture, given)
-        np.testing.assert_allclose(sums, given.sum(axis=1) + picture.sum(), rtol=1e-6)
-        np.testing.assert_allclose(doubled, 2 * picture)
+        image, rows_in = inputs(rows, seed=rows)
+        sums, doubled = run(image, rows_in)
+        np.testing.assert_allclose(sums, rows_in.sum(axis=1) + image.sum(), rtol=1e-6)
+        np.testing.assert_allclose(doubled, 2 * image)
 
 
-def test_each_number_of_objects_is_recorded_once() -> None:
+def test_each_batch_size_is_recorded_once() -> None:
     run = runner()
     for rows in (1, 2, 1, 2, 2):
         run(*inputs(rows))
     assert HostStream.recorded == 2
 
 
-def test_what_cannot_be_recorded_yet_is_queued_until_it_can() -> None:
-    """TensorRT-RTX goes on choosing kernels while the first calls run."""
+def test_calls_are_queued_until_the_context_can_be_captured() -> None:
+    """TensorRT-RTX continues to select kernels during the first calls."""
     run = runner(runs_before_capture=3)
     recorded = []
     for seed in range(5):
-        picture, given = inputs(2, seed)
-        sums, _ = run(picture, given)
-        np.testing.assert_allclose(sums, given.sum(axis=1) + picture.sum(), rtol=1e-6)
+        image, rows_in = inputs(2, seed)
+        sums, _ = run(image, rows_in)
+        np.testing.assert_allclose(sums, rows_in.sum(axis=1) + image.sum(), rtol=1e-6)
         recorded.append(HostStream.recorded)
     assert recorded == [0, 0, 1, 1, 1]
 
 
-def test_more_objects_than_it_was_built_for_are_refused() -> None:
+def test_more_objects_than_the_capacity_are_refused() -> None:
     with pytest.raises(LimitReached, match=f"4 objects are more than the {CAPACITY}"):
         runner()(*inputs(4))
 
 
-def test_an_input_of_another_type_is_not_converted_in_silence() -> None:
-    picture, rows = inputs(1)
+def test_an_input_of_another_dtype_raises_type_error() -> None:
+    image, rows = inputs(1)
     with pytest.raises(TypeError):
-        runner()(picture.astype(np.float64), rows)
+        runner()(image.astype(np.float64), rows)

@@ -126,14 +126,14 @@ def test_a_cleared_row_holds_only_the_next_conditioning_memory() -> None:
 
 def test_three_slots_hold_the_first_and_the_last_two_conditioning_memories() -> None:
     shape = replace(SHAPE, cond_memories=3)
-    kept = []
+    stored = []
     for policy in (PRODUCT, AS_SAM2):
         bank = MemoryBank(shape, 1, policy)
         row = bank.add()
         for value in (1.0, 2.0, 3.0, 4.0, 5.0):
             bank.write_cond(row, memory_of(value), age=0)
-        kept.append(sorted(bank.batch()[0][0, :3, 0, 0].tolist()))
-    assert kept == [[1.0, 4.0, 5.0], [3.0, 4.0, 5.0]], "SAM-2 keeps the last three"
+        stored.append(sorted(bank.batch()[0][0, :3, 0, 0].tolist()))
+    assert stored == [[1.0, 4.0, 5.0], [3.0, 4.0, 5.0]], "SAM-2 keeps the last three"
 
 
 def test_under_sam2s_policy_the_age_of_a_conditioning_pointer_is_unlimited() -> None:

@@ -21,7 +21,7 @@ from streaming.vocabulary import (
     TrackState,
 )
 from tests.colour_sam import ColourSam
-from tests.coloured_objects import BLUE, GREEN, RED, Things, answer, covers, frame, ids, started
+from tests.coloured_objects import BLUE, GREEN, RED, Layout, answer, covers, frame, ids, started
 
 
 @pytest.mark.parametrize("delay", range(8))
@@ -37,13 +37,13 @@ def test_an_answer_late_by_any_delay_yields_its_track_on_the_current_frame(delay
 
 @pytest.mark.parametrize("delay", range(6))
 def test_a_late_answer_changes_no_other_track(delay: int) -> None:
-    things = {RED: 0, BLUE: 40}
-    alone, joined = started(things, RED), started(things, RED)
+    objects = {RED: 0, BLUE: 40}
+    alone, joined = started(objects, RED), started(objects, RED)
     joined.pin(1)
-    late = answer(1, things, BLUE, query="late")
+    late = answer(1, objects, BLUE, query="late")
     for index in range(2, 10):
-        (expected,) = alone.step(frame(index, things))
-        tracks = joined.step(frame(index, things), [late] if index == 2 + delay else [])
+        (expected,) = alone.step(frame(index, objects))
+        tracks = joined.step(frame(index, objects), [late] if index == 2 + delay else [])
         assert tracks[0] == expected
         assert len(tracks) == (2 if index >= 2 + delay else 1)
 
@@ -136,10 +136,10 @@ def test_without_objects_nothing_is_computed() -> None:
 
 
 def test_a_mask_on_a_live_track_keeps_its_id() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED)
+    objects = {RED: 0, BLUE: 40}
+    tracker = started(objects, RED)
     tracker.pin(1)
-    (track,) = tracker.step(frame(2, things), [answer(1, things, RED)])
+    (track,) = tracker.step(frame(2, objects), [answer(1, objects, RED)])
     assert ids([track]) == {1} and track.keyframe_index == 1 and track.state is TrackState.ACTIVE
 
 
@@ -157,13 +157,13 @@ def test_a_reacquired_object_keeps_its_id() -> None:
 
 
 def test_a_track_that_an_answer_corrects_keeps_only_that_conditioning_memory() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED, policy=replace(PRODUCT, memory_temporal_stride=1))
+    objects = {RED: 0, BLUE: 40}
+    tracker = started(objects, RED, policy=replace(PRODUCT, memory_temporal_stride=1))
     tracker.pin(1)
     # Half of the track's mask: the same object with a low IoU.
-    half = answer(1, things, RED)
+    half = answer(1, objects, RED)
     half.logits[:, :, 6:] = -20
-    tracker.step(frame(2, things), [half])
+    tracker.step(frame(2, objects), [half])
     tracker.commit_memory()
     _, _, bias, *_ = tracker._bank.batch()
     cond_then_tracked = [True, False, True, False]
@@ -171,10 +171,10 @@ def test_a_track_that_an_answer_corrects_keeps_only_that_conditioning_memory() -
 
 
 def test_an_answer_that_agrees_keeps_the_earlier_memories() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED, policy=replace(PRODUCT, memory_temporal_stride=1))
+    objects = {RED: 0, BLUE: 40}
+    tracker = started(objects, RED, policy=replace(PRODUCT, memory_temporal_stride=1))
     tracker.pin(1)
-    tracker.step(frame(2, things), [answer(1, things, RED)])
+    tracker.step(frame(2, objects), [answer(1, objects, RED)])
     _, _, bias, *_ = tracker._bank.batch()
     assert [bool(slot == 0) for slot in bias[0]][:2] == [True, True], (
         "the first conditioning memory is kept beside the new one"
@@ -182,112 +182,112 @@ def test_an_answer_that_agrees_keeps_the_earlier_memories() -> None:
 
 
 def test_an_answer_without_masks_does_not_end_a_visible_track() -> None:
-    things = {RED: 0}
-    tracker = started(things, RED)
+    objects = {RED: 0}
+    tracker = started(objects, RED)
     for index in range(2, 8):
         tracker.pin(index - 1)
-        (track,) = tracker.step(frame(index, things), [answer(index - 1, things)])
+        (track,) = tracker.step(frame(index, objects), [answer(index - 1, objects)])
     assert track.state is TrackState.ACTIVE
 
 
 def test_a_track_missed_by_consecutive_answers_ends_once() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED)
+    objects = {RED: 0, BLUE: 40}
+    tracker = started(objects, RED)
     states = []
-    tracker.step(frame(2, things))
-    tracker.step(frame(3, things))
+    tracker.step(frame(2, objects))
+    tracker.step(frame(3, objects))
     for index in range(4, 4 + MISSES_TO_END + 2):
         tracker.pin(index - 1)
-        tracks = tracker.step(frame(index, things), [answer(index - 1, things, BLUE)])
+        tracks = tracker.step(frame(index, objects), [answer(index - 1, objects, BLUE)])
         states.append({int(track.track_id): track.state for track in tracks})
     assert [state.get(1) for state in states] == [TrackState.ACTIVE, TrackState.ENDED, None, None]
     assert states[-1] == {2: TrackState.ACTIVE}
 
 
 def test_an_edit_keeps_the_old_track_until_its_answer_ends_it() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED)
+    objects = {RED: 0, BLUE: 40}
+    tracker = started(objects, RED)
     tracker.pin(1)
-    assert ids(tracker.step(frame(2, things))) == {1}
-    tracks = tracker.step(frame(3, things), [answer(1, things, BLUE, revision=2)])
+    assert ids(tracker.step(frame(2, objects))) == {1}
+    tracks = tracker.step(frame(3, objects), [answer(1, objects, BLUE, revision=2)])
     assert {(int(t.track_id), t.state, t.revision) for t in tracks} == {
         (1, TrackState.ENDED, 1),
         (2, TrackState.TENTATIVE, 2),
     }
-    (track,) = tracker.step(frame(4, things))
-    assert covers(track, things, BLUE)
+    (track,) = tracker.step(frame(4, objects))
+    assert covers(track, objects, BLUE)
 
 
 def test_an_edit_that_refers_to_the_same_object_keeps_the_id() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED)
+    objects = {RED: 0, BLUE: 40}
+    tracker = started(objects, RED)
     tracker.pin(1)
-    (track,) = tracker.step(frame(2, things), [answer(1, things, RED, revision=2)])
+    (track,) = tracker.step(frame(2, objects), [answer(1, objects, RED, revision=2)])
     assert ids([track]) == {1} and track.revision == 2
 
 
 def test_an_edit_whose_answer_has_no_masks_ends_the_old_tracks() -> None:
-    things = {RED: 0}
-    tracker = started(things, RED)
+    objects = {RED: 0}
+    tracker = started(objects, RED)
     tracker.pin(1)
-    (track,) = tracker.step(frame(2, things), [answer(1, things, revision=2)])
+    (track,) = tracker.step(frame(2, objects), [answer(1, objects, revision=2)])
     assert track.state is TrackState.ENDED
-    assert tracker.step(frame(3, things)) == []
+    assert tracker.step(frame(3, objects)) == []
 
 
 def test_an_answer_to_an_older_revision_is_ignored_and_counted() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED)
+    objects = {RED: 0, BLUE: 40}
+    tracker = started(objects, RED)
     tracker.pin(1)
-    tracker.step(frame(2, things), [answer(1, things, revision=2)])
-    assert tracker.step(frame(3, things), [answer(1, things, BLUE, revision=1)]) == []
+    tracker.step(frame(2, objects), [answer(1, objects, revision=2)])
+    assert tracker.step(frame(3, objects), [answer(1, objects, BLUE, revision=1)]) == []
     assert tracker.counts.ignored_answers == 1
 
 
 def test_a_released_query_ends_its_tracks_once_and_late_answers_are_ignored() -> None:
-    things = {RED: 0, BLUE: 40}
-    tracker = started(things, RED, BLUE)
+    objects = {RED: 0, BLUE: 40}
+    tracker = started(objects, RED, BLUE)
     tracker.pin(1)
     tracker.release(QueryId("q"))
-    tracks = tracker.step(frame(2, things), [answer(1, things, RED)])
+    tracks = tracker.step(frame(2, objects), [answer(1, objects, RED)])
     assert {(int(t.track_id), t.state, t.mask) for t in tracks} == {
         (1, TrackState.ENDED, None),
         (2, TrackState.ENDED, None),
     }
-    assert tracker.step(frame(3, things)) == []
+    assert tracker.step(frame(3, objects)) == []
 
 
 def test_a_query_asked_again_after_its_release_starts_a_new_track() -> None:
-    things = {RED: 0}
-    tracker = started(things, RED)
+    objects = {RED: 0}
+    tracker = started(objects, RED)
     tracker.release(QueryId("q"))
-    tracker.step(frame(2, things))
+    tracker.step(frame(2, objects))
     tracker.pin(2)
-    (track,) = tracker.step(frame(3, things), [answer(2, things, RED)])
+    (track,) = tracker.step(frame(3, objects), [answer(2, objects, RED)])
     assert ids([track]) == {2}, "ids are never reused"
 
 
 def test_masks_of_any_size_cover_the_whole_frame() -> None:
-    things = {RED: 0}
+    objects = {RED: 0}
     tracker = SamTracker(ColourSam().compiled())
-    tracker.step(frame(0, things))
+    tracker.step(frame(0, objects))
     tracker.pin(0)
     small = np.full((1, 9, 8), -9.0, np.float32)
     small[:, 2:6, 0:1] = 9.0
-    (track,) = tracker.step(frame(1, things), [replace(answer(0, things, RED), logits=small)])
-    assert covers(track, things, RED)
+    (track,) = tracker.step(frame(1, objects), [replace(answer(0, objects, RED), logits=small)])
+    assert covers(track, objects, RED)
 
 
 def test_published_masks_do_not_overlap_under_that_policy() -> None:
     """Both tracks follow the one red object; without overlap the first of them has its pixels."""
-    things = {RED: 0}
+    objects = {RED: 0}
     areas = []
     for exclusive in (False, True):
         tracker = SamTracker(ColourSam().compiled(), policy=replace(PRODUCT, non_overlapping_masks=exclusive))
-        tracker.step(frame(0, things))
+        tracker.step(frame(0, objects))
         tracker.pin(0)
-        both = [answer(0, things, RED, query=query) for query in ("a", "b")]
-        tracks = tracker.step(frame(1, things), both)
+        both = [answer(0, objects, RED, query=query) for query in ("a", "b")]
+        tracks = tracker.step(frame(1, objects), both)
         areas.append([0 if track.mask is None else int(decode_mask(track.mask).sum()) for track in tracks])
     assert areas[0][0] == areas[0][1] > 0 and areas[1] == [areas[0][0], 0]
 
@@ -305,19 +305,19 @@ def test_under_sam2s_policy_a_track_that_is_not_visible_does_not_end() -> None:
 
 
 def test_non_finite_output_makes_a_track_lost_until_the_next_finite_frames() -> None:
-    things = {RED: 0}
+    objects = {RED: 0}
     network = ColourSam()
     tracker = SamTracker(network.compiled())
-    tracker.step(frame(0, things))
+    tracker.step(frame(0, objects))
     tracker.pin(0)
-    tracker.step(frame(1, things), [answer(0, things, RED)])
+    tracker.step(frame(1, objects), [answer(0, objects, RED)])
     network.broken = True
-    (track,) = tracker.step(frame(2, things))
+    (track,) = tracker.step(frame(2, objects))
     assert track.state is TrackState.LOST and track.mask is None and track.score == 0
     network.broken = False
-    tracker.step(frame(3, things))
-    (track,) = tracker.step(frame(4, things))
-    assert track.state is TrackState.ACTIVE and covers(track, things, RED)
+    tracker.step(frame(3, objects))
+    (track,) = tracker.step(frame(4, objects))
+    assert track.state is TrackState.ACTIVE and covers(track, objects, RED)
     assert tracker.counts.unsound_rows == 1
 
 
@@ -325,25 +325,25 @@ EVERY_FRAME = replace(PRODUCT, memory_temporal_stride=1)
 
 
 def test_memory_is_committed_once_and_after_the_tracks_are_returned() -> None:
-    sam, things = ColourSam(), {RED: 0}
+    sam, objects = ColourSam(), {RED: 0}
     tracker = SamTracker(sam.compiled(), policy=EVERY_FRAME)
-    tracker.step(frame(0, things))
+    tracker.step(frame(0, objects))
     tracker.pin(0)
-    tracker.step(frame(1, things), [answer(0, things, RED)])
+    tracker.step(frame(1, objects), [answer(0, objects, RED)])
     assert sam.calls["remember"] == 0
     tracker.commit_memory()
     tracker.commit_memory()
     assert sam.calls["remember"] == 1
-    tracker.step(frame(2, things))
+    tracker.step(frame(2, objects))
     assert sam.calls["remember"] == 1
-    tracker.step(frame(3, things))
+    tracker.step(frame(3, objects))
     assert sam.calls["remember"] == 2, "of frame 2, by the next step"
 
 
 def test_a_track_removed_before_the_commit_does_not_change_the_memories_of_others() -> None:
-    things = {RED: 0, GREEN: 40}
-    tracker = started(things, RED, GREEN, policy=EVERY_FRAME)
-    tracker.step(frame(2, things), [answer(0, things, RED, query="other")])
+    objects = {RED: 0, GREEN: 40}
+    tracker = started(objects, RED, GREEN, policy=EVERY_FRAME)
+    tracker.step(frame(2, objects), [answer(0, objects, RED, query="other")])
     tracker.release(QueryId("q"))
     exported = from_bytes(tracker.export()).bank
     remembered = exported["obj_ptr"][exported["obj_ptr_bias"] == 0]
@@ -354,18 +354,18 @@ def test_a_track_removed_before_the_commit_does_not_change_the_memories_of_other
 
 
 def test_a_reset_drops_the_uncommitted_memory() -> None:
-    sam, things = ColourSam(), {RED: 0}
+    sam, objects = ColourSam(), {RED: 0}
     tracker = SamTracker(sam.compiled(), policy=EVERY_FRAME)
-    tracker.step(frame(0, things))
+    tracker.step(frame(0, objects))
     tracker.pin(0)
-    tracker.step(frame(1, things), [answer(0, things, RED)])
+    tracker.step(frame(1, objects), [answer(0, objects, RED)])
     tracker.reset()
     tracker.commit_memory()
     assert sam.calls["remember"] == 0
 
 
 def test_a_future_frame_changes_no_past_result() -> None:
-    def run(last: Things) -> list[list[Track]]:
+    def run(last: Layout) -> list[list[Track]]:
         tracker = started({RED: 0}, RED)
         return [tracker.step(frame(index, {RED: index})) for index in range(2, 6)] + [
             tracker.step(frame(6, last))
@@ -376,7 +376,7 @@ def test_a_future_frame_changes_no_past_result() -> None:
 
 
 def test_memory_is_constant_over_two_thousand_frames_with_objects_coming_and_going() -> None:
-    things = {RED: 2, GREEN: 20, BLUE: 45}
+    objects = {RED: 2, GREEN: 20, BLUE: 45}
     tracker = SamTracker(ColourSam().compiled(), capacity=3, pins=2)
     rng = np.random.default_rng(0)
     sizes = set()
@@ -385,10 +385,10 @@ def test_memory_is_constant_over_two_thousand_frames_with_objects_coming_and_goi
         answers = []
         if index % 4 == 3:
             colour = (RED, GREEN, BLUE)[rng.integers(3)]
-            answers = [answer(keyframe, things, colour, query=f"q{rng.integers(5)}")]
+            answers = [answer(keyframe, objects, colour, query=f"q{rng.integers(5)}")]
         if index % 7 == 0:
             tracker.release(QueryId(f"q{rng.integers(5)}"))
-        tracker.step(frame(index, things), answers)
+        tracker.step(frame(index, objects), answers)
         tracker.pin(index)
         if index > 50:
             sizes.add(tracker.nbytes)
@@ -397,10 +397,10 @@ def test_memory_is_constant_over_two_thousand_frames_with_objects_coming_and_goi
 
 
 def test_a_reset_clears_everything_but_the_used_track_ids() -> None:
-    things = {RED: 0}
-    tracker = started(things, RED)
+    objects = {RED: 0}
+    tracker = started(objects, RED)
     tracker.reset()
-    assert tracker.step(frame(2, things)) == []
+    assert tracker.step(frame(2, objects)) == []
     tracker.pin(2)
-    (track,) = tracker.step(frame(3, things), [answer(2, things, RED)])
+    (track,) = tracker.step(frame(3, objects), [answer(2, objects, RED)])
     assert ids([track]) == {2}

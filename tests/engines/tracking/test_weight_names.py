@@ -38,9 +38,9 @@ def test_every_tensor_of_every_official_model_is_mapped(version: str, size: str)
     official = official_tensors(version, size)
     with torch.device("meta"):
         wanted = build_model(published_config(official)).state_dict()
-    given, left = from_official(wanted, official)
-    assert not left and given.keys() == wanted.keys()
-    assert not [name for name in wanted if given[name].shape != wanted[name].shape]
+    found, left = from_official(wanted, official)
+    assert not left and found.keys() == wanted.keys()
+    assert not [name for name in wanted if found[name].shape != wanted[name].shape]
 
 
 EDGE_NAMES = [
@@ -95,9 +95,9 @@ def test_edgetams_tensors_have_the_official_names() -> None:
 def test_from_official_inverts_to_official() -> None:
     state = edge_model().state_dict()
     official = to_official(state)
-    given, left = from_official(state, official)
-    assert not left and given.keys() == state.keys()
-    assert all(torch.equal(given[name], state[name]) for name in state)
+    found, left = from_official(state, official)
+    assert not left and found.keys() == state.keys()
+    assert all(torch.equal(found[name], state[name]) for name in state)
     query = "spatial_perceiver.layers.0.attn.to_"
     assert official[query + "kv.weight"].shape[0] == 2 * official[query + "q.weight"].shape[0]
 
@@ -123,6 +123,6 @@ def test_incomplete_point_embeddings_are_left_over() -> None:
     state = edge_model().state_dict()
     official = to_official(state)
     del official["sam_prompt_encoder.point_embeddings.2.weight"]
-    given, left = from_official(state, official)
-    assert state.keys() - given.keys() == {"prompt_encoder.point_embed.weight"}
+    found, left = from_official(state, official)
+    assert state.keys() - found.keys() == {"prompt_encoder.point_embed.weight"}
     assert len(left) == 3
