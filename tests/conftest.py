@@ -49,6 +49,7 @@ SLOW = (
     "tests/engines/grounding/test_checkpoints.py",
     "tests/engines/grounding/test_grounder.py",
     "tests/engines/grounding/test_hub.py",
+    "tests/engines/grounding/test_weights.py",
     "tests/engines/tracking/",
     "tests/gpu/",
     "tests/lab/benchmarks/",
@@ -56,13 +57,24 @@ SLOW = (
     "tests/lab/demo/",
     "tests/lab/evaluation/",
     "tests/lab/fixtures/",
+    "tests/lab/training/language/",
     "tests/lab/training/test_",
+    "tests/lab/training/world/test_composition.py",
+    "tests/lab/training/world/test_scenes.py",
     "tests/streaming/rtsp/test_source.py",
     "tests/test_browser.py",
     "tests/test_examples.py",
     "tests/test_pipeline.py",
 )
 "Marked `slow`, which `make quick` leaves out: they start servers or browsers, compile, train or run models."
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m "not slow"`, do not import slow modules: their imports take as long as the fast tests."""
+    if config.option.markexpr != "not slow" or not collection_path.is_file():
+        return None
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return True if path.startswith(SLOW) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,8 +22,9 @@ EXAMPLE = ROOT / "saccade.toml.example"
 _PAGE_HEAD = """# Settings
 
 Settings are read from `saccade.toml`, or the file named by `--config`, and overridden by environment
-variables. Lists in the environment are JSON. [saccade.toml.example](../saccade.toml.example) has every setting
-with its default. Both files are written from `streaming/settings.py` by `python -m tests.settings_table`.
+variables. Lists in the environment are JSON. [saccade.toml.example](../saccade.toml.example) has every
+setting with its default. Both files are written from `streaming/settings.py` by
+`python -m tests.settings_table`.
 
 | setting | default | environment | meaning |
 |---|---|---|---|

@@ -1,72 +1,43 @@
-"""What the README tells people to type does what it says."""
+"""Checks the documentation against the repository: programs, links, figures' commands."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from actors.redis_server import RedisServer
-from engines.masks import encode_mask
-from streaming.results.writer import ResultWriter
-from streaming.vocabulary import QueryId, Track, TrackId, TrackState
-from tests.served import frame
+import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-(READ_RESULTS,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "engines").rglob("*.md")])
 
 
-@contextmanager
-def one_result_in(folder: Path) -> Iterator[RedisServer]:
-    """A Redis with its data in a folder and one frame of the stream `door` in it: 12 pixels of one thing."""
-    mask = np.zeros((360, 640), dtype=bool)
-    mask[10:13, 20:24] = True
-    track = Track(
-        TrackId(3),
-        QueryId("q-1"),
-        1,
-        "the red circle",
-        TrackState.ACTIVE,
-        0.9,
-        (20.0, 10.0, 24.0, 13.0),
-        encode_mask(mask),
-        0,
-    )
-    server = RedisServer(folder)
-    writer = ResultWriter(server.start(), frames_maxlen=100, notes_maxlen=100)
-    writer.publish(replace(frame("door", 0), tracks=(track,)))
-    writer.close()
-    yield server
-    server.stop()
+def test_the_program_in_the_readme_is_the_example() -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert program in (ROOT / "examples" / "read_results.py").read_text()
 
 
-def read_results(folder: Path, **environment: str) -> str:
-    """What the README's program prints, run in a folder."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SACCADE_")}
-    return subprocess.run(
-        [sys.executable, "-c", READ_RESULTS],
-        cwd=folder,
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_between_files_lead_somewhere(page: Path) -> None:
+    """Links to other sites are not followed. An anchor must be a heading of its page."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), f"{page.name} links to {link}"
+        if anchor:
+            assert anchor in anchors(target), f"{page.name} links to {link}"
 
 
-def test_results_are_read_from_the_redis_that_the_service_runs_itself(tmp_path: Path) -> None:
-    with one_result_in(tmp_path / ".state" / "redis"):
-        assert read_results(tmp_path) == "3 the red circle 12 pixels\n"
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, made as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_results_are_read_from_the_redis_that_the_service_was_given(tmp_path: Path) -> None:
-    with one_result_in(tmp_path / "elsewhere") as server:
-        url = server.url.get_secret_value()
-        assert read_results(tmp_path, SACCADE_REDIS_URL=url) == "3 the red circle 12 pixels\n"
+def test_the_table_of_figures_has_ten_rows_of_one_line() -> None:
+    section = README.partition("\n## Figures\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + 10
+    assert max(map(len, rows)) <= 160
