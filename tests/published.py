@@ -1,6 +1,6 @@
-"""Tiny random Sa2VA checkpoints as their families publish them, names and shapes written out by hand.
+"""Tiny random Sa2VA checkpoints in the published layout of each family; names and shapes are written by hand.
 
-The language models see pictures of few pixels; SAM-2 is a Hiera of 128 px. Weights are float32.
+Images have few pixels; SAM-2 is a Hiera of 128 px. Weights are float32.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from transformers import Sam2Config, Sam2Model
 from engines.tracking.checkpoints import to_official
 
 WIDTH, LAYERS, HEADS, GROUPS, MLP = 48, 3, 4, 2, 64
-EYES, EYE_LAYERS, EYE_HEADS, EYE_MLP = 32, 3, 2, 40
+VISION_WIDTH, VISION_LAYERS, VISION_HEADS, VISION_MLP = 32, 3, 2, 40
 PROMPT, SAM_PX = 32, 128
 WORDS = "please segment in this image the a red blue circle star sure sorry i cannot see it user assistant"
 MARKS = {
     "Sa2VAChatModel": ("<img>", "<IMG_CONTEXT>", "</img>"),
     "Sa2VAChatModelQwen": ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>"),
 }
-TALK = ("<s>", "<|im_start|>", "<|im_end|>")
+CHAT_TOKENS = ("<s>", "<|im_start|>", "<|im_end|>")
 ADDED = ("[SEG]", "<p>", "</p>", "<vp>", "</vp>")
-MEMORY = ("mask_downsample", "maskmem_", "memory_", "no_obj_ptr", "obj_ptr_")
-"What begins the names of SAM-2's memory, which a grounder has no use for."
+TRACKER_PREFIXES = ("mask_downsample", "maskmem_", "memory_", "no_obj_ptr", "obj_ptr_")
+"Prefixes of SAM-2's memory tensors, which a grounder does not load."
 Shapes = dict[str, tuple[int, ...]]
 
 SAM: dict[str, Any] = {
@@ -60,15 +60,15 @@ SAM: dict[str, Any] = {
 
 
 def write(kind: str, folder: Path, seed: int = 0) -> dict[str, Tensor]:
-    """A checkpoint of a kind (one of `KINDS`); returns the tensors in it."""
+    """Write a checkpoint of one of `KINDS`; return its tensors."""
     folder.mkdir(parents=True, exist_ok=True)
     config, shapes = KINDS[kind]()
     tokenizer = tiny_tokenizer(config["architectures"][0])
     torch.manual_seed(seed)
     tensors = {name: _random(name, shape) for name, shape in shapes.items()} | _sam()
     tensors |= {
-        f"text_hidden_fcs.{place}.{part}": _random(part, shape)
-        for place, part, shape in (
+        f"text_hidden_fcs.{layer}.{part}": _random(part, shape)
+        for layer, part, shape in (
             (0, "weight", (WIDTH, WIDTH)),
             (0, "bias", (WIDTH,)),
             (2, "weight", (PROMPT, WIDTH)),
@@ -82,14 +82,14 @@ def write(kind: str, folder: Path, seed: int = 0) -> dict[str, Tensor]:
 
 
 def without_memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What a grounder reads of a checkpoint."""
+    """Return the tensors of a checkpoint that a grounder loads."""
     sam = "grounding_encoder.sam2_model."
-    return {n: t for n, t in tensors.items() if not n.removeprefix(sam).startswith(MEMORY)}
+    return {n: t for n, t in tensors.items() if not n.removeprefix(sam).startswith(TRACKER_PREFIXES)}
 
 
 def tiny_tokenizer(architecture: str) -> Tokenizer:
-    """A word a token, and the tokens of the family."""
-    special = (*TALK, *MARKS[architecture], *ADDED)
+    """Create a tokenizer with one token per word, and the family's special tokens."""
+    special = (*CHAT_TOKENS, *MARKS[architecture], *ADDED)
     ordered = dict.fromkeys(["<unk>", *special, "\n", ".", ",", "?", *WORDS.split()])
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(ordered)}, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -104,7 +104,7 @@ def _words(architecture: str) -> int:
 
 
 def _random(name: str, shape: tuple[int, ...]) -> Tensor:
-    """Loud enough to matter, and no norm near zero."""
+    """Return random values of a scale that changes outputs; norm weights are near 1."""
     if len(shape) == 1:
         return 0.1 * torch.randn(shape) + float(name.endswith(("weight", "ls1", "ls2")))
     return torch.randn(shape) / math.sqrt(math.prod(shape[1:]))
@@ -133,7 +133,7 @@ def _sam() -> dict[str, Tensor]:
 
 
 def internvl(llm: str) -> tuple[dict[str, Any], Shapes]:
-    """InternViT of 56 px behind a language model by its published architecture."""
+    """InternViT of 56 px with a language model of a published architecture."""
     vocabulary = _words("Sa2VAChatModel")
     config = {
         "architectures": ["Sa2VAChatModel"],
@@ -147,10 +147,10 @@ def internvl(llm: str) -> tuple[dict[str, Any], Shapes]:
         "tie_word_embeddings": False,
         "vision_config": {
             "architectures": ["InternVisionModel"],
-            "hidden_size": EYES,
-            "num_hidden_layers": EYE_LAYERS,
-            "num_attention_heads": EYE_HEADS,
-            "intermediate_size": EYE_MLP,
+            "hidden_size": VISION_WIDTH,
+            "num_hidden_layers": VISION_LAYERS,
+            "num_attention_heads": VISION_HEADS,
+            "intermediate_size": VISION_MLP,
             "image_size": 56,
             "patch_size": 14,
             "qkv_bias": True,
@@ -187,12 +187,12 @@ def internvl(llm: str) -> tuple[dict[str, Any], Shapes]:
     if llm == "Qwen3ForCausalLM":
         text["head_dim"] = 16
     names = _qwen_layers("language_model.model.", qwen3=llm == "Qwen3ForCausalLM")
-    return config, _internvit() | names | _ends(
+    return config, _internvit() | names | _embedding_and_head(
         "language_model.model.embed_tokens", "language_model.model.norm", "language_model.lm_head", vocabulary
     )
 
 
-def _ends(embedding: str, norm: str, head: str, vocabulary: int) -> Shapes:
+def _embedding_and_head(embedding: str, norm: str, head: str, vocabulary: int) -> Shapes:
     return {
         f"{embedding}.weight": (vocabulary, WIDTH),
         f"{norm}.weight": (WIDTH,),
@@ -202,38 +202,38 @@ def _ends(embedding: str, norm: str, head: str, vocabulary: int) -> Shapes:
 
 def _internvit() -> Shapes:
     shapes: Shapes = {
-        "vision_model.embeddings.class_embedding": (1, 1, EYES),
-        "vision_model.embeddings.position_embedding": (1, 17, EYES),
-        "vision_model.embeddings.patch_embedding.weight": (EYES, 3, 14, 14),
-        "vision_model.embeddings.patch_embedding.bias": (EYES,),
-        "mlp1.0.weight": (4 * EYES,),
-        "mlp1.0.bias": (4 * EYES,),
-        "mlp1.1.weight": (WIDTH, 4 * EYES),
+        "vision_model.embeddings.class_embedding": (1, 1, VISION_WIDTH),
+        "vision_model.embeddings.position_embedding": (1, 17, VISION_WIDTH),
+        "vision_model.embeddings.patch_embedding.weight": (VISION_WIDTH, 3, 14, 14),
+        "vision_model.embeddings.patch_embedding.bias": (VISION_WIDTH,),
+        "mlp1.0.weight": (4 * VISION_WIDTH,),
+        "mlp1.0.bias": (4 * VISION_WIDTH,),
+        "mlp1.1.weight": (WIDTH, 4 * VISION_WIDTH),
         "mlp1.1.bias": (WIDTH,),
         "mlp1.3.weight": (WIDTH, WIDTH),
         "mlp1.3.bias": (WIDTH,),
     }
-    for index in range(EYE_LAYERS):
+    for index in range(VISION_LAYERS):
         layer = f"vision_model.encoder.layers.{index}."
         shapes |= {
-            f"{layer}attn.qkv.weight": (3 * EYES, EYES),
-            f"{layer}attn.qkv.bias": (3 * EYES,),
-            f"{layer}attn.proj.weight": (EYES, EYES),
-            f"{layer}attn.proj.bias": (EYES,),
-            f"{layer}mlp.fc1.weight": (EYE_MLP, EYES),
-            f"{layer}mlp.fc1.bias": (EYE_MLP,),
-            f"{layer}mlp.fc2.weight": (EYES, EYE_MLP),
-            f"{layer}mlp.fc2.bias": (EYES,),
-            f"{layer}ls1": (EYES,),
-            f"{layer}ls2": (EYES,),
+            f"{layer}attn.qkv.weight": (3 * VISION_WIDTH, VISION_WIDTH),
+            f"{layer}attn.qkv.bias": (3 * VISION_WIDTH,),
+            f"{layer}attn.proj.weight": (VISION_WIDTH, VISION_WIDTH),
+            f"{layer}attn.proj.bias": (VISION_WIDTH,),
+            f"{layer}mlp.fc1.weight": (VISION_MLP, VISION_WIDTH),
+            f"{layer}mlp.fc1.bias": (VISION_MLP,),
+            f"{layer}mlp.fc2.weight": (VISION_WIDTH, VISION_MLP),
+            f"{layer}mlp.fc2.bias": (VISION_WIDTH,),
+            f"{layer}ls1": (VISION_WIDTH,),
+            f"{layer}ls2": (VISION_WIDTH,),
         }
-        shapes |= {f"{layer}norm{k}.{part}": (EYES,) for k in (1, 2) for part in ("weight", "bias")}
+        shapes |= {f"{layer}norm{k}.{part}": (VISION_WIDTH,) for k in (1, 2) for part in ("weight", "bias")}
     return shapes
 
 
 def _internlm2(vocabulary: int) -> Shapes:
     head = WIDTH // HEADS
-    shapes = _ends(
+    shapes = _embedding_and_head(
         "language_model.model.tok_embeddings",
         "language_model.model.norm",
         "language_model.output",
@@ -254,7 +254,7 @@ def _internlm2(vocabulary: int) -> Shapes:
 
 
 def _qwen_layers(prefix: str, *, qwen3: bool) -> Shapes:
-    """Qwen2 has biases on q, k, v; Qwen3 norms of every query and key, and heads of a width of their own."""
+    """Qwen2 has biases on q, k, v; Qwen3 has norms of queries and keys and a head width of its own."""
     head, shapes = 16 if qwen3 else WIDTH // HEADS, Shapes()
     for index in range(LAYERS):
         layer = f"{prefix}layers.{index}."
@@ -305,10 +305,10 @@ def qwen(generation: str) -> tuple[dict[str, Any], Shapes]:
         },
         "vision_config": {
             "model_type": generation,
-            "depth": EYE_LAYERS,
-            "hidden_size": EYES,
-            "intermediate_size": EYE_MLP,
-            "num_heads": EYE_HEADS,
+            "depth": VISION_LAYERS,
+            "hidden_size": VISION_WIDTH,
+            "intermediate_size": VISION_MLP,
+            "num_heads": VISION_HEADS,
             "out_hidden_size": WIDTH,
             "patch_size": 16 if qwen3 else 14,
             "spatial_merge_size": 2,
@@ -321,9 +321,9 @@ def qwen(generation: str) -> tuple[dict[str, Any], Shapes]:
         },
     }
     return config, (
-        _qwen_eyes(qwen3=qwen3)
+        _qwen_vision(qwen3=qwen3)
         | _qwen_layers("model.model.language_model.", qwen3=qwen3)
-        | _ends(
+        | _embedding_and_head(
             "model.model.language_model.embed_tokens",
             "model.model.language_model.norm",
             "model.lm_head",
@@ -332,37 +332,45 @@ def qwen(generation: str) -> tuple[dict[str, Any], Shapes]:
     )
 
 
-def _linear(name: str, after: int, before: int) -> Shapes:
-    return {f"{name}.weight": (after, before), f"{name}.bias": (after,)}
+def _linear(name: str, outputs: int, inputs: int) -> Shapes:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
-def _qwen_eyes(*, qwen3: bool) -> Shapes:
-    eyes, patch = "model.model.visual.", 16 if qwen3 else 14
-    shapes: Shapes = {f"{eyes}patch_embed.proj.weight": (EYES, 3, 2, patch, patch)}
+def _qwen_vision(*, qwen3: bool) -> Shapes:
+    prefix, patch = "model.model.visual.", 16 if qwen3 else 14
+    shapes: Shapes = {f"{prefix}patch_embed.proj.weight": (VISION_WIDTH, 3, 2, patch, patch)}
     norm_parts = ("weight", "bias") if qwen3 else ("weight",)
-    for index in range(EYE_LAYERS):
-        block = f"{eyes}blocks.{index}."
-        shapes |= _linear(f"{block}attn.qkv", 3 * EYES, EYES) | _linear(f"{block}attn.proj", EYES, EYES)
-        shapes |= {f"{block}norm{k}.{part}": (EYES,) for k in (1, 2) for part in norm_parts}
+    for index in range(VISION_LAYERS):
+        block = f"{prefix}blocks.{index}."
+        shapes |= _linear(f"{block}attn.qkv", 3 * VISION_WIDTH, VISION_WIDTH) | _linear(
+            f"{block}attn.proj", VISION_WIDTH, VISION_WIDTH
+        )
+        shapes |= {f"{block}norm{k}.{part}": (VISION_WIDTH,) for k in (1, 2) for part in norm_parts}
         if qwen3:
-            shapes |= _linear(f"{block}mlp.linear_fc1", EYE_MLP, EYES)
-            shapes |= _linear(f"{block}mlp.linear_fc2", EYES, EYE_MLP)
+            shapes |= _linear(f"{block}mlp.linear_fc1", VISION_MLP, VISION_WIDTH)
+            shapes |= _linear(f"{block}mlp.linear_fc2", VISION_WIDTH, VISION_MLP)
         else:
-            shapes |= _linear(f"{block}mlp.gate_proj", EYE_MLP, EYES)
-            shapes |= _linear(f"{block}mlp.up_proj", EYE_MLP, EYES)
-            shapes |= _linear(f"{block}mlp.down_proj", EYES, EYE_MLP)
+            shapes |= _linear(f"{block}mlp.gate_proj", VISION_MLP, VISION_WIDTH)
+            shapes |= _linear(f"{block}mlp.up_proj", VISION_MLP, VISION_WIDTH)
+            shapes |= _linear(f"{block}mlp.down_proj", VISION_WIDTH, VISION_MLP)
     if not qwen3:
-        shapes |= {f"{eyes}merger.ln_q.weight": (EYES,)}
+        shapes |= {f"{prefix}merger.ln_q.weight": (VISION_WIDTH,)}
         return (
             shapes
-            | _linear(f"{eyes}merger.mlp.0", 4 * EYES, 4 * EYES)
-            | _linear(f"{eyes}merger.mlp.2", WIDTH, 4 * EYES)
+            | _linear(f"{prefix}merger.mlp.0", 4 * VISION_WIDTH, 4 * VISION_WIDTH)
+            | _linear(f"{prefix}merger.mlp.2", WIDTH, 4 * VISION_WIDTH)
         )
-    shapes |= {f"{eyes}patch_embed.proj.bias": (EYES,), f"{eyes}pos_embed.weight": (16, EYES)}
-    for name, width in (("merger", EYES), *((f"deepstack_merger_list.{k}", 4 * EYES) for k in (0, 1))):
-        shapes |= {f"{eyes}{name}.norm.{part}": (width,) for part in norm_parts}
-        shapes |= _linear(f"{eyes}{name}.linear_fc1", 4 * EYES, 4 * EYES)
-        shapes |= _linear(f"{eyes}{name}.linear_fc2", WIDTH, 4 * EYES)
+    shapes |= {
+        f"{prefix}patch_embed.proj.bias": (VISION_WIDTH,),
+        f"{prefix}pos_embed.weight": (16, VISION_WIDTH),
+    }
+    for name, width in (
+        ("merger", VISION_WIDTH),
+        *((f"deepstack_merger_list.{k}", 4 * VISION_WIDTH) for k in (0, 1)),
+    ):
+        shapes |= {f"{prefix}{name}.norm.{part}": (width,) for part in norm_parts}
+        shapes |= _linear(f"{prefix}{name}.linear_fc1", 4 * VISION_WIDTH, 4 * VISION_WIDTH)
+        shapes |= _linear(f"{prefix}{name}.linear_fc2", WIDTH, 4 * VISION_WIDTH)
     return shapes
 
 
@@ -373,4 +381,4 @@ KINDS = {
     "qwen2_5_vl": lambda: qwen("qwen2_5_vl"),
     "qwen3_vl": lambda: qwen("qwen3_vl"),
 }
-"Every way in which a Sa2VA is published."
+"Every published layout of a Sa2VA."
