@@ -28,8 +28,8 @@ _FLAGS = (
     "--no-first-run",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
-    # Both peers are on this machine, where the loopback address is the only one that is surely there; and
-    # without it Chromium would hide its address behind an mDNS name that nobody here resolves.
+    # Both peers use loopback, the only address that every machine has. Chromium would otherwise hide its
+    # address behind an mDNS name that cannot be resolved here.
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 )
@@ -37,7 +37,7 @@ _FLAGS = (
 
 @asynccontextmanager
 async def chromium(fake_camera: Path | None = None) -> AsyncIterator[Browser]:
-    """A browser whose camera is a file (`write_camera`), or Chromium's own test picture."""
+    """Start a headless browser whose camera plays `fake_camera` (see `write_camera`) or a test pattern."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
     flags = [*_FLAGS, f"--use-file-for-fake-video-capture={fake_camera}"] if fake_camera else [*_FLAGS]
@@ -50,7 +50,7 @@ async def chromium(fake_camera: Path | None = None) -> AsyncIterator[Browser]:
 
 
 def write_camera(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int = 30) -> Path:
-    """RGB frames (H, W, 3) of one even size as the y4m file that a fake camera plays in a loop."""
+    """Write (H, W, 3) uint8 RGB frames of the same even size as the y4m file that a fake camera loops."""
     with path.open("wb") as file:
         for number, frame in enumerate(frames):
             if number == 0:
@@ -62,32 +62,32 @@ def write_camera(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int = 30)
 
 @dataclass
 class Watched:
-    """A page, and what went wrong in it."""
+    """A page with its errors and requests."""
 
     page: Page
     errors: list[str] = field(default_factory=list)
-    "Uncaught errors and error lines of the console, refused requests not included."
+    "Uncaught exceptions and error lines of the console, without those about failed requests."
     requests: list[Request] = field(default_factory=list)
 
     def on_console(self, message: ConsoleMessage) -> None:
-        """Failed requests are in `requests`; Chromium's own line about each is no error of ours."""
+        """Record an error line, except about failed requests, which tests cause on purpose."""
         if message.type == "error" and not message.text.startswith(
             ("Failed to load resource", "WebSocket connection")
         ):
             self.errors.append(message.text)
 
     def on_request(self, request: Request) -> None:
-        """What the page asked for, of anybody."""
+        """Record a request to any host."""
         self.requests.append(request)
 
     def on_error(self, error: Error) -> None:
-        """Nobody caught it."""
+        """Record an uncaught exception."""
         self.errors.append(str(error))
 
 
 @asynccontextmanager
 async def opened(browser: Browser, url: str, **context: Any) -> AsyncIterator[Watched]:
-    """A page in a context of its own (`viewport`, `color_scheme`, … as in Playwright)."""
+    """Open a page in a new browser context with Playwright's options (`viewport`, `color_scheme`, …)."""
     own = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
     page = await own.new_page()
     watched = Watched(page)
@@ -102,13 +102,13 @@ async def opened(browser: Browser, url: str, **context: Any) -> AsyncIterator[Wa
 
 
 async def module_value(page: Page, module: str, body: str, argument: object = None) -> Any:
-    """What JavaScript over one of the page's modules returns: `body` sees it as `m`, `argument` as `a`."""
+    """Run JavaScript in the page and return its value. `body` has the module as `m` and `argument` as `a`."""
     script = f"async (a) => {{ const m = await import('/{module}'); {body} }}"
     return await page.evaluate(script, argument)
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago, for a process that has to be told one."""
+    """Return a port of 127.0.0.1 that is free now, for a process that cannot choose its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

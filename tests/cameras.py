@@ -1,4 +1,4 @@
-"""A camera of a few lines: an RTSP server on loopback that says and sends exactly what a test wants."""
+"""A minimal RTSP server on loopback with replies and packets of the test's choice; RTP of H.264 and H.265."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PAYLOAD_TYPE = 96
 PARAMETER_SET_TYPES = {"H264": (7, 8), "H265": (32, 33, 34)}
 
 Answer = Callable[[str], bytes | None]
-"""Request → the reply to send; None for the usual one."""
+"""Maps a request to the reply to send; None: the default reply."""
 
 
 class Camera:
-    """Answers as a camera does and sends `stream` after PLAY; `answer` may overrule any reply.
+    """RTSP server that sends the bytes `stream` after PLAY. `answer` may replace any reply.
 
-    `requests` holds what was asked, in order, over all connections.
+    `requests` has all requests in order of arrival, over all connections.
     """
 
     def __init__(
@@ -47,11 +47,12 @@ class Camera:
         threading.Thread(target=self._accept, name="camera", daemon=True).start()
 
     def source(self, userinfo: str = "") -> ParsedSource:
-        """Its URL, checked and pinned."""
+        """Return the URL, after the URL guard, with its address pinned."""
         port = self._server.getsockname()[1]
         return check_source_url(f"{self._scheme}://{userinfo}127.0.0.1:{port}/live", LOOPBACK)
 
-    def asked(self, method: str) -> list[str]:
+    def requests_of(self, method: str) -> list[str]:
+        """Return the requests of a method."""
         return [request for request in self.requests if request.startswith(method + " ")]
 
     def close(self) -> None:
@@ -111,7 +112,7 @@ def cseq_of(request: str) -> bytes:
 
 
 def encoded(clip: Path) -> list[bytes]:
-    """The encoded pictures of a clip in decoding order, Annex B."""
+    """Return the encoded pictures of a clip in decoding order, as Annex B byte streams."""
     with av.open(str(clip)) as container:
         video = container.streams.video[0]
         to_annex_b = av.BitStreamFilterContext(f"{video.codec_context.name}_mp4toannexb", video)
@@ -124,12 +125,12 @@ def nal_units(picture: bytes) -> list[bytes]:
 
 
 def h264_payloads(picture: bytes) -> list[bytes]:
-    """As aiortc packs them: single NAL units, STAP-A and FU-A."""
+    """Return RTP payloads (RFC 6184) as aiortc packs them: single NAL units, STAP-A and FU-A."""
     return H264Encoder._packetize(nal_units(picture))
 
 
 def h265_payloads(picture: bytes, most: int = 120) -> list[bytes]:
-    """Small NAL units in one aggregation packet, large ones in fragments (RFC 7798)."""
+    """Return RTP payloads (RFC 7798): small NAL units in an aggregation packet, large ones as fragments."""
     units = nal_units(picture)
     small = [unit for unit in units if len(unit) <= most // 4]
     payloads = []
@@ -151,13 +152,13 @@ def _fragments(unit: bytes, most: int) -> list[bytes]:
 
 
 def rtp(payload: bytes, number: int, timestamp: int, *, marker: bool = False) -> bytes:
-    """One RTP packet."""
+    """Return an RTP packet (RFC 3550)."""
     kind = PAYLOAD_TYPE | (0x80 if marker else 0)
     return struct.pack("!BBHLL", 0x80, kind, number & 0xFFFF, timestamp & 0xFFFFFFFF, 1) + payload
 
 
 def rtp_packets(pictures: Iterable[list[bytes]], first: int = 0, step: int = 3_600) -> list[bytes]:
-    """The packets of pictures that are given as payloads, the last of each marked."""
+    """Return RTP packets of pictures, each a list of payloads; the last of a picture has the marker bit."""
     packets: list[bytes] = []
     for index, payloads in enumerate(pictures):
         for k, payload in enumerate(payloads):
@@ -171,7 +172,7 @@ def interleaved(packets: Iterable[bytes], channel: int = 0) -> bytes:
 
 
 def sdp_of(encoding: str, picture: bytes = b"") -> str:
-    """The description of a stream; with the parameter sets that stand in `picture`."""
+    """Return the SDP of a stream, with the parameter sets of `picture`."""
     kinds = PARAMETER_SET_TYPES.get(encoding, ())
     kind_of = (lambda unit: unit[0] & 0x1F) if encoding == "H264" else (lambda unit: unit[0] >> 1 & 0x3F)
     sets = [base64.b64encode(unit).decode() for unit in nal_units(picture) if kind_of(unit) in kinds]
@@ -189,5 +190,5 @@ def sdp_of(encoding: str, picture: bytes = b"") -> str:
 
 
 def without_parameter_sets(picture: bytes) -> bytes:
-    """An H.264 picture less its parameter sets."""
+    """Return an H.264 picture without its parameter sets."""
     return b"".join(START_CODE + unit for unit in nal_units(picture) if unit[0] & 0x1F not in (7, 8))

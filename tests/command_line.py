@@ -1,4 +1,4 @@
-"""The command `saccade` as people and scripts run it: a process, its exit code, what it wrote where."""
+"""Runs the command `saccade` as a process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-"What is tested is this checkout, wherever the environment's own is."
+"First on the path of imports, so that this checkout is tested and not an installed copy."
 
 
 def saccade(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, in a folder that is its home and with these settings alone."""
+    """Run a command to its end, at most 60 s. `cwd` is also its home; `environment` has its only settings."""
     program = Path(sys.executable).parent / "saccade"
     return subprocess.run(
         [str(program), *arguments],
@@ -31,5 +31,5 @@ def saccade(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 
 def is_one_line(done: subprocess.CompletedProcess[str]) -> bool:
-    """Whether it failed as it should: one line on stderr and nothing for a pipe."""
+    """Return whether a command failed as specified: one line on stderr, nothing on stdout."""
     return done.stdout == "" and len(done.stderr.strip().splitlines()) == 1

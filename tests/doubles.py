@@ -1,4 +1,4 @@
-"""Small real implementations that stand in for large ones. Add yours; mock nothing."""
+"""Small implementations of the product's interfaces, used instead of mocks: a control, engines, an actor."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ from streaming.vocabulary import (
 
 
 class MemoryControl:
-    """`dashboards.control.Control` without cameras, models and Redis: it remembers what it is asked.
+    """`dashboards.control.Control` in memory, without cameras, models or Redis.
 
-    Hosts that begin with `10.` are refused; a `whip:` stream takes one publisher; `parts` can be broken.
+    Refuses hosts that begin with `10.`; a `whip:` stream has at most one publisher. `parts` is the readiness
+    that it reports.
     """
 
     def __init__(self, *, max_streams: int = 4, max_queries: int = 4, max_query_chars: int = 500) -> None:
@@ -54,7 +55,7 @@ class MemoryControl:
         self.calls: Counter[str] = Counter()
 
     def be_live(self, stream_id: StreamId, width: int, height: int) -> None:
-        """As if pictures came."""
+        """Set a stream to live, with a frame rate and ages."""
         live = replace(
             self._streams[stream_id],
             state=SourceState.LIVE,
@@ -67,7 +68,7 @@ class MemoryControl:
         self._streams[stream_id] = live
 
     def answer(self, query_id: QueryId, text: str, presence: float) -> None:
-        """As if the grounder had found it."""
+        """Set a query to following, with an answer."""
         self._queries[query_id] = replace(
             self._queries[query_id],
             state=QueryState.FOLLOWING,
@@ -186,27 +187,27 @@ RED, BLUE = (220, 30, 30), (30, 30, 220)
 
 
 def square_picture(centre: tuple[int, int], rgb: tuple[int, int, int] = RED, side: int = 16) -> Pixels:
-    """(48, 64, 3) RGB, grey, with one coloured square around `centre` (x, y)."""
-    picture = np.full((48, 64, 3), 90, np.uint8)
+    """Return a (48, 64, 3) uint8 RGB image: a coloured square around `centre` (x, y) on grey."""
+    image = np.full((48, 64, 3), 90, np.uint8)
     x, y = centre
-    picture[max(0, y - side // 2) : y + side // 2, max(0, x - side // 2) : x + side // 2] = rgb
-    return picture
+    image[max(0, y - side // 2) : y + side // 2, max(0, x - side // 2) : x + side // 2] = rgb
+    return image
 
 
 def frame_of(pixels: Pixels, index: int, stream_id: str = "s", fps: float = 30.0) -> Frame:
-    """A frame at its time on the media's own clock, captured at the same."""
+    """Return a frame of a stream; `pts_s` and `captured_s` are index / fps."""
     return Frame(StreamId(stream_id), index, pixels, index / fps, index / fps, Clock.ARRIVAL)
 
 
 def colour_logits(pixels: Pixels, word: str) -> np.ndarray:
-    """(1, H, W) float32: above 0 where a picture has the colour that the words name."""
+    """Return (1, H, W) float32 logits: > 0 where the image is blue (if `word` contains "blue") or red."""
     wanted = np.array(BLUE if "blue" in word else RED, int)
     distance = np.abs(pixels.astype(int) - wanted).max(axis=2)
     return (40 - distance)[None].astype(np.float32)
 
 
 class ColourGrounder:
-    """A `Grounder` that knows red and blue, and says what is not there. A word "crash" makes it fail."""
+    """`Grounder` for red and blue objects: "I cannot see …" if there is none. Raises on the word "crash"."""
 
     def __init__(self) -> None:
         self.keyframes: list[Keyframe] = []
@@ -219,7 +220,7 @@ class ColourGrounder:
         return [self.ground(keyframe) for keyframe in keyframes]
 
     def say(self, keyframe: Keyframe, hear: Hear) -> list[Answer]:
-        """Word by word, however long the last one takes."""
+        """Report each partial answer, one word longer each time; return the answers."""
         answers = self.ground(keyframe)
         for query, answer in zip(keyframe.queries, answers, strict=True):
             words = answer.text.split()
@@ -247,10 +248,9 @@ class ColourGrounder:
 
 
 class ColourTracker:
-    """A `Tracker` that follows colours: one track per query, masks found afresh on every frame.
+    """`Tracker` by colour: one track per query, its mask computed from each frame alone.
 
-    Keeps the contract of late answers: one about a frame that was not pinned is ignored. A picture that is
-    black all over makes it fail.
+    Ignores an answer on a keyframe that was not pinned. Raises on a black frame.
     """
 
     def __init__(self) -> None:
@@ -263,7 +263,7 @@ class ColourTracker:
 
     def step(self, frame: Frame, answers: Sequence[Answer] = ()) -> list[Track]:
         if frame.pixels.max() < 16:
-            raise RuntimeError("a black picture")
+            raise RuntimeError("a black frame")
         for answer in answers:
             if answer.prompts and answer.keyframe_index in self.pins:
                 self._begin(answer)
@@ -317,10 +317,10 @@ class ColourTracker:
 
 
 class HostActor:
-    """What a `Keeper` keeps, without streams: it remembers what it was told, and can be made to fail."""
+    """Actor for tests of the monitor: records the arguments of `host`, and fails on request."""
 
     def __init__(self, *, trouble: str = "", hosting_s: float = 0.0, full_disk: Path | None = None) -> None:
-        """`full_disk`: it cannot be made while this file is there."""
+        """Raise NotFound if `trouble` is set, OSError while the file `full_disk` exists."""
         if trouble:
             raise NotFound(trouble, remedy="Look elsewhere.")
         if full_disk is not None and full_disk.exists():
@@ -348,7 +348,7 @@ class HostActor:
         raise ZeroDivisionError
 
     async def count_down(self, start: int, end: int = 1) -> AsyncIterator[int]:
-        """To zero it cannot."""
+        """Yield the numbers from `start` to `end`; raise NotFound at zero."""
         for number in range(start, end - 1, -1):
             if number == 0:
                 raise NotFound("There is no zero.")

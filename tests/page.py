@@ -1,4 +1,4 @@
-"""The page's world in tests: the real gateway over a real Redis, and results to publish."""
+"""Serves the page in tests: a gateway over Redis, and functions that publish results."""
 
 from __future__ import annotations
 
@@ -61,19 +61,20 @@ def track(
 
 @dataclass
 class Service:
-    """The real gateway over a real Redis, with a control that remembers."""
+    """A gateway over Redis with a control in memory."""
 
     control: MemoryControl
     gateway: GatewayServer
     writer: ResultWriter
     redis_url: SecretStr
     url: str
-    "Without a slash at the end."
+    "Without a trailing slash."
     index: int = 0
     page: Page | None = None
-    "The open page: it looks again when something changed behind its back, instead of at its next poll."
+    "The open page; methods that change the service make it poll at once."
 
-    async def nudge(self) -> None:
+    async def poll_now(self) -> None:
+        """Make the open page poll now, as it does when its tab becomes visible."""
         if self.page is not None:
             await self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
@@ -81,17 +82,17 @@ class Service:
         stream_id = StreamId(name)
         await self.control.add_stream(StreamSpec(stream_id, "rtsp://camera.example/1"))
         self.control.be_live(stream_id, size[1], size[0])
-        await self.nudge()
+        await self.poll_now()
         return stream_id
 
     async def query(self, stream_id: StreamId, text: str) -> QueryId:
         status = await self.control.add_query(stream_id, text, QueryKind.REFER)
-        await self.nudge()
+        await self.poll_now()
         return status.query.query_id
 
     async def answer(self, query_id: QueryId, text: str, presence: float) -> None:
         self.control.answer(query_id, text, presence)
-        await self.nudge()
+        await self.poll_now()
 
     def publish(self, stream_id: StreamId, tracks: Sequence[Track], size: tuple[int, int] = SIZE) -> int:
         self.index += 1
@@ -116,7 +117,7 @@ class Service:
     async def draw(
         self, page: Page, stream_id: StreamId, tracks: Sequence[Track], size: tuple[int, int] = SIZE
     ) -> None:
-        """Publish the same tracks until the page has drawn them."""
+        """Publish the tracks repeatedly until the page has drawn them; at most 10 s."""
         first = self.publish(stream_id, tracks, size)
         async with asyncio.timeout(10):
             while int(await page.get_attribute("#overlay", "data-frame") or 0) < first:
@@ -126,7 +127,7 @@ class Service:
 
 @asynccontextmanager
 async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path) -> AsyncIterator[Service]:
-    """The service, until the block is left."""
+    """Serve the page; stop on exit."""
     reader = ResultReader(redis_url)
     writer = ResultWriter(redis_url, frames_maxlen=100, notes_maxlen=500)
     settings = Settings(state_dir=state_dir, examples=["the red circle", "the blue square"])
@@ -141,14 +142,14 @@ async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path)
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
-    """Return when it is true."""
+    """Wait until a condition holds. Raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.02)
 
 
 async def pixel(page: Page, x_px: float, y_px: float) -> list[int]:
-    """RGBA of the overlay, at a place in CSS pixels of the canvas."""
+    """Return the RGBA of the overlay at a position in CSS pixels of its canvas."""
     script = """([x, y]) => {
       const canvas = document.getElementById("overlay");
       const place = [x * devicePixelRatio, y * devicePixelRatio].map(Math.round);

@@ -1,4 +1,4 @@
-"""Families of processes, as /proc knows them."""
+"""Finds processes in /proc by ancestor and command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def children_of(pid: int) -> list[int]:
-    """Children of every thread of a process."""
+    """Return the child processes of a process, of all its threads."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         return [int(child) for task in tasks for child in (task / "children").read_text().split()]
@@ -15,13 +15,13 @@ def children_of(pid: int) -> list[int]:
 
 
 def descendants_of(pid: int) -> list[int]:
-    """Children, their children, and so on."""
+    """Return all descendants of a process."""
     direct = children_of(pid)
-    return direct + [one for child in direct for one in descendants_of(child)]
+    return direct + [pid for child in direct for pid in descendants_of(child)]
 
 
 def command_of(pid: int) -> str:
-    """Its command line; empty if it is gone."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def command_of(pid: int) -> str:
 
 
 def is_running(pid: int) -> bool:
-    """Whether it lives: a zombie does not."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -37,7 +37,7 @@ def is_running(pid: int) -> bool:
 
 
 def named(title: str, ancestor: int) -> list[int]:
-    """Descendants whose command line begins so, or runs a program of that name."""
+    """Return descendants of `ancestor` whose command line or program name starts with `title`."""
     return [
         pid
         for pid in descendants_of(ancestor)

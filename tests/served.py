@@ -1,4 +1,4 @@
-"""A gateway that is served for real, for tests that speak HTTP to it."""
+"""Serves a gateway on loopback, for tests over HTTP."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ AUTH = {"Authorization": f"Bearer {TOKEN}"}
 
 @dataclass(frozen=True)
 class Service:
-    """A running gateway and what is behind it."""
+    """A running gateway with its control and Redis."""
 
     control: MemoryControl
     http: httpx.AsyncClient
-    "Sends the token."
+    "HTTP client with the token."
     stranger: httpx.AsyncClient
-    "Sends no token."
+    "HTTP client without the token."
     url: str
     redis_url: SecretStr
 
     async def add(self, stream_id: str, url: str = "rtsp://camera.example/1") -> httpx.Response:
-        """Add a stream over REST."""
+        """Add a stream over the REST API."""
         return await self.http.post("/v1/streams", json={"stream_id": stream_id, "url": url})
 
     def feed_url(self, stream_id: str) -> str:
-        """Of a stream's WebSocket."""
+        """Return the URL of a stream's WebSocket feed."""
         return self.url.replace("http", "ws") + f"/v1/streams/{stream_id}/feed"
 
 
 @asynccontextmanager
 async def serve(redis: RedisServer, settings: Settings) -> AsyncIterator[Service]:
-    """A gateway with those settings, on a free port of 127.0.0.1 whatever `settings.host` says."""
+    """Serve a gateway on a free port of 127.0.0.1, whatever the host of the settings."""
     control = MemoryControl()
     reader = ResultReader(redis.url)
     server = GatewayServer(create_app(control, reader, settings, SecretStr(TOKEN)), "127.0.0.1", 0)
@@ -60,7 +60,7 @@ async def serve(redis: RedisServer, settings: Settings) -> AsyncIterator[Service
 
 
 def is_problem(response: httpx.Response, status: int, code: str) -> bool:
-    """Whether it is problem+json of that status and code; says where it is not."""
+    """Assert that a response is problem+json with this status and code; returns True."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     body = response.json()
     assert body["status"] == response.status_code == status, body
@@ -70,7 +70,7 @@ def is_problem(response: httpx.Response, status: int, code: str) -> bool:
 
 
 def frame(stream_id: str, index: int) -> FrameResult:
-    """A result without tracks."""
+    """Return a 640x360 result without tracks, captured and published now."""
     return FrameResult(
         StreamId(stream_id),
         index,

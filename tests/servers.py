@@ -1,4 +1,4 @@
-"""Servers for tests: a real RTSP server playing a drawn clip, and a wire that can be cut, held or damaged."""
+"""Network parts for tests: an RTSP server that plays a clip, and a TCP proxy that stalls or corrupts."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SQUARE_PX = 24
 
 
 def position_of(index: int) -> int:
-    """Left edge of the square on frame `index` of the clip; different on every frame of a round."""
+    """Return the left edge of the square on frame `index`, pixels; unique within one pass of the clip."""
     return 2 * (index % FRAMES)
 
 
 def index_of(pixels: np.ndarray) -> int:
-    """Which frame of the clip this picture shows."""
+    """Return the index of the frame that an image (H, W, 3) shows, from the position of the square."""
     bright = pixels[HEIGHT // 2, :, 0] > 130
     return round(int(bright.argmax()) / 2)
 
 
 def write_clip(path: Path, *, b_frames: int = 0, codec: str = "libx264") -> Path:
-    """Two seconds of a red square that moves right over grey, a key frame every ten frames."""
+    """Write 50 frames at 25 fps of a red square that moves right on grey, with an IDR frame every ten."""
     with av.open(str(path), "w") as container:
         options = {"preset": "ultrafast", "tune": "zerolatency"} if codec == "libx264" else {}
         if b_frames:
@@ -51,7 +51,7 @@ def write_clip(path: Path, *, b_frames: int = 0, codec: str = "libx264") -> Path
 
 
 def go2rtc() -> Path:
-    """The RTSP server's binary; the test is skipped where there is none."""
+    """Return the path of the RTSP server go2rtc; skip the test if it is not installed."""
     binary = find_go2rtc(ROOT)
     if binary is None:
         pytest.skip("no RTSP server: `make rtsp-server` installs go2rtc")
@@ -60,7 +60,7 @@ def go2rtc() -> Path:
 
 @contextmanager
 def playing(clip: Path) -> Iterator[tuple[RtspServer, ClipPublisher]]:
-    """A clip played for ever by a real RTSP server."""
+    """Play a clip in an endless loop over an RTSP server."""
     publisher = ClipPublisher(clip)
     publisher.start()
     try:
@@ -71,10 +71,10 @@ def playing(clip: Path) -> Iterator[tuple[RtspServer, ClipPublisher]]:
 
 
 class Wire:
-    """A TCP proxy on loopback between a reader and `port`, which can be held and damaged.
+    """TCP proxy on loopback to `port`.
 
-    Damage is done to the payload of interleaved RTP packets ($, channel, length), one in `every`, so that the
-    framing survives: it is what a bad link leaves of a picture.
+    Clearing `flowing` stalls the replies. `damage_every = n` corrupts the payload of every n-th interleaved
+    RTP packet of channel 0 (RFC 2326, section 10.12) but not its header, so that the framing stays valid.
     """
 
     def __init__(self, port: int) -> None:
@@ -90,7 +90,7 @@ class Wire:
         threading.Thread(target=self._accept, name="wire", daemon=True).start()
 
     def close(self) -> None:
-        """Cut every connection and take no more."""
+        """Close all connections and stop listening."""
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         self.flowing.set()
@@ -105,28 +105,28 @@ class Wire:
                 return
             upstream = socket.create_connection(("127.0.0.1", self._upstream))
             self._open += [reader, upstream]
-            for source, sink, carry in (
-                (reader, upstream, self._carry),
-                (upstream, reader, self._carry_back),
+            for source, sink, copy in (
+                (reader, upstream, self._copy_requests),
+                (upstream, reader, self._copy_replies),
             ):
-                threading.Thread(target=_until_closed, args=(carry, source, sink), daemon=True).start()
+                threading.Thread(target=_until_closed, args=(copy, source, sink), daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+    def _copy_requests(self, source: socket.socket, sink: socket.socket) -> None:
         while data := source.recv(65_536):
             sink.sendall(data)
 
-    def _carry_back(self, source: socket.socket, sink: socket.socket) -> None:
+    def _copy_replies(self, source: socket.socket, sink: socket.socket) -> None:
         stream = source.makefile("rb")
         while head := stream.read(1):
             if head == b"$":
                 head += stream.read(3)
-                data = head + self._perhaps_damaged(stream.read(int.from_bytes(head[2:4], "big")), head[1])
+                data = head + self._maybe_damaged(stream.read(int.from_bytes(head[2:4], "big")), head[1])
             else:
                 data = head + stream.readline()
             self.flowing.wait()
             sink.sendall(data)
 
-    def _perhaps_damaged(self, packet: bytes, channel: int) -> bytes:
+    def _maybe_damaged(self, packet: bytes, channel: int) -> bytes:
         self._packets += channel == 0
         if channel != 0 or not self.damage_every or self._packets % self.damage_every:
             return packet
@@ -137,11 +137,11 @@ class Wire:
         return packet[:13] + body.tobytes()
 
 
-def _until_closed(carry: object, source: socket.socket, sink: socket.socket) -> None:
+def _until_closed(copy: object, source: socket.socket, sink: socket.socket) -> None:
     try:
-        carry(source, sink)  # type: ignore[operator]
+        copy(source, sink)  # type: ignore[operator]
     except (OSError, ValueError):
-        return  # one side has gone, which is what a wire is for
+        return  # one side closed the connection
     finally:
         for side in (source, sink):
             side.close()

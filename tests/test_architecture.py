@@ -1,4 +1,4 @@
-"""Laws of structure: who may import whom, where libraries may be imported, a test module for every module."""
+"""Rules of structure: imports between packages, homes of libraries, a test module for every module."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ PRODUCT = ("streaming", "engines", "actors", "dashboards")
 PACKAGES = (*PRODUCT, "lab")
 MAX_LINES = 450
 
-MAY_SEE = {
+MAY_IMPORT = {
     "streaming": {"streaming"},
     "engines": {"engines", "streaming"},
     "dashboards": {"dashboards", "streaming"},
     "actors": {"actors", "engines", "dashboards", "streaming"},
     "lab": {*PACKAGES},
 }
-"By package: the packages of ours that it may import."
+"By package: the packages of this repository that it may import."
 
-ENGINES_SEE_OF_STREAMING = {"streaming.vocabulary", "streaming.errors"}
-ACTORS_THAT_SEE_DASHBOARDS = {"actors/service.py", "actors/cli/streams.py"}
-"One puts the service together, one asks it with its token; the rest of actors knows no gateway."
+STREAMING_FOR_ENGINES = {"streaming.vocabulary", "streaming.errors"}
+ACTORS_WITH_DASHBOARDS = {"actors/service.py", "actors/cli/streams.py"}
+"The first starts the gateway, the second reads its token."
 
 HOMES = {
     "ray": ("actors/", "lab/"),
@@ -47,6 +47,7 @@ HOMES = {
     "tensorrt_rtx_bindings": ("engines/backends/tensorrt.py",),
     "cuda": ("engines/backends/",),
     "nncf": ("engines/backends/int8.py",),
+    "matplotlib": ("lab/",),
     "fastapi": ("dashboards/",),
     "starlette": ("dashboards/",),
     "uvicorn": ("dashboards/",),
@@ -54,28 +55,24 @@ HOMES = {
     "httpx": ("actors/cli/",),
     "prometheus_client": ("actors/",),
 }
-"By library: the files, or folders, that alone may import it."
+"By library: the only files and folders that may import it."
 
 DECLARATIONS = {
+    "streaming/status.py",  # dataclasses only
+    "dashboards/control.py",  # a Protocol: mypy holds its implementations to it
     "engines/protocols.py",
     "engines/tracking/memory_policy.py",
     "engines/tracking/shape.py",
 }
 "Modules that only declare types and constants; they need no test module."
 
-WITHOUT_LAWS = {
-    "streaming/status.py",  # dataclasses only
-    "dashboards/control.py",  # a Protocol: mypy holds its implementations to it
-}
-"Modules that have nothing a test could hold."
-
 NAMED_LIKE_ITS_RUNTIME = {"engines/backends/openvino.py"}
-"The one file of its runtime. Imports are absolute and no file is run by its path, so it shadows nothing."
+"Imports are absolute and no file is run by its path, so these names shadow nothing."
 
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module, with the file that imports it."""
+    """An import statement: the file, its line, and the imported module."""
 
     file: str
     line: int
@@ -95,7 +92,7 @@ def relative(path: Path) -> str:
 
 
 def imports_of(path: Path) -> Iterator[Import]:
-    """Every import of a file, inside functions too; `from a import b` is `a.b` where that is a module."""
+    """Yield all imports of a file, also inside functions; `from a import b` is `a.b` if that is a module."""
     for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -112,36 +109,39 @@ def _modules_named(module: str, names: list[str]) -> set[str]:
     return {f"{module}.{name}" for name in inner} | ({module} if inner != set(names) else set())
 
 
-ALL_IMPORTS = [one for path in modules() for one in imports_of(path)]
+ALL_IMPORTS = [item for path in modules() for item in imports_of(path)]
 
 
 def listed(wrong: list[object]) -> str:
-    return "\n".join(f"  {one}" for one in wrong)
+    return "\n".join(f"  {item}" for item in wrong)
 
 
-def test_packages_see_only_what_is_below_them() -> None:
+def test_packages_import_only_packages_below_them() -> None:
     wrong = [
-        one
-        for one in ALL_IMPORTS
-        if (target := one.module.split(".")[0]) in PACKAGES and target not in MAY_SEE[one.file.split("/")[0]]
+        item
+        for item in ALL_IMPORTS
+        if (target := item.module.split(".")[0]) in PACKAGES
+        and target not in MAY_IMPORT[item.file.split("/")[0]]
     ]
-    assert not wrong, "Arrows against the design:\n" + listed([*wrong])
+    assert not wrong, "Imports against the order of packages:\n" + listed([*wrong])
 
 
 def test_the_product_never_imports_the_lab() -> None:
     wrong = [
-        one for one in ALL_IMPORTS if one.file.split("/")[0] in PRODUCT and one.module.split(".")[0] == "lab"
+        item
+        for item in ALL_IMPORTS
+        if item.file.split("/")[0] in PRODUCT and item.module.split(".")[0] == "lab"
     ]
     assert not wrong, "The product imports lab:\n" + listed([*wrong])
 
 
-def test_modules_do_not_import_each_other_in_circles() -> None:
-    """Imports inside functions count: a circle that is only imported late is still a circle."""
+def test_there_are_no_import_cycles() -> None:
+    """Imports inside functions count."""
     arrows: dict[str, set[str]] = {}
-    for one in ALL_IMPORTS:
-        target = _file_of(one.module)
-        if target is not None and target != one.file:
-            arrows.setdefault(one.file, set()).add(target)
+    for item in ALL_IMPORTS:
+        target = _file_of(item.module)
+        if target is not None and target != item.file:
+            arrows.setdefault(item.file, set()).add(target)
     try:
         TopologicalSorter(arrows).prepare()
     except CycleError as exc:
@@ -150,53 +150,53 @@ def test_modules_do_not_import_each_other_in_circles() -> None:
 
 def _file_of(module: str) -> str | None:
     path = ROOT.joinpath(*module.split("."))
-    found = path.with_suffix(".py")
-    return relative(found) if module.split(".")[0] in PACKAGES and found.is_file() else None
+    source = path.with_suffix(".py")
+    return relative(source) if module.split(".")[0] in PACKAGES and source.is_file() else None
 
 
-def test_engines_see_of_streaming_only_the_words_and_the_errors() -> None:
+def test_engines_import_only_types_and_errors_of_streaming() -> None:
     wrong = [
-        one
-        for one in ALL_IMPORTS
-        if one.file.startswith("engines/")
-        and one.module.split(".")[0] == "streaming"
-        and one.module not in ENGINES_SEE_OF_STREAMING
+        item
+        for item in ALL_IMPORTS
+        if item.file.startswith("engines/")
+        and item.module.split(".")[0] == "streaming"
+        and item.module not in STREAMING_FOR_ENGINES
     ]
-    assert not wrong, "Engines know too much:\n" + listed([*wrong])
+    assert not wrong, "Engines import more of streaming than types and errors:\n" + listed([*wrong])
 
 
-def test_dashboards_know_no_sources() -> None:
+def test_dashboards_import_no_sources() -> None:
     wrong = [
-        one
-        for one in ALL_IMPORTS
-        if one.file.startswith("dashboards/") and one.module.startswith("streaming.sources")
+        item
+        for item in ALL_IMPORTS
+        if item.file.startswith("dashboards/") and item.module.startswith("streaming.sources")
     ]
     assert not wrong, listed([*wrong])
 
 
-def test_few_actors_know_the_dashboards() -> None:
+def test_few_actors_import_dashboards() -> None:
     wrong = [
-        one
-        for one in ALL_IMPORTS
-        if one.file.startswith("actors/")
-        and one.module.split(".")[0] == "dashboards"
-        and one.file not in ACTORS_THAT_SEE_DASHBOARDS
+        item
+        for item in ALL_IMPORTS
+        if item.file.startswith("actors/")
+        and item.module.split(".")[0] == "dashboards"
+        and item.file not in ACTORS_WITH_DASHBOARDS
     ]
     assert not wrong, listed([*wrong])
 
 
 @pytest.mark.parametrize("library", HOMES)
-def test_a_library_is_imported_where_it_lives_alone(library: str) -> None:
+def test_a_library_is_imported_only_in_its_home(library: str) -> None:
     wrong = [
-        one
-        for one in ALL_IMPORTS
-        if one.module.split(".")[0] == library and not one.file.startswith(HOMES[library])
+        item
+        for item in ALL_IMPORTS
+        if item.module.split(".")[0] == library and not item.file.startswith(HOMES[library])
     ]
-    assert not wrong, f"{library} lives in {', '.join(HOMES[library])}:\n" + listed([*wrong])
+    assert not wrong, f"{library} may be imported in {', '.join(HOMES[library])}:\n" + listed([*wrong])
 
 
 def test_imports_are_absolute() -> None:
-    assert not [str(one) for one in ALL_IMPORTS if one.is_relative]
+    assert not [str(item) for item in ALL_IMPORTS if item.is_relative]
 
 
 def test_no_module_is_named_like_a_dependency() -> None:
@@ -214,7 +214,7 @@ def _dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [name for extra in project["optional-dependencies"].values() for name in extra]
     named = {_import_name(requirement) for requirement in [*project["dependencies"], *extras]}
-    # Not required by name, but installed beside us and imported by what we require.
+    # Installed with the dependencies, or in the standard library.
     return named | {"requests", "websockets", "types", "queue", "signal", "select", "socket", "logging"}
 
 
@@ -226,16 +226,18 @@ def _import_name(requirement: str) -> str:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_comes_from_this_repository_and_explains_itself(package: str) -> None:
-    found = importlib.import_module(package)
-    assert found.__file__ is not None
-    assert Path(found.__file__).parent == ROOT / package
-    assert found.__doc__
+def test_a_package_is_imported_from_this_repository_and_has_a_docstring(package: str) -> None:
+    module = importlib.import_module(package)
+    assert module.__file__ is not None
+    assert Path(module.__file__).parent == ROOT / package
+    assert module.__doc__
 
 
-def test_every_module_says_what_it_is() -> None:
-    silent = [relative(path) for path in modules() if not ast.get_docstring(ast.parse(path.read_text()))]
-    assert not silent, "Without a docstring:\n" + listed([*silent])
+def test_every_module_has_a_docstring() -> None:
+    undocumented = [
+        relative(path) for path in modules() if not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert not undocumented, "Without a docstring:\n" + listed([*undocumented])
 
 
 def test_every_module_has_a_test_module() -> None:
@@ -244,18 +246,18 @@ def test_every_module_has_a_test_module() -> None:
         if path.stem in {"__init__", "__main__"} or relative(path) in DECLARATIONS:
             continue
         inside = path.relative_to(ROOT).parent
-        wanted = ROOT / "tests" / inside / f"test_{path.stem}.py"
-        about_all = ROOT / "tests" / f"test_{path.stem}.py"
-        if not wanted.is_file() and not about_all.is_file():
-            missing.append(f"{relative(path)}  wants  {relative(wanted)}")
+        expected = ROOT / "tests" / inside / f"test_{path.stem}.py"
+        at_root = ROOT / "tests" / f"test_{path.stem}.py"
+        if not expected.is_file() and not at_root.is_file():
+            missing.append(f"{relative(path)}  needs  {relative(expected)}")
     assert not missing, f"{len(missing)} modules without a test module:\n" + listed([*missing])
 
 
-def test_a_file_is_one_idea_and_short() -> None:
+def test_no_file_is_too_long() -> None:
     lengths = {relative(path): len(path.read_text().splitlines()) for path in modules()}
     long = [f"{name}: {lines} lines" for name, lines in lengths.items() if lines >= MAX_LINES]
     assert not long, f"{MAX_LINES} lines and more:\n" + listed([*long])
 
 
-def test_tests_are_no_packages() -> None:
+def test_test_folders_are_not_packages() -> None:
     assert not [relative(path) for path in (ROOT / "tests").rglob("__init__.py")]

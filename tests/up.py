@@ -1,4 +1,4 @@
-"""A service of the tests' own, as users run one: `saccade up` in a process."""
+"""Runs `saccade up` as a process."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from actors.cli.api_client import ServiceClient
 from tests.browser import free_port
 
 CACHE = Path(tempfile.gettempdir()) / f"saccade-tests-{os.getuid()}"
-"Compiled models, from one run of the tests to the next; rebuilt by itself when the weights change."
+"Cache of compiled models, kept between runs of the tests. Its keys contain the weights."
 
 START_S = 240.0
-"Ray, the models and their first compilation, on a busy two-core machine."
+"Longest start: Ray, the models and their first compilation on a loaded two-core machine."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Up:
 
 @contextmanager
 def saccade_up(folder: Path, **settings: str) -> Iterator[Up]:
-    """Start a service in `folder`, wait until it is ready, stop it at the end if it still runs."""
+    """Start a service in `folder` and wait until it is ready; stop it on exit."""
     with saccade_starting(folder, **settings) as up:
         _wait_until_ready(up)
         yield up
@@ -66,7 +66,7 @@ def saccade_up(folder: Path, **settings: str) -> Iterator[Up]:
 
 @contextmanager
 def saccade_starting(folder: Path, **settings: str) -> Iterator[Up]:
-    """Start a service in `folder`, and stop it at the end if it still runs."""
+    """Start a service in `folder` without waiting; stop it on exit."""
     port = free_port()
     environment = os.environ | {
         "SACCADE_PORT": str(port),

@@ -1,13 +1,20 @@
-"""The commands of `saccade`, by what they talk to.
+"""The commands of `saccade` that use the product. The commands demo, eval, bench and train are in `lab/cli/`.
 
-    service.py    the service on this machine: demo, up, doctor
-    streams.py    a running service, over HTTP: stream, query, watch
-    models.py     the models themselves, without a service: track, eval, train
-    bench.py      how fast this machine is: bench line, load, tracker, boxes, grounder, checkpoint
-    soak.py       bench soak: what an endless stream costs in memory
-    terminal.py   what they share: consoles, exit codes, options
+    main.py           the entry point: puts all commands together, turns errors into one line
+    service.py        up, doctor
+    streams.py        stream, query, watch: a running service, by its REST API
+    models.py         track, export: the models on this machine, without a service
+    terminal.py       shared: consoles, exit codes, options
+    tables.py         shared: tables
+    api_client.py     HTTP client of the REST API
+    watch.py          `watch`: the WebSocket feed in the terminal
+    clip_tracking.py  `track`: a session over a file
+    overlay.py        `track`: tracks drawn on frames
+    exporting.py      `export`: graphs built and compared with torch
+    doctor.py         `doctor`: checks of the machine
 
 Rules
-    A command is a plain function; `actors/cli/main.py` gives it its name and its place in the help.
-    Heavy imports (torch, Ray) wait until a command needs them: they stand inside its function.
+    A command is a function whose docstring is its help text. Results go to stdout, all else to stderr.
+    A user's mistake exits with 2, a failure with 1; both print one line. `--json` prints one line of JSON.
+    Modules that a command imports at the top load neither torch nor Ray; a command imports those in its body.
 """

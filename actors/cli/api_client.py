@@ -1,4 +1,4 @@
-"""The command line's way to a running service: its REST API, with the answers' errors made ours again."""
+"""HTTP client of a running service's REST API; raises the errors of `streaming.errors`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BY_CODE: dict[str, type[SaccadeError]] = {
 
 
 class ServiceClient:
-    """Calls `/v1` of one service. Raises the service's own errors; ServiceUnavailable if nobody answers."""
+    """Client of one service. Raises the error that it reports; ServiceUnavailable without a reply."""
 
     def __init__(self, server: str, token: str | None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -32,19 +32,19 @@ class ServiceClient:
         self._http.close()
 
     def get(self, path: str) -> Any:
-        """The JSON at a path."""
+        """GET; returns the JSON of the response."""
         return self._call("GET", path)
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:
-        """Create; the JSON of what was made."""
+        """POST; returns the JSON of the created resource."""
         return self._call("POST", path, body)
 
     def patch(self, path: str, body: Mapping[str, object]) -> Any:
-        """Change; the JSON of what it is now."""
+        """PATCH; returns the JSON of the changed resource."""
         return self._call("PATCH", path, body)
 
     def delete(self, path: str) -> None:
-        """Remove."""
+        """DELETE."""
         self._call("DELETE", path)
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
@@ -61,7 +61,7 @@ class ServiceClient:
 
 
 def error_of(response: httpx.Response) -> SaccadeError:
-    """The error behind a problem+json answer (RFC 9457)."""
+    """Convert problem+json (RFC 9457) to the error of its code; SaccadeError for an unknown code."""
     try:
         problem = response.json()
     except ValueError:

@@ -1,6 +1,7 @@
-"""`saccade track`: a file in; overlay.mp4 and results.jsonl out. The live line, on the clip's own clock.
+"""`saccade track`: follow queries through a file; write overlay.mp4 and results.jsonl.
 
-No frame is dropped and the grounder is waited for, so the same clip and words give the same masks every time.
+Runs a `StreamSession` on the clip's own time. No frame is dropped and every keyframe is answered before the
+next frame, so that the same clip and queries always give the same masks.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ OVERLAY = "overlay.mp4"
 RESULTS = "results.jsonl"
 
 Progress = Callable[[int, int | None], None]
-"""Called after every frame with frames done and frames in all (None where the file does not say)."""
+"""Called after every frame with the number of frames done and of all frames (None if unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """What a session stands on."""
+    """The engines of a session."""
 
     grounder: Grounder
     make_tracker: Callable[[], Tracker]
@@ -35,22 +36,22 @@ class Engines:
 
 @dataclass(frozen=True, slots=True)
 class TrackSummary:
-    """What came of a clip."""
+    """Counts over a clip. The field names are the JSON of `saccade track --json`."""
 
     frames: int
     frames_with_mask: int
     tracks: int
-    "Different objects that had a mask."
+    "Track ids that had a mask on any frame."
     looks: int
-    "Keyframes shown to the grounder."
+    "Keyframes that were grounded."
     refused: int
-    "Answers that said: no such object."
+    "Answers without an object."
     overlay: str
     results: str
 
 
-class _Clock:
-    """The clip's own time, seconds."""
+class _ClipClock:
+    """Clock of a session that stands at the presentation time of the current frame, seconds."""
 
     now_s = 0.0
 
@@ -59,12 +60,12 @@ class _Clock:
 
 
 class ClipTracker:
-    """Follows `texts` through a clip. `run` may be interrupted: what is done so far is kept, whole files."""
+    """Follows queries through a clip. If `run` is interrupted, both files are complete up to that frame."""
 
     def __init__(self, texts: Sequence[str], engines: Engines) -> None:
         stream_id = StreamId("clip")
         self._grounder = engines.grounder
-        self._clock = _Clock()
+        self._clock = _ClipClock()
         self._session = StreamSession(stream_id, engines.make_tracker(), self._ground, self._clock)
         self._session.set_queries(
             [Query(QueryId(f"q{number}"), stream_id, text) for number, text in enumerate(texts, 1)]
@@ -73,24 +74,24 @@ class ClipTracker:
         self._tracks: set[TrackId] = set()
 
     def run(self, clip: Path, out: Path, progress: Progress) -> None:
-        """Write overlay.mp4 and results.jsonl into `out` (made if missing).
+        """Write overlay.mp4 and results.jsonl to the folder `out`, which is created if missing.
 
-        Raises SourceInvalid, SourceUnavailable (not a clip, not there), SaccadeError (cannot write).
+        Raises SourceInvalid (not a video), SourceUnavailable (no such file), SaccadeError (cannot write).
         """
         with open_clip(str(clip)) as reader:
             out.mkdir(parents=True, exist_ok=True)
             fps = reader.rate or 25.0
             with VideoWriter(out / OVERLAY, fps=fps) as video, (out / RESULTS).open("wb") as lines:
-                for picture in reader.frames():
-                    if picture is None:
+                for decoded in reader.frames():
+                    if decoded is None:
                         continue
-                    pts_s = picture.raw_pts_s if picture.raw_pts_s is not None else self._frames / fps
-                    frame = Frame(StreamId("clip"), self._frames, picture.pixels, pts_s, pts_s, Clock.ARRIVAL)
+                    pts_s = decoded.raw_pts_s if decoded.raw_pts_s is not None else self._frames / fps
+                    frame = Frame(StreamId("clip"), self._frames, decoded.pixels, pts_s, pts_s, Clock.ARRIVAL)
                     self._step(frame, video, lines)
                     progress(self._frames, reader.length)
 
     def summary(self, out: Path) -> TrackSummary:
-        """What came of it so far."""
+        """Return the counts so far."""
         return TrackSummary(
             self._frames,
             self._with_mask,
@@ -112,7 +113,7 @@ class ClipTracker:
         self._tracks |= masked
 
     def _ground(self, keyframe: Keyframe) -> None:
-        # How long the model took says nothing here: the clip's clock stood still meanwhile.
+        # The clip's clock stands still while the model runs; a duration would differ between runs.
         answers = [replace(answer, ground_s=0.0) for answer in self._grounder.ground(keyframe)]
         self._looks += 1
         self._refused += sum(not answer.prompts for answer in answers)

@@ -1,4 +1,4 @@
-"""`saccade doctor`: what this machine has, what is missing, and what to do about it."""
+"""`saccade doctor`: check what the service needs on this machine, and say how to install what is missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACKAGES = ("torch", "transformers", "openvino", "onnxruntime", "ray", "av", "ai
 
 
 class Verdict(StrEnum):
-    """How a check came out. Only `broken` keeps the service from running."""
+    """Result of a check. The service runs unless a check is `broken`."""
 
     OK = "ok"
     MISSING = "missing"
@@ -35,7 +35,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at."""
+    """One check, its verdict, what was found, and what to do if it is not ok."""
 
     name: str
     verdict: Verdict
@@ -44,7 +44,7 @@ class Check:
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Look at everything the service stands on. Starts and changes nothing."""
+    """Run all checks. Starts no process and writes no file."""
     checks: Sequence[Callable[[], Check]] = (
         _python,
         *(lambda name=name: _package(name) for name in PACKAGES),
@@ -62,7 +62,7 @@ def examine(settings: Settings) -> list[Check]:
 
 
 def is_healthy(checks: Sequence[Check]) -> bool:
-    """Whether the service can run."""
+    """Return whether the service can run: no check is `broken`."""
     return all(check.verdict is not Verdict.BROKEN for check in checks)
 
 
@@ -83,7 +83,12 @@ def _processor() -> Check:
     found = f"{cores} cores, {platform.machine()}, {' '.join(sorted(features)) or 'no wide vectors'}"
     if cores >= 2:
         return Check("processor", Verdict.OK, found)
-    return Check("processor", Verdict.MISSING, found, "Live tracking wants two cores: one tracks, one looks.")
+    return Check(
+        "processor",
+        Verdict.MISSING,
+        found,
+        "Live tracking needs two cores: one for the tracker, one for the grounder.",
+    )
 
 
 def _cpu_flags() -> set[str]:
@@ -99,7 +104,7 @@ def _gpu() -> Check:
     devices = sorted(Path("/dev").glob("nvidia[0-9]*"))
     if devices:
         return Check("gpu", Verdict.OK, ", ".join(device.name for device in devices))
-    return Check("gpu", Verdict.MISSING, "no NVIDIA GPU", "nano runs without; larger checkpoints want one.")
+    return Check("gpu", Verdict.MISSING, "no NVIDIA GPU", "nano needs none; larger checkpoints do.")
 
 
 def _tensorrt() -> Check:

@@ -1,4 +1,4 @@
-"""`saccade export`: build a tracker's graphs for a backend, and check each against torch."""
+"""`saccade export`: build a tracker's graphs for a backend and compare each with torch."""
 
 from __future__ import annotations
 
@@ -17,35 +17,36 @@ from engines.tracking.compilation import tracker_graphs
 from streaming.errors import BackendUnavailable
 from streaming.settings import Settings
 
-MOST_DIFFERENT: Final = 0.1
-"""A graph that differs by more is broken. nano, on the made-up inputs here: bfloat16 0.01, float32 2e-6."""
-MOST_DIFFERENT_INT8: Final = 0.5
-"In int8, whose ranges are of other inputs than those made up here: nano 0.22."
+MAX_DIFFERENCE: Final = 0.1
+"""Largest accepted difference of an output (RMS relative to torch's). Measured for nano on the random inputs
+used here: bfloat16 0.01, float32 2e-6."""
+MAX_DIFFERENCE_INT8: Final = 0.5
+"The same in int8, whose ranges were calibrated on other inputs than the random ones here: nano 0.22."
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedGraph:
-    """One graph, built and checked."""
+    """One graph after building. The field names are the JSON of `saccade export --json`."""
 
     graph: str
     build_s: float
-    "0 and little more where it was built before."
+    "Seconds; nearly 0 if the cache already had the graph."
     files: dict[str, int]
-    "Bytes, by name; in the folder, where there is room on the disk."
+    "Bytes by file name."
     difference: dict[str, float] | None
-    "By output, see `checking.ReferenceCall`; None if it cannot run here."
+    "By output, see `engines.backends.parity_check`; None if the graph cannot run on this machine."
     not_run: str = ""
-    "Why it cannot."
+    "Reason for `difference` being None."
 
 
 class TrackerExport:
-    """Builds a tracker's graphs one after the other; each is checked on what those before it gave."""
+    """Builds a tracker's graphs in order; each is compared on the outputs of those before it."""
 
     def __init__(self, settings: Settings) -> None:
-        """`settings` say which tracker, backend, precision, sizes, and where files go.
+        """Load the tracker of `settings`; they also give the backend, precision, size and cache folder.
 
-        Raises NotFound, CheckpointError, InvalidSettings; BackendUnavailable where not even building is
-        possible here.
+        Raises NotFound, CheckpointError, InvalidSettings; BackendUnavailable if the backend can neither
+        run nor build here.
         """
         self._backend = _backend(settings)
         self._exporter = Exporter(settings.cache_dir)
@@ -55,11 +56,11 @@ class TrackerExport:
 
     @property
     def backend(self) -> str:
-        """Its name, of `auto` too."""
+        """Name of the backend, resolved if the setting is `auto`."""
         return self._backend.name
 
     def build(self, graph: Graph) -> ExportedGraph:
-        """Build and check one. Raises BackendUnavailable if that fails, or does not give what torch gives."""
+        """Build a graph and compare it. Raises BackendUnavailable if it fails or differs too much."""
         call = self._reference.call(graph)
         start_s = time.perf_counter()
         files = {_name(file, graph): len(file.content) for file in self._files(graph)}
@@ -71,7 +72,7 @@ class TrackerExport:
             return ExportedGraph(graph.name, time.perf_counter() - start_s, files, None, str(exc))
         build_s = time.perf_counter() - start_s
         difference = call.differences(program.runner()(*call.inputs))
-        most = MOST_DIFFERENT_INT8 if self._backend.compute_precision == "int8" else MOST_DIFFERENT
+        most = MAX_DIFFERENCE_INT8 if self._backend.compute_precision == "int8" else MAX_DIFFERENCE
         for output, found in difference.items():
             if not found <= most:
                 raise BackendUnavailable(
@@ -90,7 +91,7 @@ class TrackerExport:
 
 
 def _backend(settings: Settings) -> Backend:
-    """What `choose_backend` gives; without a GPU, a TensorRT that builds only."""
+    """Return the backend of the settings; for `tensorrt` without a GPU, a backend that only builds."""
     capacity, folder = settings.max_tracks_per_stream, settings.cache_dir
     precision = settings.tracker_precision
     try:

@@ -1,6 +1,6 @@
-"""The command `saccade`: every command of the product, and those that installed plug-ins add.
+"""Entry point of the command `saccade`: the product's commands and those added by installed plug-ins.
 
-`saccade --help` lists the commands and loads neither torch nor Ray. Errors are one line and a non-zero exit.
+`saccade --help` loads neither torch nor Ray. A SaccadeError ends the program with one line on stderr.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from actors.cli.terminal import FAILURE_EXIT, USAGE_EXIT, err
 from streaming.errors import SaccadeError, UsageError
 
 PLUGINS: Final = "saccade.commands"
-"""Entry points of this group take the `typer.Typer` and add commands to it. `lab` adds demo, eval, bench and
-train this way, so that the product need not import it."""
+"""Entry point group of plug-ins. Each is a function that adds commands to a given `typer.Typer`. `lab` adds
+demo, eval, bench and train this way, so that the product does not import `lab`."""
 
 
 def create_app() -> typer.Typer:
-    """The command line with all its commands."""
+    """Return the command line with all commands."""
     app = typer.Typer(
         name="saccade",
-        help="Say what to follow: words in, pixel masks out, on live video.",
+        help="Type what to follow on live video, and get its pixel masks.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="Start with `saccade demo`. Settings: saccade.toml and SACCADE_* (see docs/settings.md).",
+        epilog="Start with `saccade demo`. Settings: saccade.toml and SACCADE_*, see docs/settings.md.",
     )
     for plugin in sorted(entry_points(group=PLUGINS), key=lambda found: found.name):
         plugin.load()(app)
@@ -47,7 +47,7 @@ app = create_app()
 
 
 def main() -> None:
-    """Entry point of the command `saccade`."""
+    """Run the command line and exit with 0, 1 (failure), 2 (user's mistake) or 130 (Ctrl-C)."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         app(standalone_mode=True)

@@ -1,10 +1,10 @@
-"""The models on this machine, without a service: run them on a file, and measure them."""
+"""Commands that run the models on this machine, without a service: track, export."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,22 +15,20 @@ from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.errors import NotFound
 from streaming.settings import BackendName, TrackerPrecision, load_settings
 
-if TYPE_CHECKING:
-    pass
-
-T = TypeVar("T")
-
 
 def track(
-    clip: Annotated[Path, typer.Argument(help="A video file.")],
-    query: Annotated[list[str], typer.Option(help="What to follow; may be given several times.")],
+    clip: Annotated[Path, typer.Argument(help="Video file.")],
+    query: Annotated[list[str], typer.Option(help="What to follow. Repeat it for more.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for overlay.mp4 and results.jsonl.")],
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Follow words through a file: every frame, no service. Ctrl-C keeps what is done.
+    """Follow queries through every frame of a file. Needs no service.
 
-    saccade track clip.mp4 --query "the red circle" --query "the blue square" --out out/
+    Writes overlay.mp4, the clip with its masks drawn, and results.jsonl, one result a frame. Ctrl-C stops
+    early and leaves both files complete up to that frame.
+
+        saccade track clip.mp4 --query "the red car" --query "the person in yellow" --out out/
     """
     from actors.cli.clip_tracking import ClipTracker, Engines
     from actors.engine_loading import load_grounder, load_trackers
@@ -48,35 +46,38 @@ def track(
         try:
             tracker.run(clip, out_dir, lambda done, total: progress.update(bar, completed=done, total=total))
         except KeyboardInterrupt:
-            err.print("Stopped; what was tracked so far is kept.")
+            err.print("Stopped. The files are complete up to this frame.")
     summary = tracker.summary(out_dir)
     print_json(asdict(summary)) if as_json else out.print(pairs_table(asdict(summary)))
 
 
 def export(
     model: Annotated[
-        str, typer.Argument(help="nano, a SAM-2 or EdgeTAM checkpoint, or a folder made by `saccade train`.")
+        str,
+        typer.Argument(help="nano, a SAM-2 or EdgeTAM checkpoint, or the output folder of `saccade train`."),
     ],
-    backend: Annotated[BackendName, typer.Option(help="What is to run them; auto: the best here.")] = "auto",
+    backend: Annotated[
+        BackendName, typer.Option(help="Backend that will run the graphs; auto: the fastest on this machine.")
+    ] = "auto",
     precision: Annotated[
         TrackerPrecision | None,
-        typer.Option(help="Of products; the settings' tracker_precision if left out."),
+        typer.Option(help="Precision of the matrix products. Default: the setting tracker_precision."),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Side of its pictures, e.g. 512; the settings' tracker_px if left out.")
+        int | None, typer.Option(help="Side of the tracker's input, pixels. Default: the setting tracker_px.")
     ] = None,
     out_dir: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the files; the settings' cache_dir if left out.")
+        Path | None, typer.Option("--out", help="Folder for the files. Default: the setting cache_dir.")
     ] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Build the tracker's graphs for a backend, and check each against torch.
+    """Build a tracker's graphs for a backend and compare each with torch.
 
-    A service that finds them in its cache_dir starts at once. Prints how long each took, what its files
-    weigh, and how much it differs from torch on the same inputs (root mean square, in parts of torch's):
-    more than a tenth is an error, in int8 more than half. TensorRT-RTX builds without a GPU, too, and is then
-    not checked.
+    A service whose cache_dir has them starts without compiling. Prints for each graph the time, the size of
+    its files and its difference from torch on the same inputs: the root mean square, relative to torch's.
+    More than 0.1 is an error; in int8, more than 0.5. TensorRT-RTX also builds on machines without a GPU, and
+    then compares nothing.
 
         saccade export nano --backend openvino
         saccade export edgetam.pt --size 512 --backend openvino --precision int8
@@ -85,7 +86,7 @@ def export(
     settings = load_settings(config)
     log_to_stderr(settings.model_copy(update={"log_level": "warning"}))
     tracker, folder = _tracker_of(model), out_dir or settings.cache_dir
-    checkpoint_files(tracker)  # before transformers is imported, which takes seconds
+    checkpoint_files(tracker)  # fails before transformers is imported, which takes seconds
     chosen = {"tracker": tracker, "backend": backend, "cache_dir": folder}
     chosen |= {} if size is None else {"tracker_px": size}
     chosen |= {} if precision is None else {"tracker_precision": precision}
@@ -105,12 +106,12 @@ def export(
 
 
 def _tracker_of(model: str) -> str:
-    """What people name: nano, a checkpoint, or a folder with one in `tracker`."""
+    """Return the tracker checkpoint of an argument: its subfolder `tracker` if it has one, else itself."""
     inner = Path(model) / "tracker"
     return str(inner) if model != "nano" and inner.is_dir() else model
 
 
 def progress_bar() -> Progress:
-    """A bar on stderr: items done of all, and the time that remains."""
+    """Return a progress bar on stderr: items done, all items, remaining time."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err, transient=True)

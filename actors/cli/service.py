@@ -1,4 +1,4 @@
-"""Run the service on this machine, and check whether it can run."""
+"""Commands about the service on this machine: up, doctor."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from streaming.settings import Settings, load_settings
 
 
 def up(config: Config = None) -> None:
-    """Run the service: gateway, page, workers, grounder, and a Redis of its own if none is given.
+    """Run the service: gateway, page, workers and grounder; also a Redis unless redis_url names one.
 
-    Ctrl-C or SIGTERM ends it, with every process it started. Streams and queries come back at the next start.
+    Prints the page's address. Ctrl-C or SIGTERM stops it and every process it started. The next start
+    restores its streams and queries.
 
         saccade up
         SACCADE_PORT=9000 SACCADE_ALLOWED_HOSTS='["192.168.1.0/24"]' saccade up
@@ -30,7 +31,7 @@ def up(config: Config = None) -> None:
 async def _serve(settings: Settings) -> None:
     from actors.service import running_service
 
-    err.print("Starting (the first time takes longer: models are compiled) ...")
+    err.print("Starting (the first start takes longer, because the models are compiled) ...")
     async with running_service(settings) as service:
         err.print(f"Page  {service.page_url}", soft_wrap=True)
         err.print(f"API   {service.url}/openapi.json   token: {settings.state_dir / 'token'}")
@@ -42,7 +43,10 @@ async def _serve(settings: Settings) -> None:
 
 
 def doctor(as_json: AsJson = False, config: Config = None) -> None:
-    """Look at this machine: what the service stands on, what is missing, what to do about it."""
+    """Check what the service needs on this machine, and say what to do about what is missing.
+
+    Exits with 1 if the service cannot run. Starts and changes nothing.
+    """
     from actors.cli.doctor import examine, is_healthy
 
     checks = examine(load_settings(config))

@@ -1,4 +1,4 @@
-"""Streams and queries of a running service, over its REST API and its feed."""
+"""Commands about a running service: stream and query over its REST API, watch over its WebSocket feed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from actors.cli.tables import queries_table, streams_table
 from actors.cli.terminal import AsJson, Config, err, out, print_json
 from streaming.settings import Settings, load_settings
 
-stream_app = typer.Typer(help="Cameras and files of a running service.", no_args_is_help=True)
-query_app = typer.Typer(help="What a running service follows, in words.", no_args_is_help=True)
+stream_app = typer.Typer(help="Add, list and remove the streams of a running service.", no_args_is_help=True)
+query_app = typer.Typer(
+    help="Add, edit, list and remove the queries of a running service.", no_args_is_help=True
+)
 
 Server = Annotated[
     str | None,
-    typer.Option("--server", envvar="SACCADE_SERVER", help="The service, e.g. http://127.0.0.1:8400."),
+    typer.Option(
+        "--server",
+        envvar="SACCADE_SERVER",
+        help="Address of the service, e.g. http://127.0.0.1:8400. Default: host and port of the settings.",
+    ),
 ]
 
 
@@ -27,15 +33,18 @@ Server = Annotated[
 def stream_add(
     stream_id: Annotated[str, typer.Argument(metavar="ID", help="A name you choose: letters, digits, . _ -")],
     url: Annotated[str, typer.Argument(help="rtsp(s)://…, whip:, camera:N, /dev/videoN or a file.")],
-    query: Annotated[str | None, typer.Option(help="What to follow on it.")] = None,
+    query: Annotated[str | None, typer.Option(help='What to follow on it, e.g. "the red car".')] = None,
     server: Server = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Add a stream, and a query to begin with.
+    """Add a stream, with a first query if wanted.
+
+    The service reads a camera or a file; for `whip:` it waits for a browser to publish. It reconnects by
+    itself.
 
     saccade stream add door rtsp://user:password@192.168.1.20/stream1 --query "the person in the red jacket"
-    saccade stream add phone whip:          (then publish from the page)
+    saccade stream add phone whip:          (then publish a camera from the page)
     """
     with _client(server, config) as client:
         added = client.post("/v1/streams", {"stream_id": stream_id, "url": url})
@@ -47,7 +56,7 @@ def stream_add(
 
 @stream_app.command("list")
 def stream_list(server: Server = None, as_json: AsJson = False, config: Config = None) -> None:
-    """List streams: state, rate, frame age, drops, queries."""
+    """List the streams: state, frames per second, frame age, dropped frames, queries."""
     with _client(server, config) as client:
         streams = client.get("/v1/streams")
     print_json(streams) if as_json else out.print(streams_table(streams))
@@ -57,7 +66,7 @@ def stream_list(server: Server = None, as_json: AsJson = False, config: Config =
 def stream_remove(
     stream_id: Annotated[str, typer.Argument(metavar="ID")], server: Server = None, config: Config = None
 ) -> None:
-    """Remove a stream, its queries and its viewers."""
+    """Remove a stream, with its queries and viewers."""
     with _client(server, config) as client:
         client.delete(f"/v1/streams/{stream_id}")
     err.print(f"Removed {stream_id}.")
@@ -66,20 +75,26 @@ def stream_remove(
 @query_app.command("add")
 def query_add(
     stream_id: Annotated[str, typer.Argument(metavar="STREAM")],
-    text: Annotated[str, typer.Argument(help='For instance "the person in the red jacket".')],
-    kind: Annotated[str, typer.Option(help="refer (a mask), ask (a text) or describe.")] = "refer",
+    text: Annotated[
+        str, typer.Argument(help='What to follow, or a question, e.g. "the person in the red jacket".')
+    ],
+    kind: Annotated[
+        str, typer.Option(help="refer: masks; ask: an answer in text; describe: a caption.")
+    ] = "refer",
     region: Annotated[
         str | None,
         typer.Option(
             metavar="X0,Y0,X1,Y1",
-            help="Box that an ask is about, in shares 0..1 of the picture's width and height.",
+            help="Region that an ask is about, as fractions 0..1 of the frame's width and height.",
         ),
     ] = None,
     server: Server = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Ask a stream for something, from now on.
+    """Add a query to a stream.
+
+    It is answered on the next keyframe, and its objects are followed from then on.
 
     saccade query add door "the person in the red jacket"
     saccade query add door "What is this?" --kind ask --region 0.4,0.2,0.6,0.7
@@ -95,12 +110,12 @@ def query_add(
 @query_app.command("edit")
 def query_edit(
     query_id: Annotated[str, typer.Argument(metavar="ID")],
-    text: Annotated[str, typer.Argument(help="The new words.")],
+    text: Annotated[str, typer.Argument(help="New text.")],
     server: Server = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Change the words of a query while it runs; tracks that still fit keep their id."""
+    """Change the text of a query while it runs. Tracks that match the new text keep their ids."""
     with _client(server, config) as client:
         edited = client.patch(f"/v1/queries/{query_id}", {"text": text})
     print_json(edited) if as_json else out.print(queries_table([edited]))
@@ -108,12 +123,12 @@ def query_edit(
 
 @query_app.command("list")
 def query_list(
-    stream_id: Annotated[str | None, typer.Argument(metavar="STREAM", help="All if not given.")] = None,
+    stream_id: Annotated[str | None, typer.Argument(metavar="STREAM", help="Default: all streams.")] = None,
     server: Server = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """List queries: words, state, last answer, prompt-to-mask."""
+    """List queries: text, state, last answer, prompt-to-mask time."""
     with _client(server, config) as client:
         streams = client.get("/v1/streams")
         if stream_id is not None:
@@ -135,10 +150,12 @@ def query_remove(
 def watch(
     stream_id: Annotated[str, typer.Argument(metavar="STREAM")],
     server: Server = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON message a line, for pipes.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON message a line, for pipes.")
+    ] = False,
     config: Config = None,
 ) -> None:
-    """Show a stream's tracks and events live in the terminal, or pipe its results as JSON lines.
+    """Show a stream's tracks and events live, or print its messages as JSON lines.
 
     saccade watch door
     saccade watch door --json | jq -c '.tracks[] | {track_id, state, box_px}'

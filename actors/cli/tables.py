@@ -1,4 +1,4 @@
-"""Tables of the command line: streams, queries, checks, exported graphs. They take the REST API's JSON."""
+"""Tables of the command line, made from the JSON of the REST API and of the commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLOURS = {Verdict.OK: "green", Verdict.MISSING: "yellow", Verdict.BROKEN: "red
 
 
 def pairs_table(pairs: Mapping[str, object]) -> Table:
-    """Names and values, one a line."""
+    """Return a table with one name and value a row; floats with three decimals."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in pairs.items():
         table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
@@ -22,7 +22,7 @@ def pairs_table(pairs: Mapping[str, object]) -> Table:
 
 
 def streams_table(streams: Sequence[Mapping[str, Any]]) -> Table:
-    """Streams with their state and figures."""
+    """Return a table of streams: state, size, frame rate, frame age, dropped frames, queries, source."""
     table = Table("stream", "state", "size", "fps", "age p95", "dropped", "queries", "source", box=None)
     for stream in streams:
         table.add_row(
@@ -39,7 +39,7 @@ def streams_table(streams: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def queries_table(queries: Sequence[Mapping[str, Any]]) -> Table:
-    """Queries with what came of them."""
+    """Return a table of queries: text, state, answer, prompt-to-mask time."""
     table = Table("query", "stream", "rev", "words", "state", "answer", "prompt to mask", box=None)
     for query in queries:
         table.add_row(
@@ -55,7 +55,7 @@ def queries_table(queries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def checks_table(checks: Sequence[Check]) -> Table:
-    """What the doctor found."""
+    """Return a table of `saccade doctor`'s checks."""
     table = Table("", "check", "found", "what to do", box=None, pad_edge=False)
     for check in checks:
         colour = _COLOURS[check.verdict]
@@ -64,7 +64,7 @@ def checks_table(checks: Sequence[Check]) -> Table:
 
 
 def export_tables(found: Mapping[str, Any]) -> list[Table]:
-    """Graphs built for a backend, with their files' sizes and the output that differs most from torch's."""
+    """Return the tables of `saccade export`: build times, file sizes, largest differences from torch."""
     table = Table(found["backend"], "built in", "files", "differs at most by", box=None)
     for graph in found["graphs"]:
         weighs = [f"{Path(name).suffix} {size / 1e6:.1f} MB" for name, size in graph["files"].items()]
@@ -76,20 +76,20 @@ def export_tables(found: Mapping[str, Any]) -> list[Table]:
 
 
 def _worst(differences: Mapping[str, float]) -> str:
-    name = max(differences, key=lambda one: differences[one], default=None)
+    name = max(differences, key=lambda output: differences[output], default=None)
     return "" if name is None else f"{differences[name]:.1e} ({name})"
 
 
 def milliseconds(seconds: float | None) -> str:
-    """A duration in whole milliseconds; empty where there is none."""
+    """Format seconds as whole milliseconds; None as an empty string."""
     return "" if seconds is None else f"{seconds * 1000:.0f} ms"
 
 
 def dashed(figures: Mapping[str, object]) -> dict[str, object]:
-    """The same figures, a dash where one is None."""
+    """Return the figures with a dash in place of None."""
     return {name: "-" if value is None else value for name, value in figures.items()}
 
 
 def share(value: float | None) -> str:
-    """A dash where there was no case."""
+    """Format a fraction with three decimals; None as a dash."""
     return "-" if value is None else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""What commands share: the terminal they write to, and the options that mean the same everywhere."""
+"""Shared by all commands: consoles, exit codes, common options, logging."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ out = Console()
 err = Console(stderr=True)
 
 Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file; saccade.toml here if there is one.")
+    Path | None,
+    typer.Option("--config", help="Settings file. Default: saccade.toml in this folder, if there is one."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON on stdout, for scripts.")]
 
 
 def print_json(value: object) -> None:
-    """One line of JSON on stdout."""
+    """Print a value as one line of JSON on stdout."""
     print(json.dumps(value), flush=True)
 
 
 def log_to_stderr(settings: Settings) -> None:
-    """Log for people, from the settings' level on; stdout is for results."""
+    """Log to stderr from the level of the settings on; stdout is for results."""
     handler = RichHandler(console=err, show_path=False, markup=False, log_time_format="[%X]")
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(message)s", handlers=[handler], force=True

@@ -1,4 +1,4 @@
-"""`saccade watch`: a stream's tracks and events in the terminal, or its messages as JSON lines."""
+"""`saccade watch`: show the WebSocket feed of a stream as a live table, or print it as JSON lines."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ from streaming.errors import NotFound, SaccadeError, ServiceUnavailable, Unautho
 EVENTS_SHOWN = 8
 _MESSAGE_BYTES = 4 << 20
 _NOT_FOUND = 4404
-"The feed's close code for a stream that is not there (any more)."
+"WebSocket close code of the feed for a stream that does not exist or was removed."
 
 
 class Board:
-    """What the terminal shows: the newest frame's tracks and the last events. Pure."""
+    """State of the display: the tracks of the newest frame and the last `EVENTS_SHOWN` events. Pure."""
 
     def __init__(self, stream_id: str) -> None:
         self._stream_id = stream_id
         self._frame: dict[str, Any] = {}
-        self._notes: deque[str] = deque(maxlen=EVENTS_SHOWN)
+        self._lines: deque[str] = deque(maxlen=EVENTS_SHOWN)
 
-    def take(self, message: dict[str, Any]) -> None:
-        """Take in one message of the feed, by its schema."""
+    def update(self, message: dict[str, Any]) -> None:
+        """Update the display with a message of the feed; unknown schemas are ignored."""
         kind = str(message.get("schema", "")).partition("/")[0]
         if kind == "saccade.frame":
             self._frame = message
         elif kind == "saccade.event":
-            about = message.get("after") or message.get("before") or {}
-            what = f"{about.get('phrase', '')} {about.get('state', '')}"
-            self._notes.append(f"{message['type']:6} #{message['track_id']} {what}")
+            track = message.get("after") or message.get("before") or {}
+            description = f"{track.get('phrase', '')} {track.get('state', '')}"
+            self._lines.append(f"{message['type']:6} #{message['track_id']} {description}")
         elif kind == "saccade.answer":
-            self._notes.append(f"answer {message['text']}")
+            self._lines.append(f"answer {message['text']}")
         elif kind == "saccade.error":
-            self._notes.append(f"error  {message['message']}")
+            self._lines.append(f"error  {message['message']}")
 
     def render(self) -> Group:
-        """As something rich can draw."""
+        """Return the display as a rich renderable."""
         table = Table("id", "phrase", "state", "score", "box (px)", box=None, pad_edge=False)
         for track in self._frame.get("tracks", []):
             box = track["box_px"]
-            where = " ".join(f"{edge:.0f}" for edge in box) if box else ""
+            corners = " ".join(f"{edge:.0f}" for edge in box) if box else ""
             table.add_row(
-                str(track["track_id"]), track["phrase"], track["state"], f"{track['score']:.2f}", where
+                str(track["track_id"]), track["phrase"], track["state"], f"{track['score']:.2f}", corners
             )
-        return Group(self._headline(), table, *(Text(note, style="dim") for note in self._notes))
+        return Group(self._headline(), table, *(Text(line, style="dim") for line in self._lines))
 
     def _headline(self) -> Text:
         if not self._frame:
@@ -72,9 +72,9 @@ Show = Callable[[ClientConnection], Awaitable[None]]
 
 
 async def watch_stream(server: str, token: str | None, stream_id: str, show: Show) -> None:
-    """Give the feed to `show` until it ends or is cancelled.
+    """Connect to the feed of a stream and await `show` with the connection.
 
-    Raises NotFound, Unauthorised, ServiceUnavailable.
+    Raises NotFound (no such stream), Unauthorised, ServiceUnavailable (no service, or the feed ended).
     """
     feed = connect(
         f"ws{server.removeprefix('http')}/v1/streams/{stream_id}/feed",
@@ -99,19 +99,19 @@ async def watch_stream(server: str, token: str | None, stream_id: str, show: Sho
 
 
 async def print_lines(feed: ClientConnection) -> None:
-    """One JSON message a line on stdout."""
+    """Print the messages of the feed on stdout, one JSON object a line."""
     async for message in feed:
         print(message if isinstance(message, str) else message.decode(), flush=True)
 
 
 async def draw_board(feed: ClientConnection, board: Board, console: Console) -> None:
-    """A table in the terminal that stays in place."""
+    """Redraw the board in place for each message of the feed."""
     with Live(board.render(), console=console, auto_refresh=False, transient=True) as live:
         shown_s = 0.0
         async for message in feed:
-            board.take(json.loads(message))
+            board.update(json.loads(message))
             now_s = asyncio.get_running_loop().time()
-            # A terminal read by people: ten pictures a second are plenty.
+            # Ten redraws a second: faster ones cannot be read and cost CPU time.
             if now_s - shown_s >= 0.1:
                 shown_s = now_s
                 live.update(board.render(), refresh=True)

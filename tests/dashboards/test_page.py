@@ -37,7 +37,7 @@ async def test_a_stream_is_added_by_hand_and_chosen(service: Service, watched: W
 
 async def test_a_stream_that_is_not_live_says_why_on_its_picture(service: Service, watched: Watched) -> None:
     await service.control.add_stream(StreamSpec(StreamId("waiting"), "rtsp://camera.example/1"))
-    await service.nudge()
+    await service.poll_now()
     await expect(watched.page.locator("#stage-note")).to_have_text("The stream is starting.")
 
 
@@ -116,7 +116,7 @@ async def test_a_draft_is_not_overwritten_and_escape_gives_it_up(service: Servic
     await field.fill("the red cir")
     await service.control.edit_query(query_id, "the green ring")
     await service.control.add_query(stream_id, "the sign that the page has looked", QueryKind.REFER)
-    await service.nudge()
+    await service.poll_now()
     await expect(page.locator("#queries input")).to_have_count(2)
     await expect(field).to_have_value("the red cir")
     await field.press("Escape")

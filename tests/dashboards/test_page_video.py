@@ -205,7 +205,7 @@ async def test_leaving_a_stream_ends_its_session(
     await expect(watched.page.locator("#stage")).to_have_attribute("data-video", "playing", timeout=15_000)
     assert control.out.viewers == 1
     await control.remove_stream(stream_id)
-    await service.nudge()
+    await service.poll_now()
     await expect(watched.page.locator("#stage-note")).to_have_text("Choose a stream, or add one.")
     await until(lambda: control.out.viewers == 0)
     playing.cancel()

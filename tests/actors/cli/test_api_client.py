@@ -1,4 +1,4 @@
-"""The command line's way to a service, against a real HTTP server on loopback."""
+"""Tests of the REST client against an HTTP server on loopback."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from streaming.errors import Conflict, SaccadeError, ServiceUnavailable
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Says what it was asked on /echo, a problem on /problem, and nothing that makes sense elsewhere."""
+    """Returns the request on /echo, problem+json on /problem, and an HTML error elsewhere."""
 
     def do_GET(self) -> None:
         self._serve()
@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(answer).encode())
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Write no log."""
 
 
 @pytest.fixture
@@ -69,23 +69,23 @@ def test_a_call_carries_the_token_and_the_body(server: str) -> None:
         assert client.post("/echo", {"id": "a"}) == {"authorization": "Bearer secret", "body": {"id": "a"}}
 
 
-def test_a_problem_becomes_the_error_it_was(server: str) -> None:
+def test_problem_json_becomes_the_error_of_its_code(server: str) -> None:
     with ServiceClient(server, None) as client, pytest.raises(Conflict) as caught:
         client.get("/problem")
     assert str(caught.value) == "It is taken. Take another."
 
 
-def test_an_answer_that_is_no_problem_document_is_still_an_error(server: str) -> None:
+def test_an_error_without_problem_json_is_raised_with_its_status(server: str) -> None:
     with ServiceClient(server, None) as client, pytest.raises(SaccadeError, match="HTTP 500"):
         client.get("/elsewhere")
 
 
-def test_an_empty_answer_is_none(server: str) -> None:
+def test_an_empty_response_is_none(server: str) -> None:
     with ServiceClient(server, None) as client:
         client.delete("/echo")
 
 
-def test_nobody_there_says_how_to_start_a_service() -> None:
+def test_without_a_service_the_error_says_how_to_start_one() -> None:
     with (
         ServiceClient("http://127.0.0.1:1", None) as client,
         pytest.raises(ServiceUnavailable, match="saccade up"),

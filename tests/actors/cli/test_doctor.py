@@ -1,4 +1,4 @@
-"""What the doctor says of a machine."""
+"""Tests of `saccade doctor`'s checks."""
 
 import socket
 from pathlib import Path
@@ -9,27 +9,27 @@ from actors.cli.doctor import Check, Verdict, examine, is_healthy
 from streaming.settings import Settings
 
 
-def verdicts(settings: Settings) -> dict[str, Check]:
+def checks_by_name(settings: Settings) -> dict[str, Check]:
     return {check.name: check for check in examine(settings)}
 
 
-def test_a_machine_that_runs_the_tests_has_what_the_service_stands_on(tmp_path: Path) -> None:
-    found = verdicts(Settings(state_dir=tmp_path, port=0))
+def test_the_machine_of_the_tests_passes_the_main_checks(tmp_path: Path) -> None:
+    found = checks_by_name(Settings(state_dir=tmp_path, port=0))
     for name in ("python", "torch", "redis", "tracker", "port", "state_dir"):
         assert found[name].verdict is Verdict.OK, found[name]
 
 
-def test_it_says_which_backend_runs_here_and_why_no_other(tmp_path: Path) -> None:
-    found = verdicts(Settings(state_dir=tmp_path))
+def test_the_backend_is_named_and_a_missing_one_has_a_remedy(tmp_path: Path) -> None:
+    found = checks_by_name(Settings(state_dir=tmp_path))
     assert found["backend"].verdict is Verdict.OK
     assert found["backend"].found.removeprefix("auto: ") in {"tensorrt", "openvino", "torch"}
     if found["tensorrt"].verdict is not Verdict.OK:
         assert found["tensorrt"].verdict is Verdict.MISSING and found["tensorrt"].remedy
-        wanted = verdicts(Settings(state_dir=tmp_path, backend="tensorrt"))["backend"]
+        wanted = checks_by_name(Settings(state_dir=tmp_path, backend="tensorrt"))["backend"]
         assert wanted.verdict is Verdict.BROKEN and wanted.remedy == found["tensorrt"].remedy
 
 
-def test_a_taken_port_is_said_but_does_not_count_as_broken(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_as_missing(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -39,24 +39,24 @@ def test_a_taken_port_is_said_but_does_not_count_as_broken(tmp_path: Path) -> No
     assert "already" in port.remedy
 
 
-def test_a_checkpoint_that_is_not_there_is_broken_and_says_what_to_do(tmp_path: Path) -> None:
-    found = verdicts(Settings(state_dir=tmp_path, model=str(tmp_path / "nowhere")))
+def test_a_missing_checkpoint_is_broken(tmp_path: Path) -> None:
+    found = checks_by_name(Settings(state_dir=tmp_path, model=str(tmp_path / "nowhere")))
     assert found["checkpoint"].verdict is Verdict.BROKEN
     assert "nowhere" in found["checkpoint"].found
     assert not is_healthy(list(found.values()))
 
 
-def test_a_tracker_may_be_an_official_file_and_one_that_is_not_there_is_broken(tmp_path: Path) -> None:
+def test_an_official_tracker_file_is_ok_and_a_missing_one_is_broken(tmp_path: Path) -> None:
     path = tmp_path / "sam2.1_hiera_tiny.pt"
-    gone = verdicts(Settings(state_dir=tmp_path, tracker=str(path)))["tracker"]
+    gone = checks_by_name(Settings(state_dir=tmp_path, tracker=str(path)))["tracker"]
     assert gone.verdict is Verdict.BROKEN and path.name in gone.found and ".pt" in gone.remedy
     path.write_bytes(bytes(3_000_000))
-    there = verdicts(Settings(state_dir=tmp_path, tracker=str(path)))["tracker"]
+    there = checks_by_name(Settings(state_dir=tmp_path, tracker=str(path)))["tracker"]
     assert there.verdict is Verdict.OK and there.found == f"{path}, 3.0 MB"
 
 
-def test_a_redis_that_does_not_answer_is_broken_and_keeps_its_password(tmp_path: Path) -> None:
+def test_an_unreachable_redis_is_broken_and_its_password_is_not_shown(tmp_path: Path) -> None:
     url = SecretStr("redis://:hunter2@127.0.0.1:1/0")
-    found = verdicts(Settings(state_dir=tmp_path, redis_url=url))
+    found = checks_by_name(Settings(state_dir=tmp_path, redis_url=url))
     assert found["redis"].verdict is Verdict.BROKEN
     assert "hunter2" not in found["redis"].found + found["redis"].remedy

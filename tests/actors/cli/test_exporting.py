@@ -1,4 +1,4 @@
-"""What `saccade export` builds and checks."""
+"""Tests of `saccade export`: building graphs and comparing them with torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from streaming.errors import BackendUnavailable
 from streaming.settings import Settings
 
 
-def work(backend: str, folder: Path) -> TrackerExport:
+def export_to(backend: str, folder: Path) -> TrackerExport:
     return TrackerExport(Settings(backend=backend, cache_dir=folder))  # type: ignore[arg-type]
 
 
-def test_every_graph_is_built_kept_and_checked(tmp_path: Path) -> None:
-    export = work("onnxruntime", tmp_path)
+def test_every_graph_is_built_stored_and_compared(tmp_path: Path) -> None:
+    export = export_to("onnxruntime", tmp_path)
     for graph in export.graphs:
         built = export.build(graph)
         assert built.graph == graph.name
@@ -30,7 +30,7 @@ def test_every_graph_is_built_kept_and_checked(tmp_path: Path) -> None:
         assert built.files
 
 
-def test_int8_is_made_kept_and_checked(tmp_path: Path) -> None:
+def test_int8_graphs_are_built_stored_and_compared(tmp_path: Path) -> None:
     export = TrackerExport(Settings(tracker_precision="int8", backend="openvino", cache_dir=tmp_path))
     for graph in export.graphs:
         built = export.build(graph)
@@ -38,17 +38,17 @@ def test_int8_is_made_kept_and_checked(tmp_path: Path) -> None:
         assert built.difference is not None
 
 
-def test_torch_has_nothing_to_build(tmp_path: Path) -> None:
-    export = work("torch", tmp_path)
+def test_torch_builds_no_files(tmp_path: Path) -> None:
+    export = export_to("torch", tmp_path)
     built = export.build(export.graphs[0])
     assert (built.files, set((built.difference or {}).values())) == ({}, {0.0})
 
 
-def test_tensorrt_is_built_without_a_gpu_and_says_why_it_was_not_run(tmp_path: Path) -> None:
+def test_tensorrt_builds_without_a_gpu_and_says_why_nothing_was_compared(tmp_path: Path) -> None:
     try:
         find_gpu()
     except BackendUnavailable:
-        export = work("tensorrt", tmp_path)
+        export = export_to("tensorrt", tmp_path)
         built = export.build(export.graphs[0])
         assert {Path(name).suffix for name in built.files} == {".onnx", ".engine"}
         assert built.difference is None
@@ -58,7 +58,7 @@ def test_tensorrt_is_built_without_a_gpu_and_says_why_it_was_not_run(tmp_path: P
 
 
 @pytest.mark.parametrize("fault", [2.0, np.nan])
-def test_a_graph_that_gives_something_else_than_torch_is_an_error(
+def test_outputs_that_differ_from_torch_raise(
     fault: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = OnnxRuntimeProgram.__call__
@@ -67,16 +67,16 @@ def test_a_graph_that_gives_something_else_than_torch_is_an_error(
         return tuple(output * np.float32(fault) for output in run(program, *inputs))
 
     monkeypatch.setattr(OnnxRuntimeProgram, "__call__", wrong)
-    export = work("onnxruntime", tmp_path)
+    export = export_to("onnxruntime", tmp_path)
     with pytest.raises(BackendUnavailable, match="gives another features of encode than torch"):
         export.build(export.graphs[0])
 
 
-def test_a_backend_that_fails_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_backend_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(backend: OnnxRuntimeBackend, graph: Graph) -> Program:
         raise BackendUnavailable(f"ONNX Runtime cannot run {graph.name}.")
 
     monkeypatch.setattr(OnnxRuntimeBackend, "compile", refuse)
-    export = work("onnxruntime", tmp_path)
+    export = export_to("onnxruntime", tmp_path)
     with pytest.raises(BackendUnavailable, match="cannot run encode"):
         export.build(export.graphs[0])

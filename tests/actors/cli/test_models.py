@@ -1,4 +1,4 @@
-"""Commands that run models: what they refuse, they refuse before a model is loaded."""
+"""Tests of the commands track and export as processes: mistakes are reported before a model is loaded."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from engines.tracking.compiled import GRAPHS
 from tests.command_line import is_one_line, saccade
 
 
-@pytest.mark.parametrize(("words", "said"), [("", "empty"), ("x" * 10_000, "10000 characters")])
-def test_words_that_cannot_be_asked_are_refused(words: str, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "message"), [("", "empty"), ("x" * 10_000, "10000 characters")])
+def test_an_invalid_query_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_text("never opened")
-    done = saccade("track", "clip.mp4", "--query", words, "--out", "out", cwd=tmp_path)
+    done = saccade("track", "clip.mp4", "--query", text, "--out", "out", cwd=tmp_path)
     assert (done.returncode, is_one_line(done)) == (2, True)
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_a_clip_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_clip_is_named(tmp_path: Path) -> None:
     done = saccade("track", "none.mp4", "--query", "the red one", "--out", "out", cwd=tmp_path)
     assert done.returncode == 2
     assert "none.mp4" in done.stderr
 
 
-def test_an_export_prints_json_for_scripts_and_is_found_again(tmp_path: Path) -> None:
+def test_an_export_prints_json_and_writes_its_files(tmp_path: Path) -> None:
     done = saccade("export", "nano", "--backend", "onnxruntime", "--out", "built", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -41,17 +41,17 @@ def test_an_export_prints_json_for_scripts_and_is_found_again(tmp_path: Path) ->
         )
 
 
-@pytest.mark.parametrize(("option", "said"), [("--backend", "onnxruntime"), ("--precision", "bfloat16")])
-def test_an_export_in_a_way_there_is_none_says_which_there_are(
-    option: str, said: str, tmp_path: Path
+@pytest.mark.parametrize(("option", "choice"), [("--backend", "onnxruntime"), ("--precision", "bfloat16")])
+def test_an_unknown_backend_or_precision_is_refused_with_the_choices(
+    option: str, choice: str, tmp_path: Path
 ) -> None:
     done = saccade("export", "nano", option, "abacus", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert choice in done.stderr
 
 
 @pytest.mark.parametrize(("named", "runs"), [("nano", "nano"), ("sam", "sam"), ("made", "made/tracker")])
-def test_an_export_takes_the_tracker_of_what_is_named(
+def test_export_takes_the_tracker_subfolder_if_there_is_one(
     named: str, runs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -60,20 +60,20 @@ def test_an_export_takes_the_tracker_of_what_is_named(
     assert models._tracker_of(named) == runs
 
 
-def test_an_export_at_a_size_that_the_model_cannot_take_is_said(tmp_path: Path) -> None:
+def test_an_invalid_size_is_refused(tmp_path: Path) -> None:
     done = saccade("export", "nano", "--size", "250", "--backend", "torch", cwd=tmp_path)
     assert is_one_line(done) and done.returncode == 2
     assert "multiple of 32" in done.stderr
 
 
-def test_an_export_of_a_checkpoint_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     done = saccade("export", "nowhere", "--backend", "torch", cwd=tmp_path)
     assert is_one_line(done) and done.returncode == 2
     assert "nowhere" in done.stderr
 
 
-def test_it_is_said_before_libraries_are_imported_that_take_seconds(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_reported_before_torch_is_imported(tmp_path: Path) -> None:
     done = saccade("export", "nowhere", "--backend", "torch", cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
     assert "No tracker checkpoint at nowhere" in done.stderr
-    assert "engines.tracking.checkpoint_files" in done.stderr, "imports are told"
+    assert "engines.tracking.checkpoint_files" in done.stderr, "imports are listed on stderr"
     assert not re.search(r"\| +(torch|transformers)$", done.stderr, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Tracks drawn on pictures."""
+"""Tests of drawing tracks on frames."""
 
 import numpy as np
 from pycocotools import mask as coco
@@ -30,12 +30,12 @@ def track(track_id: int, *, state: TrackState = TrackState.ACTIVE) -> tuple[Trac
     )
 
 
-def test_the_mask_is_tinted_in_the_tracks_colour_and_the_rest_is_left_alone() -> None:
+def test_the_mask_is_tinted_and_other_pixels_are_unchanged() -> None:
     drawn, _ = track(1)
-    picture = draw(np.full((*SIZE, 3), 100, np.uint8), [drawn])
-    blue = picture[30, 40].astype(int) - 100
+    image = draw(np.full((*SIZE, 3), 100, np.uint8), [drawn])
+    blue = image[30, 40].astype(int) - 100
     assert np.sign(blue).tolist() == np.sign(np.array(colour_of(1)) - 100).tolist()
-    assert (picture[50:, :] == 100).all()
+    assert (image[50:, :] == 100).all()
 
 
 def test_an_ended_track_is_not_drawn() -> None:
@@ -44,11 +44,11 @@ def test_an_ended_track_is_not_drawn() -> None:
     assert (draw(before, [ended]) == before).all()
 
 
-def test_the_callers_picture_is_not_changed() -> None:
+def test_the_input_is_not_changed() -> None:
     before = np.full((*SIZE, 3), 100, np.uint8)
     draw(before, [track(1)[0]])
     assert (before == 100).all()
 
 
-def test_neighbouring_tracks_differ_in_colour() -> None:
+def test_seven_consecutive_tracks_have_distinct_colours() -> None:
     assert len({colour_of(track_id) for track_id in range(1, 8)}) == 7

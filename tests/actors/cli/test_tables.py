@@ -1,4 +1,4 @@
-"""What the command line shows as tables."""
+"""Tests of the tables of the command line."""
 
 import io
 
@@ -37,29 +37,29 @@ def shown(table: Table) -> str:
     return console.export_text()
 
 
-def test_a_stream_without_pictures_shows_why_and_no_figures() -> None:
+def test_a_stream_without_frames_shows_its_reason_and_no_figures() -> None:
     text = shown(streams_table([STREAM]))
     assert "reconnecting: No picture for 3 s." in text
     assert "the red jacket" in text
     assert "None" not in text
 
 
-def test_a_query_shows_its_revision_and_its_wait_in_milliseconds() -> None:
+def test_a_query_shows_its_revision_and_prompt_to_mask_time() -> None:
     text = shown(queries_table([QUERY]))
     assert "234 ms" in text and " 2 " in text
     assert "None" not in text
 
 
-def test_a_check_shows_what_to_do() -> None:
+def test_a_check_shows_its_remedy() -> None:
     assert "Install it." in shown(checks_table([Check("redis", Verdict.BROKEN, "none", "Install it.")]))
 
 
-def test_figures_are_rounded_and_words_are_not() -> None:
+def test_floats_have_three_decimals() -> None:
     text = shown(pairs_table({"j_mean": 0.87654, "results": 900, "overlay": "out/overlay.mp4"}))
     assert "0.877" in text and "900" in text and "out/overlay.mp4" in text
 
 
-def test_built_graphs_show_their_files_and_how_far_they_are_from_torch() -> None:
+def test_exported_graphs_show_files_and_the_largest_difference() -> None:
     files = {"encode-float32-1-2.onnx": 3_700_000, "encode-float32-3-4.engine": 12_800_000}
     checked = {"graph": "encode", "build_s": 1.64, "files": files, "not_run": ""}
     checked["difference"] = {"mid": 2e-7, "features": 5.3e-7}

@@ -1,4 +1,4 @@
-"""What is for a pipe goes to stdout, what is for people to stderr."""
+"""Tests of output: JSON on stdout, logs on stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streaming.settings import Settings
 
 @pytest.fixture
 def root_log() -> Iterator[logging.Logger]:
-    """The root logger, put back as it was."""
+    """The root logger; its handlers and level are restored after the test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers[:] = []
@@ -25,17 +25,17 @@ def root_log() -> Iterator[logging.Logger]:
 
 def test_json_is_one_line_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"words": "the\nred one", "found": [1, 2]})
-    written, said = capsys.readouterr()
-    assert len(written.splitlines()) == 1 and said == ""
-    assert json.loads(written) == {"words": "the\nred one", "found": [1, 2]}
+    stdout, stderr = capsys.readouterr()
+    assert len(stdout.splitlines()) == 1 and stderr == ""
+    assert json.loads(stdout) == {"words": "the\nred one", "found": [1, 2]}
 
 
-def test_the_log_goes_to_stderr_from_the_level_of_the_settings_on(
+def test_logs_from_the_set_level_on_go_to_stderr(
     root_log: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log_to_stderr(Settings(log_level="warning"))
     root_log.info("too quiet")
     root_log.warning("a [red]camera[/red] went away")
-    written, said = capsys.readouterr()
-    assert written == ""
-    assert "too quiet" not in said and "a [red]camera[/red] went away" in said
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    assert "too quiet" not in stderr and "a [red]camera[/red] went away" in stderr

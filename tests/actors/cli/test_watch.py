@@ -1,4 +1,4 @@
-"""What `saccade watch` shows."""
+"""Tests of the display of `saccade watch`."""
 
 import io
 
@@ -31,32 +31,32 @@ def shown(board: Board) -> str:
     return console.export_text()
 
 
-def test_before_the_first_frame_it_says_that_it_waits() -> None:
+def test_the_board_waits_before_the_first_frame() -> None:
     assert "door: waiting" in shown(Board("door"))
 
 
-def test_a_frame_shows_its_tracks_its_age_and_its_drops() -> None:
+def test_the_board_shows_tracks_age_and_dropped_frames() -> None:
     board = Board("door")
-    board.take(FRAME)
+    board.update(FRAME)
     text = shown(board)
     assert "frame 7, 41 ms old, 2 dropped" in text
     assert "the red circle" in text and "1 2 30 40" in text
 
 
-def test_events_answers_and_errors_are_told_the_last_few() -> None:
+def test_the_board_shows_the_last_events_answers_and_errors() -> None:
     board = Board("door")
     after = {"phrase": "the red circle", "state": "active"}
     for number in range(20):
-        board.take(
+        board.update(
             {"schema": "saccade.event/1", "type": "new", "track_id": number, "before": None, "after": after}
         )
-    board.take({"schema": "saccade.answer/1", "text": "I cannot see it."})
-    board.take({"schema": "saccade.error/1", "message": "No picture for 3 s."})
+    board.update({"schema": "saccade.answer/1", "text": "I cannot see it."})
+    board.update({"schema": "saccade.error/1", "message": "No picture for 3 s."})
     text = shown(board)
     assert "I cannot see it." in text and "No picture for 3 s." in text
     assert text.count("new") == EVENTS_SHOWN - 2
 
 
-async def test_nobody_there_says_how_to_start_a_service() -> None:
+async def test_without_a_service_the_error_says_how_to_start_one() -> None:
     with pytest.raises(ServiceUnavailable, match="saccade up"):
         await watch_stream("http://127.0.0.1:1", None, "door", print_lines)

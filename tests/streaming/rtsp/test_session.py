@@ -37,7 +37,7 @@ def test_a_session_is_asked_for_set_up_played_and_ended():
         assert [request.split()[0] for request in camera.requests] == [
             *("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN")
         ]
-        [setup], [play] = camera.asked("SETUP"), camera.asked("PLAY")
+        [setup], [play] = camera.requests_of("SETUP"), camera.requests_of("PLAY")
         assert setup.split()[1].endswith("/live/track1")
         assert "RTP/AVP/TCP;unicast;interleaved=0-1" in setup
         assert "Session: 7\r\n" in play
@@ -52,7 +52,7 @@ def received(session, count):
 
 def wait_for(camera, method, count=1):
     deadline_s = time.monotonic() + 10
-    while len(camera.asked(method)) < count:
+    while len(camera.requests_of(method)) < count:
         assert time.monotonic() < deadline_s, camera.requests
         time.sleep(0.005)
 
@@ -93,7 +93,7 @@ def test_signs_of_life_are_given(monkeypatch):
         session.play("track1")
         session.receive(0.01)
         wait_for(camera, "GET_PARAMETER")
-        assert "Session: 7\r\n" in camera.asked("GET_PARAMETER")[0]
+        assert "Session: 7\r\n" in camera.requests_of("GET_PARAMETER")[0]
 
 
 def test_a_password_is_given_to_whom_it_is_for_and_asked_for_once():
@@ -105,9 +105,9 @@ def test_a_password_is_given_to_whom_it_is_for_and_asked_for_once():
     with Camera(SDP, answer=guarded) as camera, opened(camera, userinfo="us%40er:p%3Aw@") as session:
         session.describe()
         session.play("track1")
-        assert len(camera.asked("OPTIONS")) == 2
-        assert len(camera.asked("DESCRIBE")) == 1
-        assert 'username="us@er"' in camera.asked("PLAY")[0]
+        assert len(camera.requests_of("OPTIONS")) == 2
+        assert len(camera.requests_of("DESCRIBE")) == 1
+        assert 'username="us@er"' in camera.requests_of("PLAY")[0]
         assert not any("us%40er" in request or "p%3Aw" in request for request in camera.requests)
 
 
@@ -187,7 +187,7 @@ def test_what_a_server_names_elsewhere_is_never_gone_to():
         with Camera(SDP, answer=naming) as camera, opened(camera) as session:
             session.describe()
             session.play(f"{base}/track1")
-            assert camera.asked("SETUP")[0].split()[1] == f"{base}/track1"
+            assert camera.requests_of("SETUP")[0].split()[1] == f"{base}/track1"
         assert elsewhere.requests == []
 
 

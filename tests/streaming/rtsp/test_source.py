@@ -333,7 +333,7 @@ def test_other_codecs_are_left_to_ffmpeg():
         contextlib.closing(open_rtsp_reader(camera.source(), IMPATIENCE)) as reader,
     ):
         assert isinstance(reader, FFmpegReader)
-        ours, ffmpegs = camera.asked("DESCRIBE")
+        ours, ffmpegs = camera.requests_of("DESCRIBE")
         assert "User-Agent: saccade" in ours
         assert "User-Agent: Lavf" in ffmpegs
 
