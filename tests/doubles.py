@@ -54,7 +54,7 @@ class MemoryControl:
         self.parts = {"redis": "ok", "workers": "ok", "grounder": "ok"}
         self.calls: Counter[str] = Counter()
 
-    def be_live(self, stream_id: StreamId, width: int, height: int) -> None:
+    def set_live(self, stream_id: StreamId, width: int, height: int) -> None:
         """Set a stream to live, with a frame rate and ages."""
         live = replace(
             self._streams[stream_id],
@@ -186,7 +186,7 @@ class MemoryControl:
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 
 
-def square_picture(centre: tuple[int, int], rgb: tuple[int, int, int] = RED, side: int = 16) -> Pixels:
+def square_image(centre: tuple[int, int], rgb: tuple[int, int, int] = RED, side: int = 16) -> Pixels:
     """Return a (48, 64, 3) uint8 RGB image: a coloured square around `centre` (x, y) on grey."""
     image = np.full((48, 64, 3), 90, np.uint8)
     x, y = centre

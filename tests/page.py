@@ -81,7 +81,7 @@ class Service:
     async def live_stream(self, name: str, size: tuple[int, int] = SIZE) -> StreamId:
         stream_id = StreamId(name)
         await self.control.add_stream(StreamSpec(stream_id, "rtsp://camera.example/1"))
-        self.control.be_live(stream_id, size[1], size[0])
+        self.control.set_live(stream_id, size[1], size[0])
         await self.poll_now()
         return stream_id
 

@@ -29,7 +29,7 @@ class Service:
     control: MemoryControl
     http: httpx.AsyncClient
     "HTTP client with the token."
-    stranger: httpx.AsyncClient
+    anonymous: httpx.AsyncClient
     "HTTP client without the token."
     url: str
     redis_url: SecretStr
@@ -52,9 +52,9 @@ async def serve(redis: RedisServer, settings: Settings) -> AsyncIterator[Service
     url = await server.start()
     async with (
         httpx.AsyncClient(base_url=url, headers=AUTH) as http,
-        httpx.AsyncClient(base_url=url) as stranger,
+        httpx.AsyncClient(base_url=url) as anonymous,
     ):
-        yield Service(control, http, stranger, url, redis.url)
+        yield Service(control, http, anonymous, url, redis.url)
     await server.stop()
     await reader.close()
 

@@ -1,7 +1,7 @@
-"""The whole line, as a person meets it: a camera is published, words are typed, masks lie on the object.
+"""End-to-end test in a browser: publish a camera, type a query, check the masks on the screen.
 
-Chromium plays a drawn scene as its camera and publishes it by WHIP to `saccade up`; the page plays it back
-by WHEP. Whether a mask lies right is judged on the screen, by the colours of the very picture under it.
+Chromium plays a drawn scene as its camera and publishes it by WHIP to `saccade up`; the page plays it by
+WHEP. The masks are compared with the colours of the very video frame under them.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from tests.up import CACHE
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 SCENE = HELD_OUT_SEED + 8428
-"A red circle, a blue square and one thing more on the move; nothing leaves or hides another."
+"Seed of a scene with a red circle, a blue square and a third object, all moving, without occlusion."
 FPS = 20
 SCENE_S = 5
 START_S = 240
-"Ray, the models and their first compilation, on a busy two-core machine."
+"Longest start: Ray, the models and their first compilation on a loaded two-core machine."
 
 FLOOR = 0.5
-"IoU of a mask with its object, for a model that a two-core machine trained in two hours."
+"Least median IoU of the masks with their object."
 SETTLE_S = 45
 
-# For some pictures on the screen: how the masks that the page drew on each agree with the pixels of a colour.
+# For a number of video frames on the screen, the IoU of the drawn masks with the pixels of a colour.
 # Labels and boxes must be hidden.
 JUDGE = """([wanted, colour]) => new Promise((resolve) => {
-  const video = document.getElementById("video"), overlay = document.getElementById("overlay"), said = [];
+  const video = document.getElementById("video"), overlay = document.getElementById("overlay"), samples = [];
   const [width, height] = [320, 180];
   const context = (from) => {
     const made = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
@@ -54,20 +54,20 @@ JUDGE = """([wanted, colour]) => new Promise((resolve) => {
     red: (r, g, b) => r > 110 && g < 0.55 * r && b < 0.55 * r,
     blue: (r, g, b) => b > 110 && r < 0.6 * b && g < 0.75 * b,
   }[colour];
-  const look = () => {
-    video.requestVideoFrameCallback(look);
+  const measure = () => {
+    video.requestVideoFrameCallback(measure);
     setTimeout(() => {
       const [picture, drawn] = [context(video), context(overlay)];
-      let [both, either, thing, mask] = [0, 0, 0, 0];
+      let [both, either, object, mask] = [0, 0, 0, 0];
       for (let i = 0; i < picture.length; i += 4) {
         const is = isColour(picture[i], picture[i + 1], picture[i + 2]), covered = drawn[i + 3] > 60;
-        thing += is; mask += covered; both += is && covered; either += is || covered;
+        object += is; mask += covered; both += is && covered; either += is || covered;
       }
-      said.push({ iou: either ? both / either : 0, thing, mask, sync: overlay.dataset.sync });
-      if (said.length === wanted) resolve(said);
+      samples.push({ iou: either ? both / either : 0, object, mask, sync: overlay.dataset.sync });
+      if (samples.length === wanted) resolve(samples);
     });
   };
-  video.requestVideoFrameCallback(look);
+  video.requestVideoFrameCallback(measure);
 })"""
 
 
@@ -80,7 +80,7 @@ def there_and_back() -> list[NDArray[np.uint8]]:
 
 @asynccontextmanager
 async def saccade_up(folder: Path) -> AsyncIterator[str]:
-    """`saccade up` as a process of its own; gives the page's address with the token."""
+    """Run `saccade up` as a process; yields the page's address with the token."""
     port = free_port()
     env = os.environ | {
         "SACCADE_PORT": str(port),
@@ -113,28 +113,30 @@ def log_in(folder: Path) -> IO[bytes]:
 async def ready(url: str, process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(START_S), httpx.AsyncClient() as client:
         while True:
-            assert process.returncode is None, "it ended; see its log beside this test's files"
+            assert process.returncode is None, "the service ended; see the log in the folder of this test"
             try:
                 if (await client.get(url)).status_code == 200:
                     return
             except httpx.TransportError:
-                pass  # Not listening yet.
+                pass  # not listening yet
             await asyncio.sleep(0.5)
 
 
 async def judged(page: Page, colour: str, count: int = 30) -> tuple[float, float]:
-    """(median IoU of the masks with the things of a colour, share of pictures with any mask)."""
-    said = await page.evaluate(JUDGE, [count, colour])
-    assert np.median([one["thing"] for one in said]) > 500, "the thing is in the picture"
-    return float(np.median([one["iou"] for one in said])), float(np.mean([one["mask"] > 0 for one in said]))
+    """Return the median IoU of masks with objects of a colour, and the fraction of frames with masks."""
+    samples = await page.evaluate(JUDGE, [count, colour])
+    assert np.median([sample["object"] for sample in samples]) > 500, "the object is in the frame"
+    return float(np.median([sample["iou"] for sample in samples])), float(
+        np.mean([sample["mask"] > 0 for sample in samples])
+    )
 
 
 async def settle(page: Page, colour: str) -> float:
-    """Median IoU once masks lie on the things of a colour, or when they had time enough."""
+    """Wait at most SETTLE_S until the masks are on the objects of a colour; return their median IoU."""
     loop = asyncio.get_running_loop()
-    patience_s = loop.time() + SETTLE_S
-    while loop.time() < patience_s and (await judged(page, colour, 10))[0] < FLOOR:
-        pass  # Each look takes ten pictures' time.
+    deadline_s = loop.time() + SETTLE_S
+    while loop.time() < deadline_s and (await judged(page, colour, 10))[0] < FLOOR:
+        pass  # each call takes the time of ten video frames
     return (await judged(page, colour, 40))[0]
 
 
@@ -149,7 +151,7 @@ async def publish_camera(page: Page, name: str) -> None:
     await expect(page.locator("#stage")).to_have_attribute("data-video", "playing", timeout=30_000)
 
 
-async def test_words_typed_under_a_published_camera_put_masks_on_the_right_object(tmp_path: Path) -> None:
+async def test_a_query_on_a_published_camera_gets_masks_on_the_right_object(tmp_path: Path) -> None:
     camera = write_camera(tmp_path / "camera.y4m", there_and_back(), FPS)
     async with saccade_up(tmp_path) as url, chromium(camera) as browser, opened(browser, url) as watched:
         page = watched.page
@@ -175,14 +177,14 @@ async def test_words_typed_under_a_published_camera_put_masks_on_the_right_objec
 
         await ask_by_a_click(page)
         await page.get_by_text("Labels", exact=True).click()
-        await picture(browser, page, url, tmp_path)
+        await take_screenshots(browser, page, url, tmp_path)
         await page.click("#camera-button")
         await expect(page.locator("#camera-state")).to_have_text("Stopped.")
         assert watched.errors == []
 
 
 async def ask_by_a_click(page: Page) -> None:
-    """What nano, which was not taught to look where people point, answers by saying so."""
+    """Click on the video and ask: nano, which was not trained on regions, refuses in text."""
     await page.locator("#stage").click()
     await expect(page.locator("#query-text")).to_have_value("What is this?")
     await page.locator("#query-add").click()
@@ -192,8 +194,8 @@ async def ask_by_a_click(page: Page) -> None:
     await expect(page.locator("#queries > li")).to_have_count(1)
 
 
-async def picture(browser: Browser, page: Page, url: str, tmp_path: Path) -> None:
-    """What the page looks like; for the README where SACCADE_PICTURES names a folder."""
+async def take_screenshots(browser: Browser, page: Page, url: str, tmp_path: Path) -> None:
+    """Take the README's screenshots, in the folder SACCADE_PICTURES if that is set."""
     folder = Path(os.environ.get("SACCADE_PICTURES", tmp_path))
     await page.screenshot(path=folder / "page.png")
     phone = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "dark"}

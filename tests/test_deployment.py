@@ -1,4 +1,4 @@
-"""What is written for Docker, Prometheus and Grafana fits the project; no Docker engine is needed."""
+"""Checks the files for Docker, Prometheus and Grafana against the project. Needs no Docker engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROMETHEUS = yaml.safe_load((ROOT / "dashboards/prometheus/prometheus.yml").read
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-def test_the_services_are_those_of_the_design() -> None:
+def test_compose_has_the_documented_services() -> None:
     assert set(SERVICES) == {"saccade-cpu", "saccade-gpu", "redis", "mediamtx", "prometheus", "grafana"}
     assert SERVICES["saccade-cpu"]["profiles"] == ["cpu"]
     assert SERVICES["saccade-gpu"]["profiles"] == ["gpu"]
@@ -31,7 +31,7 @@ def test_the_services_are_those_of_the_design() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_pinned_bound_to_loopback_and_harmless(name: str) -> None:
+def test_a_service_is_pinned_bound_to_loopback_and_unprivileged(name: str) -> None:
     service = SERVICES[name]
     tag = service["image"].rpartition(":")[2]
     assert re.search(r"\d+\.\d+\.\d+", tag), service["image"]
@@ -44,11 +44,11 @@ def test_a_service_is_pinned_bound_to_loopback_and_harmless(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["saccade-cpu", "saccade-gpu"])
-def test_processes_that_ray_leaves_behind_are_reaped(name: str) -> None:
+def test_orphaned_processes_of_ray_are_reaped(name: str) -> None:
     assert SERVICES[name]["init"] is True
 
 
-def test_no_container_is_given_the_address_that_browsers_look_for_saccade_at() -> None:
+def test_the_address_in_ice_candidates_is_reserved_for_saccade() -> None:
     (pool,) = COMPOSE["networks"]["inside"]["ipam"]["config"]
     own = ip_address(SERVICES["saccade-cpu"]["networks"]["inside"]["ipv4_address"])
     assert own in ip_network(pool["subnet"])
@@ -56,8 +56,8 @@ def test_no_container_is_given_the_address_that_browsers_look_for_saccade_at() -
     assert json.loads(SERVICES["saccade-cpu"]["environment"]["SACCADE_ICE_ADDRESSES"]) == [str(own)]
 
 
-def test_a_read_only_container_is_given_no_secret_that_compose_would_have_to_write() -> None:
-    """Compose 2.33 and newer refuse it; only a file of the host can be mounted."""
+def test_secrets_of_read_only_containers_are_files_of_the_host() -> None:
+    """Compose 2.33 and newer refuse to write secrets into a read-only container."""
     for service in SERVICES.values():
         for secret in [*service.get("secrets", []), *service.get("configs", [])]:
             assert "file" in (COMPOSE.get("secrets", {}) | COMPOSE.get("configs", {}))[secret]
@@ -73,16 +73,16 @@ def test_every_path_that_is_mounted_or_built_from_exists() -> None:
             assert (ROOT / service["build"]["context"] / "Dockerfile").is_file()
 
 
-def test_every_path_the_image_is_built_from_exists_and_is_let_through() -> None:
-    let_through = (ROOT / ".dockerignore").read_text().splitlines()
+def test_every_path_the_image_is_built_from_exists_and_is_not_ignored() -> None:
+    included = (ROOT / ".dockerignore").read_text().splitlines()
     for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE):
         *sources, _ = line.split()
         for source in sources:
             assert (ROOT / source).exists(), source
-            assert f"!{source}" in let_through, source
+            assert f"!{source}" in included, source
 
 
-def test_the_image_is_pinned_runs_as_nobody_special_and_knows_its_health() -> None:
+def test_the_image_is_pinned_unprivileged_and_has_a_health_check() -> None:
     bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert len(set(bases)) == 1
     assert re.search(r":\d+\.\d+\.\d+", bases[0])
@@ -98,39 +98,41 @@ def test_the_environment_of_the_service_is_made_of_settings() -> None:
     assert written <= {f"SACCADE_{name.upper()}" for name in Settings.model_fields}
 
 
-def test_every_variable_that_is_needed_is_in_the_example() -> None:
+def test_every_required_variable_is_in_the_example() -> None:
     needed = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text()))
     example = (ROOT / ".env.example").read_text()
     assert needed
     assert needed <= set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
-    # An example holds no secret, not even a bad one.
+    # The example has no secrets, so that none is used by mistake.
     assert not re.findall(r"^(?:SACCADE_API_TOKEN|\w+_PASSWORD)=.+$", example, re.MULTILINE)
 
 
-def test_prometheus_asks_the_gateway_with_the_token() -> None:
-    job = next(one for one in PROMETHEUS["scrape_configs"] if one["job_name"] == "saccade")
+def test_prometheus_scrapes_the_gateway_with_the_token() -> None:
+    job = next(job for job in PROMETHEUS["scrape_configs"] if job["job_name"] == "saccade")
     assert job["metrics_path"] == "/metrics"
     token_file = job["authorization"]["credentials_file"]
     written_by = SERVICES["prometheus"]["entrypoint"][-1]
     assert f'"$$SACCADE_API_TOKEN" > {token_file};' in written_by
     assert "SACCADE_API_TOKEN" in SERVICES["prometheus"]["environment"]
-    assert [one for one in SERVICES["prometheus"]["tmpfs"] if token_file.startswith(one.split(":")[0] + "/")]
+    assert [
+        mount for mount in SERVICES["prometheus"]["tmpfs"] if token_file.startswith(mount.split(":")[0] + "/")
+    ]
     names = job["dns_sd_configs"][0]["names"]
     assert names == SERVICES["saccade-cpu"]["networks"]["inside"]["aliases"]
     for rules in PROMETHEUS["rule_files"]:
         assert (ROOT / "dashboards/prometheus" / rules).is_file()
 
 
-def shown() -> set[str]:
-    """Names of the metrics that panels and alerts ask for, without the endings a histogram adds."""
+def shown_metrics() -> set[str]:
+    """Return the metrics that panels and alerts use, without the suffixes of histograms."""
     asked = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
     asked += [rule["expr"] for group in RULES["groups"] for rule in group["rules"]]
     names = {name for expr in asked for name in re.findall(r"\bsaccade_[a-z_]+", expr)}
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
 
 
-def test_panels_show_every_metric_of_the_design() -> None:
-    assert shown() == {
+def test_panels_show_the_documented_metrics() -> None:
+    assert shown_metrics() == {
         "saccade_frames_total",
         "saccade_frame_age_seconds",
         "saccade_stage_duration_seconds",
@@ -145,14 +147,14 @@ def test_panels_show_every_metric_of_the_design() -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(shown()))
-def test_every_metric_that_is_shown_is_made(name: str) -> None:
-    """prometheus_client adds `_total` to the name of a counter by itself."""
+@pytest.mark.parametrize("name", sorted(shown_metrics()))
+def test_every_shown_metric_is_exported(name: str) -> None:
+    """prometheus_client adds `_total` to the names of counters."""
     sources = "".join(path.read_text() for path in (ROOT / "actors").glob("*.py"))
     assert f'"{name}"' in sources or f'"{name.removesuffix("_total")}"' in sources
 
 
-def test_panels_do_not_overlap_and_say_what_they_are() -> None:
+def test_panels_do_not_overlap_and_have_descriptions() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]
@@ -168,7 +170,7 @@ def test_panels_do_not_overlap_and_say_what_they_are() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
-def test_the_dashboard_asks_the_datasource_that_is_provisioned() -> None:
+def test_the_dashboard_uses_the_provisioned_datasource() -> None:
     folder = ROOT / "dashboards/grafana/provisioning"
     source = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"][0]
     asked = {target["datasource"]["uid"] for panel in DASHBOARD["panels"] for target in panel["targets"]}

@@ -1,4 +1,4 @@
-"""The line, end to end: a camera over RTSP, words by REST and command line, masks read by plain libraries."""
+"""End-to-end tests: a camera over RTSP, queries by REST and command line, masks read with redis-py."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 STREAM = "pipeline"
 ONE, ANOTHER, THIRD = most_seen(load_truth())[:3]
-"Words about what is always in sight."
+"Objects that are visible on most frames of the clip."
 KEY = f"saccade:{{{STREAM}}}:frames"
 
 
@@ -44,7 +44,7 @@ def camera() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def store(service: Up) -> Iterator[redis.Redis]:
-    """Plain redis-py, as any consumer would use it."""
+    """A redis-py client, as a consumer of results uses it."""
     client = redis.Redis.from_url(service.redis_url)
     yield client
     client.close()
@@ -52,7 +52,7 @@ def store(service: Up) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="module")
 def stream(service: Up, camera: str) -> Iterator[str]:
-    """The camera as a stream of the service, added by the command line with its first query."""
+    """The camera as a stream of the service, added with its first query by the command line."""
     saccade(service, "stream", "add", STREAM, camera, "--query", ONE)
     yield STREAM
     saccade(service, "stream", "remove", STREAM)
@@ -79,7 +79,7 @@ def newest(store: redis.Redis) -> dict:
 def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen"
+        assert time.monotonic() < deadline_s, "timeout"
         time.sleep(0.05)
 
 
@@ -92,7 +92,7 @@ def masks(result: dict) -> list[np.ndarray]:
 
 
 def best_overlap(truth: Truth, words: str, mask: np.ndarray) -> float:
-    """How well a mask fits a thing somewhere in the clip; which picture it is about is not known here."""
+    """Return the best IoU of a mask with an object over the clip; which frame it is of is not known here."""
     found = 0.0
     for frame in range(0, len(truth.masks), 3):
         true = truth.mask_of(words, frame)
@@ -107,18 +107,18 @@ def lies_on(store: redis.Redis, truth: Truth, words: str, floor: float = 0.6) ->
 
 
 def add(client: ServiceClient, stream: str, text: str, kind: str, **more: object) -> str:
-    """Ask, and get the query's id."""
+    """Add a query; returns its id."""
     added = client.post(f"/v1/streams/{stream}/queries", {"text": text, "kind": kind, **more})
     return str(added["query_id"])
 
 
 def answered(client: ServiceClient, query_id: str) -> dict:
-    """A query of which the grounder has said all that it will."""
+    """Return the status of a query once it is answered."""
     until(lambda: client.get(f"/v1/queries/{query_id}")["answer"])
     return dict(client.get(f"/v1/queries/{query_id}"))
 
 
-def test_words_become_masks_on_their_object_and_move_when_they_are_edited(
+def test_a_query_gets_masks_on_its_object_and_an_edit_moves_them(
     service: Up, stream: str, store: redis.Redis, truth: Truth
 ) -> None:
     until(lambda: lies_on(store, truth, ONE))
@@ -131,7 +131,7 @@ def test_words_become_masks_on_their_object_and_move_when_they_are_edited(
     assert (edited["query_id"], edited["revision"]) == (query["query_id"], 2)
 
 
-def test_a_result_says_all_that_the_schema_promises(stream: str, store: redis.Redis) -> None:
+def test_a_result_has_the_fields_of_its_schema(stream: str, store: redis.Redis) -> None:
     until(lambda: masks(newest(store)))
     result = newest(store)
     assert result["schema"] == "saccade.frame/1"
@@ -157,47 +157,47 @@ def test_a_query_edit_leaves_no_frame_without_a_result(service: Up, stream: str,
     steps = np.diff([result["frame_index"] for result in during])
     dropped = [result["dropped"] for result in during[1:]]
     assert (steps == np.array(dropped) + 1).all(), "every frame has a result or is counted as dropped"
-    assert all(result["tracks"] for result in during), "the old masks stay until the new ones come"
+    assert all(result["tracks"] for result in during), "old masks are published until new ones are ready"
 
 
-def test_absent_things_are_refused_in_words(service: Up, stream: str, store: redis.Redis) -> None:
+def test_an_absent_object_is_refused_in_text(service: Up, stream: str, store: redis.Redis) -> None:
     added = json.loads(saccade(service, "query", "add", stream, "the white ring", "--json"))
     try:
         with service.client() as client:
             until(lambda: client.get(f"/v1/queries/{added['query_id']}")["state"] != "pending")
-            said = client.get(f"/v1/queries/{added['query_id']}")
-        assert said["state"] == "absent", said
-        assert "white ring" in said["answer"]
+            status = client.get(f"/v1/queries/{added['query_id']}")
+        assert status["state"] == "absent", status
+        assert "white ring" in status["answer"]
         assert not [track for track in newest(store)["tracks"] if track["query_id"] == added["query_id"]]
     finally:
         saccade(service, "query", "remove", added["query_id"])
 
 
-def test_questions_about_the_camera_are_answered_in_words(service: Up, stream: str) -> None:
-    """What nano is right about on each of the clip's 600 pictures, for any of them may be asked about; it
-    counts two umbrellas on 596 and sees no dog on 594."""
-    told = {
+def test_questions_are_answered_in_text(service: Up, stream: str) -> None:
+    """nano answers these right on all 600 frames of the clip, any of which may be the keyframe. It counts two
+    umbrellas on 596 and denies a dog on 594."""
+    expected = {
         "how many cats are there?": "zero",
         "is there an umbrella?": "yes",
         "what colour is the person wearing?": "yellow",
     }
     with service.client() as client:
-        asked = [add(client, stream, text, "ask") for text in told]
-        said = [answered(client, query_id) for query_id in asked]
+        asked = [add(client, stream, text, "ask") for text in expected]
+        statuses = [answered(client, query_id) for query_id in asked]
         for query_id in asked:
             client.delete(f"/v1/queries/{query_id}")
-    assert {status["text"]: status["answer"] for status in said} == told
+    assert {status["text"]: status["answer"] for status in statuses} == expected
 
 
-def test_what_was_pointed_at_is_refused_in_words_by_a_model_without_regions(service: Up, stream: str) -> None:
+def test_a_region_is_refused_in_text_by_a_model_without_regions(service: Up, stream: str) -> None:
     with service.client() as client:
         query_id = add(client, stream, "what is this?", "ask", region=[0.5, 0.5, 0.5, 0.5])
-        said = answered(client, query_id)
+        status = answered(client, query_id)
         client.delete(f"/v1/queries/{query_id}")
-    assert "where you point" in said["answer"]
+    assert "where you point" in status["answer"]
 
 
-def test_a_caption_points_at_what_it_names(
+def test_phrases_of_a_caption_have_masks_on_their_objects(
     service: Up, stream: str, store: redis.Redis, truth: Truth
 ) -> None:
     with service.client() as client:
@@ -214,19 +214,21 @@ def test_a_caption_points_at_what_it_names(
     assert "<p>" in caption and "[SEG]" in caption
     assert all(f"<p>{track['phrase']}</p>" in caption for track in tracks)
     fits = [
-        best_overlap(truth, thing, masks({"tracks": [track]})[0])
+        best_overlap(truth, label, masks({"tracks": [track]})[0])
         for track in tracks
-        for thing in truth.things
-        if set(thing.split()) <= set(track["phrase"].split())
+        for label in truth.things
+        if set(label.split()) <= set(track["phrase"].split())
     ]
     assert max(fits) >= 0.5, f"{caption} {fits}"
     said = [json.loads(fields[b"data"]) for _, fields in store.xrange(f"saccade:{{{STREAM}}}:words")]
     growing = [words["text"] for words in said if words["query_id"] == query_id]
-    assert growing and all(caption.startswith(text) for text in growing), "it was said as it came"
+    assert growing and all(caption.startswith(text) for text in growing), (
+        "partial answers are prefixes of the answer"
+    )
 
 
 @pytest.mark.parametrize("part", ["ray::Worker", "ray::GrounderActor"])
-def test_a_part_that_is_killed_comes_back_and_masks_flow_again(
+def test_after_an_actor_is_killed_masks_are_published_again(
     part: str, service: Up, stream: str, store: redis.Redis
 ) -> None:
     until(lambda: masks(newest(store)))
@@ -241,7 +243,7 @@ def test_a_part_that_is_killed_comes_back_and_masks_flow_again(
     assert newest(store)["published_s"] > died_s
 
 
-def test_redis_that_is_killed_comes_back_and_results_flow_again(
+def test_after_redis_is_killed_results_are_published_again(
     service: Up, stream: str, store: redis.Redis
 ) -> None:
     until(lambda: masks(newest(store)))
@@ -249,13 +251,13 @@ def test_redis_that_is_killed_comes_back_and_results_flow_again(
     os.kill(pid, signal.SIGKILL)
     died_s = time.time()
 
-    def flows() -> bool:
+    def publishes() -> bool:
         try:
             return newest(store).get("published_s", 0.0) > died_s
         except redis.ConnectionError:
             return False
 
-    until(flows)
+    until(publishes)
     with service.client() as client:
         assert [found["stream_id"] for found in client.get("/v1/streams")] == [stream]
     keys = [entry_id for entry_id, _ in store.xrange(KEY)]

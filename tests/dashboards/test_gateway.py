@@ -110,11 +110,11 @@ async def test_a_wrong_method_is_told_the_right_ones(served: Service) -> None:
 
 
 async def test_the_page_and_its_files_are_served(served: Service) -> None:
-    page = await served.stranger.get("/")
+    page = await served.anonymous.get("/")
     assert page.headers["content-type"].startswith("text/html")
     for path in re.findall(r'(?:src|href)="([\w.-]+\.(?:js|css|svg))"', page.text):
-        assert (await served.stranger.get(f"/{path}")).status_code == 200
-    assert (await served.stranger.head("/app.js")).headers["cache-control"] == "no-cache"
+        assert (await served.anonymous.get(f"/{path}")).status_code == 200
+    assert (await served.anonymous.head("/app.js")).headers["cache-control"] == "no-cache"
 
 
 async def test_what_is_not_json_is_a_problem(served: Service) -> None:

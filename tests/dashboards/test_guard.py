@@ -29,11 +29,11 @@ async def test_a_body_above_the_limit_is_refused_however_it_is_sent(served: Serv
 
 async def test_without_the_token_one_may_look_and_change_nothing(served: Service) -> None:
     await served.add("gate")
-    assert (await served.stranger.get("/v1/streams")).status_code == 200
-    refused = await served.stranger.post("/v1/streams", json={"stream_id": "x", "url": "rtsp://x/"})
+    assert (await served.anonymous.get("/v1/streams")).status_code == 200
+    refused = await served.anonymous.post("/v1/streams", json={"stream_id": "x", "url": "rtsp://x/"})
     assert is_problem(refused, 401, "unauthorised")
     assert refused.headers["www-authenticate"].startswith("Bearer")
-    wrong = await served.stranger.delete("/v1/streams/gate", headers={"Authorization": "Bearer wrong"})
+    wrong = await served.anonymous.delete("/v1/streams/gate", headers={"Authorization": "Bearer wrong"})
     assert is_problem(wrong, 401, "unauthorised")
     assert (await served.http.get("/v1/streams/gate")).status_code == 200
 
@@ -68,9 +68,9 @@ async def test_another_sites_page_gets_no_feed(served: Service) -> None:
 async def test_where_others_can_reach_us_reading_needs_the_token_too(redis_server: RedisServer) -> None:
     async with serve(redis_server, Settings(host="0.0.0.0")) as served:
         for path in ("/v1/streams", "/metrics", "/openapi.json", "/v1/status"):
-            assert is_problem(await served.stranger.get(path), 401, "unauthorised")
+            assert is_problem(await served.anonymous.get(path), 401, "unauthorised")
         for path in ("/live", "/ready", "/"):
-            assert (await served.stranger.get(path)).status_code == 200
+            assert (await served.anonymous.get(path)).status_code == 200
         assert (await served.add("gate")).status_code == 201
         with pytest.raises(InvalidStatus) as refused:
             await ws.connect(served.feed_url("gate"))
@@ -87,11 +87,11 @@ async def test_an_origin_that_is_allowed_is_told_so(redis_server: RedisServer) -
     async with serve(redis_server, Settings(allowed_origins=["https://wall.example"])) as served:
         told = await served.http.get("/v1/streams", headers=wall)
         assert told.headers["access-control-allow-origin"] == "https://wall.example"
-        refused = await served.stranger.post("/v1/streams", json={}, headers=wall)
+        refused = await served.anonymous.post("/v1/streams", json={}, headers=wall)
         assert is_problem(refused, 401, "unauthorised")
         assert refused.headers["access-control-allow-origin"] == "https://wall.example"
         preflight = wall | {"Access-Control-Request-Method": "POST"}
-        assert (await served.stranger.options("/v1/streams", headers=preflight)).status_code == 200
+        assert (await served.anonymous.options("/v1/streams", headers=preflight)).status_code == 200
 
 
 LOCAL = AccessRules(Settings(), SecretStr(TOKEN))
