@@ -220,11 +220,10 @@ def test_phrases_of_a_caption_have_masks_on_their_objects(
         if set(label.split()) <= set(track["phrase"].split())
     ]
     assert max(fits) >= 0.5, f"{caption} {fits}"
-    said = [json.loads(fields[b"data"]) for _, fields in store.xrange(f"saccade:{{{STREAM}}}:words")]
-    growing = [words["text"] for words in said if words["query_id"] == query_id]
-    assert growing and all(caption.startswith(text) for text in growing), (
-        "partial answers are prefixes of the answer"
-    )
+    entries = store.xrange(f"saccade:{{{STREAM}}}:words")
+    reports = [json.loads(fields[b"data"]) for _, fields in entries]
+    partial = [report["text"] for report in reports if report["query_id"] == query_id]
+    assert partial and all(caption.startswith(text) for text in partial)
 
 
 @pytest.mark.parametrize("part", ["ray::Worker", "ray::GrounderActor"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -41,3 +42,41 @@ def test_the_table_of_figures_has_ten_rows_of_one_line() -> None:
     rows = [line for line in section.splitlines() if line.startswith("| ")]
     assert len(rows) == 1 + 10
     assert max(map(len, rows)) <= 160
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+FILE_AND_NAMES = re.compile(
+    r"`((?:streaming|engines|actors|dashboards|lab|tests)/[\w/.]*)`"
+    r"(?:\s+\(((?:`[\w.]+`(?:,\s+)?)+)\))?"
+)
+"A path, and the names in parentheses after it that it must define."
+
+
+def test_every_file_and_name_in_the_architecture_exists() -> None:
+    found = FILE_AND_NAMES.findall(ARCHITECTURE)
+    assert len({path for path, _ in found}) > 40
+    missing = [path for path, _ in found if not (ROOT / path).exists()]
+    assert not missing
+    for path, names in found:
+        defined = defined_names(ROOT / path) if names else set()
+        undefined = set(re.findall(r"[\w.]+", names)) - defined
+        assert not undefined, f"{path} does not define {undefined}"
+
+
+def defined_names(module: Path) -> set[str]:
+    """Return the functions, classes and methods (`Class.method`) of a module."""
+    names = set()
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+            inner = getattr(node, "body", []) if isinstance(node, ast.ClassDef) else []
+            names |= {f"{node.name}.{each.name}" for each in inner if hasattr(each, "name")}
+    return names
+
+
+def test_the_ways_of_a_frame_and_of_a_query_are_numbered_lists_of_files() -> None:
+    for title in ("A frame's way", "A query's way"):
+        section = ARCHITECTURE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+        numbers = [int(number) for number in re.findall(r"^(\d+)\. ", section, re.MULTILINE)]
+        assert numbers == [*range(1, 12)], title
+        assert len(set(re.findall(r"`[a-z]+/[\w/]+\.py`", section))) >= 10, title
