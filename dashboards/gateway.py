@@ -7,8 +7,8 @@
     /whip/{id}  /whep/{id}  …/{session}                 POST DELETE         webrtc_routes.py
     /                                                   GET                 static/
 
-The gateway translates and does nothing else: what is asked goes to `Control`, what was published comes
-from Redis.
+The gateway only translates: requests become calls of `Control`, which validates what users write; published
+messages come from Redis.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from streaming.errors import NotFound, SaccadeError, ServiceUnavailable
 from streaming.results.keys import Channel
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
-from streaming.validation import check_query_text, check_stream_id
 from streaming.vocabulary import QueryId, StreamId, StreamSpec
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -47,10 +46,7 @@ _bearer = HTTPBearer(auto_error=False, description="Made at the first start and 
 
 
 def create_app(control: Control, results: ResultReader, settings: Settings, token: SecretStr) -> FastAPI:
-    """The gateway as an ASGI application.
-
-    `results` stays the caller's to close, after the application's shutdown.
-    """
+    """Make the gateway, an ASGI application. The caller closes `results`, after the application's shutdown."""
     hub = FeedHub(results)
 
     @asynccontextmanager
@@ -63,17 +59,17 @@ def create_app(control: Control, results: ResultReader, settings: Settings, toke
         summary="Say what to follow: words in, pixel masks out, on live video.",
         version=version("saccade"),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        # The bundled documentation pages load scripts from elsewhere; the page's policy forbids that.
+        # FastAPI's documentation pages load scripts from a CDN; our Content-Security-Policy forbids that.
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
     app.state.control, app.state.results, app.state.hub = control, results, hub
-    app.state.max_query_chars, app.state.examples = settings.max_query_chars, settings.examples
-    _answer_errors_with_problems(app)
+    app.state.examples = settings.examples
+    _add_problem_handlers(app)
     for router in (streams, queries, service, feeds, webrtc_router("whip"), webrtc_router("whep")):
         app.include_router(router)
-    # Not mounted: a mount at / would take the wrong methods of our routes too, and answer 404 instead of 405.
+    # Not mounted: a mount at / would also match our routes with a wrong method and answer 404 instead of 405.
     app.router.default = StaticFiles(directory=_STATIC, html=True)
     app.add_middleware(AccessMiddleware, rules=AccessRules(settings, token))
     if settings.allowed_origins:
@@ -111,9 +107,9 @@ async def list_streams(control: ControlDep) -> list[StreamView]:
 @streams.post("", status_code=201, summary="Add a stream")
 async def add_stream(body: NewStream, control: ControlDep, response: Response) -> StreamView:
     """Follow a stream from now on; it is added before it is live, see its `state`."""
-    spec = StreamSpec(check_stream_id(body.stream_id), body.url)
-    response.headers["Location"] = f"/v1/streams/{spec.stream_id}"
-    return StreamView.of(await control.add_stream(spec))
+    status = await control.add_stream(StreamSpec(StreamId(body.stream_id), body.url))
+    response.headers["Location"] = f"/v1/streams/{status.stream_id}"
+    return StreamView.of(status)
 
 
 @streams.get("/{stream_id}", summary="One stream")
@@ -135,12 +131,9 @@ async def list_queries(stream_id: str, control: ControlDep) -> list[QueryView]:
 
 
 @streams.post("/{stream_id}/queries", status_code=201, tags=["queries"], summary="Ask")
-async def add_query(
-    stream_id: str, body: NewQuery, control: ControlDep, request: Request, response: Response
-) -> QueryView:
+async def add_query(stream_id: str, body: NewQuery, control: ControlDep, response: Response) -> QueryView:
     """Say what to follow from now on."""
-    text = check_query_text(body.text, request.app.state.max_query_chars)
-    status = await control.add_query(StreamId(stream_id), text, body.kind, body.region)
+    status = await control.add_query(StreamId(stream_id), body.text, body.kind, body.region)
     response.headers["Location"] = f"/v1/queries/{status.query.query_id}"
     return QueryView.of(status)
 
@@ -159,10 +152,10 @@ async def latest_results(
     count: Annotated[int, Query(ge=1, le=1_000, description="At most so many.")] = 1,
 ) -> Response:
     """The newest messages as Redis keeps them (`saccade.frame/1` and its like), oldest first."""
-    known = (await control.get_stream(StreamId(stream_id))).stream_id
-    stored = await request.app.state.results.latest(known, channel, count)
-    # What Redis keeps is JSON already.
-    return Response(b"[" + b",".join(one.data for one in stored) + b"]", media_type="application/json")
+    existing_id = (await control.get_stream(StreamId(stream_id))).stream_id
+    stored = await request.app.state.results.latest(existing_id, channel, count)
+    # The stored messages are JSON already.
+    return Response(b"[" + b",".join(each.data for each in stored) + b"]", media_type="application/json")
 
 
 @feeds.websocket("/v1/streams/{stream_id}/feed")
@@ -171,18 +164,18 @@ async def feed(websocket: WebSocket, stream_id: str) -> None:
     control = cast(Control, websocket.app.state.control)
     hub = cast(FeedHub, websocket.app.state.hub)
     try:
-        known = (await control.get_stream(StreamId(stream_id))).stream_id
-        async with hub.watch(known) as viewer:
-            await serve_viewer(websocket, viewer, lambda: control.get_stream(known))
+        existing_id = (await control.get_stream(StreamId(stream_id))).stream_id
+        async with hub.watch(existing_id) as viewer:
+            await serve_viewer(websocket, viewer, lambda: control.get_stream(existing_id))
     except SaccadeError as exc:
         await websocket.send_denial_response(problem_of(exc).response())
 
 
 @feeds.websocket("/{path:path}")
 async def no_feed(websocket: WebSocket) -> None:
-    """No other route speaks WebSocket; files least of all."""
-    nothing = NotFound("There is no feed here.", remedy="Connect to /v1/streams/{id}/feed.")
-    await websocket.send_denial_response(problem_of(nothing).response())
+    """Refuse a WebSocket at any other path; the static files would fail on it."""
+    not_found = NotFound("There is no feed here.", remedy="Connect to /v1/streams/{id}/feed.")
+    await websocket.send_denial_response(problem_of(not_found).response())
 
 
 @queries.get("/{query_id}", summary="One query")
@@ -192,10 +185,9 @@ async def get_query(query_id: str, control: ControlDep) -> QueryView:
 
 
 @queries.patch("/{query_id}", summary="Edit a query while it runs")
-async def edit_query(query_id: str, body: QueryEdit, control: ControlDep, request: Request) -> QueryView:
+async def edit_query(query_id: str, body: QueryEdit, control: ControlDep) -> QueryView:
     """New words under the same id; results go on without a gap."""
-    text = check_query_text(body.text, request.app.state.max_query_chars)
-    return QueryView.of(await control.edit_query(QueryId(query_id), text))
+    return QueryView.of(await control.edit_query(QueryId(query_id), body.text))
 
 
 @queries.delete("/{query_id}", status_code=204, summary="Remove a query")
@@ -247,20 +239,20 @@ def _is_ready(parts: dict[str, str]) -> bool:
     return all(why == "ok" for why in parts.values())
 
 
-def _answer_errors_with_problems(app: FastAPI) -> None:
+def _add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(SaccadeError)
-    async def ours(_: Request, error: SaccadeError) -> Response:
+    async def saccade_error(_: Request, error: SaccadeError) -> Response:
         return problem_of(error).response()
 
     @app.exception_handler(HTTPException)
-    async def router(_: Request, error: HTTPException) -> Response:
+    async def http_exception(_: Request, error: HTTPException) -> Response:
         return problem_of_http(error).response()
 
     @app.exception_handler(RequestValidationError)
-    async def shape(_: Request, error: RequestValidationError) -> Response:
+    async def invalid_request(_: Request, error: RequestValidationError) -> Response:
         return problem_of_validation(error).response()
 
     @app.exception_handler(Exception)
-    async def bug(_: Request, __: Exception) -> Response:
-        # Starlette raises it again after this answer, so the server logs it with its traceback.
+    async def unexpected(_: Request, __: Exception) -> Response:
+        # Starlette re-raises the exception after this response, so uvicorn logs its traceback.
         return FAILED.response()

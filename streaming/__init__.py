@@ -1,15 +1,21 @@
-"""Frames in, results out: everything about a stream that needs no model and no Ray.
+"""Frames in, results out: sources, the message types, their JSON, and Redis. No model and no Ray.
 
-Theory of operation. A `Source` (see `streaming.sources`) decodes on a thread of its own and calls
-`deliver(frame)`; that is normally `Latest.put`, so the newest frame waits in one place and an older
-one that nobody took is dropped and counted. The session takes from the same place, tracks, and publishes
-a `FrameResult` through `results`. `keyframes` decides, without a clock of its own, which frames are
-shown to the grounder, and `lookback` which pictures from before go with them.
+Theory of operation. A `Source` (`sources`, `rtsp`, `webrtc`) decodes on its own thread and calls
+`deliver(frame)`, normally `Latest.put`: the newest frame waits in one slot, and a frame that it replaces is
+dropped and counted. The tracking thread takes from that slot and publishes a `FrameResult` through
+`results.writer`, which appends to Redis from a third thread.
 
-Rules. Decisions are pure and take `now_s`; threads and sockets act on them. Every buffer has a capacity: full
-means the oldest goes, counted. A foreign error becomes one of `streaming.errors` where it enters.
+    vocabulary · events · status    message types: frames, queries, answers, tracks, results, notes, states
+    wire · results                  their JSON; Redis: writer, reader, desired state sources · rtsp · webrtc
+    what yields frames: files, cameras, RTSP, WHIP; WHEP shows them latest · backoff · url_guard    the
+    latest-frame slot; reconnect delays; which addresses a source may reach settings · validation · errors
+    configuration, user input, the tree of errors
 
-May import: numpy, pydantic and the standard library; `av` and `aiortc` only where pictures come in and
-go out (`sources`, `whep`, `video_writer`), `redis` only in `results`. Never torch, ray, nor any other
-package of ours.
+Rules. Decisions are pure and take the time as an argument; threads and sockets act on them. Every buffer has
+a capacity: when it is full the oldest item is dropped and counted. An exception of a library becomes one of
+`streaming.errors` in the module that calls the library.
+
+May import: numpy, pydantic and the standard library; `av` only in `sources`, `rtsp`, `webrtc` and
+`video_writer`, `aiortc` only in `rtsp` and `webrtc`, `redis` only in `results`. Never torch, ray or another
+package of this project.
 """

@@ -1,4 +1,5 @@
-"""The one-place slot between a thread that makes things and a thread that uses them: the newest wins."""
+"""The latest-frame slot between a producing and a consuming thread: the newest item replaces the one
+before."""
 
 from __future__ import annotations
 
@@ -10,10 +11,10 @@ T = TypeVar("T")
 
 
 class Latest(Generic[T]):
-    """Holds at most one thing. Thread-safe, for any number of makers and one or more takers.
+    """Holds at most one item. Thread-safe, for any number of producers and consumers.
 
-    `put` never waits: it replaces what nobody took and counts it as dropped. `put_blocking` is for a maker that
-    must lose nothing (a clip tracked offline): it waits until the place is empty.
+    `put` never blocks: it replaces an item that was not taken and counts it as dropped. `put_blocking` waits
+    for the slot to be empty and loses nothing, for a clip tracked offline.
     """
 
     def __init__(self) -> None:
@@ -21,22 +22,22 @@ class Latest(Generic[T]):
         self._item: T | None = None
         self._dropped_since_take = 0
         self._dropped_total = 0
-        self._closed = False
+        self._is_closed = False
 
     @property
     def dropped_total(self) -> int:
-        """Things replaced before anybody took them, since the beginning."""
+        """Items that were replaced before they were taken."""
         return self._dropped_total
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._closed
+        return self._is_closed
 
     def put(self, item: T) -> None:
-        """Place `item`, dropping what was there. After `close` it does nothing."""
+        """Store `item`, dropping the item before it. Does nothing after `close`."""
         with self._changed:
-            if self._closed:
+            if self._is_closed:
                 return
             if self._item is not None:
                 self._dropped_since_take += 1
@@ -45,23 +46,24 @@ class Latest(Generic[T]):
             self._changed.notify_all()
 
     def put_blocking(self, item: T) -> None:
-        """Wait until the place is empty, then place `item`. After `close` it does nothing, at once."""
+        """Wait until the slot is empty, then store `item`. Returns at once, without storing, after
+        `close`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._item is None or self._closed)
-            if self._closed:
+            self._changed.wait_for(lambda: self._item is None or self._is_closed)
+            if self._is_closed:
                 return
             self._item = item
             self._changed.notify_all()
 
     def take(self, timeout_s: float | None = None) -> tuple[T, int] | None:
-        """What is there and how many were dropped since the last take; waits for it.
+        """Wait for an item and remove it; return it with the number of items dropped since the last `take`.
 
-        None after `timeout_s` seconds, and at once when the slot is closed and empty. What was placed before
-        `close` can still be taken.
+        None after `timeout_s` seconds, and at once when the slot is closed and empty. An item that was stored
+        before `close` can still be taken.
         """
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
-            while self._item is None and not self._closed:
+            while self._item is None and not self._is_closed:
                 left_s = None if deadline_s is None else deadline_s - time.monotonic()
                 if left_s is not None and left_s <= 0:
                     return None
@@ -74,7 +76,7 @@ class Latest(Generic[T]):
             return item, dropped
 
     def close(self) -> None:
-        """Wake everybody who waits; from now on nothing can be placed. May be called twice."""
+        """Wake all waiting threads; nothing can be stored from now on. May be called twice."""
         with self._changed:
-            self._closed = True
+            self._is_closed = True
             self._changed.notify_all()

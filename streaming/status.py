@@ -1,4 +1,4 @@
-"""How things stand, as told to people: streams, queries and WebRTC sessions."""
+"""Current states as the API shows them: streams, queries and WebRTC sessions."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from streaming.vocabulary import Query, SourceState, StreamId
 
 
 class QueryState(StrEnum):
-    """Where a query stands."""
+    """State of a query."""
 
     PENDING = "pending"
     "Accepted; this revision has no answer yet."
     FOLLOWING = "following"
-    "At least one of its tracks lives."
+    "At least one of its tracks is alive."
     ABSENT = "absent"
-    "Answered: nothing in the picture fits; looked for again from time to time."
+    "Answered: no object in the frame matches; asked again from time to time."
     ANSWERED = "answered"
-    "An `ask` or `describe` with its text."
+    "An `ask` or `describe` that has its text."
     FAILED = "failed"
-    "The grounder could not answer; tried again from time to time."
+    "The grounder could not answer; asked again from time to time."
 
 
 @dataclass(frozen=True, slots=True)
 class QueryStatus:
-    """A query and what came of it."""
+    """A query and its last answer."""
 
     query: Query
     state: QueryState = QueryState.PENDING
@@ -34,12 +34,12 @@ class QueryStatus:
     presence: float | None = None
     "0..1: the highest P([SEG]) of that answer; None where it has no prompt."
     prompt_to_mask_s: float | None = None
-    "From the acceptance of this revision to its first mask on a published frame, seconds."
+    "From the acceptance of this revision to the first result with a mask of it being ready, seconds."
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
-    """A stream as it is now. Rates and ages are over the last seconds; None where nothing was measured."""
+    """A stream now. Rates and ages are over the last seconds; None where nothing was measured."""
 
     stream_id: StreamId
     url: str
@@ -50,7 +50,9 @@ class StreamStatus:
     width: int | None = None
     height: int | None = None
     tracked_fps: float = 0.0
+    "Results that Redis acknowledged, per second."
     frame_age_p50_s: float | None = None
+    "From capture to the moment Redis had the result."
     frame_age_p95_s: float | None = None
     frames: int = 0
     "Frames tracked since the stream was added."
@@ -62,8 +64,8 @@ class StreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class WebRtcSession:
-    """A WebRTC session just opened."""
+    """A WHIP or WHEP session just opened."""
 
     session_id: str
-    "Unguessable, [A-Za-z0-9_-]; whoever knows it may end the session."
+    "[A-Za-z0-9_-], unguessable: knowing it permits ending the session."
     answer_sdp: str

@@ -1,4 +1,8 @@
-"""What a user may write: ids and words. Pure; the gateway and the supervisor both ask here."""
+"""Validation of user input: stream ids, query texts, regions. Pure.
+
+Called once for each input, by the supervisor, which every client reaches: the REST API, the command line, the
+demo.
+"""
 
 from __future__ import annotations
 
@@ -13,41 +17,32 @@ _STREAM_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def check_stream_id(text: str) -> StreamId:
-    """A stream id: 1-64 characters of `[A-Za-z0-9._-]`, not only dots. Raises InvalidStream."""
+    """Return a stream id: 1-64 characters of `[A-Za-z0-9._-]`, not only dots. Raises InvalidStream."""
     if _STREAM_ID.fullmatch(text) and text.strip("."):
         return StreamId(text)
     raise InvalidStream(
-        f"{shown(text)} cannot be a stream id.",
+        f"{quoted(text)} cannot be a stream id.",
         remedy="Use 1 to 64 letters, digits, dots, dashes, underscores.",
     )
 
 
 def check_query_text(text: str, max_chars: int) -> str:
-    """The words of a query, with surrounding space removed. Raises InvalidQuery."""
-    words = text.strip()
-    if not words:
+    """Return the text of a query without surrounding white space. Raises InvalidQuery."""
+    stripped = text.strip()
+    if not stripped:
         raise InvalidQuery("The query is empty.", remedy="Say what to follow, for instance: the red car.")
-    if len(words) > max_chars:
+    if len(stripped) > max_chars:
         raise InvalidQuery(
-            f"The query has {len(words)} characters; at most {max_chars} are taken.",
+            f"The query has {len(stripped)} characters; at most {max_chars} are taken.",
             remedy="Say it shorter, or raise max_query_chars.",
         )
-    if any(_is_control(char) for char in words):
+    if any(_is_control(char) for char in stripped):
         raise InvalidQuery("The query holds control characters.", remedy="Send plain text on one line.")
-    return words
-
-
-def check_query_kind(text: str) -> QueryKind:
-    """The kind of a query. Raises InvalidQuery."""
-    try:
-        return QueryKind(text)
-    except ValueError as exc:
-        kinds = ", ".join(QueryKind)
-        raise InvalidQuery(f"{shown(text)} is no kind of query.", remedy=f"Use one of: {kinds}.") from exc
+    return stripped
 
 
 def check_region(region: Region | None, kind: QueryKind) -> Region | None:
-    """What a person pointed at. Raises InvalidQuery."""
+    """Return the region of a query of that kind. Raises InvalidQuery."""
     if region is None:
         return None
     if kind is not QueryKind.ASK:
@@ -61,8 +56,8 @@ def check_region(region: Region | None, kind: QueryKind) -> Region | None:
     return region
 
 
-def shown(text: str) -> str:
-    """What a user wrote, safe to repeat in one line: quoted, escaped, at most 64 characters."""
+def quoted(text: str) -> str:
+    """Return user input that is safe in a message: on one line, quoted, escaped, at most 64 characters."""
     cut = text if len(text) <= 64 else text[:63] + "…"
     return repr(cut) if cut.isprintable() else ascii(cut)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 
+from actors.desired_state import Delta, HostedState
+from actors.heartbeat import Heartbeat, StepTiming
 from engines.masks import encode_mask
 from engines.protocols import Hear
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
@@ -317,29 +319,58 @@ class ColourTracker:
 
 
 class HostActor:
-    """Actor for tests of the monitor: records the arguments of `host`, and fails on request."""
+    """A worker actor without streams: it records the deltas it is sent, and can be made to fail or be slow."""
 
-    def __init__(self, *, trouble: str = "", hosting_s: float = 0.0, full_disk: Path | None = None) -> None:
-        """Raise NotFound if `trouble` is set, OSError while the file `full_disk` exists."""
+    def __init__(
+        self,
+        *,
+        trouble: str = "",
+        applying_s: float = 0.0,
+        full_disk: Path | None = None,
+        hung_steps: Path | None = None,
+    ) -> None:
+        """`trouble`: the constructor raises it. `full_disk`: the constructor fails while that file exists.
+
+        `hung_steps`: the file that `report_hung_steps` writes.
+        """
         if trouble:
             raise NotFound(trouble, remedy="Look elsewhere.")
         if full_disk is not None and full_disk.exists():
             raise OSError("No space left on device")
-        self.hosting_s = hosting_s
-        self.told: list[object] = []
+        self._applying_s = applying_s
+        self._hung_steps = hung_steps
+        self._state = HostedState()
+        self._deltas: list[Delta] = []
+        self._steps: dict[StreamId, StepTiming] = {}
 
     async def pid(self) -> int:
         return os.getpid()
 
-    async def host(self, desired: object) -> None:
-        self.told.append(desired)
-        await asyncio.sleep(self.hosting_s)
+    async def heartbeat(self) -> Heartbeat:
+        statuses = tuple(
+            StreamStatus(stream_id, spec.url, SourceState.LIVE)
+            for stream_id, spec in self._state.streams.items()
+        )
+        return Heartbeat(os.getpid(), self._state.version, statuses, self._steps)
 
-    async def statuses(self) -> list[StreamStatus]:
-        return [StreamStatus(StreamId("s"), "whip:", SourceState.LIVE)]
+    async def apply(self, delta: Delta) -> Heartbeat:
+        self._deltas.append(delta)
+        await asyncio.sleep(self._applying_s)
+        if self._state.fits(delta):
+            self._state = self._state.applied(delta)
+        return await self.heartbeat()
 
-    async def last_told(self) -> object:
-        return self.told[-1] if self.told else None
+    async def deltas(self) -> list[Delta]:
+        return self._deltas
+
+    async def hang_step(self, stream_id: StreamId, running_s: float) -> None:
+        """Report from now on that a tracking thread has been in one step for that long."""
+        self._steps = {stream_id: StepTiming(running_s, 0.02)}
+
+    async def report_hung_steps(self, hung_s: Mapping[StreamId, float]) -> None:
+        """Write the ids to a file, as this process is about to be killed."""
+        if self._hung_steps is not None:
+            self._hung_steps.write_text(" ".join(hung_s))
 
     async def not_found(self) -> None:
         raise NotFound("There is no such thing.", remedy="Look elsewhere.")

@@ -233,6 +233,12 @@ def test_a_package_is_imported_from_this_repository_and_has_a_docstring(package:
     assert module.__doc__
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_marked_as_typed(package: str) -> None:
+    """PEP 561: without this file, type checkers ignore the annotations of an installed package."""
+    assert (ROOT / package / "py.typed").is_file()
+
+
 def test_every_module_has_a_docstring() -> None:
     undocumented = [
         relative(path) for path in modules() if not ast.get_docstring(ast.parse(path.read_text()))

@@ -1,1 +1,14 @@
-"""RTSP and RTSPS cameras (RFC 2326): session, authentication, SDP, depacketizers of H.264 and H.265."""
+"""RTSP and RTSPS cameras (RFC 2326), with H.264 (RFC 6184) and H.265 (RFC 7798) over interleaved RTP.
+
+Theory of operation. `source` opens a `session`: one TCP connection to the address that the URL guard has
+resolved, DESCRIBE, SETUP, PLAY, keep-alive. `messages` cuts its bytes into replies and interleaved packets,
+`auth` answers digest and basic challenges, `sdp` reads the description, `depacketizer` assembles RTP packets
+into access units, which `streaming.sources.decoder` decodes. Streams in other codecs are read by FFmpeg over
+a connection of its own.
+
+Rules. `auth`, `messages`, `sdp` and `depacketizer` are pure: bytes in, values out, no socket and no clock.
+Every buffer that a server can fill has a bound. Nothing a server sends becomes an address to connect to.
+
+May import: av, aiortc's RTP parser, and `streaming`. `streaming.sources.factory` opens it; nothing else needs
+to.
+"""

@@ -1,4 +1,4 @@
-"""Who we are to an RTSP server: digest (RFC 7616, RFC 2617) and basic authentication. Pure."""
+"""Digest (RFC 7616, RFC 2617) and basic authentication to an RTSP server. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _HASHES: Mapping[str, Callable[[bytes], str]] = {
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
     "SHA-256": lambda data: hashlib.sha256(data).hexdigest(),
 }
-"Digest algorithms, the ones that cameras use."
+"Digest algorithms that cameras use."
 
 
 class Authenticator:
-    """Answers a server's challenge with a user and a password; digest before basic, which gives both away."""
+    """Answers a server's challenges with a user and a password. Prefers digest: basic sends both readable."""
 
     def __init__(self, user: str, password: str) -> None:
         self._user = user
@@ -25,19 +25,19 @@ class Authenticator:
         self._basic = False
         self._count = 0
 
-    def learn(self, challenges: Sequence[str]) -> bool:
-        """Take in the `WWW-Authenticate` headers of a 401; whether there is an answer to them."""
+    def set_challenges(self, challenges: Sequence[str]) -> bool:
+        """Take the `WWW-Authenticate` headers of a 401. True if one of them can be answered."""
         if not self._user:
             return False
-        kinds = [(kind.lower(), rest) for kind, _, rest in (each.partition(" ") for each in challenges)]
-        digests = [_fields(rest) for kind, rest in kinds if kind == "digest"]
+        schemes = [(scheme.lower(), rest) for scheme, _, rest in (each.partition(" ") for each in challenges)]
+        digests = [_fields(rest) for scheme, rest in schemes if scheme == "digest"]
         self._digest = next((each for each in digests if _answerable(each)), None)
-        self._basic = any(kind == "basic" for kind, _ in kinds)
+        self._basic = any(scheme == "basic" for scheme, _ in schemes)
         self._count = 0
         return self._digest is not None or self._basic
 
     def header(self, method: str, url: str) -> str | None:
-        """The `Authorization` header of a request; None before anything was asked for."""
+        """Return the `Authorization` header of a request; None before a challenge."""
         if self._digest is not None:
             return self._digest_header(self._digest, method, url)
         if self._basic:
@@ -51,28 +51,28 @@ class Authenticator:
             return hash_of(":".join(parts).encode())
 
         realm, nonce = challenge["realm"], challenge["nonce"]
-        secret, what = hashed(self._user, realm, self._password), hashed(method, url)
+        ha1, ha2 = hashed(self._user, realm, self._password), hashed(method, url)
         fields = {"username": self._user, "realm": realm, "nonce": nonce, "uri": url}
-        bare = {"algorithm": _algorithm(challenge)} if "algorithm" in challenge else {}
+        unquoted = {"algorithm": _algorithm(challenge)} if "algorithm" in challenge else {}
         if "qop" in challenge:
             self._count += 1
-            count, own = f"{self._count:08x}", secrets.token_hex(8)
-            fields |= {"cnonce": own, "response": hashed(secret, nonce, count, own, "auth", what)}
-            bare |= {"qop": "auth", "nc": count}
+            nc, cnonce = f"{self._count:08x}", secrets.token_hex(8)
+            fields |= {"cnonce": cnonce, "response": hashed(ha1, nonce, nc, cnonce, "auth", ha2)}
+            unquoted |= {"qop": "auth", "nc": nc}
         else:
-            fields["response"] = hashed(secret, nonce, what)
+            fields["response"] = hashed(ha1, nonce, ha2)
         if "opaque" in challenge:
             fields["opaque"] = challenge["opaque"]
         quoted = [f'{name}="{_escaped(value)}"' for name, value in fields.items()]
-        return "Digest " + ", ".join([*quoted, *(f"{name}={value}" for name, value in bare.items())])
+        return "Digest " + ", ".join([*quoted, *(f"{name}={value}" for name, value in unquoted.items())])
 
 
 def _fields(challenge: str) -> dict[str, str]:
     pairs = (each.partition("=") for each in parse_http_list(challenge))
-    return {name.strip().lower(): _unquoted(value.strip()) for name, _, value in pairs}
+    return {name.strip().lower(): _strip_quotes(value.strip()) for name, _, value in pairs}
 
 
-def _unquoted(value: str) -> str:
+def _strip_quotes(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 

@@ -1,6 +1,7 @@
-"""What comes down an RTSP connection: replies and, between them, interleaved packets (RFC 2326 §10.12). Pure.
+"""Parses the bytes of an RTSP connection: replies and interleaved packets (RFC 2326 §10.12). Pure.
 
-Requests of the server are read over: none has to be obeyed, and REDIRECT (§10.10) is not.
+Requests of the server are skipped: a client need not follow any of them, and REDIRECT (§10.10) is not
+followed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _BEGINNINGS = [b"RTSP/", *(method.encode() + b" " for method in _METHODS)]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A server's answer to one of our requests."""
+    """A server's reply to a request."""
 
     status: int
     phrase: str
@@ -34,21 +35,22 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Interleaved:
-    """A packet in the stream of replies."""
+    """An interleaved packet."""
 
     channel: int
     data: bytes
 
 
 class RtspParser:
-    """Cuts the bytes of a connection into messages. Keeps at most one unfinished message."""
+    """Cuts the bytes of a connection into messages. Buffers at most one incomplete message."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._head: tuple[bytes, HTTPMessage, int] | None = None
 
     def feed(self, data: bytes) -> list[Reply | Interleaved]:
-        """The messages that these bytes complete. Raises ValueError, and is finished, if it is not RTSP."""
+        """Return the messages that these bytes complete. Raises ValueError if they are not RTSP; unusable
+        then."""
         self._buffer += data
         messages: list[Reply | Interleaved] = []
         position = 0
@@ -58,7 +60,7 @@ class RtspParser:
         return messages
 
     def _next(self, start: int, messages: list[Reply | Interleaved]) -> int | None:
-        """Where what begins at `start` ends; a message goes into `messages`. None: not all of it is here."""
+        """Parse a message at `start` into `messages`; return its end. None: it is incomplete."""
         buffer = self._buffer
         if self._head is not None:
             return self._body(start, messages)

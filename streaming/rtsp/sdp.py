@@ -1,6 +1,6 @@
-"""What an RTSP server says of its video (SDP, RFC 8866; formats: RFC 6184 §8.1, RFC 7798 §7.1). Pure.
+"""Parses the video track of a session description (SDP, RFC 8866; RFC 6184 §8.1, RFC 7798 §7.1). Pure.
 
-Text of strangers: what is not understood is passed over, and nothing here raises.
+The text is untrusted: unknown parts are skipped, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PARAMETER_SETS = {
     "H264": ("sprop-parameter-sets",),
     "H265": ("sprop-vps", "sprop-sps", "sprop-pps"),
 }
-"By encoding: the format parameters that hold its parameter sets, in the order in which a decoder wants them."
+"By encoding: the format parameters that hold parameter sets, in the order that a decoder needs."
 
 _RTPMAP = re.compile(r"rtpmap:(\d{1,3}) +([^ /]+)/(\d{1,9})")
 _MAX_PAYLOAD_TYPE = 127
@@ -25,42 +25,42 @@ _MAX_PAYLOAD_TYPE = 127
 
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
-    """The video of a session."""
+    """The video track of a session."""
 
     encoding: str = ""
-    "RTP's name of the codec in capitals: `H264`, `H265`, `JPEG`; empty for static payload types."
+    "Encoding name in capitals: `H264`, `H265`, `JPEG`; empty for static payload types."
     payload_type: int = 0
     clock_rate: int = 0
-    "Ticks of its timestamps per second; 0: not said."
+    "Ticks of RTP timestamps per second; 0: not given."
     control: str = ""
-    "The URL, or the part of one, to set it up with; empty: the session's own."
+    "Absolute or relative URL for SETUP; empty: the session's own."
     parameters: Mapping[str, str] = field(default_factory=dict)
-    "The format's parameters (`a=fmtp`), names in small letters."
+    "Format parameters (`a=fmtp`), names in lower case."
 
     @property
     def is_depacketizable(self) -> bool:
-        """Whether it is H.264 or H.265, its NAL units sent in decoding order."""
+        """Whether it is H.264 or H.265 with NAL units in decoding order, as `depacketizer` reads them."""
         interleaved = self.parameters.get("packetization-mode") == "2"
         numbered = self.parameters.get("sprop-max-don-diff", "0") != "0"
         return self.encoding in _PARAMETER_SETS and self.clock_rate > 0 and not interleaved and not numbered
 
     @property
     def parameter_sets(self) -> bytes:
-        """Its parameter sets with start codes (Annex B), as far as they were sent and can be read."""
+        """Parameter sets of the description in Annex B; those that cannot be decoded are left out."""
         names = _PARAMETER_SETS.get(self.encoding, ())
         texts = [text for name in names for text in self.parameters.get(name, "").split(",")]
         return b"".join(START_CODE + unit for unit in map(_decoded, texts) if unit)
 
 
 def video_track(sdp: str) -> VideoTrack | None:
-    """The first video of a session description; None: it has none."""
+    """Return the first video track of a session description; None if it has none."""
     sections = re.split(r"^m=", sdp, flags=re.MULTILINE)[1:]
     video = next((section for section in sections if section.startswith("video ")), None)
     return None if video is None else _track(video.splitlines())
 
 
 def session_control(sdp: str) -> str:
-    """The URL that plays the session as a whole; empty: none was given."""
+    """Return the aggregate control URL of the session; empty if none is given."""
     session = re.split(r"^m=", sdp, maxsplit=1, flags=re.MULTILINE)[0]
     return _attribute(session.splitlines(), "control:")
 

@@ -1,15 +1,15 @@
-"""A session with an RTSP server (RFC 2326): describe, set up interleaved, play, receive, keep alive.
+"""RTSP session (RFC 2326): DESCRIBE, SETUP over interleaved TCP, PLAY, receiving, keep-alive.
 
-Theory of operation. One blocking socket, read by the thread that decodes. Nothing is queued here: a decoder
-that falls behind does not read, the kernel's buffer fills, and the server drops or waits, as TCP has it. The
-socket goes to the address that the URL guard has pinned and to no other; redirects are refused, and what
-the server names elsewhere (`Content-Base`, `a=control`) is text in our requests, never an address.
+Theory of operation. One blocking socket, read by the thread that decodes. Nothing is queued: when decoding
+falls behind, the kernel's receive buffer fills and TCP's flow control makes the server drop or wait. The
+socket connects to the address that the URL guard has resolved and to no other; redirects are refused, and
+URLs that the server sends (`Content-Base`, `a=control`) are text in our requests, never an address.
 
-Why no library: aiortsp 1.4.0 was tried. It keeps headers without a bound; one RTP packet of three bytes ends
-its session; it takes basic before digest authentication where a server offers both; it writes IPv6 URLs
-without their brackets; it describes and sets up in one go, but the codec decides who reads.
+Why no library: aiortsp 1.4.0 was tried. Its headers are unbounded; an RTP packet of three bytes ends its
+session; it prefers basic to digest authentication; it writes IPv6 URLs without brackets; it cannot DESCRIBE
+without SETUP, but the codec decides whether FFmpeg reads the stream.
 
-TLS encrypts and does not verify, as FFmpeg's does: cameras sign their own certificates.
+TLS is not verified, as in FFmpeg: cameras have self-signed certificates.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from streaming.rtsp.sdp import session_control
 from streaming.url_guard import ParsedSource, redact
 
 CONNECT_TIMEOUT_S = 1.0
-"""One SYN and its first retransmission: a camera that comes back is noticed within this and the backoff's
-second, however long a first picture is waited for."""
+"""One SYN and its first retransmission. A camera that is back is connected within this and the backoff's
+second, however long the timeout of the first frame is."""
 
 CHUNK_BYTES = 64 * 1024
-"""Read at once. One read wakes us for many packets when we are late, for one or a few when we are not."""
+"""Most bytes of one read: many packets when decoding is late, a few when it is not."""
 
 MAX_EARLY_BYTES = 4 * 2**20
-"""Packets that come before the reply to PLAY and are kept: the key frame that a stream begins with."""
+"""Most bytes of packets kept that arrive before the reply to PLAY: the IDR that a stream begins with."""
 
 KEEP_ALIVE_S = (2.0, 30.0)
-"""Least and longest time between two signs of life; in between, half of what the server asks for."""
+"""Least and longest interval of keep-alive requests; in between, half of the session timeout."""
 
 SESSION_TIMEOUT_S = 60.0
-"""Where the server says nothing (RFC 2326 §12.37)."""
+"""Default session timeout (RFC 2326 §12.37)."""
 
 
 class RtspSession:
-    """A connection to the server of `source`. One thread uses it.
+    """RTSP session with the server of `source`, connected when constructed. One thread uses it.
 
-    Everything up to the reply to PLAY has `timeout_s` seconds together. Every method may raise
+    All requests up to PLAY share `timeout_s` seconds. Every method may raise
     SourceUnavailable (cannot be reached, 404, redirected, hung up), SourceForbidden (401, 403), SourceStalled
     (no answer in time) and SourceInvalid (it speaks something else).
     """
@@ -60,17 +60,17 @@ class RtspSession:
         self._authenticator = Authenticator(*_credentials(split.username, split.password))
         self._deadline_s = time.monotonic() + timeout_s
         self._parser = RtspParser()
-        self._early: deque[bytes] = deque()
-        self._number = 0
+        self._early_packets: deque[bytes] = deque()
+        self._cseq = 0
         self._session_id = ""
         self._channel = 0
-        self._keep_alive_by = "OPTIONS"
+        self._keep_alive_method = "OPTIONS"
         self._keep_alive_s = KEEP_ALIVE_S[1]
-        self._next_sign_s = float("inf")
+        self._next_keep_alive_s = float("inf")
         self._socket = self._connected(source)
 
     def close(self) -> None:
-        """Say goodbye, without waiting for an answer, and hang up. May be called twice."""
+        """Send TEARDOWN without waiting for the reply, and close the connection. May be called twice."""
         if self._session_id:
             with contextlib.suppress(SourceUnavailable, SourceStalled):
                 self._send("TEARDOWN", self._url, {})
@@ -78,17 +78,17 @@ class RtspSession:
         self._socket.close()
 
     def describe(self) -> str:
-        """The session description (SDP)."""
+        """Return the session description (SDP)."""
         options = self._request("OPTIONS", self._url, {})
         if "GET_PARAMETER" in options.headers.get("Public", ""):
-            self._keep_alive_by = "GET_PARAMETER"
+            self._keep_alive_method = "GET_PARAMETER"
         reply = self._request("DESCRIBE", self._url, {"Accept": "application/sdp"})
         base = reply.headers.get("Content-Base") or reply.headers.get("Content-Location") or self._url
         self._url = _joined(base.strip(), session_control(reply.body))
         return reply.body
 
     def play(self, control: str) -> None:
-        """Set up the track that `control` (of its description) names, over this connection, and play it."""
+        """SETUP the track with this control URL (`a=control`) over this connection, and PLAY it."""
         transport = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
         reply = self._request("SETUP", _joined(self._url, control), transport)
         channels = re.search(r"interleaved=(\d{1,3})", reply.headers.get("Transport", ""))
@@ -100,40 +100,41 @@ class RtspSession:
         half_s = (float(asked[1]) if asked else SESSION_TIMEOUT_S) / 2
         self._keep_alive_s = min(max(half_s, least_s), longest_s)
         self._request("PLAY", self._url, {"Range": "npt=0.000-"})
-        self._next_sign_s = time.monotonic() + self._keep_alive_s
+        self._next_keep_alive_s = time.monotonic() + self._keep_alive_s
 
     def receive(self, timeout_s: float) -> list[bytes]:
-        """The RTP packets that have come; waits for the first at most `timeout_s` seconds, then none."""
-        if self._early:
-            packets = list(self._early)
-            self._early.clear()
+        """Return the RTP packets that have arrived; wait for the first at most `timeout_s` seconds."""
+        if self._early_packets:
+            packets = list(self._early_packets)
+            self._early_packets.clear()
             return packets
-        self._show_life()
+        self._keep_alive()
         packets = []
         for each in self._read(timeout_s):
             if isinstance(each, Reply):
-                self._heed(each)
+                self._handle_late_reply(each)
             elif each.channel == self._channel:
                 packets.append(each.data)
         return packets
 
-    def _heed(self, reply: Reply) -> None:
-        # An answer to a sign of life: only that our authorisation has aged matters, to the next one.
+    def _handle_late_reply(self, reply: Reply) -> None:
+        # The reply to a keep-alive. A 401 says that the digest nonce is stale: the next request uses the new
+        # nonce.
         if reply.status == 401:
-            self._authenticator.learn(reply.headers.get_all("WWW-Authenticate", []))
+            self._authenticator.set_challenges(reply.headers.get_all("WWW-Authenticate", []))
 
-    def _show_life(self) -> None:
+    def _keep_alive(self) -> None:
         now_s = time.monotonic()
-        if now_s >= self._next_sign_s:
-            self._next_sign_s = now_s + self._keep_alive_s
-            self._send(self._keep_alive_by, self._url, {})
+        if now_s >= self._next_keep_alive_s:
+            self._next_keep_alive_s = now_s + self._keep_alive_s
+            self._send(self._keep_alive_method, self._url, {})
 
     def _connected(self, source: ParsedSource) -> socket.socket:
         connection: socket.socket | None = None
         try:
             connection = socket.create_connection((source.address, source.port), timeout=CONNECT_TIMEOUT_S)
             if source.scheme == "rtsps":
-                connection.settimeout(self._left_s())
+                connection.settimeout(self._remaining_s())
                 connection = _unverified().wrap_socket(connection, server_hostname=source.host)
         except OSError as exc:
             if connection is not None:
@@ -146,38 +147,39 @@ class RtspSession:
         return connection
 
     def _request(self, method: str, url: str, headers: dict[str, str]) -> Reply:
-        """The server's good answer; asked again once when it wants to know who we are."""
-        reply = self._asked(method, url, headers)
-        if reply.status == 401 and self._authenticator.learn(reply.headers.get_all("WWW-Authenticate", [])):
-            reply = self._asked(method, url, headers)
+        """Send a request and return its reply; repeat it once with authorization after a 401."""
+        reply = self._exchange(method, url, headers)
+        challenges = reply.headers.get_all("WWW-Authenticate", [])
+        if reply.status == 401 and self._authenticator.set_challenges(challenges):
+            reply = self._exchange(method, url, headers)
         if not 200 <= reply.status < 300:
             raise self._refusal(reply)
         return reply
 
-    def _asked(self, method: str, url: str, headers: dict[str, str]) -> Reply:
+    def _exchange(self, method: str, url: str, headers: dict[str, str]) -> Reply:
         self._send(method, url, headers)
         early_bytes = 0
         while True:
             found = None
-            for each in self._read(self._left_s()):
+            for each in self._read(self._remaining_s()):
                 if isinstance(each, Interleaved):
                     early_bytes += len(each.data)
                     if each.channel == self._channel and early_bytes <= MAX_EARLY_BYTES:
-                        self._early.append(each.data)
-                elif each.headers.get("CSeq", "").strip() == str(self._number):
+                        self._early_packets.append(each.data)
+                elif each.headers.get("CSeq", "").strip() == str(self._cseq):
                     found = each
             if found is not None:
                 return found
 
-    def _left_s(self) -> float:
+    def _remaining_s(self) -> float:
         left_s = self._deadline_s - time.monotonic()
         if left_s <= 0:
-            raise self._silent()
+            raise self._timed_out()
         return left_s
 
     def _send(self, method: str, url: str, headers: dict[str, str]) -> None:
-        self._number += 1
-        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self._number}", "User-Agent: saccade"]
+        self._cseq += 1
+        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self._cseq}", "User-Agent: saccade"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if self._session_id:
             lines.append(f"Session: {self._session_id}")
@@ -187,20 +189,21 @@ class RtspSession:
             self._socket.settimeout(CONNECT_TIMEOUT_S)
             self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         except TimeoutError as exc:
-            raise self._silent() from exc
+            raise self._timed_out() from exc
         except OSError as exc:
-            raise self._lost(exc) from exc
+            raise self._broken(exc) from exc
 
     def _read(self, timeout_s: float) -> list[Reply | Interleaved]:
-        """The messages that have come; none after `timeout_s` seconds."""
+        """Return the messages that have arrived; none after `timeout_s` seconds."""
         try:
-            if self._socket.gettimeout() != timeout_s:  # setting it is a system call, for every packet
+            # Not on every packet: settimeout is a system call.
+            if self._socket.gettimeout() != timeout_s:
                 self._socket.settimeout(timeout_s)
             data = self._socket.recv(CHUNK_BYTES)
         except TimeoutError:
             return []
         except OSError as exc:
-            raise self._lost(exc) from exc
+            raise self._broken(exc) from exc
         if not data:
             raise SourceUnavailable(f"{self._shown} hung up.", remedy="It is opened again.")
         try:
@@ -230,18 +233,18 @@ class RtspSession:
             f"{self._shown} answers {reply.status} {reply.phrase!r}.", remedy="Check that it plays elsewhere."
         )
 
-    def _lost(self, exc: OSError) -> SourceUnavailable:
+    def _broken(self, exc: OSError) -> SourceUnavailable:
         reason = exc.strerror or "the connection broke"
         return SourceUnavailable(f"{self._shown}: {reason}.", remedy="Check that it is on and reachable.")
 
-    def _silent(self) -> SourceStalled:
+    def _timed_out(self) -> SourceStalled:
         return SourceStalled(
             f"{self._shown} did not answer in time.", remedy="Check that it is on and reachable."
         )
 
 
 def _credentials(user: str | None, password: str | None) -> tuple[str, str]:
-    """What stands in the URL, decoded. Raises InvalidStream: a line break would end our header."""
+    """Return user and password, percent-decoded. Raises InvalidStream: a line break would end the header."""
     decoded = unquote(user or ""), unquote(password or "")
     if not all(text.isprintable() for text in decoded):
         raise InvalidStream("The user or the password holds control characters.", remedy="Check the URL.")
@@ -256,7 +259,7 @@ def _unverified() -> ssl.SSLContext:
 
 
 def _joined(base: str, control: str) -> str:
-    """A control attribute's URL (RFC 2326 §C.1.1), joined as servers mean it: appended, queries and all."""
+    """Resolve a control attribute (RFC 2326 §C.1.1) as servers mean it: appended, after any query string."""
     if control in ("", "*"):
         return base
     if re.match(r"rtsps?://", control, re.IGNORECASE):

@@ -62,7 +62,9 @@ class LiveSource(Source):
     then the request itself was wrong; retried later, because then only a name has moved.
     """
 
-    def __init__(self, stream_id: StreamId, open_reader: Callable[[], Reader], timeouts: SourceTimeouts) -> None:
+    def __init__(
+        self, stream_id: StreamId, open_reader: Callable[[], Reader], timeouts: SourceTimeouts
+    ) -> None:
         super().__init__(stream_id)
         self._open_reader = open_reader
         self._timeouts = timeouts

@@ -11,11 +11,25 @@ class NoJitter(random.Random):
 
 
 def test_a_camera_that_is_away_is_tried_soon_and_then_every_second():
-    assert [UNAVAILABLE_BACKOFF.delay_s(attempt, NoJitter()) for attempt in range(5)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    assert [UNAVAILABLE_BACKOFF.delay_s(attempt, NoJitter()) for attempt in range(5)] == [
+        0.25,
+        0.5,
+        1.0,
+        1.0,
+        1.0,
+    ]
 
 
 def test_a_camera_that_refuses_us_is_left_in_peace():
-    assert [FORBIDDEN_BACKOFF.delay_s(attempt, NoJitter()) for attempt in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [FORBIDDEN_BACKOFF.delay_s(attempt, NoJitter()) for attempt in range(7)] == [
+        1,
+        2,
+        4,
+        8,
+        16,
+        30,
+        30,
+    ]
 
 
 @pytest.mark.parametrize("backoff", [UNAVAILABLE_BACKOFF, FORBIDDEN_BACKOFF])

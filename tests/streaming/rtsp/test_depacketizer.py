@@ -7,7 +7,7 @@ import pytest
 from aiortc.codecs import h264
 
 from streaming.rtsp import depacketizer as module
-from streaming.rtsp.depacketizer import H264, H265, START_CODE, AccessUnits, parse_h265
+from streaming.rtsp.depacketizer import H264, H265, START_CODE, Depacketizer, parse_h265
 from tests.cameras import PAYLOAD_TYPE, encoded, h264_payloads, h265_payloads, nal_units, rtp, rtp_packets
 from tests.servers import write_clip
 
@@ -16,7 +16,7 @@ SLICE, KEY, SPS, PPS = b"\x41slice", b"\x65key", b"\x67sps", b"\x68pps"
 
 def units(*packets, payload_format=H264):
     """The access units that each packet completes."""
-    units = AccessUnits(payload_format, PAYLOAD_TYPE)
+    units = Depacketizer(payload_format, PAYLOAD_TYPE)
     return [units.push(packet, float(k)) for k, packet in enumerate(packets)]
 
 
@@ -150,11 +150,11 @@ def test_what_cannot_be_read_damages_the_picture_it_came_in():
 @pytest.mark.parametrize("payload", [b"\x7c\x05" + b"x" * 1_000, b"\x67" + b"x" * 1_000])
 def test_a_picture_without_an_end_takes_bounded_memory(monkeypatch, payload):
     monkeypatch.setattr(module, "MAX_UNIT_BYTES", 10_000)
-    units = AccessUnits(H264, PAYLOAD_TYPE)
+    units = Depacketizer(H264, PAYLOAD_TYPE)
     units.push(rtp(b"\x7c\x85x", 0, 0), 0.0)
     for number in range(1, 100):
         assert units.push(rtp(payload, number, 0), 0.0) == []
-        assert len(units._whole) + len(units._fragment or b"") <= 10_000
+        assert len(units._unit) + len(units._fragment or b"") <= 10_000
     [unit] = units.push(rtp(SLICE, 100, 0, marker=True), 0.0)
     assert unit.damaged
 
@@ -162,7 +162,7 @@ def test_a_picture_without_an_end_takes_bounded_memory(monkeypatch, payload):
 @pytest.mark.parametrize("payload_format", [H264, H265])
 def test_noise_never_raises(payload_format):
     rng = random.Random(5)
-    units = AccessUnits(payload_format, PAYLOAD_TYPE)
+    units = Depacketizer(payload_format, PAYLOAD_TYPE)
     for number in range(2_000):
         noise = rng.randbytes(rng.randrange(40))
         units.push(noise if number % 3 == 0 else rtp(noise, number, number // 4, marker=number % 4 == 3), 0.0)
