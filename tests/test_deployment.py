@@ -22,6 +22,20 @@ PROMETHEUS = yaml.safe_load((ROOT / "dashboards/prometheus/prometheus.yml").read
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
+def test_ci_runs_what_contributors_run() -> None:
+    """The workflow calls .ci/run, which calls `make test`. pre-commit runs the linters of `make lint`."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    commands = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    assert commands == [".ci/run"]
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert hooks["repo"] == "local"
+    target = (ROOT / "Makefile").read_text().partition("\nlint:")[2].split("\n\n")[0]
+    linters = re.findall(r"@\$\(BIN\)/(.+)", target)
+    for hook, linter in zip(hooks["hooks"], linters, strict=True):
+        assert hook["entry"].startswith(f".venv/bin/{linter.removesuffix(' .').removesuffix(' --check')}")
+
+
 def test_compose_has_the_documented_services() -> None:
     assert set(SERVICES) == {"saccade-cpu", "saccade-gpu", "redis", "mediamtx", "prometheus", "grafana"}
     assert SERVICES["saccade-cpu"]["profiles"] == ["cpu"]
