@@ -1,4 +1,4 @@
-"""The bearer token: given by the settings, or made once and kept in `state_dir` for its owner alone."""
+"""The bearer token: from the settings, or generated once and stored in `state_dir` with mode 0600."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from streaming.settings import Settings
 log = logging.getLogger(__name__)
 
 TOKEN_FILE: Final = "token"  # noqa: S105 - the name of a file
-# A browser can send the token of a WebSocket only as a subprotocol, whose characters RFC 6455 limits.
+# A browser can send a WebSocket's token only as a subprotocol, whose characters RFC 6455 §4.1 limits.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]{16,512}")
 
 
 def find_token(settings: Settings) -> SecretStr | None:
-    """The token of the service that runs with these settings, if there is one. Raises InvalidSettings."""
+    """Return the token of the service with these settings; None if there is none yet. Raises
+    InvalidSettings."""
     if settings.api_token is not None:
         return _checked(settings.api_token.get_secret_value(), "api_token")
     path = settings.state_dir / TOKEN_FILE
@@ -36,19 +37,19 @@ def find_token(settings: Settings) -> SecretStr | None:
 
 
 def load_token(settings: Settings) -> SecretStr:
-    """The token to serve with, made and kept if there is none yet. Raises InvalidSettings."""
+    """Return the token to serve with; generate and store it if there is none. Raises InvalidSettings."""
     if (token := find_token(settings)) is not None:
         return token
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = settings.state_dir / TOKEN_FILE
-    made = secrets.token_urlsafe(32)
-    _create_private(path, made + "\n")
-    return SecretStr(made)
+    generated = secrets.token_urlsafe(32)
+    _create_private(path, generated + "\n")
+    return SecretStr(generated)
 
 
-def is_token(given: str, token: SecretStr) -> bool:
-    """Whether it is the one; takes as long wherever the first difference is."""
-    return hmac.compare_digest(given.encode(), token.get_secret_value().encode())
+def is_token(candidate: str, token: SecretStr) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(candidate.encode(), token.get_secret_value().encode())
 
 
 def _checked(token: str, place: str) -> SecretStr:

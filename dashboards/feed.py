@@ -1,7 +1,7 @@
-"""Live results to people. Redis is read once per stream, however many watch it.
+"""The live feed: results and notes of a stream over WebSocket. Redis is read once per stream for all viewers.
 
-A viewer holds one frame, the newest, and a short list of notes (events, answers, errors): one that reads
-slowly loses frames, and never costs more memory.
+A viewer buffers the newest frame and a short list of notes (events, answers, errors): a slow viewer loses
+frames, and its memory is bounded.
 """
 
 from __future__ import annotations
@@ -34,37 +34,37 @@ _RETRY_S: Final = 0.25
 
 
 class Viewer:
-    """One who watches: a mailbox for one frame and some notes."""
+    """Buffer of a viewer: the newest frame and the last notes."""
 
     def __init__(self) -> None:
         self._frame: bytes | None = None
         self._notes: deque[bytes] = deque(maxlen=_NOTES)
-        self._something = asyncio.Event()
+        self._changed = asyncio.Event()
         self._closed = False
         self.lost = 0
-        "Messages this viewer was too slow for."
+        "Messages dropped because this viewer was too slow."
 
     def offer(self, stored: Stored) -> None:
-        """Put a message in; never waits."""
+        """Add a message; never blocks."""
         if stored.channel is Channel.FRAMES:
             self.lost += self._frame is not None
             self._frame = stored.data
         else:
             self.lost += len(self._notes) == _NOTES
             self._notes.append(stored.data)
-        self._something.set()
+        self._changed.set()
 
     def close(self) -> None:
-        """Nothing will come any more."""
+        """End the feed: no more messages."""
         self._closed = True
-        self._something.set()
+        self._changed.set()
 
     async def take(self) -> list[bytes]:
-        """All notes in order, then the newest frame; waits for one.
+        """Wait for a message; return all notes in order, then the newest frame.
 
-        Raises ServiceUnavailable when nothing will come any more. Cancelled, it loses nothing.
+        Raises ServiceUnavailable after `close`. Cancelling it loses no message.
         """
-        await self._something.wait()
+        await self._changed.wait()
         if self._closed:
             raise ServiceUnavailable("The feed has ended.", remedy="Connect again.")
         taken = list(self._notes)
@@ -72,12 +72,13 @@ class Viewer:
         if self._frame is not None:
             taken.append(self._frame)
             self._frame = None
-        self._something.clear()
+        self._changed.clear()
         return taken
 
 
 class FeedHub:
-    """Brings the streams somebody watches from Redis to whoever watches them. One asyncio loop owns it."""
+    """Reads watched streams from Redis and distributes their messages to viewers. Belongs to one asyncio
+    loop."""
 
     def __init__(self, reader: ResultReader) -> None:
         self._reader = reader
@@ -86,14 +87,14 @@ class FeedHub:
 
     @property
     def viewer_count(self) -> int:
-        """Viewers of all streams."""
+        """Number of viewers of all streams."""
         return sum(len(viewers) for viewers in self._viewers.values())
 
     @asynccontextmanager
     async def watch(self, stream_id: StreamId) -> AsyncIterator[Viewer]:
-        """A viewer of a stream, from now until the block is left. Raises LimitReached.
+        """Add a viewer of a stream for the duration of the block. Raises LimitReached.
 
-        The first viewer starts the reading of Redis, the last one ends it.
+        The first viewer of a stream starts reading Redis, the last ends it.
         """
         if self.viewer_count >= MAX_VIEWERS:
             raise LimitReached(f"{MAX_VIEWERS} people watch already.", remedy="Close a page that watches.")
@@ -107,7 +108,7 @@ class FeedHub:
             await self._leave(stream_id, viewer)
 
     async def close(self) -> None:
-        """End every feed; its viewers are told."""
+        """End every feed and close its viewers."""
         pumps = list(self._pumps.values())
         for pump in pumps:
             pump.cancel()
@@ -130,58 +131,58 @@ class FeedHub:
                 try:
                     messages = await tail.read()
                 except StoreUnavailable:
-                    # The writer says it once a second; here it would only be said again.
+                    # Not logged here: the writer logs it once a second.
                     await asyncio.sleep(_RETRY_S)
                     continue
                 for message in messages:
                     for viewer in viewers:
                         viewer.offer(message)
         finally:
-            # However it ends, nobody waits for ever for a frame that does not come.
+            # However it ends, no viewer waits for a message that never comes.
             for viewer in viewers:
                 viewer.close()
 
 
 async def serve_viewer(
-    websocket: WebSocket, viewer: Viewer, still_there: Callable[[], Awaitable[object]]
+    websocket: WebSocket, viewer: Viewer, check_stream: Callable[[], Awaitable[object]]
 ) -> None:
-    """Accept a WebSocket and send it what its viewer gets, until it leaves.
+    """Accept a WebSocket and send it its viewer's messages until it disconnects.
 
-    `still_there` is awaited in silence and raises when there is no such stream any more; then the socket is
-    closed with CLOSE_NOT_FOUND, or CLOSE_TRY_AGAIN for any other error of ours.
+    `check_stream` is awaited after `_SILENCE_S` without messages and raises when the stream was removed; the
+    socket is then closed with CLOSE_NOT_FOUND, or with CLOSE_TRY_AGAIN for any other SaccadeError.
     """
     offered = PROTOCOL in websocket.scope.get("subprotocols", ())
     await websocket.accept(PROTOCOL if offered else None)
-    sending = asyncio.create_task(_send_to(websocket, viewer, still_there))
-    leaving = asyncio.create_task(_wait_until_it_leaves(websocket))
+    sending = asyncio.create_task(_send_to(websocket, viewer, check_stream))
+    disconnect = asyncio.create_task(_wait_for_disconnect(websocket))
     try:
-        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sending, disconnect}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         sending.cancel()
-        leaving.cancel()
-        outcome, _ = await asyncio.gather(sending, leaving, return_exceptions=True)
+        disconnect.cancel()
+        outcome, _ = await asyncio.gather(sending, disconnect, return_exceptions=True)
     if isinstance(outcome, SaccadeError):
         code = CLOSE_NOT_FOUND if isinstance(outcome, NotFound) else CLOSE_TRY_AGAIN
-        # The reason of a close has 123 bytes at most.
+        # A close reason has at most 123 bytes (RFC 6455 §5.5).
         await websocket.close(code, outcome.message.encode()[:120].decode(errors="ignore"))
     elif isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect):
         raise outcome
 
 
 async def _send_to(
-    websocket: WebSocket, viewer: Viewer, still_there: Callable[[], Awaitable[object]]
+    websocket: WebSocket, viewer: Viewer, check_stream: Callable[[], Awaitable[object]]
 ) -> None:
     while True:
         try:
             async with asyncio.timeout(_SILENCE_S):
                 messages = await viewer.take()
         except TimeoutError:
-            await still_there()
+            await check_stream()
             continue
         for message in messages:
             await websocket.send_text(message.decode())
 
 
-async def _wait_until_it_leaves(websocket: WebSocket) -> None:
+async def _wait_for_disconnect(websocket: WebSocket) -> None:
     while (await websocket.receive())["type"] != "websocket.disconnect":
         continue

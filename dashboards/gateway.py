@@ -46,7 +46,8 @@ _bearer = HTTPBearer(auto_error=False, description="Made at the first start and 
 
 
 def create_app(control: Control, results: ResultReader, settings: Settings, token: SecretStr) -> FastAPI:
-    """Make the gateway, an ASGI application. The caller closes `results`, after the application's shutdown."""
+    """Make the gateway, an ASGI application. The caller closes `results`, after the application's
+    shutdown."""
     hub = FeedHub(results)
 
     @asynccontextmanager

@@ -1,11 +1,13 @@
-"""The door: who may ask, from where, and how much they may send. Before any route is looked at.
+"""Access control, before routing: host, origin, token, size of the body.
 
-- Host: on loopback only our own names are answered, else a web site could point its name at 127.0.0.1 and
-  read us (DNS rebinding).
-- Origin: what a browser sends for another site's page is refused unless `allowed_origins` has that site.
-- Token: for whatever changes the service; on anything but loopback also for reading. Open to all: `/live`,
-  `/ready` and the page's own files, which hold no secrets. A WHEP session only watches: it counts as reading.
-- Size: a body above MAX_BODY_BYTES is refused before it is kept.
+- Host: on loopback only loopback names are accepted, or a web site could point its name at 127.0.0.1 and read
+the
+  service (DNS rebinding).
+- Origin: requests of other sites' pages are refused unless `allowed_origins` lists the site.
+- Token: required to change the service; when not bound to loopback also to read. Public: `/live`, `/ready`
+and the
+  page's files, which contain no secrets. WHEP counts as reading.
+- Size: a body above MAX_BODY_BYTES is refused and not buffered.
 """
 
 from __future__ import annotations
@@ -26,12 +28,12 @@ from streaming.errors import Unauthorised
 from streaming.settings import Settings
 
 MAX_BODY_BYTES: Final = 64 << 10
-"An SDP offer of a browser has about 8 KiB, a query of 10,000 characters at most 60 KiB."
+"A browser's SDP offer has about 8 KiB, a query of 10,000 characters at most 60 KiB."
 
-_LISTENED_BYTES: Final = 1 << 20
+_MAX_DISCARDED_BYTES: Final = 1 << 20
 
 TOKEN_PROTOCOL: Final = "bearer."  # noqa: S105 - a prefix
-"A WebSocket of a browser offers the subprotocols `saccade` and `bearer.<token>`: it cannot set headers."
+"Browsers cannot set headers of a WebSocket: they offer the subprotocols `saccade` and `bearer.<token>`."
 
 _API: Final = ("/v1", "/whip", "/whep", "/metrics", "/openapi.json")
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -52,7 +54,7 @@ _SECURITY_HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """What the door looks at in a request."""
+    """The parts of a request that access depends on."""
 
     method: str
     "GET for a WebSocket."
@@ -63,7 +65,7 @@ class RequestInfo:
 
 
 class AccessRules:
-    """Who may ask what. Pure: `refusal` looks at nothing but its argument."""
+    """Decides on access. Pure."""
 
     def __init__(self, settings: Settings, token: SecretStr) -> None:
         self._token = token
@@ -71,9 +73,9 @@ class AccessRules:
         self._names = _LOCAL_NAMES | {settings.host.lower()}
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins)
 
-    def refusal(self, asked: RequestInfo) -> Problem | None:
-        """Why this is not served; None: it is."""
-        if self._is_local and _name_of(asked.host) not in self._names:
+    def refusal(self, request: RequestInfo) -> Problem | None:
+        """Return why a request is refused; None if it is allowed."""
+        if self._is_local and _name_of(request.host) not in self._names:
             return Problem(
                 421,
                 "wrong_host",
@@ -81,7 +83,7 @@ class AccessRules:
                 "The Host of the request is not an address of this service.",
                 "Call it by http://127.0.0.1.",
             )
-        if asked.origin is not None and not self._is_welcome(asked.origin, asked.host):
+        if request.origin is not None and not self._is_allowed_origin(request.origin, request.host):
             return Problem(
                 403,
                 "foreign_origin",
@@ -89,36 +91,36 @@ class AccessRules:
                 "The Origin of the request is neither our own page nor in allowed_origins.",
                 "Add it to allowed_origins if you trust it.",
             )
-        if self._needs_token(asked) and not (asked.token and is_token(asked.token, self._token)):
-            happened = "The token is wrong." if asked.token else "This request needs a token."
+        if self._needs_token(request) and not (request.token and is_token(request.token, self._token)):
+            happened = "The token is wrong." if request.token else "This request needs a token."
             remedy = "Send `Authorization: Bearer <token>`; the service keeps it in its state_dir."
             return problem_of(Unauthorised(happened, remedy=remedy))
         return None
 
-    def _is_welcome(self, origin: str, host: str) -> bool:
+    def _is_allowed_origin(self, origin: str, host: str) -> bool:
         return urlsplit(origin).netloc.lower() == host.lower() or origin.lower() in self._origins
 
-    def _needs_token(self, asked: RequestInfo) -> bool:
-        if not _is_below(asked.path, _API):
+    def _needs_token(self, request: RequestInfo) -> bool:
+        if not _is_below(request.path, _API):
             return False
-        only_watches = asked.method in _READING or _is_below(asked.path, ["/whep"])
-        return not (self._is_local and only_watches)
+        only_reads = request.method in _READING or _is_below(request.path, ["/whep"])
+        return not (self._is_local and only_reads)
 
 
 class AccessMiddleware:
-    """ASGI middleware: asks the rules, limits the body, adds the security headers to every answer."""
+    """ASGI middleware: applies the rules, limits the body, adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
         self._app = app
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection."""
+        """Handle a connection."""
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         if scope["type"] == "http":
             send = _with_security_headers(send)
-        problem = self._rules.refusal(_asked(scope))
+        problem = self._rules.refusal(_request_info(scope))
         if problem is not None:
             return await refuse(problem, scope, receive, send)
         if scope["type"] == "websocket":
@@ -136,11 +138,11 @@ class AccessMiddleware:
 
 
 async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with a problem; a WebSocket not yet accepted gets it as an HTTP answer (denial response)."""
+    """Respond with a problem; to a WebSocket that is not accepted yet as a denial response."""
     await problem.response()(scope, receive, send)
 
 
-def _asked(scope: Scope) -> RequestInfo:
+def _request_info(scope: Scope) -> RequestInfo:
     headers = Headers(scope=scope)
     kind, _, credentials = headers.get("authorization", "").partition(" ")
     token = credentials.strip() if kind.lower() == "bearer" else None
@@ -157,11 +159,11 @@ def _protocol_token(protocols: Iterable[str]) -> str | None:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body; None if it is too large, or if its sender went away (then nobody hears the refusal)."""
+    """Return the body; None if it is too large or the client disconnected."""
     body = bytearray()
     received_bytes = 0
-    # Closing on someone who still sends resets the connection, and the refusal is lost: listen on a while.
-    while received_bytes <= _LISTENED_BYTES:
+    # Closing while the client still sends resets the connection and loses the response: read on for a while.
+    while received_bytes <= _MAX_DISCARDED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
@@ -175,7 +177,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body once, then what really comes."""
+    """Return a `receive` that yields the buffered body first."""
     first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:
@@ -190,7 +192,7 @@ def _with_security_headers(send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
-            # The page's files may be kept but are asked for again each time; what the API says is not kept.
+            # Static files are revalidated each time (they have an ETag); API responses are not stored.
             headers.setdefault("Cache-Control", "no-cache" if "etag" in headers else "no-store")
         await send(message)
 
@@ -211,7 +213,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _name_of(host: str) -> str:
-    """The host without its port, `[::1]` without its brackets."""
+    """Return the host without port, `[::1]` without brackets."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:

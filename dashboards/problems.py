@@ -1,4 +1,4 @@
-"""Errors as people and programs see them over HTTP: problem+json (RFC 9457)."""
+"""Errors as problem details over HTTP: problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _KINDS: Final[dict[type[SaccadeError], tuple[int, str]]] = {
     ServiceUnavailable: (503, "A part of the service is not up."),
     SaccadeError: (500, "The service failed."),
 }
-"The class nearest to an error's own decides."
+"By class; the nearest base class of an error decides."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One refusal or failure."""
+    """A problem details object."""
 
     status: int
     code: str
@@ -65,7 +65,7 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self) -> Response:
-        """The answer that tells it. A retryable one says when (Retry-After)."""
+        """Return the HTTP response, with Retry-After if the problem is retryable."""
         body = {
             "type": f"urn:saccade:problem:{self.code}",
             "title": self.title,
@@ -83,21 +83,21 @@ class Problem:
 
 
 def problem_of(error: SaccadeError) -> Problem:
-    """An error of ours as a problem."""
+    """Return the problem of a SaccadeError."""
     status, title = next(_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)
     headers = {"WWW-Authenticate": 'Bearer realm="saccade"'} if status == 401 else {}
     return Problem(status, error.code, title, error.message, error.remedy, error.retryable, headers=headers)
 
 
 def problem_of_http(error: HTTPException) -> Problem:
-    """A refusal by the router: an unknown route, a wrong method."""
+    """Return the problem of a routing error: unknown route, wrong method."""
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_")
     return Problem(error.status_code, code, f"{phrase}.", str(error.detail), headers=error.headers or {})
 
 
 def problem_of_validation(error: RequestValidationError) -> Problem:
-    """A request that is not of the described shape; what was sent is not repeated."""
+    """Return the problem of a request that does not match its schema; it does not quote the request."""
     faults = [
         {"at": ".".join(str(part) for part in fault["loc"]), "fault": str(fault["msg"])}
         for fault in error.errors()

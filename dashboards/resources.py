@@ -1,4 +1,4 @@
-"""The shapes of the REST API, as OpenAPI shows them."""
+"""The request and response models of the REST API, as OpenAPI shows them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from streaming.status import QueryState, QueryStatus, StreamStatus
 from streaming.vocabulary import QueryKind, Region, SourceState
 
 
-class _Sent(BaseModel):
+class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class _Told(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
 
-class NewStream(_Sent):
+class NewStream(_Request):
     """A stream to follow from now on."""
 
-    # Documented, not enforced here: streaming/validation.py says it in better words, to the supervisor too.
+    # The pattern is for documentation; the supervisor checks it (streaming/validation.py), with a better
+    # message.
     stream_id: str = Field(
         examples=["gate"], json_schema_extra={"pattern": "^[A-Za-z0-9._-]{1,64}$", "maxLength": 64}
     )
@@ -30,7 +31,7 @@ class NewStream(_Sent):
     """rtsp(s)://…, a file (below media_dirs), camera:N, or `whip:` if a browser publishes it."""
 
 
-class NewQuery(_Sent):
+class NewQuery(_Request):
     """Words about a stream."""
 
     text: str = Field(examples=["the person in the red jacket"])
@@ -42,14 +43,14 @@ class NewQuery(_Sent):
     Models that were not taught regions say so in their answer."""
 
 
-class QueryEdit(_Sent):
+class QueryEdit(_Request):
     """New words for a query that runs."""
 
     text: str = Field(examples=["the blue van"])
     """Takes the place of the old text; the id stays, the revision grows."""
 
 
-class QueryView(_Told):
+class QueryView(_Response):
     """A query and what came of it."""
 
     query_id: str
@@ -89,7 +90,7 @@ class QueryView(_Told):
         )
 
 
-class StreamView(_Told):
+class StreamView(_Response):
     """A stream as it is now; rates and ages are over the last seconds."""
 
     stream_id: str
@@ -119,7 +120,7 @@ class StreamView(_Told):
         return cls(**fields, queries=queries)
 
 
-class ServiceView(_Told):
+class ServiceView(_Response):
     """The service as a whole."""
 
     version: str
@@ -133,7 +134,7 @@ class ServiceView(_Told):
     """Words that are worth a try here."""
 
 
-class ProblemView(_Told):
+class ProblemView(_Response):
     """Problem details (RFC 9457), as `application/problem+json`."""
 
     type: str = Field(examples=["urn:saccade:problem:not_found"])

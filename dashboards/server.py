@@ -1,4 +1,4 @@
-"""Runs the gateway in an asyncio loop that belongs to somebody else, and leaves signals to them."""
+"""Runs the gateway in the caller's asyncio loop, without signal handlers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from streaming.errors import Conflict, InvalidSettings
 
 _SHUTDOWN_S = 3
 _WS_MAX_BYTES = 1_024
-"Viewers have nothing to say."
+"Largest WebSocket message accepted; clients need not send any."
 
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave Ctrl-C and SIGTERM to the program; it calls `GatewayServer.stop`."""
+        """Install no handlers: the program handles SIGINT and SIGTERM and calls `GatewayServer.stop`."""
         yield
 
 
 class GatewayServer:
-    """An ASGI application behind a socket."""
+    """Serves an ASGI application by uvicorn."""
 
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
-        """`port` 0 picks a free one. Does not listen yet."""
+        """Do not listen yet. `port` 0 picks a free port."""
         self._app, self._host, self._port = app, host, port
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
-        """Where it answers, without a slash at the end."""
+        """Base URL, without a trailing slash."""
         name = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{name}:{self._port}"
 
@@ -50,7 +50,7 @@ class GatewayServer:
             server_header=False,
             ws="websockets-sansio",
             ws_max_size=_WS_MAX_BYTES,
-            # A result has a few KiB; the processor has better to do than to squeeze it once per viewer.
+            # A result has a few KiB: compression per viewer costs more CPU than it saves bandwidth.
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
@@ -63,7 +63,7 @@ class GatewayServer:
         return self.url
 
     async def stop(self) -> None:
-        """Finish what is being answered, for 3 s at most; harmless when it is stopped."""
+        """Finish open requests, for 3 s at most, and stop. Does nothing if it is stopped."""
         if self._server is None or self._task is None:
             return
         self._server.should_exit = True

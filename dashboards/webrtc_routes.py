@@ -1,7 +1,7 @@
-"""Signalling of WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): an offer in, an answer out, an end.
+"""HTTP signalling of WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): POST an offer, DELETE a session.
 
-Trickle ICE and ICE restarts are not supported: the offer has to hold its candidates, and PATCH is answered
-with 405, as RFC 9725 §4.1 asks.
+Trickle ICE and ICE restarts are not supported: the offer must contain its candidates, and PATCH is answered
+with 405, as RFC 9725 §4.1 requires.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from streaming.status import WebRtcSession
 from streaming.vocabulary import StreamId
 
 SDP_TYPE: Final = "application/sdp"
-_WHAT: Final = {"whip": "Publish a browser's video", "whep": "Watch a stream"}
+_SUMMARIES: Final = {"whip": "Publish a browser's video", "whep": "Watch a stream"}
 _bearer = HTTPBearer(auto_error=False)
 
 
 def webrtc_router(protocol: Literal["whip", "whep"]) -> APIRouter:
-    """Routes of one of the two protocols; they differ in the verbs of `Control` they call."""
+    """Make the routes of a protocol; the two differ in the methods of `Control` that they call."""
     router = APIRouter(
         prefix=f"/{protocol}", tags=[protocol], dependencies=[Depends(_bearer)], responses=PROBLEMS
     )
@@ -32,7 +32,7 @@ def webrtc_router(protocol: Literal["whip", "whep"]) -> APIRouter:
     @router.post(
         "/{stream_id}",
         status_code=201,
-        summary=_WHAT[protocol],
+        summary=_SUMMARIES[protocol],
         response_class=Response,
         responses={201: {"description": "The answer; Location is the session.", "content": {SDP_TYPE: {}}}},
         openapi_extra={
@@ -50,15 +50,15 @@ def webrtc_router(protocol: Literal["whip", "whep"]) -> APIRouter:
 
     async def _open(request: Request, stream_id: str, sdp: str) -> WebRtcSession:
         control = cast(Control, request.app.state.control)
-        verb = control.whip_offer if protocol == "whip" else control.whep_offer
-        return await verb(StreamId(stream_id), sdp)
+        operation = control.whip_offer if protocol == "whip" else control.whep_offer
+        return await operation(StreamId(stream_id), sdp)
 
     @router.delete("/{stream_id}/{session_id}", summary="End a session", response_class=Response)
     async def end(stream_id: str, session_id: str, request: Request) -> Response:
         """The peer leaves."""
         control = cast(Control, request.app.state.control)
-        verb = control.whip_end if protocol == "whip" else control.whep_end
-        await verb(StreamId(stream_id), session_id)
+        operation = control.whip_end if protocol == "whip" else control.whep_end
+        await operation(StreamId(stream_id), session_id)
         return Response(status_code=200)
 
     @router.options("/{_stream_id}", include_in_schema=False)

@@ -1,30 +1,31 @@
-"""The tree of errors. Foreign errors become one of these once, at the edge where they enter.
+"""The exceptions of the project. Exceptions of libraries become one of these in the module that calls the
+library.
 
-    SaccadeError                  code, what happened, what to do, worth a retry?
-    ├── UsageError                their mistake: never retried, nothing else is touched
+    SaccadeError                  code, message, remedy, retryable
+    ├── UsageError                the caller's mistake: not retried, no side effect
     │   ├── InvalidQuery          empty, too long
-    │   ├── InvalidStream         bad id, bad URL, unknown scheme, an SDP offer without usable video
-    │   ├── RefusedAddress        the URL guard said no
+    │   ├── InvalidStream         bad id, bad URL, unknown scheme, SDP offer without usable video
+    │   ├── RefusedAddress        refused by the URL guard
     │   ├── NotFound              unknown stream, query, session, file, checkpoint
-    │   ├── Conflict              already there: a second publisher, a taken id
+    │   ├── Conflict              exists already: a second publisher, a taken id
     │   ├── LimitReached          at a set capacity
-    │   ├── InvalidSettings       a setting that cannot hold
+    │   ├── InvalidSettings       invalid or contradictory settings
     │   └── Unauthorised          no token, or a wrong one
-    ├── SourceError               a camera's trouble: its stream retries, its neighbours live on
+    ├── SourceError               a source failed: its stream retries, other streams are unaffected
     │   ├── SourceUnavailable     cannot connect, refused, timed out
-    │   │   └── SourceForbidden   it answered, and does not let us in (401, 403)
-    │   ├── SourceStalled         connected, but no picture for too long
+    │   │   └── SourceForbidden   it answered and refused us (401, 403)
+    │   ├── SourceStalled         connected, but no frame for too long
     │   └── SourceInvalid         connected, but not a video that can be decoded
-    ├── StoreUnavailable          Redis is away
-    ├── InvalidMessage            stored or sent bytes that are not what their schema says
+    ├── StoreUnavailable          Redis does not answer, or refuses
+    ├── InvalidMessage            stored or received bytes that do not match their schema
     ├── CheckpointError           missing, surplus or mis-shaped tensors
-    ├── BackendUnavailable        a runtime that is not installed or cannot run here
-    ├── GroundingFailed           the model fell over one keyframe: its queries are asked again
-    │   └── GroundingTimedOut     it took longer than it may
+    ├── BackendUnavailable        a runtime that is not installed or not usable here
+    ├── GroundingFailed           the model failed on a keyframe: its queries are asked again
+    │   └── GroundingTimedOut     it exceeded its time budget
     └── ServiceUnavailable        a part of the service is not up (yet)
 
-`code` is stable and machine-readable (REST problem `type`, Redis `:errors`), `str(error)` is one
-line for people, `remedy` says what to do about it, `retryable` whether the same call may succeed later.
+`code` is stable and machine-readable (REST problem `type`, Redis `:errors`), `str(error)` is a line for
+users, `remedy` says what to do, `retryable` whether the same call may succeed later.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing import ClassVar
 
 
 class SaccadeError(Exception):
-    """Root of the tree."""
+    """Base class of all errors of the project."""
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
@@ -47,7 +48,7 @@ class SaccadeError(Exception):
         return f"{self.message} {self.remedy}".strip()
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive the way between processes, the remedy included."""
+        """Pickle with the remedy, so that errors cross process boundaries."""
         return (_rebuild, (type(self), self.message, self.remedy))
 
 
@@ -62,7 +63,7 @@ class UsageError(SaccadeError):
 
 
 class InvalidQuery(UsageError):
-    """A query that cannot be asked."""
+    """A query that cannot be answered: empty, too long, a region on a wrong kind."""
 
     code = "invalid_query"
 
@@ -74,31 +75,31 @@ class InvalidStream(UsageError):
 
 
 class RefusedAddress(UsageError):
-    """A URL that the guard does not let a source reach."""
+    """A URL that the URL guard does not allow."""
 
     code = "refused_address"
 
 
 class NotFound(UsageError):
-    """Something named that is not there."""
+    """A named resource does not exist."""
 
     code = "not_found"
 
 
 class Conflict(UsageError):
-    """Something that is there already."""
+    """A resource exists already or is in use."""
 
     code = "conflict"
 
 
 class LimitReached(UsageError):
-    """A set capacity is full."""
+    """A configured limit is reached."""
 
     code = "limit_reached"
 
 
 class InvalidSettings(UsageError):
-    """Settings that cannot hold."""
+    """Invalid or contradictory settings."""
 
     code = "invalid_settings"
 
@@ -110,7 +111,7 @@ class Unauthorised(UsageError):
 
 
 class SourceError(SaccadeError):
-    """A source's trouble; the stream retries, its neighbours do not notice."""
+    """A source failed; its stream retries, other streams are unaffected."""
 
     code = "source"
     retryable = True
@@ -123,58 +124,58 @@ class SourceUnavailable(SourceError):
 
 
 class SourceForbidden(SourceUnavailable):
-    """The source answered, and does not let us in."""
+    """The source answered and refused us."""
 
     code = "source_forbidden"
 
 
 class SourceStalled(SourceError):
-    """Connected, but no picture came for too long."""
+    """Connected, but no frame for too long."""
 
     code = "source_stalled"
 
 
 class SourceInvalid(SourceError):
-    """Connected, but there is no video in it that can be decoded."""
+    """Connected, but there is no video that can be decoded."""
 
     code = "source_invalid"
     retryable = False
 
 
 class StoreUnavailable(SaccadeError):
-    """Redis is away."""
+    """Redis does not answer, or refuses."""
 
     code = "store_unavailable"
     retryable = True
 
 
 class InvalidMessage(SaccadeError):
-    """Stored or sent bytes that are not what their schema says."""
+    """Stored or received bytes that do not match their schema."""
 
     code = "invalid_message"
 
 
 class CheckpointError(SaccadeError):
-    """A checkpoint that does not fit the model it claims to be."""
+    """A checkpoint whose tensors do not match its model."""
 
     code = "checkpoint"
 
 
 class BackendUnavailable(SaccadeError):
-    """A runtime that is not installed, or cannot run on this machine."""
+    """A runtime that is not installed, or not usable on this machine."""
 
     code = "backend_unavailable"
 
 
 class GroundingFailed(SaccadeError):
-    """The model could not answer about a keyframe; its stream goes on."""
+    """The model failed on a keyframe; its stream continues."""
 
     code = "grounding_failed"
     retryable = True
 
 
 class GroundingTimedOut(GroundingFailed):
-    """The model took longer over a keyframe than it may."""
+    """The model exceeded its time budget on a keyframe."""
 
     code = "grounding_timed_out"
 

@@ -1,4 +1,4 @@
-"""What is said beside the frames: events of tracks, answers in words, errors. Pure.
+"""Notes, published beside the frames: track events, answers, partial answers, errors. Pure.
 
 Events follow Frigate's contract: `new`, `update`, `end`, each with the track before and after, without masks.
 """
@@ -14,7 +14,7 @@ from streaming.vocabulary import Answer, GroundSeconds, QueryId, StreamId, Track
 
 
 class EventType(StrEnum):
-    """What happened to a track."""
+    """Type of a track event."""
 
     NEW = "new"
     UPDATE = "update"
@@ -37,7 +37,7 @@ class TrackSummary:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to a track; schema `saccade.event/1` on the wire."""
+    """A track began, changed or ended; schema `saccade.event/1` in JSON."""
 
     type: EventType
     stream_id: StreamId
@@ -45,14 +45,14 @@ class Event:
     before: TrackSummary | None
     "None for `new`."
     after: TrackSummary | None
-    "None for an `end` nobody announced: the track was just not there any more."
+    "None for an `end` without a last state: the track is missing in the next result."
     at_s: float
-    "Unix time."
+    "When the result was assembled, Unix time."
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerReport:
-    """The grounder's words on a query; schema `saccade.answer/1` on the wire."""
+    """The grounder's answer to a query; schema `saccade.answer/1` in JSON."""
 
     stream_id: StreamId
     query_id: QueryId
@@ -63,19 +63,19 @@ class AnswerReport:
     "0..1: the highest P([SEG]) of the answer; None where it has no prompt: no such object, or text only."
     at_s: float
     prompt_to_mask_s: float | None = None
-    "On the first mask of a revision: seconds since the revision was accepted."
+    "With the first mask of a revision: seconds from its acceptance to the result being assembled."
     ground_s: float = 0.0
-    "Time the grounder worked on the keyframe, or its share where it worked on several together."
+    "Duration of grounding, seconds; in a batch of several keyframes, this keyframe's share."
     steps_s: GroundSeconds = field(default_factory=GroundSeconds)
     model: str = ""
-    "What answered: `nano`, `owner/name@commit`, or the name of a checkpoint's folder."
+    "Model that answered: `nano`, `owner/name@commit`, or the name of a checkpoint's folder."
 
 
 @dataclass(frozen=True, slots=True)
 class PartialAnswerReport:
-    """An answer in words while it is still being said; schema `saccade.words/1` on the wire.
+    """A text answer during generation; schema `saccade.words/1` in JSON.
 
-    The whole answer comes as an `AnswerReport` of the same query and revision.
+    The complete answer follows as an `AnswerReport` of the same query and revision.
     """
 
     stream_id: StreamId
@@ -89,7 +89,7 @@ class PartialAnswerReport:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """A stream's trouble; schema `saccade.error/1` on the wire. Holds no credentials."""
+    """An error of a stream; schema `saccade.error/1` in JSON. Contains no credentials."""
 
     stream_id: StreamId
     code: str
@@ -100,7 +100,7 @@ class ErrorReport:
 
 
 def summary(track: Track) -> TrackSummary:
-    """The track without its mask."""
+    """Return the track without its mask."""
     return TrackSummary(
         track.track_id,
         track.query_id,
@@ -114,7 +114,7 @@ def summary(track: Track) -> TrackSummary:
 
 
 def answer_report(answer: Answer, at_s: float, prompt_to_mask_s: float | None = None) -> AnswerReport:
-    """What people may know of an answer: no embeddings, no logits."""
+    """Return an answer as published: without embeddings and logits."""
     presence = max((prompt.presence for prompt in answer.prompts), default=None)
     return AnswerReport(
         answer.stream_id,
@@ -132,27 +132,25 @@ def answer_report(answer: Answer, at_s: float, prompt_to_mask_s: float | None = 
 
 
 def error_report(stream_id: StreamId, error: SaccadeError, at_s: float) -> ErrorReport:
-    """An error as published."""
+    """Return an error as published."""
     return ErrorReport(stream_id, error.code, error.message, error.remedy, at_s)
 
 
 def events_between(
     previous: Sequence[Track], current: Sequence[Track], stream_id: StreamId, at_s: float
 ) -> tuple[Event, ...]:
-    """What happened from one result's tracks to the next result's.
+    """Return the events between the tracks of two consecutive results.
 
-    An update is a change of state, query, revision or phrase; scores and boxes move on every frame and are in
-    the frames. A track ends when it says so, or when it is not mentioned any more. One that ended before
-    anybody saw it makes no event.
+    An update is a change of state, query, revision or phrase; scores and boxes change on every frame and are
+    in the frames. A track ends with state `ended`, or when it is missing. A track whose first state is
+    `ended` makes no event.
     """
     before = {track.track_id: track for track in previous if track.state is not TrackState.ENDED}
-    happened = [_event(before.get(track.track_id), track, stream_id, at_s) for track in current]
-    here = {track.track_id for track in current}
-    gone = [track for track_id, track in before.items() if track_id not in here]
-    happened += [
-        Event(EventType.END, stream_id, track.track_id, summary(track), None, at_s) for track in gone
-    ]
-    return tuple(event for event in happened if event is not None)
+    events = [_event(before.get(track.track_id), track, stream_id, at_s) for track in current]
+    current_ids = {track.track_id for track in current}
+    gone = [track for track_id, track in before.items() if track_id not in current_ids]
+    events += [Event(EventType.END, stream_id, track.track_id, summary(track), None, at_s) for track in gone]
+    return tuple(event for event in events if event is not None)
 
 
 def _event(before: Track | None, after: Track, stream_id: StreamId, at_s: float) -> Event | None:

@@ -1,4 +1,4 @@
-"""One typed settings object for the whole service.
+"""The settings of the service.
 
 Read from `saccade.toml` (or `--config`), overridden by `SACCADE_*` in the environment, for instance
 `SACCADE_PORT=9000`. Lists in the environment are JSON: `SACCADE_ALLOWED_HOSTS='["10.0.0.0/8"]'`.
@@ -26,7 +26,7 @@ TrackerPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 class Settings(BaseSettings):
-    """Every knob of the service, with a safe default."""
+    """All settings, with safe defaults."""
 
     model_config = SettingsConfigDict(
         env_prefix="SACCADE_", extra="forbid", frozen=True, use_attribute_docstrings=True
@@ -39,74 +39,74 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = None
     """Bearer token for anything that changes state. Made at start and kept in `state_dir` if not given."""
     allowed_origins: list[str] = []
-    """Web origins besides our own page that may call the API from a browser."""
+    """Web origins besides the service's own page that may call the API from a browser."""
     state_dir: Path = Path(".state")
-    """Where the service keeps its token and the data of a Redis of its own."""
+    """Folder of the token and of the data of the service's own Redis."""
     cache_dir: Path = Path(".state/compiled")
-    """Where compiled models are kept. May be shared by services, and removed at any time."""
+    """Folder of the compile cache. May be shared by services, and removed at any time."""
 
     redis_url: SecretStr | None = None
-    """Redis or Valkey to use. If not given, a server of our own runs on a free loopback port."""
+    """Redis or Valkey to use. If not given, the service runs its own server on a free loopback port."""
     results_maxlen: int = Field(2_000, ge=10)
-    """Entries kept (about) in each Redis stream of results."""
+    """Approximate length of each Redis Stream of results (MAXLEN ~)."""
     events_maxlen: int = Field(1_000, ge=10)
-    """Entries kept (about) in each Redis stream of events, answers, words and errors."""
+    """Approximate length of each Redis Stream of events, answers, words and errors."""
 
     allowed_schemes: list[str] = ["rtsp", "rtsps", "whip", "file", "camera"]
-    """Schemes a source URL may have."""
+    """Allowed schemes of a source URL."""
     allowed_hosts: list[str] = []
     """Networks (CIDR) or host names a source may reach although they are private, loopback or link-local."""
     media_dirs: list[Path] = []
     """Folders that `file` sources may read from. None: no file source can be added over the API."""
 
     source_timeout_s: float = Field(3.0, gt=0)
-    """No picture for this long: the source counts as stalled and is opened again."""
+    """Without a frame for this long the source is stalled and opened again."""
     source_connect_timeout_s: float = Field(5.0, gt=0)
-    """Time a source gets to connect and show its first picture."""
+    """Time for a source to connect and deliver its first frame."""
     ice_addresses: list[str] = ["127.0.0.1"]
     """Local addresses offered as WebRTC host candidates."""
 
     model: str = "nano"
-    """What the grounder runs: `nano`, the folder of a Sa2VA checkpoint, or `owner/name@commit` on a hub."""
+    """Model of the grounder: `nano`, the folder of a Sa2VA checkpoint, or `owner/name@commit` on a hub."""
     model_device: str = "cpu"
-    """Where the grounder computes: `cpu`, `cuda`, `cuda:1`."""
+    """Device of the grounder: `cpu`, `cuda`, `cuda:1`."""
     model_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """In which numbers; `auto` takes bfloat16 where the checkpoint has it and the machine computes in it."""
+    """Data type of the grounder; `auto`: bfloat16 where the checkpoint has it and the machine computes in
+    it."""
     model_tiles: int = Field(1, ge=1, le=12)
-    """Tiles that a keyframe without a past is cut into at most, for models that know tiles; 1: whole."""
+    """Most tiles of a keyframe without earlier images, for models with tiling; 1: no tiling."""
     grounding_budget_s: float = Field(30.0, gt=0)
-    """Time the grounder may take over one look; longer is an error of its stream, and it is asked again."""
+    """Longest grounding of a keyframe; then it is an error of its stream, and it is asked again."""
     tracker: str = "nano"
-    """What the trackers run: `nano`, an official SAM-2 or EdgeTAM `.pt` file, or a checkpoint's folder."""
+    """Model of the trackers: `nano`, an official SAM-2 or EdgeTAM `.pt` file, or a checkpoint's folder."""
     tracker_px: int | None = Field(None, ge=32)
-    """Side of the square picture they look at; the checkpoint's own, often 1024, if not given."""
+    """Side of the tracker's square input in pixels; the checkpoint's own, often 1024, if not given."""
     backend: BackendName = "auto"
-    """What runs the tracker's graphs: `auto` takes TensorRT where there is a GPU for it, else OpenVINO."""
+    """Runtime of the tracker's graphs; `auto`: TensorRT where there is a GPU for it, else OpenVINO."""
     tracker_precision: TrackerPrecision = "auto"
-    """What its products are of; `auto` takes bfloat16 where the machine computes in it. `int8`, on OpenVINO,
-    is faster still for published checkpoints, not for nano. It is made once, with package nncf."""
+    """Precision of matrix products; `auto`: bfloat16 where the machine computes in it. `int8` (OpenVINO) is
+    faster still for published checkpoints, not for nano; it is quantised once, with package nncf."""
     tracker_threads: int = Field(2, ge=1)
-    """CPU threads each stream's tracker computes with. Two take a quarter more of the processor in all than
-    one, for 1.6 times the pictures of a stream; so on OpenVINO, where more streams of one worker run than fit
-    beside one another, each computes with one."""
+    """CPU threads of each stream's tracker. Two threads give 1.6x the frame rate for 25 % more CPU. On
+    OpenVINO, when a worker has more streams than fit on its cores with that many threads, each uses one."""
     max_streams: int = Field(16, ge=1)
-    """Streams the service takes."""
+    """Most streams of the service."""
     max_queries_per_stream: int = Field(8, ge=1)
-    """Queries each stream takes."""
+    """Most queries of a stream."""
     max_tracks_per_stream: int = Field(16, ge=1)
-    """Objects each stream follows at a time."""
+    """Most tracks of a stream at a time."""
     max_query_chars: int = Field(500, ge=1)
     """Longest text of a query."""
     examples: list[str] = []
-    """Words that the page offers to try."""
+    """Example queries on the page."""
 
     ray_address: str | None = None
-    """Ray cluster to join. If not given, Ray starts on this machine and stops with the program."""
+    """Address of a Ray cluster. If not given, Ray starts on this machine and stops with the program."""
     workers: int = Field(1, ge=1)
-    """Worker processes that streams are spread over."""
+    """Number of worker processes; streams are spread over them."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """What is worth a line on stderr."""
+    """Level of log lines on stderr."""
 
     @classmethod
     def settings_customise_sources(
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment, then the file."""
+        """Order of precedence: arguments, the environment, the file."""
         toml = TomlConfigSettingsSource(settings_cls, toml_file=cls._toml_file())
         return init_settings, env_settings, toml
 
@@ -130,7 +130,7 @@ _config_file: Path | None = None
 
 
 def load_settings(config: Path | None = None, **overrides: object) -> Settings:
-    """Settings from `config` (`saccade.toml` beside us if there is one), the environment and `overrides`.
+    """Load settings from `config` (default: `saccade.toml` if it exists), the environment and `overrides`.
 
     Raises InvalidSettings, naming the field, the value's fault and the file.
     """
@@ -150,5 +150,5 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
             f"Setting {name}: {first['msg']}.", remedy=f"See {path} and SACCADE_*."
         ) from exc
     finally:
-        # The file is this call's alone: Settings() made elsewhere reads none.
+        # Only this call reads the file: Settings() elsewhere reads none.
         _config_file = None

@@ -1,12 +1,12 @@
-"""Which addresses a source may reach: schemes, networks, folders. The only door for a source URL.
+"""Checks which addresses a source may reach: schemes, networks, folders. Every source URL passes here.
 
-Theory of operation. `parse_source_url` looks at the text alone; `check_source_url` also resolves a host name,
+Theory of operation. `parse_source_url` checks the text only. `check_source_url` also resolves a host name,
 once, refuses every address that is not public unless the policy allows it, and rewrites the URL to the
-address that was checked, so that a second look-up cannot lead elsewhere (DNS rebinding). A resolver also
-understands `127.1`, `0x7f000001` and `017700000001`; what is judged is the address that comes out.
+checked address, so that a second resolution cannot lead elsewhere (DNS rebinding). Resolvers also accept
+`127.1`, `0x7f000001` and `017700000001`; the resolved address is checked.
 
-Not covered here: FFmpeg, which reads RTSP with codecs other than H.264 and H.265, follows redirects; see
-`sources.rtsp`.
+Not covered: FFmpeg, which reads RTSP with codecs other than H.264 and H.265, follows redirects; see
+`rtsp.source`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MAX_URL_CHARS = 2_048
 DEFAULT_PORTS: dict[str, int] = {"rtsp": 554, "rtsps": 322}
 
-# Public by their range, yet answered by the cloud's own hypervisor with secrets of the machine.
+# In a public range, but served by Azure's hypervisor, with secrets of the virtual machine.
 METADATA_ADDRESSES = (ipaddress.ip_network("168.63.129.16/32"),)
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -42,7 +42,7 @@ _CAMERA = re.compile(r"camera:(?P<number>\d{1,3})|(?P<device>/dev/video\d{1,3})"
 
 
 class PolicySettings(Protocol):
-    """The part of `streaming.settings.Settings` that speaks about source URLs."""
+    """The part of `streaming.settings.Settings` that concerns source URLs."""
 
     @property
     def allowed_schemes(self) -> list[str]: ...
@@ -54,17 +54,17 @@ class PolicySettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """What sources may reach. The default reaches public hosts and nothing on this machine."""
+    """Addresses that sources may reach. The default allows public hosts and nothing on this machine."""
 
     schemes: tuple[str, ...] = ("rtsp", "rtsps", "whip", "file", "camera")
     allowed_hosts: tuple[str, ...] = ()
     "CIDR networks, addresses or host names that may be private, loopback or link-local."
     media_dirs: tuple[Path, ...] = ()
-    "Folders below which files may be read; none: no files."
+    "Folders whose files, at any depth, may be read; none: no files."
 
     @classmethod
     def from_settings(cls, settings: PolicySettings) -> SourcePolicy:
-        """The policy that the settings ask for."""
+        """Return the policy of the settings."""
         return cls(tuple(settings.allowed_schemes), tuple(settings.allowed_hosts), tuple(settings.media_dirs))
 
 
@@ -76,7 +76,7 @@ class ParsedSource:
     location: str
     "What to open: an RTSP URL (pinned to `address` by `check_source_url`), a path, a device; empty for whip."
     shown: str
-    "For people and logs: the URL as given, without its secrets."
+    "The URL as given, without credentials: for messages and logs."
     host: str = ""
     port: int = 0
     address: str = ""
@@ -84,12 +84,12 @@ class ParsedSource:
 
 
 def redact(text: str) -> str:
-    """`text` with the credentials of every URL in it masked; safe to log, publish and show."""
+    """Return `text` with the credentials of every URL masked; safe to log and publish."""
     return _MASKED_VALUE.sub(r"\g<key>***", _USERINFO.sub(r"\g<scheme>***@", text))
 
 
 def parse_source_url(url: str, policy: SourcePolicy) -> ParsedSource:
-    """What can be said about a URL without a network.
+    """Check a URL without network access.
 
     Raises InvalidStream (not a source URL), RefusedAddress (scheme, folder or literal address not allowed),
     NotFound (a file within the media folders that is not there).
@@ -170,8 +170,8 @@ def _parse_file(url: str, media_dirs: Sequence[Path]) -> ParsedSource:
 
 
 def _file_below(path: str, media_dirs: Sequence[Path]) -> Path:
-    # Resolved before it is compared, so that neither `..` nor a link leads out of the folders; compared
-    # before anybody asks whether it exists, so that the answer says nothing about the rest of the disk.
+    # Resolved before the comparison, so that neither `..` nor a symbolic link leads out of the folders;
+    # compared before the existence check, so that the error reveals nothing about the rest of the disk.
     resolved = Path(path).resolve()
     if not any(resolved.is_relative_to(folder.resolve()) for folder in media_dirs):
         raise RefusedAddress(
@@ -214,7 +214,7 @@ def _resolve(host: str, port: int) -> list[Address]:
             f"The host name {host} does not resolve.", remedy="Check the name and the resolver."
         ) from exc
     addresses = [ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found]
-    # Only one is pinned: of a name with both, IPv4, which is what cameras and `localhost` listen on.
+    # One address is pinned; IPv4 first, since cameras and `localhost` listen on it.
     return sorted(addresses, key=lambda address: address.version)
 
 
@@ -235,7 +235,8 @@ def _may_reach(address: Address, host: str, allowed_hosts: Sequence[str]) -> boo
 
 
 def _embedded(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, Teredo, NAT64), else the address itself."""
+    """Return the IPv4 address embedded in an IPv6 address (mapped, 6to4, Teredo, NAT64), or the address
+    itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in NAT64:
@@ -245,7 +246,7 @@ def _embedded(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    # `is_global` leaves out private, loopback, link-local, shared (100.64/10), documentation and
+    # `is_global` excludes private, loopback, link-local, shared (100.64/10), documentation and
     # unspecified ranges, but not multicast.
     if any(address in network for network in METADATA_ADDRESSES if network.version == address.version):
         return False

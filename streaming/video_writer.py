@@ -1,7 +1,7 @@
-"""Pictures into an MP4 that every browser plays: H.264, yuv420p, index at the front.
+"""Writes frames to an MP4 that every browser plays: H.264, yuv420p, index at the front.
 
-A key frame every second and no B-frames, so that the file can also be streamed: whoever joins waits a second
-at most, and WebRTC, which has no B-frames, can take it as it is.
+An IDR every second and no B-frames, so that the file can also be streamed: a reader that joins waits a second
+at most, and WebRTC, which has no B-frames, can send it without transcoding.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from streaming.vocabulary import Pixels
 
 
 class VideoWriter:
-    """Writes RGB frames of one size at their own times; a context manager.
+    """Writes RGB frames of one size with their timestamps; a context manager.
 
-    The file appears under its name only when it is whole: until `close` it is written beside it.
+    Until `close` the file is written under a temporary name beside `path`, then renamed.
     Raises SaccadeError where the file cannot be written (no folder, disk full).
     """
 
@@ -35,26 +35,26 @@ class VideoWriter:
         self._last_pts = -1
 
     def write(self, pixels: Pixels, pts_s: float) -> None:
-        """Append one (H, W, 3) uint8 RGB picture; odd sizes lose their last row or column (yuv420p)."""
+        """Append a frame, (H, W, 3) uint8 RGB; odd sizes lose their last row or column (yuv420p)."""
         height, width = pixels.shape[0] & ~1, pixels.shape[1] & ~1
         try:
             if self._stream is None:
                 self._open(width, height)
             assert self._stream is not None and self._container is not None
-            picture = av.VideoFrame.from_ndarray(
+            video_frame = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(pixels[:height, :width]), format="rgb24"
             )
-            # Two frames must not share a time, whatever the source's clock did.
-            self._last_pts = picture.pts = max(self._last_pts + 1, round(pts_s * self._time_base_inverse))
-            picture.time_base = Fraction(1, self._time_base_inverse)
-            self._container.mux(self._stream.encode(picture))
+            # Timestamps must increase, even if the source's clock does not.
+            self._last_pts = video_frame.pts = max(self._last_pts + 1, round(pts_s * self._time_base_inverse))
+            video_frame.time_base = Fraction(1, self._time_base_inverse)
+            self._container.mux(self._stream.encode(video_frame))
         except (FFmpegError, OSError) as exc:
             raise SaccadeError(
                 f"Cannot write {self._path}: {exc}.", remedy="Check the folder and the disk."
             ) from exc
 
     def close(self) -> None:
-        """Finish the file and give it its name. Without a frame there is no file."""
+        """Finish and rename the file. Without a frame no file is written."""
         if self._container is None or self._stream is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""What every source is: a thread that decodes, with a state that people can read."""
+"""Base class of sources: a thread that decodes, and a published state."""
 
 from __future__ import annotations
 
@@ -18,58 +18,58 @@ STOP_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """What a source is doing, for people and metrics."""
+    """State and counters of a source, for users and metrics."""
 
     stream_id: StreamId
     state: SourceState = SourceState.STARTING
     reason: str = ""
-    "Why it is not live, with what to do; credentials are masked. Empty while all is well."
+    "Why it is not live, with a remedy; credentials are masked. Empty without an error."
     code: str = ""
-    "Machine-readable reason: the `code` of the error; empty while all is well."
+    "`code` of the error; empty without an error."
     frames: int = 0
-    "Pictures decoded since the source started."
+    "Frames decoded since the source started."
     reconnects: int = 0
-    "Times it was opened, or published, again after it had been lost."
+    "How often it was opened, or published, again after a loss."
     corrupt: int = 0
     "Packets that were damaged or could not be decoded."
 
 
 Deliver = Callable[[Frame], None]
-"""Takes a frame. Called on the source's thread; a live source needs one that does not wait."""
+"""Takes a frame. Called on the source's thread; must not block for a live source."""
 
 Report = Callable[[SourceStatus], None]
-"""Takes every change of state. Called on the source's thread; must not wait and must not raise."""
+"""Takes every change of state. Called on the source's thread; must not block and must not raise."""
 
 
-def _nobody(said: object) -> None:
-    """Hears nothing."""
-    del said
+def _ignore(value: object) -> None:
+    """Drop a frame or a status."""
+    del value
 
 
 class Source(ABC):
-    """One stream's way in. `start` once, `stop` once; `status` at any time, from any thread."""
+    """Yields the frames of a stream. `start` once, `stop` once; `status` at any time, from any thread."""
 
     def __init__(self, stream_id: StreamId) -> None:
         self._stopping = threading.Event()
         self._status = SourceStatus(stream_id)
-        self._deliver: Deliver = _nobody
-        self._report: Report = _nobody
+        self._deliver: Deliver = _ignore
+        self._report: Report = _ignore
         self._thread = threading.Thread(target=self._main, name=f"source-{stream_id}", daemon=True)
 
     @property
     def status(self) -> SourceStatus:
-        """The state and the counters of now."""
+        """Current state and counters."""
         return self._status
 
     def start(self, deliver: Deliver, report: Report) -> None:
-        """Begin on a thread of its own. `report` hears STARTING first, and ENDED or FAILED last."""
+        """Start the thread. The first status reported is STARTING, the last is ENDED or FAILED."""
         self._deliver, self._report = deliver, report
         self._thread.start()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
-        """End the source and wait for its thread. False if it was still busy after `timeout_s` seconds.
+        """End the source and wait for its thread. False if it still runs after `timeout_s` seconds.
 
-        A busy thread (a connect that hangs) ends by itself when its own time-out passes.
+        A thread that hangs in a connect ends when its own timeout passes.
         """
         self._stopping.set()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
@@ -78,25 +78,26 @@ class Source(ABC):
 
     @abstractmethod
     def _run(self) -> None:
-        """Deliver until the end or until `_stopping` is set. What it raises makes the source FAILED."""
+        """Deliver frames until the end or until `_stopping` is set. An exception makes the source FAILED."""
 
     def _main(self) -> None:
         self._report(self._status)
         try:
             self._run()
         except SaccadeError as exc:
-            self._become(SourceState.FAILED, str(exc), exc.code)
+            self._set_state(SourceState.FAILED, str(exc), exc.code)
         except Exception:
-            # The rim of the thread: a bug in one source is this stream's failure and nobody else's.
+            # Top of the thread: a bug in a source fails its stream and no other.
             log.exception("source %s: unexpected failure", self._status.stream_id)
-            self._become(SourceState.FAILED, "Internal error of the source; see the log.", "internal")
+            self._set_state(SourceState.FAILED, "Internal error of the source; see the log.", "internal")
         else:
-            self._become(SourceState.ENDED)
-        # Who hears them holds the source: let go, so that a stream that was removed frees its memory at once.
-        self._deliver = self._report = _nobody
+            self._set_state(SourceState.ENDED)
+        # The callbacks' owner references this source: break the cycle, so that a removed stream is freed at
+        # once.
+        self._deliver = self._report = _ignore
 
-    def _become(self, state: SourceState, reason: str = "", code: str = "") -> None:
-        """Change the state and report it, if it is a change."""
+    def _set_state(self, state: SourceState, reason: str = "", code: str = "") -> None:
+        """Set the state; report and log it if it changed."""
         changed = (state, reason, code) != (self._status.state, self._status.reason, self._status.code)
         if changed:
             self._status = replace(self._status, state=state, reason=reason, code=code)
@@ -110,14 +111,14 @@ class Source(ABC):
             status, reconnects=status.reconnects + reconnects, corrupt=status.corrupt + corrupt
         )
 
-    def _skip(self, pictures: int) -> None:
-        """Count pictures that were decoded and dropped before they became frames."""
-        self._status = replace(self._status, frames=self._status.frames + pictures)
+    def _count_skipped(self, frames: int) -> None:
+        """Count decoded frames that were dropped before delivery."""
+        self._status = replace(self._status, frames=self._status.frames + frames)
 
-    def _show(self, pixels: Pixels, pts_s: float, captured_s: float, decode_s: float) -> None:
-        """Deliver the next picture; the first one after trouble makes the source LIVE."""
+    def _deliver_frame(self, pixels: Pixels, pts_s: float, captured_s: float, decode_s: float) -> None:
+        """Deliver the next frame; the first after an error makes the source LIVE."""
         index = self._status.frames
         self._status = replace(self._status, frames=index + 1)
-        self._become(SourceState.LIVE)
+        self._set_state(SourceState.LIVE)
         stream_id = self._status.stream_id
         self._deliver(Frame(stream_id, index, pixels, pts_s, captured_s, Clock.ARRIVAL, decode_s))

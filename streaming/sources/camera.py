@@ -1,4 +1,4 @@
-"""A camera at this machine, by Video4Linux2."""
+"""The source of a local camera, by Video4Linux2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streaming.vocabulary import StreamId
 
 
 class CameraSource(LiveSource):
-    """The camera at a device such as `/dev/video0`; unplugged and plugged in again, it goes on."""
+    """A camera at a device such as `/dev/video0`; reconnects after it was unplugged."""
 
     def __init__(self, stream_id: StreamId, device: str, timeouts: SourceTimeouts) -> None:
         super().__init__(stream_id, lambda: _open(device, timeouts), timeouts)

@@ -1,4 +1,4 @@
-"""A file as a source: as live as a camera, or as fast as its frames are taken."""
+"""The source of a video file: paced like a camera, or as fast as its frames are taken."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from streaming.vocabulary import StreamId
 FORMATS = (
     "mov,mp4,m4a,3gp,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,h264,hevc,yuv4mpegpipe,mjpeg,gif,mxf,nut"
 )
-"""FFmpeg's demuxers that read one file of video. Not among them: playlists and scripts (hls, dash, concat),
-which name other files, and `tty`, which makes a picture of any text."""
+"""FFmpeg's demuxers that read a single video file. Excluded: playlists and scripts (hls, dash, concat), which
+name other files, and `tty`, which renders any text."""
 
 LATE_S = 0.5
-"""A live clip that falls further behind its clock than this goes on from now instead of rushing after it."""
+"""A paced clip that is later than this continues from now instead of catching up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """How a clip is played."""
+    """Pacing and looping of a clip."""
 
     paced: bool = True
-    "By its timestamps, as a camera would; else as fast as `deliver` takes frames."
+    "By its timestamps, like a camera; else as fast as `deliver` takes frames."
     looped: bool = False
-    "Again from the beginning, for ever; indices and pts_s keep growing."
+    "Endlessly from the beginning; frame indices and pts_s keep increasing."
 
 
 class ClipSource(Source):
     """A video file. ENDED after its last frame, FAILED (SourceInvalid) if it is not a video.
 
-    To lose no frame, play it unpaced into a `deliver` that waits, such as `Latest.put_blocking`.
+    To lose no frame, play it unpaced into a `deliver` that blocks, such as `Latest.put_blocking`.
     """
 
     def __init__(self, stream_id: StreamId, path: str, playback: Playback) -> None:
@@ -53,27 +53,27 @@ class ClipSource(Source):
                 self._play(reader)
 
     def _play(self, reader: FFmpegReader) -> None:
-        """Once through; the next time continues one frame period after the last."""
+        """Play once; the next pass continues one frame period after the last frame."""
         before, corrupt = self.status.frames, reader.corrupt
         self._timeline.restart()
-        for picture in reader.frames():
+        for frame in reader.frames():
             if self._stopping.is_set():
                 return
             self._count(corrupt=reader.corrupt - corrupt)
             corrupt = reader.corrupt
-            if picture is not None:
-                self._show_on_time(picture, 1.0 / (reader.rate or 25.0))
+            if frame is not None:
+                self._deliver_on_time(frame, 1.0 / (reader.rate or 25.0))
         if self.status.frames == before:
             raise SourceInvalid(
                 f"No picture of {self._path} can be decoded.", remedy="Play it elsewhere first."
             )
 
-    def _show_on_time(self, picture: DecodedFrame, period_s: float) -> None:
-        # The clip has no wall clock: one frame period per picture stands for it where timestamps fail.
-        pts_s = self._timeline.at(picture.raw_pts_s, self.status.frames * period_s)
+    def _deliver_on_time(self, frame: DecodedFrame, period_s: float) -> None:
+        # A clip has no wall clock: where timestamps are missing, frames are one frame period apart.
+        pts_s = self._timeline.at(frame.raw_pts_s, self.status.frames * period_s)
         if self._playback.paced:
             self._wait_until_due(pts_s)
-        self._show(picture.pixels, pts_s, time.time(), picture.decode_s)
+        self._deliver_frame(frame.pixels, pts_s, time.time(), frame.decode_s)
 
     def _wait_until_due(self, pts_s: float) -> None:
         now_s = time.monotonic()
@@ -83,13 +83,13 @@ class ClipSource(Source):
 
 
 def clip_options(path: str) -> OpenOptions:
-    """How a file is opened: one file, video only, nothing that it names."""
+    """Return options to open a single file, and no file that it names."""
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     return OpenOptions(f"file:{path}", path, options=options)
 
 
 def open_clip(path: str) -> FFmpegReader:
-    """A reader of the video file at `path`.
+    """Open a reader of the video file at `path`.
 
     Raises SourceInvalid if it is not a video, SourceUnavailable if it is not there or cannot be read.
     """

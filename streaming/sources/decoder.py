@@ -1,4 +1,4 @@
-"""Encoded pictures in, RGB pictures out, one at a time."""
+"""Decodes packets to RGB frames, one at a time."""
 
 from __future__ import annotations
 
@@ -14,54 +14,55 @@ from av.video.codeccontext import VideoCodecContext
 from streaming.vocabulary import Pixels
 
 REORDERED = 32
-"""Arrival times kept while a decoder holds pictures back; H.264 and H.265 reorder at most 16."""
+"""Arrival times stored while a decoder reorders frames; H.264 and H.265 reorder at most 16."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedFrame:
-    """One decoded picture with its dates."""
+    """One decoded frame with its times."""
 
     pixels: Pixels
     raw_pts_s: float | None
-    "The source's own timestamp, seconds; None where it gives none."
+    "Timestamp of the source, seconds; None if it has none."
     arrived_s: float
-    "Unix time at which the packet that holds it came."
+    "Arrival of its packet, Unix time."
     decode_s: float
-    "Decoding and conversion to RGB, seconds."
+    "Duration of decoding and of the conversion to RGB, seconds."
 
 
 class FrameDecoder:
-    """Decodes what one source sends. The codec context must not have begun yet."""
+    """Decodes the packets of one source. The codec context must not be open yet."""
 
     def __init__(self, context: VideoCodecContext) -> None:
         self.corrupt = 0
         "Packets so far that were damaged or could not be decoded."
-        # One picture at a time: frame threads would each hold one back, which is latency.
+        # Slice threads: each frame thread would delay output by a frame.
         context.thread_count = 1
         context.thread_type = "SLICE"
         self._context = context
         self._arrived_s: dict[int, float] = {}
 
     def decode(self, packet: Packet[Any], arrived_s: float) -> list[DecodedFrame]:
-        """The pictures that are ready with a packet that came at `arrived_s`, Unix time. Never raises."""
-        self._remember(packet, arrived_s)
+        """Return the frames that are complete with a packet that arrived at `arrived_s`, Unix time. Never
+        raises."""
+        self._store_arrival(packet, arrived_s)
         started_s = time.perf_counter()
-        pictures: list[DecodedFrame] = []
+        frames: list[DecodedFrame] = []
         try:
-            for frame in self._context.decode(packet):
-                pixels: Pixels = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-                arrived = arrived_s if frame.pts is None else self._arrived_s.pop(frame.pts, arrived_s)
+            for av_frame in self._context.decode(packet):
+                pixels: Pixels = np.ascontiguousarray(av_frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                arrived = arrived_s if av_frame.pts is None else self._arrived_s.pop(av_frame.pts, arrived_s)
                 decoded_s = time.perf_counter()
-                pictures.append(DecodedFrame(pixels, frame.time, arrived, decoded_s - started_s))
+                frames.append(DecodedFrame(pixels, av_frame.time, arrived, decoded_s - started_s))
                 started_s = decoded_s
-        except (av.FFmpegError, ValueError):  # also a picture in a format without a way to RGB
+        except (av.FFmpegError, ValueError):  # also a pixel format without a conversion to RGB
             self.corrupt += 1
         else:
             self.corrupt += packet.is_corrupt
-        return pictures
+        return frames
 
-    def _remember(self, packet: Packet[Any], arrived_s: float) -> None:
-        # With B-frames a picture leaves the decoder some packets after its own came in.
+    def _store_arrival(self, packet: Packet[Any], arrived_s: float) -> None:
+        # With B-frames a frame leaves the decoder some packets after its own packet.
         if packet.pts is not None:
             self._arrived_s[packet.pts] = arrived_s
         while len(self._arrived_s) > REORDERED:

@@ -1,4 +1,4 @@
-"""A `StreamSpec` and the settings → the right source."""
+"""Makes the source of a `StreamSpec`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streaming.webrtc.whip import WhipSource
 
 
 class SourceSettings(Protocol):
-    """The part of `streaming.settings.Settings` that speaks about sources."""
+    """The part of `streaming.settings.Settings` that concerns sources."""
 
     @property
     def source_timeout_s(self) -> float: ...
@@ -26,13 +26,13 @@ class SourceSettings(Protocol):
 
 
 LIVE_CLIP = Playback(paced=True, looped=True)
-"""A file that somebody added as a stream: it stands for a camera, which has no end."""
+"""A file added as a stream is played like a camera, without end."""
 
 
 def open_source(
     spec: StreamSpec, policy: SourcePolicy, settings: SourceSettings, playback: Playback = LIVE_CLIP
 ) -> Source:
-    """The source that `spec` asks for, not yet started. Touches no network; `playback` is for files.
+    """Make the source of `spec`, not yet started. Touches no network; `playback` applies to files.
 
     Raises InvalidStream, RefusedAddress or NotFound as `url_guard.parse_source_url` does.
     """

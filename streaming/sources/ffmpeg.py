@@ -1,4 +1,4 @@
-"""Sources that FFmpeg opens and reads, through PyAV. Its errors are translated here and nowhere else."""
+"""Opens and reads sources with FFmpeg, through PyAV. Its errors become SourceError here and nowhere else."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from streaming.sources.decoder import DecodedFrame, FrameDecoder
 from streaming.url_guard import redact
 
 POLL_S = 0.5
-"""A silent source is looked at this often: how soon it can stop, or be called stalled."""
+"""Longest blocking read: how soon a source without data can stop, or be found stalled."""
 
 MAX_DAMAGED_IN_A_ROW = 100
-"""Damaged reads without one good packet between them: then it is not video, or it cannot be read on."""
+"""Consecutive failed reads after which the source is not a video, or cannot be read further."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenOptions:
-    """How to open a source with FFmpeg."""
+    """Arguments of FFmpeg to open a source."""
 
     location: str
     shown: str
-    "The location without its secrets, for messages."
+    "The location without credentials, for messages."
     format: str | None = None
-    "FFmpeg's demuxer; None lets it find out."
+    "FFmpeg's demuxer; None: detected."
     options: Mapping[str, str] = field(default_factory=dict)
-    "FFmpeg's options of protocol and demuxer."
+    "Options of FFmpeg's protocol and demuxer."
     open_timeout_s: float | None = None
-    "None for files: they are not interrupted, neither at opening nor at reading."
+    "None for files: neither opening nor reading is interrupted."
     parsed: frozenset[str] = frozenset()
-    """Codecs whose packets FFmpeg's parser holds back until the next one begins. Such a picture arrived when
-    the packet before it was read; dating it by its own reading would hide a frame period of latency."""
+    """Codecs whose packets FFmpeg's parser returns when the next packet begins. Such a frame arrived when the
+    packet before it was read; taking the time of its own read would hide a frame period of latency."""
 
 
 def open_container(opening: OpenOptions) -> InputContainer:
-    """What FFmpeg makes of the source; it has at least one video stream. The caller closes it.
+    """Open a container with at least one video stream. The caller closes it.
 
     Raises SourceForbidden (401, 403), SourceUnavailable (cannot be reached, nothing there), SourceStalled (no
     answer in time), SourceInvalid (something else than video).
@@ -55,7 +55,7 @@ def open_container(opening: OpenOptions) -> InputContainer:
     except (av.FFmpegError, OSError, ValueError) as exc:
         # FFmpeg's RTSP says "invalid data" when it was interrupted in the middle of a reply.
         if opening.open_timeout_s is not None and time.monotonic() - started_s >= opening.open_timeout_s:
-            raise _silent(opening.shown) from exc
+            raise _timed_out(opening.shown) from exc
         raise translate(exc, opening.shown) from exc
     if not container.streams.video:
         container.close()
@@ -64,7 +64,8 @@ def open_container(opening: OpenOptions) -> InputContainer:
 
 
 class FFmpegReader:
-    """An opened source. One thread reads it; `with` closes it. Raises what `open_container` raises."""
+    """Reads and decodes an opened source. One thread uses it; `with` closes it. Raises as
+    `open_container`."""
 
     def __init__(self, opening: OpenOptions) -> None:
         self._shown = opening.shown
@@ -72,7 +73,7 @@ class FFmpegReader:
         self._container = open_container(opening)
         self._video = self._container.streams.video[0]
         self._decoder = FrameDecoder(self._video.codec_context)
-        self._held_back = self._video.codec_context.name in opening.parsed
+        self._is_parsed = self._video.codec_context.name in opening.parsed
         self._last_read_s: float | None = None
 
     def __enter__(self) -> Self:
@@ -88,7 +89,7 @@ class FFmpegReader:
         self._container.close()
 
     def rewind(self) -> None:
-        """Back to the first picture; files only."""
+        """Seek to the first frame; files only."""
         self._container.seek(0)
 
     @property
@@ -98,19 +99,19 @@ class FFmpegReader:
 
     @property
     def length(self) -> int | None:
-        """Pictures in a file, as its header says; None where it does not say."""
+        """Number of frames of a file from its header; None if the header lacks it."""
         return self._video.frames or None
 
     @property
     def rate(self) -> float | None:
-        """Pictures per second, as the header says or FFmpeg guesses; None where neither does."""
+        """Frames per second from the header, or guessed by FFmpeg; None if unknown."""
         rate = self._video.average_rate or self._video.guessed_rate
         return float(rate) if rate else None
 
     def frames(self) -> Iterator[DecodedFrame | None]:
-        """Every picture until the source ends; None when a packet, or `POLL_S`, passed without one.
+        """Yield every frame until the source ends; None for a packet, or after `POLL_S`, without a frame.
 
-        Raises SourceError when it cannot be read on.
+        Raises SourceError when it cannot be read further.
         """
         damaged = 0
         while True:
@@ -120,7 +121,7 @@ class FFmpegReader:
                     yield from self._decoder.decode(packet, self._arrival()) or (None,)
                 return
             except av.error.ExitError:
-                # Our own interrupt: nothing came for POLL_S. Reading can go on where it stopped.
+                # Our own interrupt: no data for POLL_S. Reading continues where it stopped.
                 yield None
             except av.error.InvalidDataError as exc:
                 self._damaged_reads += 1
@@ -132,13 +133,13 @@ class FFmpegReader:
                 raise translate(exc, self._shown) from exc
 
     def _arrival(self) -> float:
-        """When the packet that was just read had come, Unix time."""
+        """Return when the packet just read arrived, Unix time."""
         before_s, self._last_read_s = self._last_read_s, time.time()
-        return before_s if self._held_back and before_s is not None else self._last_read_s
+        return before_s if self._is_parsed and before_s is not None else self._last_read_s
 
 
 def translate(exc: Exception, shown: str) -> SourceError:
-    """What a failure of FFmpeg means, in our words; `shown` names the source without its secrets."""
+    """Return FFmpeg's error as a SourceError; `shown` names the source without credentials."""
     if isinstance(exc, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
         return SourceForbidden(f"{shown} does not let us in.", remedy="Check the user and the password.")
     if isinstance(exc, av.error.HTTPNotFoundError):
@@ -147,7 +148,7 @@ def translate(exc: Exception, shown: str) -> SourceError:
             remedy="Check the path, or start its camera.",
         )
     if isinstance(exc, av.error.ExitError):
-        return _silent(shown)
+        return _timed_out(shown)
     if isinstance(exc, FileNotFoundError):
         return SourceUnavailable(f"{shown} is not there.", remedy="Check the path, or plug it in.")
     if isinstance(exc, av.error.InvalidDataError | ValueError):
@@ -158,5 +159,5 @@ def translate(exc: Exception, shown: str) -> SourceError:
     return SourceUnavailable(f"{shown}: {redact(what)}.", remedy="Check that it is on and reachable.")
 
 
-def _silent(shown: str) -> SourceStalled:
+def _timed_out(shown: str) -> SourceStalled:
     return SourceStalled(f"{shown} did not answer in time.", remedy="Check that it is on and reachable.")

@@ -1,4 +1,4 @@
-"""What every live source does: open, watch, notice silence, wait, open again, for ever."""
+"""Base class of reconnecting sources: open, read, detect a stall, back off, open again, without end."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from streaming.vocabulary import SourceState, StreamId
 
 @dataclass(frozen=True, slots=True)
 class SourceTimeouts:
-    """How long a live source is waited for, seconds."""
+    """Timeouts of a live source, seconds."""
 
     first_frame_s: float = 5.0
-    "From opening it to the first picture."
+    "From opening to the first frame."
     stall_s: float = 3.0
-    "From one picture to the next."
+    "Between two frames."
 
 
 class Reader(Protocol):
-    """An opened source. One thread reads it."""
+    """An opened source. One thread uses it."""
 
     @property
     def corrupt(self) -> int:
-        """Packets or pictures so far that were damaged or could not be decoded."""
+        """Packets or frames so far that were damaged or could not be decoded."""
         ...
 
     def frames(self) -> Iterator[DecodedFrame | None]:
-        """Every picture until the source ends; None now and then, at the latest after `POLL_S` without one.
+        """Yield every frame until the source ends; None at least every `POLL_S` without a frame.
 
-        Raises SourceError when it cannot be read on.
+        Raises SourceError when it cannot be read further.
         """
         ...
 
@@ -56,10 +56,10 @@ class Reader(Protocol):
 
 
 class LiveSource(Source):
-    """A source that is opened by `open_reader` and opened again whenever it is lost.
+    """A source that is opened by `open_reader`, and again whenever it is lost.
 
-    `open_reader` raises SourceError (retried for ever) or UsageError: final before the first picture, because
-    then the request itself was wrong; retried later, because then only a name has moved.
+    `open_reader` raises SourceError (always retried) or UsageError: fatal before the first frame, since the
+    request itself is wrong; retried after it, since only the address of a host name has changed.
     """
 
     def __init__(
@@ -69,29 +69,29 @@ class LiveSource(Source):
         self._open_reader = open_reader
         self._timeouts = timeouts
         self._timeline = Timeline()
-        self._first_shown_s: float | None = None
+        self._first_frame_s: float | None = None
 
     def _run(self) -> None:
         attempt = -1
-        # Jitter keeps cameras apart; nothing secret hangs on it.
+        # For jitter; not security-relevant.
         rng = random.Random()  # noqa: S311
         while not self._stopping.is_set():
-            self._first_shown_s = None
-            trouble = self._session()
+            self._first_frame_s = None
+            error = self._read_until_lost()
             if self._stopping.is_set():
                 return
-            healthy_s = 0.0 if self._first_shown_s is None else time.monotonic() - self._first_shown_s
+            healthy_s = 0.0 if self._first_frame_s is None else time.monotonic() - self._first_frame_s
             attempt = next_attempt(attempt, healthy_s)
-            self._become(SourceState.RECONNECTING, str(trouble), trouble.code)
-            gentle = isinstance(trouble, SourceForbidden | SourceInvalid | UsageError)
-            self._stopping.wait((FORBIDDEN_BACKOFF if gentle else UNAVAILABLE_BACKOFF).delay_s(attempt, rng))
+            self._set_state(SourceState.RECONNECTING, str(error), error.code)
+            refused = isinstance(error, SourceForbidden | SourceInvalid | UsageError)
+            self._stopping.wait((FORBIDDEN_BACKOFF if refused else UNAVAILABLE_BACKOFF).delay_s(attempt, rng))
 
-    def _session(self) -> SaccadeError:
-        """Show pictures until the source is lost; why it was."""
+    def _read_until_lost(self) -> SaccadeError:
+        """Deliver frames until the source is lost; return the reason."""
         try:
             with closing(self._open_reader()) as reader:
                 self._timeline.restart()
-                self._watch(reader)
+                self._read(reader)
         except SourceError as exc:
             return exc
         except UsageError as exc:
@@ -100,30 +100,30 @@ class LiveSource(Source):
             return exc
         return SourceUnavailable("The source ended its stream.", remedy="It is opened again.")
 
-    def _watch(self, reader: Reader) -> None:
+    def _read(self, reader: Reader) -> None:
         corrupt = 0
         last_s = time.monotonic()
-        for picture in reader.frames():
+        for frame in reader.frames():
             if self._stopping.is_set():
                 return
             self._count(corrupt=reader.corrupt - corrupt)
             corrupt = reader.corrupt
             now_s = time.monotonic()
-            if picture is None:
-                self._check_silence(now_s - last_s)
+            if frame is None:
+                self._check_stall(now_s - last_s)
                 continue
             last_s = now_s
-            if self._first_shown_s is None:
-                self._first_shown_s = now_s
+            if self._first_frame_s is None:
+                self._first_frame_s = now_s
                 self._count(reconnects=int(self.status.frames > 0))
-            pts_s = self._timeline.at(picture.raw_pts_s, now_s)
-            self._show(picture.pixels, pts_s, picture.arrived_s, picture.decode_s)
+            pts_s = self._timeline.at(frame.raw_pts_s, now_s)
+            self._deliver_frame(frame.pixels, pts_s, frame.arrived_s, frame.decode_s)
 
-    def _check_silence(self, silent_s: float) -> None:
-        if self._first_shown_s is None and silent_s >= self._timeouts.first_frame_s:
+    def _check_stall(self, silent_s: float) -> None:
+        if self._first_frame_s is None and silent_s >= self._timeouts.first_frame_s:
             raise SourceStalled(
                 f"Connected, but no picture came within {self._timeouts.first_frame_s:g} s.",
                 remedy="If its key frames are far apart, raise source_connect_timeout_s.",
             )
-        if self._first_shown_s is not None and silent_s >= self._timeouts.stall_s:
+        if self._first_frame_s is not None and silent_s >= self._timeouts.stall_s:
             raise SourceStalled(f"No picture for {self._timeouts.stall_s:g} s.", remedy="It is opened again.")

@@ -1,9 +1,7 @@
-"""A jitter buffer that lets a picture go when it is complete.
+"""A jitter buffer that releases a frame with its RTP marker bit (VP8: RFC 7741 §4.1, H.264: RFC 6184 §5.1).
 
-aiortc's own waits for the first packet of the next picture to know that one has ended (1.16,
-`jitterbuffer.py`): a frame period of latency for every picture, and for ever for the last one of a
-stream that stands still. The marker bit of RTP says the same at once (VP8: RFC 7741 §4.1, H.264: RFC
-6184 §5.1).
+aiortc's own (1.16, `jitterbuffer.py`) releases a frame with the first packet of the next frame: a frame
+period of latency, and no release of the last frame of a stream that pauses.
 """
 
 from __future__ import annotations
@@ -12,11 +10,11 @@ from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 
 CAPACITY = 512
-"""Packets kept for reordering, as aiortc has it for video."""
+"""Packets buffered for reordering, aiortc's own value for video."""
 
 
 class MarkedJitterBuffer(JitterBuffer):
-    """Hands over a picture with its marked packet; one without a mark when the next begins."""
+    """Releases a frame with its marked packet; a frame without a marker when the next begins."""
 
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
         data: list[bytes] = []
@@ -28,7 +26,7 @@ class MarkedJitterBuffer(JitterBuffer):
             if packet is None or (timestamp is not None and packet.timestamp != timestamp):
                 break
             timestamp = packet.timestamp
-            # Filled in by the receiver before it adds the packet; aiortc does not declare it either.
+            # Set by the receiver before it adds the packet; aiortc does not declare it either.
             data.append(vars(packet)["_data"])
             if packet.marker:
                 self.remove(len(data))
@@ -37,6 +35,6 @@ class MarkedJitterBuffer(JitterBuffer):
 
 
 def use_markers(receiver: RTCRtpReceiver) -> None:
-    """Give a receiver that has not begun yet this buffer in place of its own, which has no public name."""
+    """Replace the jitter buffer of a receiver that has not started; its attribute is private in aiortc."""
     assert "_RTCRtpReceiver__jitter_buffer" in vars(receiver), "aiortc has changed"
     vars(receiver)["_RTCRtpReceiver__jitter_buffer"] = MarkedJitterBuffer(CAPACITY, is_video=True)

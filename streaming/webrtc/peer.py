@@ -1,4 +1,4 @@
-"""What WHIP and WHEP share: reading an offer, answering it, the addresses that are offered, hanging up."""
+"""Shared by WHIP and WHEP: parsing an offer, creating an answer, ICE candidates, the decoder's backlog."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from aiortc.sdp import SessionDescription
 from streaming.errors import InvalidStream
 
 MAX_OFFER_CHARS = 64 * 1024
-"""Chromium's offers are 2 to 8 kB."""
+"""Longest SDP offer accepted; Chromium's are 2 to 8 kB."""
 
 MAX_MEDIA = 8
-"""Media sections in an offer: each costs sockets."""
+"""Most media sections of an offer: each costs sockets."""
 
 MAX_BACKLOG = 30
-"""Encoded pictures that may wait for the decoder: a second's worth."""
+"""Most encoded frames that wait for the decoder: about a second."""
 
 _addresses: ContextVar[tuple[str, ...] | None] = ContextVar("_addresses", default=None)
-_every_address = aioice.ice.get_host_addresses
+_all_addresses = aioice.ice.get_host_addresses
 
 
 def _offered_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     chosen = _addresses.get()
-    return _every_address(use_ipv4, use_ipv6) if chosen is None else list(chosen)
+    return _all_addresses(use_ipv4, use_ipv6) if chosen is None else list(chosen)
 
 
-# aioice offers every interface except loopback and takes no argument for it (0.13). A service that listens on
-# loopback only must offer loopback only, so its one function for this is replaced, here and once; the
-# context variable keeps connections that are not ours as they were.
+# aioice (0.13) gathers candidates at every interface except loopback and has no option for it. A service that
+# listens on loopback must offer loopback only, so its function is replaced, here only; the context variable
+# leaves connections of other code unchanged.
 aioice.ice.get_host_addresses = _offered_addresses
 
 
 @contextlib.contextmanager
 def candidates_at(addresses: Sequence[str]) -> Iterator[None]:
-    """Connections that gather their candidates within offer these local addresses and no others."""
+    """Restrict connections that gather candidates within the block to these local addresses."""
     token = _addresses.set(tuple(addresses))
     try:
         yield
@@ -52,21 +52,21 @@ def candidates_at(addresses: Sequence[str]) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An SDP offer that has been looked at."""
+    """A parsed SDP offer."""
 
     sdp: str
     video_direction: str
-    "`sendonly`, `recvonly`, `sendrecv` or `inactive`, as the peer sees its video."
+    "`sendonly`, `recvonly`, `sendrecv` or `inactive`, from the peer's side."
 
 
 def parse_offer(sdp: str) -> Offer:
-    """Look at what a peer sent. Raises InvalidStream if it is not an SDP offer with one video section."""
+    """Parse an SDP offer. Raises InvalidStream unless it has exactly one video section."""
     if not sdp.startswith("v=0") or len(sdp) > MAX_OFFER_CHARS:
         raise InvalidStream("This is not an SDP offer.", remedy="Send the browser's own offer as it is.")
     sdp = _without_mdns(sdp)
     try:
         description = SessionDescription.parse(sdp)
-    except Exception as exc:  # a parser of foreign text that fails in whatever way its text makes it
+    except Exception as exc:  # aiortc's parser raises many types on malformed text
         raise InvalidStream(
             "This SDP offer cannot be parsed.", remedy="Send the browser's own offer as it is."
         ) from exc
@@ -79,27 +79,27 @@ def parse_offer(sdp: str) -> Offer:
 
 
 def _without_mdns(sdp: str) -> str:
-    """`sdp` less its candidates with `.local` names.
+    """Return `sdp` without candidates that have `.local` names.
 
-    To resolve them aioice would open a multicast socket; the peer reaches us at our own candidates, and
-    its address is learnt from that.
+    To resolve them aioice would open a multicast socket. The peer connects to our candidates, and ICE takes
+    its address from that (peer-reflexive candidate).
     """
     lines = [line for line in sdp.splitlines() if not (line.startswith("a=candidate:") and ".local " in line)]
     return "\r\n".join(lines) + "\r\n"
 
 
 def new_connection() -> RTCPeerConnection:
-    """A connection without STUN or TURN servers; aiortc's default would ask a public one."""
+    """Make a connection without STUN or TURN servers; aiortc's default is a public STUN server."""
     return RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
 
 def new_session_id() -> str:
-    """Unguessable: whoever knows it may end the session."""
+    """Make an unguessable session id: knowing it permits ending the session."""
     return secrets.token_urlsafe(16)
 
 
 async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
-    """Take in the peer's offer. Raises InvalidStream if there is no codec or transport in common."""
+    """Set the remote description. Raises InvalidStream if there is no common codec or transport."""
     try:
         await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
     except (InternalError, InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
@@ -113,7 +113,7 @@ async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
 
 
 async def create_answer(connection: RTCPeerConnection, addresses: Sequence[str]) -> str:
-    """Our answer to the offer that was accepted, with candidates at `addresses` only."""
+    """Set the local description and return it as SDP, with candidates at `addresses` only."""
     with candidates_at(addresses):
         await connection.setLocalDescription(await connection.createAnswer())
     sdp: str = connection.localDescription.sdp
@@ -121,19 +121,20 @@ async def create_answer(connection: RTCPeerConnection, addresses: Sequence[str])
 
 
 def drop_backlog(receiver: RTCRtpReceiver) -> int:
-    """Drop what waits for a decoder that has fallen behind, and ask the peer for a key frame; how many.
+    """Empty the queue of a decoder that is late, request a key frame (PLI); return the number of frames
+    dropped.
 
-    aiortc's queue in front of its decoder has no bound (1.16) and no public name, hence this reach inside.
-    Called on the loop, where aiortc also puts the end mark that must not be lost: it is put and waited for
-    in one go.
+    aiortc's decoder queue (1.16) is unbounded and private. Call it on the event loop: there aiortc puts the
+    queue's end marker and joins the decoder without awaiting in between, so the marker cannot be dropped
+    here.
     """
     waiting: queue.Queue[object] = vars(receiver)["_RTCRtpReceiver__decoder_queue"]
-    shed = 0
+    dropped = 0
     if waiting.qsize() > MAX_BACKLOG:
         with contextlib.suppress(queue.Empty):
             while True:
                 waiting.get_nowait()
-                shed += 1
-    if shed:
+                dropped += 1
+    if dropped:
         vars(receiver)["_RTCRtpReceiver__decoder_error"].set()
-    return shed
+    return dropped

@@ -1,8 +1,8 @@
-"""A browser watches: WHEP (draft-ietf-wish-whep), by aiortc.
+"""Sends a stream's frames to browsers: WHEP (draft-ietf-wish-whep), by aiortc.
 
-It lives on whatever asyncio loop its coroutines run on; frames may be pushed from any thread and cross by a
-one-place slot. Candidates are host candidates at the addresses of the settings; the offer must hold the
-peer's own (no trickle).
+It runs on the asyncio loop of its coroutines; frames may be pushed from any thread, and the newest replaces
+the one before. Candidates are host candidates at `ice_addresses`; the offer must contain the peer's
+candidates (no trickle ICE).
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ log = logging.getLogger(__name__)
 
 RTP_CLOCK_HZ = 90_000
 CONNECT_TIMEOUT_S = 10.0
-"""A viewer that has not connected by then never will."""
+"""A viewer that has not connected by then is removed."""
 
 REPEAT_S = 0.5
-"""Without a new frame for this long, the last one is sent again."""
+"""Without a new frame for this long, the last frame is sent again."""
 
 MAX_VIEWERS = 8
-"""Per stream: each costs an encoder, 3.3 ms of a core per 640x360 picture."""
+"""Most viewers of a stream: each costs an encoder, 3.3 ms of a core per 640x360 frame."""
 
 MAX_VIEW_SIZE = (1280, 720)
-"""(width, height) in pixels; larger pictures are sent smaller, to spare the encoder."""
+"""(width, height) in pixels; larger frames are scaled down, to save encoding time."""
 
 
 def rtp_ticks(pts_s: float, index: int) -> int:
-    """RTP time of a picture: its media time, moved by 0 to 63 ticks (0.7 ms) that follow from its index.
+    """Return the RTP timestamp of a frame: its `pts_s` plus 0 to 63 ticks (0.7 ms) that depend on its index.
 
-    A viewer sees these stamps plus an origin that RTP draws by lot, and knows `pts_s` and `frame_index` of
-    each result. The moves make even frame rates uneven, so only one origin fits several pictures: with it the
-    viewer knows which result belongs to the picture on its screen (dashboards/static/sync.js). Squares,
-    because their differences differ from frame to frame; times Knuth's 2^32 / golden ratio (TAOCP 6.4).
+    A viewer sees these timestamps plus RTP's random offset, and has `pts_s` and `frame_index` of each result.
+    The added ticks make constant frame rates uneven, so that a single offset fits several frames: with it the
+    page finds the result of the frame on the screen (dashboards/static/sync.js). Squares, because their
+    differences change from frame to frame; times Knuth's 2^32 / golden ratio (TAOCP 6.4).
     """
-    moved = (index * index * 2654435761 & 0xFFFFFFFF) >> 26
-    return round(pts_s * RTP_CLOCK_HZ) + moved
+    dither = (index * index * 2654435761 & 0xFFFFFFFF) >> 26
+    return round(pts_s * RTP_CLOCK_HZ) + dither
 
 
-class _View(MediaStreamTrack):
-    """The newest frame, for one viewer's encoder."""
+class _ViewerTrack(MediaStreamTrack):
+    """The media track of one viewer; yields the newest frame."""
 
     kind = "video"
 
@@ -72,12 +72,12 @@ class _View(MediaStreamTrack):
         self._shift_ticks = 0
 
     def show(self, frame: Frame) -> None:
-        """Replace the frame that the encoder takes next; on the loop."""
+        """Set the frame that the encoder takes next. Call on the loop."""
         self._frame = frame
         self._fresh.set()
 
     async def recv(self) -> av.VideoFrame:
-        """What aiortc's sender asks for whenever it can encode again."""
+        """Return the next frame to encode; called by aiortc's sender."""
         frame, repeated_s = await self._next()
         # Each encoder marks its own VideoFrame with what it made of it, so they share the planes only.
         video = av.VideoFrame.from_ndarray(await self._converter.planes(frame), format="yuv420p")
@@ -91,13 +91,15 @@ class _View(MediaStreamTrack):
         return video
 
     async def _next(self) -> tuple[Frame, float]:
-        """The frame to send, and for how long it has been the last one if it was sent before, seconds."""
+        """Return the frame to send; and, if it was sent before, for how many seconds it has been the
+        newest."""
         while True:
             try:
                 async with asyncio.timeout(REPEAT_S):
                     await self._fresh.wait()
             except TimeoutError:
-                # A stream that stands still: whoever lost a packet, or came just now, needs a picture too.
+                # A stream without new frames: a viewer that lost a packet, or has just connected, needs a
+                # frame.
                 if self._frame is not None:
                     return self._frame, time.monotonic() - self._shown_s
                 continue
@@ -108,7 +110,7 @@ class _View(MediaStreamTrack):
 
 
 class _Converter:
-    """RGB to the encoders' planes, once per frame however many viewers there are."""
+    """Converts RGB to YUV planes, once per frame for all viewers."""
 
     def __init__(self) -> None:
         self._busy = asyncio.Lock()
@@ -116,7 +118,8 @@ class _Converter:
         self._planes: NDArray[np.uint8] | None = None
 
     async def planes(self, frame: Frame) -> NDArray[np.uint8]:
-        """(H * 3 / 2, W) uint8, YUV 4:2:0 planes, BT.601 limited, within `MAX_VIEW_SIZE`, H and W even."""
+        """Return (H * 3 / 2, W) uint8, YUV 4:2:0 planes, BT.601 limited range, within MAX_VIEW_SIZE, H, W
+        even."""
         async with self._busy:
             if self._planes is None or self._frame is not frame:
                 self._planes = await asyncio.to_thread(_to_planes, frame)
@@ -136,21 +139,21 @@ def _to_planes(frame: Frame) -> NDArray[np.uint8]:
 class _Viewer:
     session_id: str
     connection: RTCPeerConnection
-    view: _View
+    view: _ViewerTrack
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
     def leave(self) -> None:
-        """Wake whoever attends to this viewer: it is over."""
+        """End the session: wake the task that waits for it."""
         self.connected.set()
         self.gone.set()
 
 
 class WhepViewers:
-    """A stream's viewers. Nothing is converted or encoded while there is none.
+    """The WHEP viewers of a stream. Without a viewer nothing is converted or encoded.
 
-    `push` may be called from any thread; the coroutines from one loop, which the first offer decides.
+    `push` may be called from any thread; the coroutines from one loop, that of the first offer.
     """
 
     def __init__(self, ice_addresses: Sequence[str], max_viewers: int = MAX_VIEWERS) -> None:
@@ -164,21 +167,21 @@ class WhepViewers:
 
     @property
     def viewers(self) -> int:
-        """How many there are, those that are still connecting included."""
+        """Number of viewers, including those that are still connecting."""
         return len(self._viewers)
 
     def push(self, frame: Frame) -> None:
-        """The frame to show next; a viewer's encoder that is busy skips to the newest. Never waits."""
+        """Set the frame to send next; a busy encoder skips to the newest. Never blocks."""
         self._newest = frame
         if self._viewers and self._loop is not None and not self._waking:
             self._waking = True
             self._loop.call_soon_threadsafe(self._wake)
 
     async def offer(self, sdp: str) -> tuple[str, str]:
-        """Let somebody watch: (session id, SDP answer).
+        """Accept a viewer; return (session id, SDP answer).
 
         Raises InvalidStream (an offer that takes no video, or none we can answer), LimitReached.
-        Cancelling it hangs up.
+        Cancelling it closes the connection.
         """
         offer = parse_offer(sdp)
         if offer.video_direction not in ("recvonly", "sendrecv"):
@@ -195,13 +198,13 @@ class WhepViewers:
             del self._viewers[viewer.session_id]
             await viewer.connection.close()
             raise
-        viewer.task = asyncio.create_task(self._attend(viewer))
+        viewer.task = asyncio.create_task(self._serve(viewer))
         if self._newest is not None:
             viewer.view.show(self._newest)
         return viewer.session_id, answer_sdp
 
     async def end(self, session_id: str) -> None:
-        """The viewer leaves; returns when its connection is closed. Raises NotFound."""
+        """End a session; return when its connection is closed. Raises NotFound."""
         viewer = self._viewers.get(session_id)
         if viewer is None or viewer.task is None:
             raise NotFound("There is no such WHEP session.", remedy="It may have ended.")
@@ -209,7 +212,7 @@ class WhepViewers:
         await asyncio.wait([viewer.task])
 
     async def close(self) -> None:
-        """Hang up on every viewer."""
+        """End every session."""
         for viewer in list(self._viewers.values()):
             viewer.leave()
         tasks = [viewer.task for viewer in self._viewers.values() if viewer.task is not None]
@@ -219,9 +222,9 @@ class WhepViewers:
     def _new_viewer(self) -> _Viewer:
         self._loop = asyncio.get_running_loop()
         self._converter = self._converter or _Converter()
-        viewer = _Viewer(new_session_id(), new_connection(), _View(self._converter))
+        viewer = _Viewer(new_session_id(), new_connection(), _ViewerTrack(self._converter))
         transceiver = viewer.connection.addTransceiver(viewer.view, direction="sendonly")
-        # VP8 alone: here it costs a quarter of H.264 to encode, and every browser plays it.
+        # VP8 only: it takes a quarter of H.264's encoding time here, and every browser decodes it.
         transceiver.setCodecPreferences(
             [
                 codec
@@ -240,8 +243,8 @@ class WhepViewers:
         self._viewers[viewer.session_id] = viewer
         return viewer
 
-    async def _attend(self, viewer: _Viewer) -> None:
-        """Be there until the viewer leaves, vanishes or fails to come."""
+    async def _serve(self, viewer: _Viewer) -> None:
+        """Wait until the viewer leaves, disconnects or fails to connect; then close."""
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await viewer.connected.wait()

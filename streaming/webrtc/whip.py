@@ -1,12 +1,12 @@
-"""A browser publishes: WHIP (RFC 9725), by aiortc.
+"""The source that a browser publishes to: WHIP (RFC 9725), by aiortc.
 
-It lives on whatever asyncio loop its coroutines run on; pictures cross to the source's thread by a one-place
-slot. Candidates are host candidates at the addresses of the settings; the offer must hold the peer's own
-(no trickle).
+It runs on the asyncio loop of its coroutines; frames cross to the source's thread through a `Latest` slot.
+Candidates are host candidates at `ice_addresses`; the offer must contain the peer's candidates (no trickle
+ICE).
 
-aiortc hands pictures over in a queue without a bound and lets one pile up behind a slow reader (aiortc #64,
-#1192), so `WhipSource` empties it always, on the loop, and does its own dropping. Of an arriving picture
-`decode_s` is the conversion to RGB alone: aiortc does not say how long it decoded.
+aiortc's queue of decoded frames is unbounded and grows behind a slow reader (aiortc #64, #1192), so
+`WhipSource` reads every frame at once, on the loop, and drops by itself. `decode_s` is the conversion to RGB
+only: aiortc does not report the duration of decoding.
 """
 
 from __future__ import annotations
@@ -51,33 +51,33 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Arrived:
-    picture: av.VideoFrame
-    at_s: float
+class _ReceivedFrame:
+    video_frame: av.VideoFrame
+    arrived_s: float
     session_id: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Left:
-    trouble: SourceError
+class _SessionEnded:
+    error: SourceError
 
 
 @dataclass(slots=True, eq=False)
-class _Publisher:
+class _WhipSession:
     session_id: str
     connection: RTCPeerConnection
     loop: asyncio.AbstractEventLoop
     task: asyncio.Task[None] | None = None
     closing: bool = False
 
-    def hang_up(self) -> None:
-        """End its task, which closes the connection, unless it is at that already; on its loop."""
+    def cancel(self) -> None:
+        """Cancel the task, which closes the connection, unless it does so already. Call on its loop."""
         if self.task is not None and not self.closing:
             self.task.cancel()
 
 
 class WhipSource(Source):
-    """A stream that somebody publishes. It waits for a publisher, follows one at a time, and waits again.
+    """Waits for a publisher, receives its frames, one publisher at a time, and waits again.
 
     `start` and `stop` may be called from any thread, the coroutines from one loop.
     """
@@ -86,16 +86,17 @@ class WhipSource(Source):
         super().__init__(stream_id)
         self._ice_addresses = tuple(ice_addresses)
         self._timeouts = timeouts
-        self._publisher: _Publisher | None = None
-        self._arrivals: Latest[_Arrived | _Left] = Latest()
+        self._publisher: _WhipSession | None = None
+        self._arrivals: Latest[_ReceivedFrame | _SessionEnded] = Latest()
         self._timeline = Timeline()
-        self._shown_session_id = ""
+        self._last_session_id = ""
 
     async def offer(self, sdp: str) -> tuple[str, str]:
-        """Let somebody publish: (session id, SDP answer).
+        """Accept a publisher; return (session id, SDP answer).
 
-        Raises InvalidStream (an offer without video to send, or none we can answer), Conflict (somebody
-        publishes already), ServiceUnavailable (the stream is being removed). Cancelling it hangs up.
+        Raises InvalidStream (an offer without video to send, or none we can answer), Conflict (there is a
+        publisher already), ServiceUnavailable (the stream is being removed). Cancelling it closes the
+        connection.
         """
         offer = parse_offer(sdp)
         if offer.video_direction not in ("sendonly", "sendrecv"):
@@ -106,7 +107,7 @@ class WhipSource(Source):
                 f"Somebody publishes to {self.status.stream_id} already.",
                 remedy="End that session first, or use another stream.",
             )
-        publisher = _Publisher(new_session_id(), new_connection(), asyncio.get_running_loop())
+        publisher = _WhipSession(new_session_id(), new_connection(), asyncio.get_running_loop())
         self._publisher = publisher
         try:
             await set_remote_offer(publisher.connection, offer)
@@ -118,7 +119,7 @@ class WhipSource(Source):
             self._publisher = None
             await publisher.connection.close()
             raise
-        publisher.task = asyncio.create_task(self._follow(publisher, receiver))
+        publisher.task = asyncio.create_task(self._receive(publisher, receiver))
         return publisher.session_id, answer_sdp
 
     def _refuse_if_stopping(self) -> None:
@@ -126,69 +127,76 @@ class WhipSource(Source):
             raise ServiceUnavailable("This stream is being removed.")
 
     async def end(self, session_id: str) -> None:
-        """The publisher leaves; returns when its connection is closed. Raises NotFound."""
+        """End a session; return when its connection is closed. Raises NotFound."""
         publisher = self._publisher
         if publisher is None or publisher.task is None or publisher.session_id != session_id:
             raise NotFound(f"{self.status.stream_id} has no such WHIP session.", remedy="It may have ended.")
-        publisher.hang_up()
+        publisher.cancel()
         await asyncio.wait([publisher.task])
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
-        """End the source and hang up on its publisher."""
+        """End the source and its session."""
         self._stopping.set()
         self._arrivals.close()
         publisher = self._publisher
         if publisher is not None and not publisher.loop.is_closed():
-            publisher.loop.call_soon_threadsafe(publisher.hang_up)
+            publisher.loop.call_soon_threadsafe(publisher.cancel)
         return super().stop(timeout_s)
 
-    async def _follow(self, publisher: _Publisher, receiver: RTCRtpReceiver) -> None:
-        """Take every picture as it comes, until the publisher leaves or falls silent."""
-        trouble: SourceError = SourceUnavailable("The publisher left.", remedy="Waiting for another.")
-        silence_s = self._timeouts.first_frame_s
+    async def _receive(self, publisher: _WhipSession, receiver: RTCRtpReceiver) -> None:
+        """Receive every frame until the publisher leaves or stalls."""
+        error: SourceError = SourceUnavailable("The publisher left.", remedy="Waiting for another.")
+        frame_timeout_s = self._timeouts.first_frame_s
         try:
             while True:
-                async with asyncio.timeout(silence_s):
-                    picture = await receiver.track.recv()
-                assert isinstance(picture, av.VideoFrame), "a video track gives video frames"
-                silence_s = self._timeouts.stall_s
-                self._arrivals.put(_Arrived(picture, time.time(), publisher.session_id))
-                if shed := drop_backlog(receiver):
-                    log.warning("source %s: decoder too slow, %d pictures shed", self.status.stream_id, shed)
+                async with asyncio.timeout(frame_timeout_s):
+                    video_frame = await receiver.track.recv()
+                assert isinstance(video_frame, av.VideoFrame), "a video track gives video frames"
+                frame_timeout_s = self._timeouts.stall_s
+                self._arrivals.put(_ReceivedFrame(video_frame, time.time(), publisher.session_id))
+                if dropped := drop_backlog(receiver):
+                    log.warning(
+                        "source %s: decoder too slow, %d frames dropped", self.status.stream_id, dropped
+                    )
         except MediaStreamError:
             log.info("source %s: the publisher left", self.status.stream_id)
         except TimeoutError:
-            trouble = SourceStalled(
-                f"The publisher sent no picture for {silence_s:g} s.", remedy="Waiting for another."
+            error = SourceStalled(
+                f"The publisher sent no picture for {frame_timeout_s:g} s.", remedy="Waiting for another."
             )
         finally:
             publisher.closing = True
             await publisher.connection.close()
             self._publisher = None
-            self._arrivals.put(_Left(trouble))
+            self._arrivals.put(_SessionEnded(error))
 
     def _run(self) -> None:
-        self._become(SourceState.STARTING, "Waiting for a publisher.")
+        self._set_state(SourceState.STARTING, "Waiting for a publisher.")
         while not self._stopping.is_set():
             taken = self._arrivals.take(POLL_S)
             if taken is None:
                 continue
             arrival, dropped = taken
-            self._skip(dropped)
-            if isinstance(arrival, _Left):
-                self._become(SourceState.RECONNECTING, str(arrival.trouble), arrival.trouble.code)
+            self._count_skipped(dropped)
+            if isinstance(arrival, _SessionEnded):
+                self._set_state(SourceState.RECONNECTING, str(arrival.error), arrival.error.code)
             else:
-                self._show_arrived(arrival)
+                self._convert(arrival)
 
-    def _show_arrived(self, arrived: _Arrived) -> None:
-        if arrived.session_id != self._shown_session_id:
+    def _convert(self, received: _ReceivedFrame) -> None:
+        if received.session_id != self._last_session_id:
             self._timeline.restart()
-            self._count(reconnects=int(bool(self._shown_session_id)))
-            self._shown_session_id = arrived.session_id
+            self._count(reconnects=int(bool(self._last_session_id)))
+            self._last_session_id = received.session_id
         started_s = time.perf_counter()
-        pixels = np.ascontiguousarray(arrived.picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+        pixels = np.ascontiguousarray(received.video_frame.to_ndarray(format="rgb24"), dtype=np.uint8)
         converted_s = time.perf_counter() - started_s
-        self._show(pixels, self._timeline.at(arrived.picture.time, arrived.at_s), arrived.at_s, converted_s)
+        self._deliver_frame(
+            pixels,
+            self._timeline.at(received.video_frame.time, received.arrived_s),
+            received.arrived_s,
+            converted_s,
+        )
 
 
 def _video_receiver(connection: RTCPeerConnection) -> RTCRtpReceiver:

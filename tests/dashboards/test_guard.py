@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from actors.redis_server import RedisServer
-from dashboards.guard import RequestInfo, AccessRules
+from dashboards.guard import AccessRules, RequestInfo
 from streaming.settings import Settings
 from tests.served import AUTH, TOKEN, Service, is_problem, serve
 

@@ -19,7 +19,7 @@ class Counting(Source):
 
     def _run(self):
         for number in range(self.count):
-            self._show(PIXELS, number / 10, 100.0 + number, 0.001)
+            self._deliver_frame(PIXELS, number / 10, 100.0 + number, 0.001)
         self.finally_do(self)
 
 
@@ -59,9 +59,9 @@ def test_a_bug_is_this_stream_s_failure_only_and_is_logged(seen, caplog):
 
 def test_a_state_is_reported_once(seen):
     def twice(source):
-        source._become(SourceState.RECONNECTING, "away", "source_unavailable")
-        source._become(SourceState.RECONNECTING, "away", "source_unavailable")
-        source._show(PIXELS, 1.0, 1.0, 0.0)
+        source._set_state(SourceState.RECONNECTING, "away", "source_unavailable")
+        source._set_state(SourceState.RECONNECTING, "away", "source_unavailable")
+        source._deliver_frame(PIXELS, 1.0, 1.0, 0.0)
 
     run(Counting(1, twice), seen)
     assert seen.states == [
@@ -75,8 +75,8 @@ def test_a_state_is_reported_once(seen):
 
 def test_pictures_that_were_skipped_count_as_decoded(seen):
     def skip(source):
-        source._skip(4)
-        source._show(PIXELS, 1.0, 1.0, 0.0)
+        source._count_skipped(4)
+        source._deliver_frame(PIXELS, 1.0, 1.0, 0.0)
 
     run(Counting(2, skip), seen)
     assert [frame.index for frame in seen.frames] == [0, 1, 6]

@@ -123,7 +123,7 @@ async def test_a_session_that_is_ended_in_the_moment_a_picture_comes_ends(ingest
 
     async def receive_and_end():
         picture = await receive()
-        asyncio.get_running_loop().call_soon(publisher.hang_up)
+        asyncio.get_running_loop().call_soon(publisher.cancel)
         return picture
 
     track.recv = receive_and_end
