@@ -59,7 +59,7 @@ $(READY): pyproject.toml constraints.txt
 # The tools of lint and tests, NNCF for int8, and TensorRT, whose engines are built without a GPU.
 $(DEV): $(READY)
 	@echo "Installing the tools of lint and tests ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,examples,tensorrt,int8]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch==2.13.0 -e '.[dev,examples,plots,tensorrt,int8]'
 	@touch $@
 
 # The official package sam2, which tests compare the tracker with. Without its CUDA kernels, and without torchvision,

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import Final, NoReturn
 
 import typer
+from typer.models import CommandInfo
 
 from actors.cli import models, service, streams
 from actors.cli.terminal import FAILURE_EXIT, USAGE_EXIT, err
@@ -19,6 +20,9 @@ from streaming.errors import SaccadeError, UsageError
 PLUGINS: Final = "saccade.commands"
 """Entry point group of plug-ins. Each is a function that adds commands to a given `typer.Typer`. `lab` adds
 demo, eval, bench and train this way, so that the product does not import `lab`."""
+
+HELP_ORDER: Final = ("demo", "up", "watch", "track", "eval", "export", "doctor")
+"Order of the commands in `saccade --help`, by when a new user needs them. Others follow, then the groups."
 
 
 def create_app() -> typer.Typer:
@@ -38,9 +42,16 @@ def create_app() -> typer.Typer:
     app.command()(models.track)
     app.command()(models.export)
     app.command()(service.doctor)
+    app.registered_commands.sort(key=_help_rank)
     app.add_typer(streams.stream_app, name="stream")
     app.add_typer(streams.query_app, name="query")
+    app.registered_groups.sort(key=lambda group: group.name not in ("stream", "query"))
     return app
+
+
+def _help_rank(command: CommandInfo) -> int:
+    name = command.name or getattr(command.callback, "__name__", "")
+    return HELP_ORDER.index(name) if name in HELP_ORDER else len(HELP_ORDER)
 
 
 app = create_app()
