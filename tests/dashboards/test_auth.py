@@ -28,7 +28,7 @@ def test_two_services_have_two_tokens(tmp_path: Path) -> None:
     assert one != other
 
 
-def test_a_token_that_is_given_is_used_and_not_kept(tmp_path: Path) -> None:
+def test_a_token_from_the_settings_is_used_and_not_stored(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, api_token=SecretStr("given-by-the-settings"))
     assert load_token(settings).get_secret_value() == "given-by-the-settings"
     assert list(tmp_path.iterdir()) == []
@@ -56,7 +56,7 @@ def test_a_token_that_cannot_be_sent_is_refused_and_not_repeated(tmp_path: Path,
         load_token(Settings(state_dir=tmp_path))
 
 
-def test_only_the_whole_token_is_the_token() -> None:
+def test_only_the_complete_token_is_accepted() -> None:
     token = SecretStr("the-whole-token-it-is")
     assert is_token("the-whole-token-it-is", token)
     for wrong in ("", "the-whole-token-it-i", "the-whole-token-it-is ", "THE-WHOLE-TOKEN-IT-IS"):

@@ -57,7 +57,7 @@ async def test_a_viewer_waits_for_something_and_loses_nothing_when_cancelled() -
     assert await viewer.take() == [b"1"]
 
 
-async def test_a_viewer_of_a_feed_that_ended_is_told() -> None:
+async def test_a_viewer_of_an_ended_feed_gets_service_unavailable() -> None:
     viewer = Viewer()
     viewer.close()
     with pytest.raises(ServiceUnavailable, match="The feed has ended"):
@@ -91,7 +91,7 @@ async def told(viewers: list[Viewer], server: RedisServer) -> None:
     assert all(b"saccade.frame/1" in take.result()[0] for take in takes)
 
 
-async def test_nothing_is_read_when_nobody_watches_and_reading_starts_again(
+async def test_redis_is_read_only_while_there_are_viewers(
     redis_server: RedisServer,
 ) -> None:
     reader = ResultReader(redis_server.url)
@@ -157,7 +157,7 @@ async def test_a_feed_that_broke_is_begun_anew_for_the_next_viewer(
     await reader.close()
 
 
-async def test_the_feed_brings_results_as_they_come(served: Service) -> None:
+async def test_the_feed_sends_results_as_they_are_published(served: Service) -> None:
     await served.add("fed")
     writer = ResultWriter(served.redis_url, frames_maxlen=100, notes_maxlen=100)
     async with ws.connect(served.feed_url("fed"), subprotocols=[Subprotocol("saccade")]) as viewer:
@@ -186,7 +186,7 @@ async def test_a_feed_ends_when_its_stream_is_removed(
         assert viewer.close_code == 4404
 
 
-async def test_a_viewer_that_does_not_read_loses_frames_and_holds_nobody_up(served: Service) -> None:
+async def test_a_slow_viewer_loses_frames_and_delays_no_other(served: Service) -> None:
     await served.add("crowded")
     writer = ResultWriter(served.redis_url, frames_maxlen=50, notes_maxlen=10)
     url = served.feed_url("crowded")

@@ -41,7 +41,7 @@ async def test_a_query_is_asked_edited_under_its_id_and_removed(served: Service)
     assert is_problem(await served.http.patch(where, json={"text": "x"}), 404, "not_found")
 
 
-async def test_a_question_about_what_was_pointed_at_keeps_its_region(served: Service) -> None:
+async def test_a_question_about_a_region_keeps_its_region(served: Service) -> None:
     await served.add("gate")
     about = {"text": "What is this?", "kind": "ask", "region": [0.25, 0.5, 0.25, 0.5]}
     asked = await served.http.post("/v1/streams/gate/queries", json=about)
@@ -103,7 +103,7 @@ async def test_a_wrong_request_is_a_problem_with_its_status_and_changes_nothing(
     assert len((await served.http.get("/v1/streams")).json()) == 1
 
 
-async def test_a_wrong_method_is_told_the_right_ones(served: Service) -> None:
+async def test_a_wrong_method_gets_405_with_allow(served: Service) -> None:
     refused = await served.http.put("/v1/streams/here", json={})
     assert is_problem(refused, 405, "method_not_allowed")
     assert refused.headers["allow"]
@@ -117,7 +117,7 @@ async def test_the_page_and_its_files_are_served(served: Service) -> None:
     assert (await served.anonymous.head("/app.js")).headers["cache-control"] == "no-cache"
 
 
-async def test_what_is_not_json_is_a_problem(served: Service) -> None:
+async def test_a_body_that_is_not_json_is_a_problem(served: Service) -> None:
     broken = await served.http.post("/v1/streams", content=b"{", headers={"Content-Type": "application/json"})
     assert is_problem(broken, 422, "invalid_request")
 
@@ -128,7 +128,7 @@ async def test_at_the_limit_the_next_stream_is_refused(served: Service) -> None:
     assert is_problem(await served.add("s4"), 429, "limit_reached")
 
 
-async def test_it_is_ready_when_every_part_is_and_says_why_not(served: Service) -> None:
+async def test_ready_lists_the_parts_that_are_not_ok(served: Service) -> None:
     assert (await served.http.get("/live")).json() == {"live": True}
     assert (await served.http.get("/ready")).json()["ready"] is True
     served.control.parts["grounder"] = "starting"
@@ -166,7 +166,7 @@ async def test_openapi_names_every_route_and_the_token(served: Service) -> None:
     assert all("summary" in operation for item in schema["paths"].values() for operation in item.values())
 
 
-async def test_the_latest_results_are_what_redis_keeps(served: Service) -> None:
+async def test_latest_results_are_the_stored_messages(served: Service) -> None:
     await served.add("late")
     writer = ResultWriter(served.redis_url, frames_maxlen=100, notes_maxlen=100)
     for index in range(5):
@@ -186,7 +186,7 @@ async def test_a_feed_of_nothing_is_refused(served: Service) -> None:
         assert json.loads(refused.value.response.body or b"{}")["code"] == "not_found"
 
 
-async def test_redis_away_is_said_and_the_rest_goes_on(own_redis: RedisServer) -> None:
+async def test_without_redis_results_fail_and_other_routes_work(own_redis: RedisServer) -> None:
     async with serve(own_redis, Settings()) as served:
         await served.add("here")
         own_redis.stop()

@@ -16,7 +16,7 @@ from streaming.settings import Settings
 from tests.served import AUTH, TOKEN, Service, is_problem, serve
 
 
-async def test_a_body_above_the_limit_is_refused_however_it_is_sent(served: Service) -> None:
+async def test_a_body_above_the_limit_is_refused_with_and_without_content_length(served: Service) -> None:
     big = b"x" * 70_000
     assert is_problem(await served.http.post("/v1/streams", content=big), 413, "too_large")
 
@@ -50,7 +50,7 @@ async def test_another_sites_page_may_not_ask(served: Service) -> None:
     assert own.status_code == 200
 
 
-async def test_every_answer_carries_the_security_headers(served: Service) -> None:
+async def test_every_response_has_the_security_headers(served: Service) -> None:
     for path in ("/", "/v1/streams", "/nothing"):
         headers = (await served.http.get(path)).headers
         assert "default-src 'self'" in headers["content-security-policy"]
@@ -82,7 +82,7 @@ async def test_where_others_can_reach_us_reading_needs_the_token_too(redis_serve
             assert viewer.subprotocol is None
 
 
-async def test_an_origin_that_is_allowed_is_told_so(redis_server: RedisServer) -> None:
+async def test_an_allowed_origin_gets_cors_headers(redis_server: RedisServer) -> None:
     wall = {"Origin": "https://wall.example"}
     async with serve(redis_server, Settings(allowed_origins=["https://wall.example"])) as served:
         told = await served.http.get("/v1/streams", headers=wall)
@@ -151,7 +151,9 @@ def test_an_origin_that_is_not_exactly_ours_is_foreign(origin: str) -> None:
         ("GET", "/v1x", False, False),
     ],
 )
-def test_what_needs_the_token(method: str, path: str, needs_locally: bool, needs_in_the_open: bool) -> None:
+def test_which_requests_need_the_token(
+    method: str, path: str, needs_locally: bool, needs_in_the_open: bool
+) -> None:
     for rules, needed in ((LOCAL, needs_locally), (OPEN, needs_in_the_open)):
         without = rules.refusal(asked(method, path))
         assert (without is not None and without.status == 401) == needed

@@ -14,7 +14,7 @@ from tests.page import TOKEN, Service, circle, track
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_streams_are_listed_with_what_they_do(service: Service, watched: Watched) -> None:
+async def test_streams_are_listed_with_their_state(service: Service, watched: Watched) -> None:
     await service.live_stream("list.live")
     await service.control.add_stream(StreamSpec(StreamId("list.new"), "rtsp://camera.example/2"))
     rows = watched.page.locator("#streams > li")
@@ -35,13 +35,13 @@ async def test_a_stream_is_added_by_hand_and_chosen(service: Service, watched: W
     assert [one.stream_id for one in await service.control.list_streams()] == ["door"]
 
 
-async def test_a_stream_that_is_not_live_says_why_on_its_picture(service: Service, watched: Watched) -> None:
+async def test_a_stream_that_is_not_live_shows_the_reason(service: Service, watched: Watched) -> None:
     await service.control.add_stream(StreamSpec(StreamId("waiting"), "rtsp://camera.example/1"))
     await service.poll_now()
     await expect(watched.page.locator("#stage-note")).to_have_text("The stream is starting.")
 
 
-async def test_a_refusal_is_told_with_its_remedy(watched: Watched) -> None:
+async def test_a_refusal_is_shown_with_its_remedy(watched: Watched) -> None:
     page = watched.page
     await page.fill("#stream-id", "inside")
     await page.fill("#stream-url", "rtsp://10.0.0.1/1")
@@ -123,7 +123,7 @@ async def test_a_draft_is_not_overwritten_and_escape_gives_it_up(service: Servic
     await expect(field).to_have_value("the green ring")
 
 
-async def test_what_came_of_a_query_is_told(service: Service, watched: Watched) -> None:
+async def test_a_query_shows_its_answer_and_state(service: Service, watched: Watched) -> None:
     stream_id = await service.live_stream("told")
     query_id = await service.query(stream_id, "the red circle")
     await service.answer(query_id, "Sure, [SEG].", 0.98)

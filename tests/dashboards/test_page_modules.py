@@ -88,7 +88,7 @@ POINTED = """return m.pointed(a.from, a.to, { width: 640, height: 320 }, { width
         ((320, 20), (320, 200), None),
     ],
 )
-async def test_a_click_or_a_box_is_told_in_shares_of_the_picture(
+async def test_a_click_or_a_box_is_in_fractions_of_the_frame(
     page: Page, start: tuple[int, int], end: tuple[int, int], region: list[float] | None
 ) -> None:
     places = {"from": dict(zip("xy", start, strict=True)), "to": dict(zip("xy", end, strict=True))}
@@ -180,7 +180,7 @@ def even(count: int, fps: float = 30) -> NDArray[np.float64]:
 @pytest.mark.parametrize(
     "pts", [uneven(120), even(120), even(120, 29.97), even(120, 15)], ids=["uneven", "30", "29.97", "15"]
 )
-async def test_a_picture_gets_its_own_result_and_no_other(page: Page, pts: NDArray[np.float64]) -> None:
+async def test_a_frame_is_matched_to_its_own_result(page: Page, pts: NDArray[np.float64]) -> None:
     said = await watch(page, pts)
     assert [how for _, _, how in said[-90:]] == ["exact"] * 90
     assert all(shown == drawn for shown, drawn, how in said if how == "exact")
@@ -193,7 +193,7 @@ async def test_a_server_that_does_not_move_its_stamps_is_matched_by_receive_time
     assert all(abs(drawn - shown) <= 1 for shown, drawn, _ in said[30:])
 
 
-async def test_pictures_wait_as_long_as_their_results_need(page: Page) -> None:
+async def test_frames_are_held_until_their_results_arrive(page: Page) -> None:
     body = """
       const matcher = new m.FrameMatcher();
       a.pts.forEach((pts_s, frame_index) => {
@@ -211,7 +211,7 @@ async def test_pictures_wait_as_long_as_their_results_need(page: Page) -> None:
         assert await module_value(page, "sync.js", body, asked) == pytest.approx(wanted_s, abs=1e-3)
 
 
-async def test_pictures_shown_before_their_results_find_them_all_the_same(page: Page) -> None:
+async def test_a_frame_shown_before_its_result_is_matched_later(page: Page) -> None:
     body = """
       const matcher = new m.FrameMatcher();
       const result = (frame_index, now_s) =>
@@ -231,7 +231,7 @@ async def test_pictures_shown_before_their_results_find_them_all_the_same(page: 
     assert await module_value(page, "sync.js", body, asked) == [59, "exact"]
 
 
-async def test_a_dropped_picture_gets_its_neighbours_result(page: Page) -> None:
+async def test_a_dropped_frame_is_matched_to_the_nearest_result(page: Page) -> None:
     dropped = list(range(50, 110, 5))
     said = await watch(page, uneven(120), dropped=dropped)
     assert all(abs(drawn - shown) == (1 if shown in dropped else 0) for shown, drawn, _ in said[-80:])
@@ -271,14 +271,14 @@ async def test_a_day_of_results_costs_no_more_than_a_second(page: Page) -> None:
     assert far == pytest.approx(99.999 - 119 / 1000)
 
 
-async def test_a_picture_keeps_its_aspect_between_margins(page: Page) -> None:
+async def test_the_video_keeps_its_aspect_ratio_between_margins(page: Page) -> None:
     body = "return a.map((one) => m.fit(...one))"
     wide, tall = await module_value(page, "overlay.js", body, [[640, 360, 1000, 1000], [480, 640, 640, 360]])
     assert wide == {"scale": 1.5625, "left": 0, "top": 218.75}
     assert tall == {"scale": 0.5625, "left": 185, "top": 0}
 
 
-async def test_labels_stay_in_the_picture_and_off_each_other(page: Page) -> None:
+async def test_labels_stay_within_the_frame_and_do_not_overlap(page: Page) -> None:
     chips = [
         {"x": 590, "y": -30, "width": 120},
         {"x": 540, "y": 4, "width": 120},
@@ -301,7 +301,7 @@ async def test_waiting_grows_and_stays_short(page: Page) -> None:
     assert waits[-1] == 5
 
 
-async def test_events_are_told_in_words(page: Page) -> None:
+async def test_events_are_described_in_words(page: Page) -> None:
     track = {"phrase": "the red circle", "state": "active"}
     event = {
         "schema": "saccade.event/1",

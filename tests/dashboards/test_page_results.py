@@ -117,7 +117,7 @@ async def test_events_come_newest_first_and_at_most_a_hundred_stay(
     await expect(page.locator("#events")).not_to_contain_text("#20 the red circle")
 
 
-async def test_an_answer_is_read_while_it_is_being_said(service: Service, watched: Watched) -> None:
+async def test_an_answer_is_shown_while_it_is_generated(service: Service, watched: Watched) -> None:
     page = watched.page
     stream_id = await service.live_stream("saying")
     query_id = await service.query(stream_id, "how many cups are there?")
@@ -143,7 +143,7 @@ async def test_an_answer_is_read_while_it_is_being_said(service: Service, watche
     await expect(page.locator("#events > li")).to_have_count(1)
 
 
-async def test_a_click_on_the_picture_is_asked_about(service: Service, watched: Watched) -> None:
+async def test_a_question_is_about_the_clicked_region(service: Service, watched: Watched) -> None:
     page = watched.page
     stream_id = await service.live_stream("pointed")
     await service.draw(page, stream_id, [])
@@ -160,7 +160,7 @@ async def test_a_click_on_the_picture_is_asked_about(service: Service, watched: 
     assert status.query.region == pytest.approx((0.5, 0.5, 0.5, 0.5), abs=0.02)
 
 
-async def test_what_was_pointed_at_can_be_forgotten(service: Service, watched: Watched) -> None:
+async def test_a_marked_region_can_be_cleared(service: Service, watched: Watched) -> None:
     page = watched.page
     stream_id = await service.live_stream("forgotten")
     await service.draw(page, stream_id, [])

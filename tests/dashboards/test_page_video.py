@@ -166,7 +166,7 @@ WATCH = """(wanted) => new Promise((resolve) => {
 })"""
 
 
-async def test_each_picture_carries_its_own_masks(
+async def test_each_frame_shows_its_own_masks(
     service: Service, control: VideoControl, watched: Watched
 ) -> None:
     """Although their rate is even, and although results come later than pictures."""
@@ -184,7 +184,7 @@ async def test_each_picture_carries_its_own_masks(
     assert np.mean(list(chain(*exact))) >= 0.9, seen
 
 
-async def test_the_picture_comes_back_after_its_session_was_lost(
+async def test_video_returns_after_a_lost_session(
     service: Service, control: VideoControl, watched: Watched
 ) -> None:
     page = watched.page
@@ -257,7 +257,7 @@ async def test_the_camera_is_published_again_after_its_session_was_lost(
     await until(lambda: ingest.status.state is SourceState.LIVE, timeout_s=30)
 
 
-async def test_a_second_publisher_is_told_kindly(
+async def test_a_second_publisher_sees_the_conflict(
     browser: Browser, service: Service, watched: Watched
 ) -> None:
     await _publish(watched, "shared")

@@ -48,14 +48,14 @@ def test_an_error_has_the_status_that_fits(kind: type[SaccadeError]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_of_ours_is_told_with_its_code_and_words(kind: type[SaccadeError]) -> None:
+def test_every_saccade_error_becomes_a_problem_with_its_code_and_message(kind: type[SaccadeError]) -> None:
     problem = problem_of(kind("It happened.", remedy="Do that."))
     assert 400 <= problem.status < 600
     assert (problem.code, problem.detail, problem.remedy) == (kind.code, "It happened.", "Do that.")
     assert problem.retryable == kind.retryable
 
 
-def test_a_problem_is_told_as_rfc_9457_has_it() -> None:
+def test_a_problem_has_the_fields_of_rfc_9457() -> None:
     response = problem_of(NotFound("No stream 'gate'.", remedy="See GET /v1/streams.")).response()
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
@@ -70,17 +70,17 @@ def test_a_problem_is_told_as_rfc_9457_has_it() -> None:
     }
 
 
-def test_what_may_be_tried_again_says_when() -> None:
+def test_a_retryable_problem_has_retry_after() -> None:
     assert problem_of(StoreUnavailable("Redis is away.")).response().headers["retry-after"] == "1"
     assert "retry-after" not in problem_of(NotFound("No.")).response().headers
 
 
-def test_who_needs_a_token_is_told_how_it_is_sent() -> None:
+def test_unauthorised_has_www_authenticate() -> None:
     headers = problem_of(Unauthorised("No token.")).response().headers
     assert headers["www-authenticate"] == 'Bearer realm="saccade"'
 
 
-def test_members_of_a_kind_are_told_beside_the_rest() -> None:
+def test_extension_members_are_added() -> None:
     problem = Problem(503, "x", "X.", "It is so.", extra={"parts": {"redis": "away"}})
     assert json.loads(bytes(problem.response().body))["parts"] == {"redis": "away"}
 

@@ -40,7 +40,7 @@ def test_a_query_and_its_status_are_one_object() -> None:
     }
 
 
-def test_a_stream_is_told_with_its_queries() -> None:
+def test_a_stream_view_contains_its_queries() -> None:
     status = StreamStatus(
         StreamId("gate"), "rtsp://x/", SourceState.LIVE, width=640, height=360, queries=(STATUS,)
     )
@@ -51,11 +51,11 @@ def test_a_stream_is_told_with_its_queries() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_every_shape_is_described(shape: type[BaseModel]) -> None:
+def test_every_model_field_is_described(shape: type[BaseModel]) -> None:
     assert shape.__doc__
 
 
-def test_what_is_not_described_is_not_taken() -> None:
+def test_unknown_fields_are_refused() -> None:
     with pytest.raises(ValidationError):
         NewStream.model_validate({"stream_id": "a", "url": "b", "token": "c"})
     with pytest.raises(ValidationError):

@@ -28,7 +28,7 @@ async def test_a_second_publisher_is_refused(served: Service) -> None:
     assert is_problem(await served.http.post("/whip/phone", content="v=0", headers=SDP), 409, "conflict")
 
 
-async def test_what_is_no_offer_is_refused(served: Service) -> None:
+async def test_a_body_that_is_not_an_offer_is_refused(served: Service) -> None:
     await served.add("phone", "whip:")
     wrong_type = await served.http.post("/whip/phone", json={"sdp": "v=0"})
     assert is_problem(wrong_type, 415, "unsupported_media_type")

@@ -10,7 +10,7 @@ class NoJitter(random.Random):
         return 0.0
 
 
-def test_a_camera_that_is_away_is_tried_soon_and_then_every_second():
+def test_an_unavailable_camera_is_retried_soon_and_then_every_second():
     assert [UNAVAILABLE_BACKOFF.delay_s(attempt, NoJitter()) for attempt in range(5)] == [
         0.25,
         0.5,
@@ -33,7 +33,7 @@ def test_a_camera_that_refuses_us_is_left_in_peace():
 
 
 @pytest.mark.parametrize("backoff", [UNAVAILABLE_BACKOFF, FORBIDDEN_BACKOFF])
-def test_jitter_shortens_but_never_passes_the_cap(backoff):
+def test_jitter_only_shortens_the_delay(backoff):
     rng = random.Random(0)
     waits = [backoff.delay_s(attempt % 40, rng) for attempt in range(1_000)]
     assert max(waits) <= backoff.cap_s

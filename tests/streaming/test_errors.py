@@ -13,7 +13,7 @@ from streaming.errors import NotFound, SaccadeError
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SaccadeError)]
 
 
-def test_every_error_is_drawn_at_the_top_of_the_file() -> None:
+def test_every_error_is_in_the_tree_of_the_module_docstring() -> None:
     assert errors.__doc__ is not None
     assert [kind.__name__ for kind in KINDS if kind.__name__ not in errors.__doc__] == []
 

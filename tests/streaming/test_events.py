@@ -70,7 +70,7 @@ def test_a_track_that_ended_unseen_makes_no_event() -> None:
     assert between([], [replace(CAR, state=TrackState.ENDED)]) == []
 
 
-def test_an_answer_is_told_with_its_highest_presence() -> None:
+def test_an_answer_report_has_the_highest_presence() -> None:
     embedding = np.zeros(4, dtype=np.float32)
     prompts = tuple(SegPrompt("car", embedding, presence) for presence in (0.25, 0.75))
     logits = np.zeros((2, 4, 4), dtype=np.float32)
@@ -85,7 +85,7 @@ def test_an_answer_is_told_with_its_highest_presence() -> None:
     assert answer_report(replace(answer, prompts=(), logits=logits[:0]), at_s=1.0).presence is None
 
 
-def test_an_answer_is_told_with_what_gave_it_and_how_long_each_step_took() -> None:
+def test_an_answer_report_has_the_model_and_the_durations() -> None:
     steps = GroundSeconds(wait=0.5, look=0.1, read=0.2, draw=0.05)
     nothing = np.zeros((0, 4, 4), dtype=np.float32)
     answer = Answer(GATE, QueryId("q1"), 2, 7, "Two.", (), nothing, 0.35, steps, "nano")
@@ -93,7 +93,7 @@ def test_an_answer_is_told_with_what_gave_it_and_how_long_each_step_took() -> No
     assert (report.ground_s, report.steps_s, report.model) == (0.35, steps, "nano")
 
 
-def test_an_error_is_told_with_its_code_and_remedy() -> None:
+def test_an_error_report_has_code_and_remedy() -> None:
     report = error_report(GATE, SourceStalled("No picture for 3 s.", remedy="Check the camera."), at_s=2.0)
     assert (report.code, report.message, report.remedy) == (
         "source_stalled",

@@ -17,7 +17,7 @@ def test_an_empty_slot_gives_none_after_the_time_out():
     assert Latest[int]().take(0.001) is None
 
 
-def test_a_waiting_taker_gets_what_is_put():
+def test_a_waiting_take_returns_the_next_item():
     slot = Latest[int]()
     got: list[object] = []
     taker = threading.Thread(target=lambda: got.append(slot.take(10)))
@@ -27,7 +27,7 @@ def test_a_waiting_taker_gets_what_is_put():
     assert got == [(7, 0)]
 
 
-def test_close_wakes_the_taker_who_waits():
+def test_close_wakes_a_waiting_take():
     slot = Latest[int]()
     got: list[object] = []
     taker = threading.Thread(target=lambda: got.append(slot.take()))
@@ -38,7 +38,7 @@ def test_close_wakes_the_taker_who_waits():
     assert slot.closed
 
 
-def test_what_was_put_before_close_can_still_be_taken_and_nothing_after():
+def test_an_item_put_before_close_can_be_taken_after_it():
     slot = Latest[int]()
     slot.put(1)
     slot.close()
@@ -65,7 +65,7 @@ def test_hand_over_loses_nothing():
     assert got == [(number, 0) for number in range(200)]
 
 
-def test_close_frees_a_maker_who_waits_to_hand_over():
+def test_close_wakes_a_waiting_put_blocking():
     slot = Latest[int]()
     slot.put(1)
     maker = threading.Thread(target=lambda: slot.put_blocking(2))
@@ -76,7 +76,7 @@ def test_close_frees_a_maker_who_waits_to_hand_over():
     assert slot.take() == (1, 0)
 
 
-def test_makers_and_a_taker_account_for_every_item():
+def test_every_item_is_taken_or_counted_as_dropped():
     slot = Latest[int]()
     makers = [threading.Thread(target=lambda: [slot.put(i) for i in range(2_000)]) for _ in range(2)]
     seen, dropped = 0, 0

@@ -66,7 +66,7 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
         load_settings(tmp_path / "missing.toml")
 
 
-def test_secrets_are_never_shown() -> None:
+def test_secrets_are_never_printed() -> None:
     settings = Settings(api_token="open-sesame-open", redis_url="redis://:open-sesame@x")  # type: ignore[arg-type]
     assert "open-sesame" not in repr(settings) + str(settings) + settings.model_dump_json()
 

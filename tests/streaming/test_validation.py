@@ -40,7 +40,7 @@ def test_an_empty_query_or_one_with_control_characters_is_refused(text: str) -> 
 
 
 @pytest.mark.parametrize("region", [None, (0.0, 0.0, 1.0, 1.0), (0.5, 0.25, 0.5, 0.25)])
-def test_a_region_or_a_point_in_the_picture_is_taken(region: Region | None) -> None:
+def test_a_region_or_a_point_within_the_frame_is_accepted(region: Region | None) -> None:
     assert check_region(region, QueryKind.ASK) == region
 
 
@@ -48,7 +48,7 @@ def test_a_region_or_a_point_in_the_picture_is_taken(region: Region | None) -> N
     "region",
     [(0.5, 0.0, 0.4, 1.0), (0.0, 0.5, 1.0, 0.4), (-0.1, 0, 1, 1), (0, 0, 1.1, 1), (math.nan, 0, 1, 1)],
 )
-def test_a_region_that_is_not_in_the_picture_is_refused(region: Region) -> None:
+def test_a_region_outside_the_frame_is_refused(region: Region) -> None:
     with pytest.raises(InvalidQuery, match="not in the picture"):
         check_region(region, QueryKind.ASK)
 

@@ -22,7 +22,7 @@ def read(path: Path) -> list[tuple[float, float]]:
         ]
 
 
-def test_every_picture_comes_back_at_its_time(tmp_path: Path) -> None:
+def test_every_frame_is_read_back_with_its_timestamp(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "out.mp4", fps=25) as writer:
         for index in range(5):
             writer.write(picture(40 * index), index * 0.04)
@@ -48,7 +48,7 @@ def test_a_clock_that_goes_back_does_not_break_the_file(tmp_path: Path) -> None:
     assert times == sorted(set(times))
 
 
-def test_the_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+def test_the_file_is_renamed_when_it_is_complete(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "out.mp4", fps=25)
     writer.write(picture(90), 0.0)
     assert not (tmp_path / "out.mp4").exists()
@@ -56,13 +56,13 @@ def test_the_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.mp4"]
 
 
-def test_no_picture_makes_no_file(tmp_path: Path) -> None:
+def test_no_frame_makes_no_file(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "none.mp4", fps=25):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_raises(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with (
         pytest.raises(SaccadeError, match="Cannot write"),

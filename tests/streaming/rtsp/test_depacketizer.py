@@ -29,24 +29,24 @@ def fragments(unit, *cuts):
     return [bytes([indicator, mark | kind]) + piece for mark, piece in zip(marks, pieces, strict=True)]
 
 
-def test_a_marked_packet_ends_its_picture_and_nothing_is_waited_for():
+def test_a_marker_bit_releases_the_access_unit_at_once():
     assert units(rtp(SLICE, 1, 9_000, marker=True)) == [
         [module.AccessUnit(START_CODE + SLICE, 9_000, 0.0, damaged=False)]
     ]
 
 
-def test_a_picture_is_dated_by_its_last_packet():
+def test_arrival_is_that_of_the_last_packet():
     [], [unit] = units(rtp(SPS, 1, 0), rtp(SLICE, 2, 0, marker=True))
     assert (unit.data, unit.arrived_s) == (START_CODE + SPS + START_CODE + SLICE, 1.0)
 
 
-def test_an_aggregation_packet_holds_several_units():
+def test_an_aggregation_packet_holds_several_nal_units():
     payload = b"\x78" + b"".join(len(unit).to_bytes(2, "big") + unit for unit in (SPS, PPS, KEY))
     [[unit]] = units(rtp(payload, 1, 0, marker=True))
     assert unit.data == b"".join(START_CODE + each for each in (SPS, PPS, KEY))
 
 
-def test_fragments_become_the_unit_they_were():
+def test_fragments_are_joined_to_their_nal_unit():
     one, two, three = fragments(b"\x65abcdefghi", 4, 7)
     assert (one, two, three) == (b"\x7c\x85abc", b"\x7c\x05def", b"\x7c\x45ghi")
     *before, [unit] = units(rtp(one, 1, 0), rtp(two, 2, 0), rtp(three, 3, 0, marker=True))
@@ -91,27 +91,27 @@ def nals(picture):
     return sorted(nal_units(picture))
 
 
-def test_parameter_sets_that_are_marked_alone_wait_for_their_picture():
+def test_parameter_sets_with_a_marker_wait_for_their_slices():
     before, [unit] = units(rtp(SPS, 1, 0, marker=True), rtp(KEY, 2, 0, marker=True))
     assert before == []
     assert unit.data == START_CODE + SPS + START_CODE + KEY
 
 
-def test_without_marks_a_picture_ends_where_the_next_begins():
+def test_without_markers_a_unit_ends_where_the_timestamp_changes():
     first, second, third = units(rtp(SLICE, 1, 0), rtp(SLICE, 2, 0), rtp(SLICE, 3, 3_000))
     assert (first, second) == ([], [])
     assert [unit.data for unit in third] == [(START_CODE + SLICE) * 2]
     assert third[0].arrived_s == 1.0
 
 
-def test_marks_on_every_slice_are_believed_once():
+def test_markers_on_every_slice_are_ignored_after_the_first_unit():
     """Some cameras mark each slice; half a picture would be shown for ever."""
     packets = [rtp(SLICE, 2 * k + i, 3_000 * k, marker=True) for k in range(4) for i in (0, 1)]
     came = [unit.data for each in units(*packets) for unit in each]
     assert came == [START_CODE + SLICE] * 2 + [(START_CODE + SLICE) * 2] * 2
 
 
-def test_a_lost_packet_costs_the_unit_it_tears_and_marks_the_picture():
+def test_a_lost_packet_drops_its_nal_unit_and_flags_the_access_unit():
     one, _, three = fragments(b"\x65abcdefghi", 4, 7)
     packets = [rtp(one, 1, 0), rtp(three, 3, 0), rtp(SLICE, 4, 0, marker=True), rtp(SLICE, 5, 1, marker=True)]
     *_, [damaged], [whole] = units(*packets)
@@ -119,7 +119,7 @@ def test_a_lost_packet_costs_the_unit_it_tears_and_marks_the_picture():
     assert (whole.data, whole.damaged) == (START_CODE + SLICE, False)
 
 
-def test_a_picture_whose_last_packet_is_lost_is_let_go_with_the_next():
+def test_a_unit_that_lost_its_last_packet_is_released_with_the_next():
     one, _, _ = fragments(b"\x65abcdefghi", 4, 7)
     *_, last = units(rtp(SLICE, 1, 0), rtp(one, 2, 0), rtp(SLICE, 4, 1, marker=True))
     assert [(unit.data, unit.timestamp) for unit in last] == [
@@ -141,14 +141,14 @@ def test_other_payload_types_and_padding_are_passed_over():
     assert units(bytes(other), rtp(b"", 2, 0, marker=True), rtp(b"\x0a", 3, 0, marker=True)) == [[], [], []]
 
 
-def test_what_cannot_be_read_damages_the_picture_it_came_in():
+def test_an_unreadable_packet_flags_its_access_unit():
     for broken in (b"abc", rtp(b"\x7f\x00x", 2, 0), rtp(b"\x78\xff\xffx", 2, 0), rtp(b"\x7c\x05x", 2, 0)):
         *_, [unit] = units(rtp(SPS, 1, 0), broken, rtp(SLICE, 3, 0, marker=True))
         assert unit.damaged, broken
 
 
 @pytest.mark.parametrize("payload", [b"\x7c\x05" + b"x" * 1_000, b"\x67" + b"x" * 1_000])
-def test_a_picture_without_an_end_takes_bounded_memory(monkeypatch, payload):
+def test_an_endless_access_unit_takes_bounded_memory(monkeypatch, payload):
     monkeypatch.setattr(module, "MAX_UNIT_BYTES", 10_000)
     units = Depacketizer(H264, PAYLOAD_TYPE)
     units.push(rtp(b"\x7c\x85x", 0, 0), 0.0)

@@ -60,12 +60,12 @@ def test_it_does_not_matter_how_the_bytes_are_cut():
         (b"RTSP/1.0 200 OK\r\n" + b"a:b\r\n" * 200 + b"\r\n", "too many headers"),
     ],
 )
-def test_what_is_not_rtsp_is_said_to_be_not(data, says):
+def test_data_that_is_not_rtsp_raises_value_error(data, says):
     with pytest.raises(ValueError, match=says):
         RtspParser().feed(data)
 
 
-def test_what_is_kept_is_one_unfinished_message():
+def test_at_most_one_incomplete_message_is_buffered():
     parser = RtspParser()
     packet = b"$\0\xff\xff" + b"x" * 0xFFFF
     for _ in range(20):
@@ -86,7 +86,7 @@ def test_noise_raises_nothing_else():
         assert all(isinstance(each, Reply | Interleaved) for each in messages)
 
 
-def test_a_body_is_not_looked_at_anew_for_every_piece(monkeypatch):
+def test_an_incomplete_body_is_not_parsed_again_for_every_chunk(monkeypatch):
     parser, parsed = RtspParser(), []
     parse = messages.parse_headers
     monkeypatch.setattr(messages, "parse_headers", lambda head: parsed.append(head) or parse(head))

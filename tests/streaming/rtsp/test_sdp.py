@@ -50,7 +50,7 @@ def test_h265_gives_its_sets_in_the_order_a_decoder_wants():
         "m=video",
     ],
 )
-def test_what_is_not_plain_h264_or_h265_says_so(sdp):
+def test_other_codecs_and_interleaved_modes_are_not_depacketizable(sdp):
     track = video_track(sdp)
     assert track is None or not track.is_depacketizable
 

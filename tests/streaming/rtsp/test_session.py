@@ -86,7 +86,7 @@ def test_nothing_in_time_is_no_packet_and_no_error():
         assert session.receive(0.01) == []
 
 
-def test_signs_of_life_are_given(monkeypatch):
+def test_keep_alive_requests_are_sent(monkeypatch):
     monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
     with Camera(SDP) as camera, opened(camera) as session:
         session.describe()
@@ -96,7 +96,7 @@ def test_signs_of_life_are_given(monkeypatch):
         assert "Session: 7\r\n" in camera.requests_of("GET_PARAMETER")[0]
 
 
-def test_a_password_is_given_to_whom_it_is_for_and_asked_for_once():
+def test_credentials_are_sent_after_a_challenge_and_challenged_once():
     def guarded(request):
         if "Authorization" in request:
             return None
@@ -111,7 +111,7 @@ def test_a_password_is_given_to_whom_it_is_for_and_asked_for_once():
         assert not any("us%40er" in request or "p%3Aw" in request for request in camera.requests)
 
 
-def test_a_sign_of_life_that_is_refused_is_given_better_the_next_time(monkeypatch):
+def test_a_keep_alive_with_a_stale_nonce_uses_the_new_nonce_next_time(monkeypatch):
     monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
 
     def ageing(request):
@@ -128,7 +128,7 @@ def test_a_sign_of_life_that_is_refused_is_given_better_the_next_time(monkeypatc
             assert session.receive(0.05) == []
 
 
-def test_a_wrong_password_is_said_to_be_wrong_after_one_more_try():
+def test_a_wrong_password_raises_source_forbidden_after_one_retry():
     def never(request):
         return reply("401 Unauthorized", 'WWW-Authenticate: Basic realm="cam"')
 
@@ -148,7 +148,7 @@ def test_a_wrong_password_is_said_to_be_wrong_after_one_more_try():
         ("500", SourceUnavailable, "500"),
     ],
 )
-def test_every_refusal_has_a_word_of_ours(status, kind, says):
+def test_every_error_status_maps_to_a_source_error(status, kind, says):
     def refusing(request):
         return reply(status) if request.startswith("DESCRIBE") else None
 
@@ -173,7 +173,7 @@ def test_a_redirect_is_not_followed(status):
         assert elsewhere.requests == []
 
 
-def test_what_a_server_names_elsewhere_is_never_gone_to():
+def test_no_address_that_a_server_sends_is_connected_to():
     with Camera(SDP) as elsewhere:
         base = elsewhere.source().location
 
@@ -208,7 +208,7 @@ def test_the_address_that_was_judged_is_the_one_connected_to():
         b"RTSP/1.0 200 OK\r\n" + b"a: b\r\n" * 20_000,
     ],
 )
-def test_what_does_not_speak_rtsp_is_invalid(hostile):
+def test_a_server_without_rtsp_is_invalid(hostile):
     with (
         Camera(SDP, answer=lambda _: hostile) as camera,
         opened(camera) as session,
@@ -274,7 +274,7 @@ def own_certificate(folder):
     return context
 
 
-def test_tls_with_one_who_does_not_speak_it_fails_in_time():
+def test_tls_with_a_plain_server_fails_within_the_timeout():
     with socket.create_server(("127.0.0.1", 0)) as silent, Camera(SDP) as camera:
         plain = camera.source()
         port = silent.getsockname()[1]

@@ -71,7 +71,7 @@ def url_of(wire):
     return f"rtsp://127.0.0.1:{wire.port}/live"
 
 
-def test_every_picture_of_a_camera_comes_in_order_and_dated(camera, open_rtsp, seen):
+def test_every_frame_of_a_camera_is_delivered_in_order_with_its_times(camera, open_rtsp, seen):
     server, publisher = camera
     source = open_rtsp(server.url)
     seen.wait(lambda s: len(s.frames) >= 30)
@@ -142,7 +142,7 @@ def test_damaged_packets_are_counted_and_the_stream_goes_on(wire, open_rtsp, see
     assert [index_of(frame.pixels) for frame in frames] == [(first + k) % FRAMES for k in range(5)]
 
 
-def test_a_dead_address_is_tried_for_ever_with_a_clear_reason(open_rtsp, seen):
+def test_an_unreachable_address_is_retried_and_reported(open_rtsp, seen):
     source = open_rtsp(f"rtsp://user:hush@127.0.0.1:{free_port()}/live")
     seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
     assert "refused" in source.status.reason
@@ -209,7 +209,7 @@ def test_a_camera_that_wants_a_password_says_so_and_is_left_in_peace(answering, 
     assert "password" in seen.statuses[-1].reason
 
 
-def test_a_server_that_accepts_and_says_nothing_is_given_up_in_time(answering, open_rtsp, seen):
+def test_a_silent_server_fails_within_the_timeout(answering, open_rtsp, seen):
     started_s = time.monotonic()
     open_rtsp(f"rtsp://127.0.0.1:{answering(b'')}/live", timeouts=IMPATIENCE)
     seen.wait(lambda s: s.states[-1:] == [SourceState.RECONNECTING])
@@ -261,7 +261,7 @@ def shown(reader, count):
     return pictures
 
 
-def test_a_picture_comes_though_nothing_follows_it(clip, reading):
+def test_a_frame_is_delivered_without_a_following_packet(clip, reading):
     """The point of it all: FFmpeg would wait for the next picture, and there is none."""
     first = encoded(clip)[0]
     _, reader = reading(interleaved(rtp_packets([h264_payloads(first)])))
@@ -296,7 +296,7 @@ def test_h265_of_a_real_server_is_read(tmp_path, open_rtsp, seen):
     assert source.status.corrupt == 0
 
 
-def test_a_lost_packet_is_counted_and_pictures_go_on_without_a_key_frame(clip, reading):
+def test_a_lost_packet_is_counted_and_decoding_continues_without_an_idr(clip, reading):
     packets = rtp_packets(map(h264_payloads, encoded(clip)[:10]))
     del packets[5]
     _, reader = reading(interleaved(packets))
@@ -318,7 +318,7 @@ def test_a_broken_stream_raises_nothing_but_source_errors(clip, reading, monkeyp
             pass
 
 
-def test_a_picture_of_monstrous_size_is_not_decoded(clip, reading, monkeypatch):
+def test_a_frame_above_max_pixels_is_not_decoded(clip, reading, monkeypatch):
     monkeypatch.setattr(rtsp_source, "MAX_PIXELS", 1_000)
     _, reader = reading(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:3]))))
     for picture in reader.frames():

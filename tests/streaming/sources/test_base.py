@@ -73,7 +73,7 @@ def test_a_state_is_reported_once(seen):
     ]
 
 
-def test_pictures_that_were_skipped_count_as_decoded(seen):
+def test_skipped_frames_count_as_decoded(seen):
     def skip(source):
         source._count_skipped(4)
         source._deliver_frame(PIXELS, 1.0, 1.0, 0.0)

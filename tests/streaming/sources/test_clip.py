@@ -25,7 +25,7 @@ def play(path, seen, playback=FAST):
     return source
 
 
-def test_every_picture_comes_once_and_in_order_and_then_it_ends(clip, seen):
+def test_every_frame_is_delivered_once_in_order_before_the_end(clip, seen):
     play(clip, seen)
     seen.wait(lambda s: s.states[-1:] == [SourceState.ENDED])
     assert seen.states == [SourceState.STARTING, SourceState.LIVE, SourceState.ENDED]
@@ -34,7 +34,7 @@ def test_every_picture_comes_once_and_in_order_and_then_it_ends(clip, seen):
     assert [frame.pts_s for frame in seen.frames] == pytest.approx(np.arange(FRAMES) / RATE)
 
 
-def test_pictures_are_rgb_contiguous_and_their_own(clip, seen):
+def test_frames_are_rgb_contiguous_and_own_their_memory(clip, seen):
     play(clip, seen)
     seen.wait(lambda s: len(s.frames) == FRAMES)
     pixels = seen.frames[10].pixels

@@ -20,7 +20,7 @@ def context():
     return av.CodecContext.create("h264", "r")
 
 
-def test_every_packet_gives_its_picture_at_once_with_its_dates(clip, context):
+def test_every_packet_yields_its_frame_at_once_with_its_times(clip, context):
     decoder = FrameDecoder(context)
     for index, packet in enumerate(packets_of(clip)):
         [picture] = decoder.decode(packet, 100.0 + index)
@@ -29,7 +29,7 @@ def test_every_packet_gives_its_picture_at_once_with_its_dates(clip, context):
     assert decoder.corrupt == 0
 
 
-def test_a_picture_that_is_reordered_keeps_its_own_arrival(tmp_path, context):
+def test_a_reordered_frame_has_the_arrival_of_its_own_packet(tmp_path, context):
     decoder = FrameDecoder(context)
     clip = write_clip(tmp_path / "b.mp4", b_frames=2)
     with av.open(str(clip)) as container:
@@ -44,7 +44,7 @@ def test_a_picture_that_is_reordered_keeps_its_own_arrival(tmp_path, context):
     assert all(picture.arrived_s == round(picture.raw_pts_s * 25) for picture in came)
 
 
-def test_arrivals_of_pictures_that_never_come_are_forgotten(context):
+def test_stored_arrival_times_are_bounded(context):
     decoder = FrameDecoder(context)
     for index in range(3 * REORDERED):
         packet = av.Packet(b"\0\0\0\1\x41noise")
@@ -54,7 +54,7 @@ def test_arrivals_of_pictures_that_never_come_are_forgotten(context):
     assert decoder.corrupt == 3 * REORDERED
 
 
-def test_a_packet_that_is_said_to_be_damaged_is_counted_and_decoded(clip, context):
+def test_a_packet_flagged_as_damaged_is_counted_and_decoded(clip, context):
     decoder = FrameDecoder(context)
     packet = next(packets_of(clip))
     packet.is_corrupt = True
@@ -62,6 +62,6 @@ def test_a_packet_that_is_said_to_be_damaged_is_counted_and_decoded(clip, contex
     assert decoder.corrupt == 1
 
 
-def test_one_thread_decodes_so_that_no_picture_is_held_back(context):
+def test_decoding_uses_slice_threads_without_delay(context):
     FrameDecoder(context)
     assert context.thread_count == 1

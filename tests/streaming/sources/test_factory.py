@@ -50,7 +50,7 @@ def test_a_file_is_played_like_a_camera_without_an_end(clip, seen):
         ("rtsp:", InvalidStream),
     ],
 )
-def test_what_the_guard_refuses_is_not_opened(url, error):
+def test_a_url_that_the_guard_refuses_is_not_opened(url, error):
     with pytest.raises(error):
         opened(url)
 

@@ -9,7 +9,7 @@ from streaming.sources.ffmpeg import FFmpegReader, OpenOptions, translate
 from tests.servers import FRAMES, RATE
 
 
-def test_a_reader_knows_the_length_and_the_rate_of_a_file(clip):
+def test_length_and_rate_are_read_from_the_file(clip):
     with FFmpegReader(clip_options(str(clip))) as reader:
         assert (reader.length, reader.rate) == (FRAMES, RATE)
 
@@ -45,7 +45,7 @@ def test_a_codec_that_is_held_back_is_dated_by_the_packet_before(clip):
         (builtins.OSError, SourceUnavailable, "reachable"),
     ],
 )
-def test_every_foreign_error_has_a_word_of_ours(code, kind, says):
+def test_every_ffmpeg_error_maps_to_a_source_error(code, kind, says):
     exc = code(1, "rtsp://u:hush@h/ went wrong") if code is not builtins.OSError else OSError(1, "hush")
     error = translate(exc, "rtsp://***@h/")
     assert type(error) is kind

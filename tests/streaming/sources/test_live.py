@@ -77,7 +77,7 @@ def test_indices_and_time_grow_over_sessions(waits, clip, seen):
     assert source.status.reconnects == 1
 
 
-def test_the_reason_of_every_trouble_is_reported(waits, clip, seen):
+def test_the_reason_of_every_error_is_reported(waits, clip, seen):
     run([SourceUnavailable("first"), clip, SourceForbidden("second")], waits, seen)
     reasons = [status.reason for status in seen.statuses if status.state is SourceState.RECONNECTING]
     assert reasons == ["first", "The source ended its stream. It is opened again.", "second"]

@@ -5,7 +5,7 @@ import pytest
 from streaming.sources.timeline import MAX_STEP_S, Timeline
 
 
-def test_the_first_picture_is_at_zero_and_steps_are_kept():
+def test_the_first_frame_is_at_zero_and_differences_are_kept():
     line = Timeline()
     assert [line.at(raw, 0.0) for raw in (5.0, 5.04, 5.10)] == pytest.approx([0.0, 0.04, 0.10])
 
@@ -40,7 +40,7 @@ def test_it_goes_on_from_a_leap_with_the_steps_after_it():
     assert line.at(5_000.04, 10.6) == pytest.approx(0.54)
 
 
-def test_it_always_grows_whatever_comes():
+def test_pts_s_increases_for_any_timestamps():
     line = Timeline()
     raws = [0.0, None, None, 3.0, 2.0, 2.0, 1e9, -5.0, 0.0, None, 0.04]
     times = [line.at(raw, 50.0 - index) for index, raw in enumerate(raws)]

@@ -18,23 +18,23 @@ def buffer_with(*packets):
     return buffer, [buffer.add(each)[1] for each in packets]
 
 
-def test_a_picture_is_let_go_with_its_marked_packet():
+def test_a_frame_is_released_with_its_marked_packet():
     _, frames = buffer_with(packet(1, 100), packet(2, 100), packet(3, 100, marker=1))
     assert frames[:2] == [None, None]
     assert (frames[2].data, frames[2].timestamp) == (b"\1\2\3", 100)
 
 
-def test_a_picture_without_a_mark_is_let_go_when_the_next_begins():
+def test_a_frame_without_a_marker_is_released_when_the_next_begins():
     _, frames = buffer_with(packet(1, 100), packet(2, 100), packet(3, 200))
     assert [frame and frame.data for frame in frames] == [None, None, b"\1\2"]
 
 
-def test_a_picture_waits_for_its_missing_packet():
+def test_a_frame_waits_for_its_missing_packet():
     _, frames = buffer_with(packet(1, 100), packet(3, 100, marker=1), packet(2, 100))
     assert [frame and frame.data for frame in frames] == [None, None, b"\1\2\3"]
 
 
-def test_a_picture_waits_for_the_one_before_it():
+def test_a_frame_waits_for_the_frame_before_it():
     buffer, frames = buffer_with(packet(1, 100), packet(3, 200, marker=1), packet(2, 100, marker=1))
     assert [frame and frame.data for frame in frames] == [None, None, b"\1\2"]
     assert buffer.add(packet(4, 300, marker=1))[1].data == b"\3"
@@ -45,7 +45,7 @@ def test_numbers_go_round():
     assert frames[1].data == b"\xff\0"
 
 
-def test_pictures_come_whole_and_in_order_from_shuffled_packets():
+def test_frames_are_complete_and_in_order_from_shuffled_packets():
     rng = random.Random(3)
     packets = [packet(3 * p + k, p, marker=int(k == 2)) for p in range(200) for k in range(3)]
     for start in range(1, len(packets) - 4, 4):
@@ -59,7 +59,7 @@ def test_pictures_come_whole_and_in_order_from_shuffled_packets():
     assert len(frames) > 190
 
 
-def test_a_packet_lost_for_good_costs_its_picture_and_asks_for_a_key_frame():
+def test_a_lost_packet_drops_its_frame_and_requests_a_key_frame():
     buffer = MarkedJitterBuffer(16, is_video=True)
     buffer.add(packet(0, 0))
     asked = [buffer.add(packet(number, number, marker=1))[0] for number in range(2, 40)]
@@ -67,7 +67,7 @@ def test_a_packet_lost_for_good_costs_its_picture_and_asks_for_a_key_frame():
     assert buffer.add(packet(40, 40, marker=1))[1] is not None
 
 
-async def test_a_receiver_is_given_it():
+async def test_use_markers_replaces_the_jitter_buffer_of_a_receiver():
     connection = new_connection()
     receiver = connection.addTransceiver("video").receiver
     use_markers(receiver)

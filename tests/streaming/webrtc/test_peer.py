@@ -51,7 +51,7 @@ def test_addresses_are_offered_only_within():
     assert offered() == usual
 
 
-async def test_what_one_task_offers_another_does_not():
+async def test_candidate_addresses_are_local_to_a_task():
     async def offered(addresses):
         with candidates_at(addresses):
             await asyncio.sleep(0)

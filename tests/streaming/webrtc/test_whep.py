@@ -110,7 +110,7 @@ async def test_without_viewers_nothing_is_converted(whep, monkeypatch):
 
 
 @pytest.mark.parametrize("sdp", NO_OFFERS)
-async def test_what_is_no_offer_is_refused_and_leaves_nothing_behind(whep, sdp):
+async def test_an_invalid_offer_is_refused_without_leaks(whep, sdp):
     with pytest.raises(InvalidStream):
         await whep.offer(sdp)
     assert whep.viewers == 0
@@ -133,7 +133,7 @@ async def test_there_is_a_limit_to_viewers_and_an_end_makes_room(showing, peer, 
     assert showing.viewers == 1
 
 
-async def test_ending_a_session_ends_the_picture(showing, peer):
+async def test_ending_a_session_ends_the_video(showing, peer):
     session_id, answer = await showing.offer(await peer.offer_to_watch())
     await peer.accept(answer)
     await peer.picture()
@@ -147,7 +147,7 @@ async def test_ending_a_session_ends_the_picture(showing, peer):
         await watch_on()
 
 
-async def test_a_viewer_who_hangs_up_is_forgotten(showing, peer):
+async def test_a_viewer_that_closes_is_removed(showing, peer):
     _, answer = await showing.offer(await peer.offer_to_watch())
     await peer.accept(answer)
     await peer.picture()
@@ -155,7 +155,7 @@ async def test_a_viewer_who_hangs_up_is_forgotten(showing, peer):
     await until(lambda: showing.viewers == 0)
 
 
-async def test_a_viewer_who_vanishes_is_forgotten(showing, peer, monkeypatch):
+async def test_a_viewer_that_disconnects_is_removed(showing, peer, monkeypatch):
     monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.05)
     monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
     monkeypatch.setattr(aioice.ice.stun, "RETRY_MAX", 1)
@@ -169,7 +169,7 @@ async def test_a_viewer_who_vanishes_is_forgotten(showing, peer, monkeypatch):
     await until(lambda: showing.viewers == 0)
 
 
-async def test_a_viewer_who_never_connects_is_forgotten(showing, peer, monkeypatch):
+async def test_a_viewer_that_never_connects_is_removed(showing, peer, monkeypatch):
     monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 0.05)
     await showing.offer(await peer.offer_to_watch())
     await until(lambda: showing.viewers == 0)
@@ -196,7 +196,7 @@ async def test_a_frame_pushed_from_a_thread_arrives(whep, peer):
 
 
 @pytest.mark.parametrize(("size", "shown"), [((101, 75), (100, 74)), ((1920, 1080), (1280, 720))])
-async def test_pictures_are_made_to_fit_the_encoder(whep, peer, size, shown):
+async def test_frames_are_scaled_for_the_encoder(whep, peer, size, shown):
     width, height = size
     whep.push(frame_of(0, np.zeros((height, width, 3), np.uint8)))
     _, answer = await whep.offer(await peer.offer_to_watch())

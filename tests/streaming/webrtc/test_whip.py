@@ -39,7 +39,7 @@ async def ingest():
 
 
 @pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
-async def test_what_a_browser_publishes_becomes_frames(ingest, peer, codec):
+async def test_published_video_becomes_frames(ingest, peer, codec):
     _, answer = await ingest.offer(await peer.offer_to_publish(codec=codec))
     await peer.accept(answer)
     await until(lambda: len(ingest.seen.frames) >= 15)
@@ -56,13 +56,13 @@ async def test_what_a_browser_publishes_becomes_frames(ingest, peer, codec):
     assert ingest.status.state is SourceState.LIVE
 
 
-async def test_a_picture_does_not_wait_for_the_next_one(ingest, peer):
+async def test_a_frame_does_not_wait_for_the_next(ingest, peer):
     _, answer = await ingest.offer(await peer.offer_to_publish(Still()))
     await peer.accept(answer)
     await until(lambda: ingest.seen.frames)
 
 
-async def test_a_stream_that_is_removed_while_it_answers_takes_nobody(ingest, peer, monkeypatch):
+async def test_a_source_stopped_during_an_answer_refuses_the_publisher(ingest, peer, monkeypatch):
     async def slow_answer(*arguments):
         ingest.stop()
         return await create_answer(*arguments)
@@ -81,7 +81,7 @@ async def test_only_the_set_addresses_are_offered(ingest, peer):
     assert set(candidates) == {"127.0.0.1"}
 
 
-def test_connections_that_are_not_ours_offer_what_they_always_did():
+def test_candidates_of_other_connections_are_unchanged():
     assert "127.0.0.1" not in aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
 
 
@@ -113,7 +113,7 @@ async def test_a_session_ends_by_its_id_only_and_another_publisher_may_follow(in
     assert ingest.status.reconnects == 1
 
 
-async def test_a_session_that_is_ended_in_the_moment_a_picture_comes_ends(ingest, peer):
+async def test_a_session_ended_while_a_frame_arrives_ends(ingest, peer):
     _, answer = await ingest.offer(await peer.offer_to_publish())
     await peer.accept(answer)
     await until(lambda: len(ingest.seen.frames) >= 3)
@@ -130,7 +130,7 @@ async def test_a_session_that_is_ended_in_the_moment_a_picture_comes_ends(ingest
     await asyncio.wait_for(asyncio.wait([publisher.task]), 5)
 
 
-async def test_a_publisher_who_hangs_up_is_noticed(ingest, peer):
+async def test_a_publisher_that_closes_is_reported(ingest, peer):
     _, answer = await ingest.offer(await peer.offer_to_publish())
     await peer.accept(answer)
     await until(lambda: len(ingest.seen.frames) >= 3)
@@ -138,7 +138,7 @@ async def test_a_publisher_who_hangs_up_is_noticed(ingest, peer):
     await until(lambda: ingest.status.state is SourceState.RECONNECTING)
 
 
-async def test_a_publisher_who_falls_silent_makes_room_for_another(ingest, peer):
+async def test_a_stalled_publisher_is_replaced(ingest, peer):
     camera = Camera()
     _, answer = await ingest.offer(await peer.offer_to_publish(camera))
     await peer.accept(answer)
@@ -148,7 +148,7 @@ async def test_a_publisher_who_falls_silent_makes_room_for_another(ingest, peer)
     assert ingest.status.state is SourceState.RECONNECTING
 
 
-async def test_a_publisher_who_never_connects_makes_room_for_another(peer):
+async def test_a_publisher_that_never_connects_is_replaced(peer):
     source = WhipSource(ID, LOOPBACK, SourceTimeouts(first_frame_s=0.1, stall_s=0.5))
     seen = Seen()
     source.start(seen.frames.append, seen.states.append)
@@ -163,7 +163,7 @@ async def test_a_stream_waits_for_its_publisher_and_says_so(ingest):
 
 
 @pytest.mark.parametrize("sdp", NO_OFFERS)
-async def test_what_is_no_offer_is_refused_and_leaves_room_for_one_that_is(ingest, peer, sdp):
+async def test_an_invalid_offer_is_refused_and_a_valid_one_accepted_after_it(ingest, peer, sdp):
     with pytest.raises(InvalidStream):
         await ingest.offer(sdp)
     await ingest.offer(await peer.offer_to_publish())
