@@ -1,4 +1,4 @@
-"""The description of a scene: what a generator of scenes says about its objects, exactly.
+"""The description of a scene: exact labels, masks, boxes, occlusion and motion of its objects.
 
 It is the only seam between what draws or composes scenes (`lab.training.world`) and what writes expressions,
 questions and captions about them (`lab.training.language`). A new source of scenes fills in a
@@ -55,7 +55,7 @@ class Vocabulary:
 class SceneDescription:
     """The exact positions, occlusions and motion of N labelled objects over T frames.
 
-    A still image is a scene of T = 1: nothing is said about motion in it.
+    A still image is a scene of T = 1; texts about it do not mention motion.
     """
 
     labels: tuple[ObjectLabel, ...]

@@ -60,7 +60,7 @@ class FrameFacts:
 
     scene: SceneDescription
     frame: int
-    "Index of the frame; the frames before it say how objects have moved."
+    "Index of the frame; motion is measured on the frames before it."
 
     @property
     def vocabulary(self) -> Vocabulary:

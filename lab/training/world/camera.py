@@ -26,7 +26,7 @@ CAMERA_EFFECTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera; the defaults change nothing. Lengths are image heights unless said otherwise."""
+    """A camera; the defaults change nothing. Lengths without a unit are image heights."""
 
     gain: float = 1.0
     brightness: float = 0.0

@@ -1,4 +1,4 @@
-"""Compose a random scene of a level: labels, looks, places, motions, occluders, camera.
+"""Compose a random scene of a level: labels, appearances, places, motions, occluders, camera.
 
 World coordinates are image heights: the image spans [0, aspect) x [0, 1) and is squeezed to the size asked
 for, as a camera's 16:9 image is squeezed to a model's square input.
@@ -43,13 +43,14 @@ _SPRITE_SIDE: Final = (40, 420)
 def compose_scene(seed: int, level: Level, size: tuple[int, int], rng: np.random.Generator) -> Scene:
     """Compose the scene of a seed, with all random numbers but the sensor noise of its frames.
 
-    `size` is (height, width) in pixels. Objects of one label look the same but for size and pose.
+    `size` is (height, width) in pixels. Objects of one label differ in size and pose only.
     """
     height, width = size
     aspect = float(rng.choice((1.0, 4 / 3, 16 / 9))) if height == width else width / height
     labels = sample_labels(level, split_of(seed), rng)
-    looks = {label: _draw_appearance(label, level, rng) for label in labels if label != UNLABELLED}
-    background = draw_background(level.backgrounds, [look.rgb for look in looks.values()], size, rng)
+    appearances = {label: _draw_appearance(label, level, rng) for label in labels if label != UNLABELLED}
+    colours = [appearance.rgb for appearance in appearances.values()]
+    background = draw_background(level.backgrounds, colours, size, rng)
     setting = _Setting(level, background, aspect)
     places: list[tuple[float, float]] = []
     objects = []
@@ -59,7 +60,7 @@ def compose_scene(seed: int, level: Level, size: tuple[int, int], rng: np.random
         if label == UNLABELLED:
             objects.append(_unlabelled_object(diameter, places[-1], setting, rng))
         else:
-            objects.append(_labelled_object(looks[label], diameter, places[-1], setting, rng))
+            objects.append(_labelled_object(appearances[label], diameter, places[-1], setting, rng))
     for _ in range(int(rng.integers(level.max_occluders + 1))):
         objects.insert(int(rng.integers(1, len(objects) + 1)), _occluder(setting, rng))
     camera = draw_camera(level.camera_effects, rng)
@@ -125,19 +126,19 @@ def _draw_appearance(label: ObjectLabel, level: Level, rng: np.random.Generator)
 
 
 def _labelled_object(
-    look: _Appearance,
+    appearance: _Appearance,
     diameter: float,
     place: tuple[float, float],
     setting: _Setting,
     rng: np.random.Generator,
 ) -> SceneObject:
-    drawing = DRAWINGS[look.label.category]
+    drawing = DRAWINGS[appearance.label.category]
     motion = setting.draw_motion(place, diameter, drawing.max_tilt_rad, rng)
     stretch = (1.0, 1.0)
     if setting.level.shading:
         stretch = (float(rng.uniform(0.9, 1.1)), float(rng.uniform(0.9, 1.1)))
-    sprite = look.draw(setting.sprite_side(diameter * math.sqrt(motion.greatest_scale)))
-    return SceneObject(look.label, sprite, motion, diameter, stretch, drawing.has_front)
+    sprite = appearance.draw(setting.sprite_side(diameter * math.sqrt(motion.greatest_scale)))
+    return SceneObject(appearance.label, sprite, motion, diameter, stretch, drawing.has_front)
 
 
 def _unlabelled_object(

@@ -31,7 +31,7 @@ class Level:
     shared_attribute_prob: float
     "Probability that an object gets the category or the colour of another."
     shading: float
-    "Greatest depth of the shading that makes bodies look round; 0 is none."
+    "Greatest depth of relief shading; 0 is none."
     shadow_strength: float
     "Greatest darkness of shadows on the background, 0 (none) to 1."
     motions: tuple[str, ...]
