@@ -31,7 +31,7 @@ file."""
 MASK_LOGIT: Final = 10.0
 "Logit inside a clip's mask; minus this outside."
 RECORDED_STEP: Final = 3
-"Of a clip's calls to the track graph every third is used: few memories, more, all slots filled."
+"Of the calls of the track graph in a clip every third is used: few memories, more, all slots filled."
 
 Inputs = list[tuple[Array, ...]]
 

@@ -16,7 +16,7 @@ from engines.tracking.checkpoints import TrackerWeights, save_tracker
 from engines.tracking.compilation import compile_tracker, open_tracker
 from engines.tracking.compiled import GRAPHS, CompiledTracker
 from engines.tracking.tracker import SamTracker
-from lab.evaluation.propagation import given_answer
+from lab.evaluation.propagation import answer_from_masks
 from lab.training.tracker_recipe import fresh_tracker
 from lab.training.world.scenes import draw_clip
 from streaming.errors import NotFound
@@ -124,7 +124,7 @@ def test_streams_that_share_a_compiled_tracker_share_no_memory(weights: TrackerW
 
     def run(tracker: SamTracker, index: int, *, first: bool = False) -> list[object]:
         frame = Frame(StreamId("s"), index, clip.frames[index], 0.0, 0.0, Clock.ARRIVAL)
-        tracks = tracker.step(frame, [given_answer(clip.masks[0, :2])] if first else [])
+        tracks = tracker.step(frame, [answer_from_masks(clip.masks[0, :2])] if first else [])
         tracker.pin(index)
         return [(track.score, track.mask) for track in tracks]
 

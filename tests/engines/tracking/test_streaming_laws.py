@@ -19,7 +19,7 @@ from engines.tracking.compilation import compile_tracker
 from engines.tracking.compiled import CompiledTracker
 from engines.tracking.memory_policy import AS_SAM2, PRODUCT, TrackerPolicy
 from engines.tracking.tracker import SamTracker
-from lab.evaluation.propagation import given_answer
+from lab.evaluation.propagation import answer_from_masks
 from lab.training.tracker_recipe import fresh_tracker
 from lab.training.trainable_tracker import TrainedTracker
 from lab.training.world.scenes import Clip, draw_clip
@@ -48,7 +48,7 @@ def frame_of(clip: Clip, index: int) -> Frame:
 
 
 def answer_about(clip: Clip, index: int, query: str = "q") -> Answer:
-    answer = given_answer(clip.masks[index, :2])
+    answer = answer_from_masks(clip.masks[index, :2])
     return replace(answer, keyframe_index=index, query_id=QueryId(query))
 
 
@@ -77,7 +77,7 @@ def test_streamed_equals_whole(weights: TrackerWeights, compiled: CompiledTracke
     tracker.step(frame_of(clip, 0))
     tracker.pin(0)
     for index in range(1, FRAMES):
-        answers = [replace(given_answer(masks), logits=logits)] if index == 1 else []
+        answers = [replace(answer_from_masks(masks), logits=logits)] if index == 1 else []
         tracker.step(frame_of(clip, index), answers)
     with torch.inference_mode():
         prompts = {0: torch.from_numpy(masks).float()}

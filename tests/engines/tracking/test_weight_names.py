@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engines.grounding.weights import hollow
+from engines.grounding.weights import on_meta_device
 from engines.tracking.families import build_model, published_config
 from engines.tracking.weight_names import from_official, official_name, to_official
 from tests.edgetam import edge_model
@@ -25,7 +25,7 @@ def official_tensors(version: str, size: str) -> dict[str, Tensor]:
         pytest.skip("the package sam2 is not installed: `make test` does that")
     from sam2.build_sam import build_sam2_video_predictor
 
-    with hollow():
+    with on_meta_device():
         predictor = build_sam2_video_predictor(
             f"configs/sam{version}/sam{version}_hiera_{size}.yaml", None, device="meta"
         )
