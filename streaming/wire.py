@@ -31,7 +31,8 @@ SCHEMAS: Final[dict[type[Any], str]] = {
 }
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in SCHEMAS}
 
-# Quotes within a JSON string are escaped, so neither can be found inside a phrase. `total` is the last of Latency.
+# Quotes within a JSON string are escaped, so neither can be found inside a phrase. `total` is the last of
+# Latency.
 _PUBLISHED: Final = b'"published_s":'
 _TOTAL: Final = b'"total":'
 

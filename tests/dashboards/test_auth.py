@@ -1,4 +1,4 @@
-"""One token, its owner's alone."""
+"""The bearer token is generated once, stored privately, and compared whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis is read once per stream; a slow viewer loses frames and costs nothing."""
+"""Redis is read once per stream; a slow viewer loses frames and its memory is bounded."""
 
 from __future__ import annotations
 

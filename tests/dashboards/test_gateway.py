@@ -1,4 +1,4 @@
-"""REST over real HTTP, with a real Redis behind it."""
+"""REST over HTTP against a real Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door: hosts, origins, tokens, sizes."""
+"""Access control: hosts, origins, tokens, sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: streams, queries, the token, and that everybody can use it."""
+"""The page in a real browser: streams, queries, the token, accessibility."""
 
 from __future__ import annotations
 

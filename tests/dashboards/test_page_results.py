@@ -1,4 +1,4 @@
-"""Results on the page: masks drawn where they belong, objects, events, numbers."""
+"""Results on the page: masks, objects, events, numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Video on the page: pictures with their masks by WHEP, and this browser's camera by WHIP."""
+"""Video on the page: frames with their masks by WHEP, the browser's camera by WHIP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error has a status, a kind, and words."""
+"""Every error has a status, a title and a message."""
 
 from __future__ import annotations
 

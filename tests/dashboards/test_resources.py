@@ -1,4 +1,4 @@
-"""The API's shapes hold what the service says, and are described."""
+"""The API's models hold the service's states, and are described."""
 
 from __future__ import annotations
 

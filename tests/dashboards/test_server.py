@@ -1,4 +1,4 @@
-"""The gateway listens where it is told, and stops when it is told."""
+"""The gateway listens at its address and stops on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WHIP and WHEP signalling, as RFC 9725 says it."""
+"""WHIP and WHEP signalling as in RFC 9725."""
 
 from __future__ import annotations
 

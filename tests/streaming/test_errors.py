@@ -1,4 +1,4 @@
-"""The tree of errors is whole: drawn, coded, and survives the way between processes."""
+"""Every error is documented, has a code, and can be pickled."""
 
 from __future__ import annotations
 

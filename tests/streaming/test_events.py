@@ -1,4 +1,4 @@
-"""What happened to tracks, told once."""
+"""Every event of a track is reported once."""
 
 from __future__ import annotations
 

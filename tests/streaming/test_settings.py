@@ -1,4 +1,4 @@
-"""Settings come from one place, in one order, and say what is wrong with them."""
+"""Settings have one order of precedence, and errors name the setting."""
 
 from __future__ import annotations
 

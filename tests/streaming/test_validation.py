@@ -1,4 +1,4 @@
-"""What a user may write."""
+"""Validation of user input."""
 
 from __future__ import annotations
 

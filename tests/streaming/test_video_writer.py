@@ -1,4 +1,4 @@
-"""Pictures into an MP4."""
+"""Frames are written to an MP4."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The examples of the RFCs, to the digit."""
+"""Digest authentication gives the responses of the RFCs' examples."""
 
 import pytest
 

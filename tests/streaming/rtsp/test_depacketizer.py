@@ -1,4 +1,4 @@
-"""By hand where the bytes are the law, and round trips through other people's packetising."""
+"""Packets written by hand, and round trips through aiortc's and FFmpeg's packetizers."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Against a camera of the tests' own that says whatever a test wants; the real server is in test_rtsp."""
+"""The session against a scripted server; test_source.py has a real server."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""Against a real server; what a server does not do by itself (hold, damage) a wire in between does."""
+"""RTSP sources against a real server, behind a proxy that delays and damages packets."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""The loop that every live source shares, on files instead of cameras: they open at once and end."""
+"""The reconnect loop, on files instead of cameras: they open at once and end."""
 
 import itertools
 
