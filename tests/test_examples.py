@@ -15,7 +15,7 @@ import pytest
 
 from actors.redis_server import RedisServer
 from engines.masks import decode_mask, encode_mask
-from lab.demo.scene import CLIP, load_truth
+from lab.demo.ground_truth import CLIP, load_ground_truth
 from streaming import wire
 from streaming.results.writer import ResultWriter
 from streaming.sources.clip import open_clip
@@ -28,7 +28,7 @@ from tests.up import CACHE, Up
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-PHRASE = next(iter(load_truth().phrases))
+PHRASE = next(iter(load_ground_truth().phrases))
 "Words that refer to an object of the bundled clip."
 CLIP_FRAMES = 45
 

@@ -17,8 +17,8 @@ import redis
 from pycocotools import mask as coco
 
 from actors.cli.api_client import ServiceClient
-from lab.benchmarks.line import most_seen
-from lab.demo.scene import CLIP, Truth, load_truth
+from lab.benchmarks.line import most_visible
+from lab.demo.ground_truth import CLIP, GroundTruth, load_ground_truth
 from tests.processes import named
 from tests.servers import playing
 from tests.up import Up
@@ -26,14 +26,14 @@ from tests.up import Up
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 STREAM = "pipeline"
-ONE, ANOTHER, THIRD = most_seen(load_truth())[:3]
+ONE, ANOTHER, THIRD = most_visible(load_ground_truth())[:3]
 "Objects that are visible on most frames of the clip."
 KEY = f"saccade:{{{STREAM}}}:frames"
 
 
 @pytest.fixture(scope="module")
-def truth() -> Truth:
-    return load_truth()
+def truth() -> GroundTruth:
+    return load_ground_truth()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def masks(result: dict) -> list[np.ndarray]:
     ]
 
 
-def best_overlap(truth: Truth, words: str, mask: np.ndarray) -> float:
+def best_overlap(truth: GroundTruth, words: str, mask: np.ndarray) -> float:
     """Return the best IoU of a mask with an object over the clip; which frame it is of is not known here."""
     found = 0.0
     for frame in range(0, len(truth.masks), 3):
@@ -101,7 +101,7 @@ def best_overlap(truth: Truth, words: str, mask: np.ndarray) -> float:
     return found
 
 
-def lies_on(store: redis.Redis, truth: Truth, words: str, floor: float = 0.6) -> bool:
+def lies_on(store: redis.Redis, truth: GroundTruth, words: str, floor: float = 0.6) -> bool:
     shown = masks(newest(store))
     return bool(shown) and best_overlap(truth, words, shown[0]) >= floor
 
@@ -119,7 +119,7 @@ def answered(client: ServiceClient, query_id: str) -> dict:
 
 
 def test_a_query_gets_masks_on_its_object_and_an_edit_moves_them(
-    service: Up, stream: str, store: redis.Redis, truth: Truth
+    service: Up, stream: str, store: redis.Redis, truth: GroundTruth
 ) -> None:
     until(lambda: lies_on(store, truth, ONE))
     with service.client() as client:
@@ -198,7 +198,7 @@ def test_a_region_is_refused_in_text_by_a_model_without_regions(service: Up, str
 
 
 def test_phrases_of_a_caption_have_masks_on_their_objects(
-    service: Up, stream: str, store: redis.Redis, truth: Truth
+    service: Up, stream: str, store: redis.Redis, truth: GroundTruth
 ) -> None:
     with service.client() as client:
         query_id = add(client, stream, "what do you see?", "describe")
@@ -216,7 +216,7 @@ def test_phrases_of_a_caption_have_masks_on_their_objects(
     fits = [
         best_overlap(truth, label, masks({"tracks": [track]})[0])
         for track in tracks
-        for label in truth.things
+        for label in truth.objects
         if set(label.split()) <= set(track["phrase"].split())
     ]
     assert max(fits) >= 0.5, f"{caption} {fits}"
