@@ -19,9 +19,9 @@ def load_grounder(settings: Settings) -> SharedGrounder:
     _log_as(settings)
     # Here and below: the model's libraries take seconds to import and belong to one process each.
     from engines.grounding import grounder
-    from engines.grounding.checkpoints import Running
+    from engines.grounding.checkpoints import RunOptions
 
-    running = Running(settings.model_dtype, settings.model_device, settings.model_tiles)
+    running = RunOptions(settings.model_dtype, settings.model_device, settings.model_tiles)
     return grounder.load_grounder(settings.model, running)
 
 

@@ -1,4 +1,4 @@
-"""The two verbs the actors know: a tracker steps, a grounder grounds."""
+"""The interfaces of trackers and grounders that actors use."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Protocol
 
 from streaming.vocabulary import Answer, Click, Frame, Keyframe, Query, QueryId, Track
 
-Hear = Callable[[Query, str], None]
-"Is told the words of an answer so far, as they grow. What it raises ends the answer."
+OnPartialText = Callable[[Query, str], None]
+"Called with the text of an answer generated so far. An exception that it raises ends the generation."
 
 
 class Tracker(Protocol):
@@ -46,20 +46,20 @@ class Tracker(Protocol):
 
 
 class Grounder(Protocol):
-    """Turns words and a picture into prompts and masks. Stateless between calls."""
+    """Answers queries about a keyframe with text, `[SEG]` embeddings and masks. Stateless between calls."""
 
     def ground(self, keyframe: Keyframe) -> list[Answer]:
-        """One answer for every query of the keyframe, in their order."""
+        """Answer every query of the keyframe, in order."""
         ...
 
 
 class SharedGrounder(Grounder, Protocol):
-    """A grounder that many streams share at a time."""
+    """A grounder that several streams share."""
 
-    def ground_together(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
-        """What `ground` answers to each, in their order; sooner, where the model can take several at once."""
+    def ground_batch(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
+        """Answer as `ground` for each keyframe, in order; in one batch where the model can."""
         ...
 
-    def say(self, keyframe: Keyframe, hear: Hear) -> list[Answer]:
-        """What `ground` answers, the words of `ask` and `describe` told as they come."""
+    def generate(self, keyframe: Keyframe, on_partial: OnPartialText) -> list[Answer]:
+        """Answer as `ground`, and pass partial answers to `ask` and `describe` queries to `on_partial`."""
         ...

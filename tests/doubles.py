@@ -15,7 +15,7 @@ import numpy as np
 from actors.desired_state import Delta, HostedState
 from actors.heartbeat import Heartbeat, StepTiming
 from engines.masks import encode_mask
-from engines.protocols import Hear
+from engines.protocols import OnPartialText
 from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
 from streaming.status import QueryState, QueryStatus, StreamStatus, WebRtcSession
 from streaming.validation import check_query_text, check_region, check_stream_id, quoted
@@ -218,16 +218,16 @@ class ColourGrounder:
         self.keyframes.append(keyframe)
         return [self._answer(keyframe.frame, query) for query in keyframe.queries]
 
-    def ground_together(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
+    def ground_batch(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
         return [self.ground(keyframe) for keyframe in keyframes]
 
-    def say(self, keyframe: Keyframe, hear: Hear) -> list[Answer]:
+    def generate(self, keyframe: Keyframe, on_partial: OnPartialText) -> list[Answer]:
         """Report each partial answer, one word longer each time; return the answers."""
         answers = self.ground(keyframe)
         for query, answer in zip(keyframe.queries, answers, strict=True):
             words = answer.text.split()
             for spoken in range(1, len(words) + 1):
-                hear(query, " ".join(words[:spoken]))
+                on_partial(query, " ".join(words[:spoken]))
         return answers
 
     def _answer(self, frame: Frame, query: Query) -> Answer:
@@ -319,7 +319,7 @@ class ColourTracker:
 
 
 class HostActor:
-    """A worker actor without streams: it records the deltas it is sent, and can be made to fail or be slow."""
+    """A worker actor without streams: it records its deltas, and can be made to fail or be slow."""
 
     def __init__(
         self,

@@ -1,14 +1,15 @@
-"""Sa2VA checkpoints on disk, in the layout in which they are published, read without anybody's remote code.
+"""Sa2VA checkpoints on disk in the published layout, loaded without remote code.
 
 A folder holds `config.json`, a tokenizer and `model.safetensors` (or a sharded
-`model.safetensors.index.json`). `config.json` names the family (`families/`), whose tensors stand beside
+`model.safetensors.index.json`). `config.json` names the family (`families/`), whose tensors are stored
+with
 
-    text_hidden_fcs.{0,2}.*            hidden state at [SEG] → prompt
+    text_hidden_fcs.{0,2}.*            hidden state at [SEG] → [SEG] embedding
     grounding_encoder.sam2_model.*     SAM-2 (facebookresearch/sam2 names)
 
-The grounder decodes without memory, so SAM-2's memory tensors are read past, and nano does not ship them.
-Six keys of nano's `config.json` are ours: `sam2_config` (published checkpoints all use Hiera-L 2.0),
-`vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`, `answers_in_words`,
+The grounder decodes without memory, so SAM-2's memory tensors are skipped, and nano does not ship them. Six
+keys of nano's `config.json` are not in published ones: `sam2_config` (published checkpoints all use Hiera-L
+2.0), `vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`, `answers_in_words`,
 `takes_regions`, and `structure`, a `RefinementKind` whose tensors are `structure.*`.
 """
 
@@ -31,22 +32,22 @@ from engines.grounding.devices import choose_device, choose_dtype
 from engines.grounding.families.internvl import InternVl
 from engines.grounding.families.registry import choose_family
 from engines.grounding.hub import fetch, is_hub_name
-from engines.grounding.image_processing import Resize, as_trained_here, bicubic
+from engines.grounding.image_processing import Resize, bicubic, halving_bilinear
 from engines.grounding.model import SaModel
 from engines.grounding.structure import RefinementKind
 from engines.grounding.templates import Template, make_template
-from engines.grounding.tokenizer_loading import open_tokenizer
+from engines.grounding.tokenizer_loading import load_tokenizer
 from engines.grounding.weight_layout import SAM, published
 from engines.grounding.weights import WEIGHTS_FILE as WEIGHTS_FILE
-from engines.grounding.weights import hollow, open_weights, put
+from engines.grounding.weights import load_published, on_meta_device, open_weights
 from streaming.errors import CheckpointError, NotFound
 
 NANO_DIR: Final = Path(__file__).resolve().parent.parent / "nano" / "sa2va"
-TAUGHT_ONE_ANSWER: Final = 0.5
-TAUGHT_FIVE_ANSWERS: Final = 0.05
-"""Presence from which a thing is there, where config.json says nothing. Published models were taught one of
-five answers at random ("It is [SEG].", "Sure, it is [SEG].", …): what they are sure of, they say in these
-words with a probability of about 0.2. Not yet measured on published weights."""
+OWN_PRESENCE_THRESHOLD: Final = 0.5
+PUBLISHED_PRESENCE_THRESHOLD: Final = 0.05
+"""Default presence thresholds of models trained here and of published models. Published models were trained
+on five answers at random ("It is [SEG].", "Sure, it is [SEG].", …), so that "Sure, [SEG]." has a probability
+of about 0.2 for an object that is certainly there. Not yet measured on published weights."""
 
 _MEMORY: Final = re.compile(
     re.escape(SAM) + r"(memory_|maskmem_tpos_enc|obj_ptr_|no_obj_|no_mem_pos_enc|mask_downsample)"
@@ -72,87 +73,88 @@ HIERA_LARGE: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """How a checkpoint is to be run."""
+class RunOptions:
+    """Options for loading a checkpoint."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = "float32"
-    "What trains wants float32. `auto`: bfloat16 where the file has it and the machine computes in it."
+    "Training needs float32. `auto`: bfloat16 if the file has it and the device computes in it."
     device: str = "cpu"
     "As torch names it: `cpu`, `cuda`, `cuda:1`."
-    tiles: int = 1
-    "Tiles that a picture without a past is cut into at most, by models that were trained on tiles."
+    max_tiles: int = 1
+    "Tiles that a keyframe without earlier frames is cut into at most, by models that were trained on tiles."
 
 
-PLAIN: Final = Running()
+DEFAULT_OPTIONS: Final = RunOptions()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sa2Va:
-    """A checkpoint in memory."""
+    """A Sa2VA checkpoint in memory."""
 
     model: SaModel
-    "In eval mode, without gradients, where it was loaded from a folder."
+    "In eval mode and without gradients if it was loaded from disk."
     template: Template
     config: Mapping[str, Any]
     "The content of config.json."
-    tiles: int = 1
+    max_tiles: int = 1
+    "As in `RunOptions`."
     name: str = ""
-    "`nano`, `owner/name@commit`, or the name of its folder; empty where it was never in one."
+    "`nano`, `owner/name@commit`, or the name of the folder; empty if it was not loaded from disk."
 
     @property
     def presence_threshold(self) -> float:
-        """A thing is there where the probability of "Sure, [SEG]" reaches this."""
-        usual = TAUGHT_ONE_ANSWER if self._is_of_ours else TAUGHT_FIVE_ANSWERS
-        return float(self.config.get("presence_threshold", usual))
+        """Presence score, 0..1, from which an object counts as present."""
+        default = OWN_PRESENCE_THRESHOLD if self._trained_here else PUBLISHED_PRESENCE_THRESHOLD
+        return float(self.config.get("presence_threshold", default))
 
     @property
     def takes_regions(self) -> bool:
-        """Whether it was taught regions that a person points at, as published InternVL ones were."""
-        usual = self.template.image_tokens > 0 and not self._is_of_ours
-        return bool(self.config.get("takes_regions", usual))
+        """Whether the model was trained on visual prompts (regions); published InternVL models were."""
+        default = self.template.image_tokens > 0 and not self._trained_here
+        return bool(self.config.get("takes_regions", default))
 
     @property
-    def look_px(self) -> int:
-        """Side of the square picture that the language model of an InternVL sees."""
+    def vision_px(self) -> int:
+        """Side of the language model's square tiles (InternVL family only)."""
         return int(self.config["vision_config"]["image_size"])
 
     @property
-    def draw_px(self) -> int:
-        """Side of the square picture that SAM-2 sees; its masks have a quarter of it."""
+    def sam_px(self) -> int:
+        """Side of SAM-2's square input; mask logits have a quarter of it."""
         sam = self.config.get("sam2_config", HIERA_LARGE)
         return int(sam["prompt_encoder_config"]["image_size"])
 
     @property
     def resize(self) -> Resize:
-        """How SAM-2's picture is made."""
-        return as_trained_here if self._is_of_ours else bicubic
+        """The resizing of SAM-2's input."""
+        return halving_bilinear if self._trained_here else bicubic
 
     @property
-    def _is_of_ours(self) -> bool:
-        """Trained here: published ones have no SAM-2 of a shape of their own."""
+    def _trained_here(self) -> bool:
+        """Whether it was trained here: published configurations do not describe SAM-2."""
         return "sam2_config" in self.config
 
 
-def load_sa2va(name_or_dir: str | Path, running: Running = PLAIN) -> Sa2Va:
-    """Read `nano` (bundled), a checkpoint folder or one on a hub, `owner/name@commit`.
+def load_sa2va(name_or_dir: str | Path, options: RunOptions = DEFAULT_OPTIONS) -> Sa2Va:
+    """Load `nano` (bundled), a checkpoint folder, or `owner/name@commit` from a hub.
 
-    Raises NotFound where there is no such checkpoint; CheckpointError where a file cannot be read, the
-    architecture is not one that is read here, or tensors are missing, surplus or misshapen (named);
-    BackendUnavailable where there is no such device.
+    Raises NotFound if there is no such checkpoint; CheckpointError if a file cannot be read, the architecture
+    is not supported, or tensors are missing, surplus or misshapen (named); BackendUnavailable if there is no
+    such device.
     """
     directory = _directory(str(name_or_dir))
-    config, tokenizer = _config(directory), open_tokenizer(directory)
+    config, tokenizer = _config(directory), load_tokenizer(directory)
     tensors = _tensors(directory)
-    with _named(directory / "config.json"):
-        template = make_template(tokenizer, image_tokens(config), choose_family(config, 0).marks)
-        with hollow():
+    with _config_errors(directory / "config.json"):
+        template = make_template(tokenizer, image_tokens(config), choose_family(config, 0).special_tokens)
+        with on_meta_device():
             model = build(config, template.image_id)
-    device = choose_device(running.device)
-    put(model, tensors, choose_dtype(running.dtype, device, tensors.values()), device)
+    device = choose_device(options.device)
+    load_published(model, tensors, choose_dtype(options.dtype, device, tensors.values()), device)
     model.eval().requires_grad_(False)
     name = str(name_or_dir)
-    known = name if name == "nano" or not Path(name).exists() else Path(name).resolve().name
-    return Sa2Va(model, template, config, running.tiles, known)
+    display_name = name if name == "nano" or not Path(name).exists() else Path(name).resolve().name
+    return Sa2Va(model, template, config, options.max_tiles, display_name)
 
 
 def _directory(name: str) -> Path:
@@ -186,8 +188,8 @@ def _tensors(directory: Path) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _named(file: Path) -> Iterator[None]:
-    """Translate whatever transformers raises at a configuration that it cannot build from."""
+def _config_errors(file: Path) -> Iterator[None]:
+    """Translate exceptions of transformers about a configuration it cannot build a model from."""
     try:
         yield
     except CheckpointError:
@@ -200,12 +202,12 @@ def _named(file: Path) -> Iterator[None]:
 
 
 def save_sa2va(checkpoint: Sa2Va, directory: Path) -> None:
-    """Write config, tokenizer and float16 weights, each renamed over the old file."""
+    """Write config, tokenizer and float16 weights; each file replaces the old file atomically."""
     directory.mkdir(parents=True, exist_ok=True)
     tensors = to_published(checkpoint.model)
     weights = directory / (WEIGHTS_FILE + ".new")
     save_file({k: v.half().contiguous() for k, v in tensors.items()}, weights)
-    weights.chmod(0o644)  # safetensors writes for its owner only
+    weights.chmod(0o644)  # safetensors creates files with mode 0600
     (directory / "config.json.new").write_text(json.dumps(dict(checkpoint.config), indent=2) + "\n")
     checkpoint.template.tokenizer.save(str(directory / "tokenizer.json.new"))
     for name in ("config.json", "tokenizer.json", WEIGHTS_FILE):
@@ -216,15 +218,15 @@ def save_sa2va(checkpoint: Sa2Va, directory: Path) -> None:
 
 
 def build(config: Mapping[str, Any], image_id: int) -> SaModel:
-    """An untrained model of the shape that a published `config.json` describes."""
+    """Build the untrained model that a published `config.json` describes."""
     model = SaModel(choose_family(config, image_id), Sam2Config(**config.get("sam2_config", HIERA_LARGE)))
     if "structure" in config:
-        model.refine_by(_refinement(config["structure"]))
+        model.add_refinement(_refinement(config["structure"]))
     return model
 
 
 def image_tokens(config: Mapping[str, Any]) -> int:
-    """How many image tokens stand for one picture; 0 where that depends on the picture."""
+    """Return the number of image tokens per tile; 0 if it depends on the size of the image."""
     family = choose_family(config, image_id=0)
     return family.image_tokens if isinstance(family, InternVl) else 0
 
@@ -242,5 +244,5 @@ def _refinement(name: str) -> RefinementKind:
 
 
 def to_published(model: SaModel) -> dict[str, Tensor]:
-    """A model's tensors under published names."""
-    return published(model.state_dict(), model.place)
+    """Convert a model's tensors to published tensors."""
+    return published(model.state_dict(), model.published_tensor)

@@ -1,4 +1,4 @@
-"""Where a checkpoint is run, and in which numbers."""
+"""Choice of device and dtype for a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name. Raises BackendUnavailable where there is none."""
+    """Return the torch device of that name. Raises BackendUnavailable if this machine does not have it."""
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -28,15 +28,16 @@ def choose_device(name: str) -> torch.device:
 def choose_dtype(
     name: Literal["auto", "float32", "bfloat16"], device: torch.device, tensors: Iterable[Tensor]
 ) -> torch.dtype:
-    """Of that name; `auto` is bfloat16 where some of the tensors have it and the device computes in it."""
+    """Return the dtype of that name; `auto` is bfloat16 if the file has bfloat16 tensors and the device
+    computes in bfloat16, else float32."""
     if name != "auto":
         return DTYPES[name]
-    has_it = any(tensor.dtype == torch.bfloat16 for tensor in tensors)
-    return torch.bfloat16 if has_it and _computes_bfloat16(device) else torch.float32
+    has_bfloat16 = any(tensor.dtype == torch.bfloat16 for tensor in tensors)
+    return torch.bfloat16 if has_bfloat16 and _computes_bfloat16(device) else torch.float32
 
 
 def _computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    # Without these instructions a CPU converts back and forth, slower than float32.
+    # Without these instructions a CPU converts to float32 and back, slower than float32 throughout.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,7 +1,7 @@
-"""Answers in words: generated token by token, the likeliest each time, and what they point at.
+"""Greedy decoding of answers in words, and the phrases that their `[SEG]` tokens refer to.
 
-Every `[SEG]` of an answer points at something; its phrase is the last one between `<p>` and `</p>` before it
-(GLaMM's form, as Sa2VA was trained), or the question where there is none.
+Every `[SEG]` of an answer stands for an object. Its phrase is the last text between `<p>` and `</p>` before
+it (GLaMM's format, in which Sa2VA was trained), or the question if there is none.
 """
 
 from __future__ import annotations
@@ -19,60 +19,64 @@ from engines.grounding.model import SaModel
 from engines.grounding.prefix import Prefix
 from engines.grounding.templates import SEG
 
-MOST_TOKENS: Final = 256
-"""Of an answer. A caption of nano's is below 60, one that names a dozen things with their marks about 200; a
-model that does not find its end is stopped."""
+MAX_NEW_TOKENS: Final = 256
+"""Tokens of an answer at most. nano's captions have fewer than 60, a caption that names a dozen objects with
+their marks about 200; longer answers are cut here."""
 _PHRASE: Final = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Speech:
+class Generated:
     """A generated answer of A tokens."""
 
     ids: tuple[int, ...]
-    "Without the token that ends it."
+    "Without the end-of-sequence token."
     hidden: Tensor
-    "(A, D): the state at each token, after the final norm."
-    chances: Tensor
-    "(A,) float32: how probable each token was."
+    "(A, D): hidden state at each token, after the final norm."
+    probs: Tensor
+    "(A,) float32: probability of each token."
 
 
-Hear = Callable[[tuple[int, ...]], None]
-"Is told an answer's ids so far, after every one of them. What it raises ends the answer."
+OnTokens = Callable[[tuple[int, ...]], None]
+"Called with all ids generated so far, after each token. An exception that it raises ends the generation."
 
 
-def nobody(ids: tuple[int, ...]) -> None:
-    """A `Hear` that does not listen."""
+def ignore_tokens(ids: tuple[int, ...]) -> None:
+    """Do nothing: an `OnTokens` for callers that want the whole answer only."""
     del ids
 
 
-def speak(
-    model: SaModel, prefix: Prefix, question: list[int], ends: Collection[int], hear: Hear = nobody
-) -> Speech:
-    """Answer a question about what the prefix shows. Raises what `hear` raises."""
-    said: list[int] = []
+def generate(
+    model: SaModel,
+    prefix: Prefix,
+    question: list[int],
+    eos_ids: Collection[int],
+    on_tokens: OnTokens = ignore_tokens,
+) -> Generated:
+    """Answer a question about the images of the prefix by greedy decoding. Raises what `on_tokens` raises."""
+    ids: list[int] = []
     hidden: list[Tensor] = []
-    chances: list[Tensor] = []
-    with prefix.talk(question) as talk:
-        nothing = talk.state[None][:0]
-        while len(said) < MOST_TOKENS:
-            chance, best = model.log_probabilities(talk.state).exp().max(dim=-1)
-            if int(best) in ends:
+    probs: list[Tensor] = []
+    with prefix.decode(question) as decoding:
+        empty = decoding.hidden[None][:0]
+        while len(ids) < MAX_NEW_TOKENS:
+            prob, best = model.token_log_probs(decoding.hidden).exp().max(dim=-1)
+            if int(best) in eos_ids:
                 break
-            talk.say(int(best))
-            said.append(int(best))
-            hidden.append(talk.state)
-            chances.append(chance)
-            hear(tuple(said))
-    return Speech(
-        ids=tuple(said),
-        hidden=torch.stack(hidden) if hidden else nothing,
-        chances=torch.stack(chances) if chances else nothing[:, 0].float(),
+            decoding.append(int(best))
+            ids.append(int(best))
+            hidden.append(decoding.hidden)
+            probs.append(prob)
+            on_tokens(tuple(ids))
+    return Generated(
+        ids=tuple(ids),
+        hidden=torch.stack(hidden) if hidden else empty,
+        probs=torch.stack(probs) if probs else empty[:, 0].float(),
     )
 
 
-def spelt(tokenizer: Tokenizer, ids: tuple[int, ...]) -> str:
-    """Ids as a person reads them, `<p>`, `</p>` and `[SEG]` left in."""
+def decode_text(tokenizer: Tokenizer, ids: tuple[int, ...]) -> str:
+    """Decode ids to text without spaces before punctuation; `<p>`, `</p>` and `[SEG]` stay in it."""
     text = tokenizer.decode(list(ids), skip_special_tokens=False)
     text = re.sub(r"\s+([.,?!])", r"\1", " ".join(text.split()))
     text = re.sub(r"<p>\s+", "<p>", text)
@@ -80,9 +84,9 @@ def spelt(tokenizer: Tokenizer, ids: tuple[int, ...]) -> str:
 
 
 def phrases(text: str, question: str) -> list[str]:
-    """The phrase of every `[SEG]` in a spelt answer."""
+    """Return the phrase of every `[SEG]` in a decoded answer, in order."""
     found = []
     for part in text.split(SEG)[:-1]:
-        named = _PHRASE.findall(part)
-        found.append(named[-1].strip() if named else question)
+        marked = _PHRASE.findall(part)
+        found.append(marked[-1].strip() if marked else question)
     return found

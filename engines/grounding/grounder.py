@@ -1,14 +1,14 @@
-"""Words and a keyframe in, prompts and masks out: one look, many questions.
+"""The grounder: queries and a keyframe in, `[SEG]` embeddings and masks out.
 
-The picture is encoded once. All referring expressions about it stand behind it in one prefill, each with the
-answer "Sure, [SEG]." already given. How probable the model holds that answer up to `[SEG]` is the presence;
-where it is too improbable the answer is that there is no such thing. Else the hidden state at `[SEG]`
-becomes the prompt that SAM-2's decoder draws, without memory, on the same picture. Questions and descriptions
-are answered in words, one after the other, and whatever these point at is drawn likewise.
+The keyframe is encoded once. All referring expressions about it are packed behind its prefix in one prefill,
+each with the teacher-forced answer "Sure, [SEG].". The probability of that answer up to `[SEG]` is the
+presence score; below the threshold the answer is that there is no such object. Otherwise SAM-2's decoder,
+without memory, turns the `[SEG]` embedding into a mask on the keyframe. Questions and descriptions are
+answered by generation, one after the other, and each `[SEG]` that they generate is decoded in the same way.
 
-A keyframe is shown as one frame of a video: the whole picture, resized, not tiled; words about change are
-asked about it and its past together. Keyframes of several streams whose queries all refer are looked at and
-read in one batch, where the model can.
+A keyframe is shown as a frame of a video: the whole image, resized, not tiled. Referring expressions about
+change are asked about the keyframe and its earlier frames together. Keyframes of several streams with
+referring expressions only are encoded and prefilled in one batch, if the model can.
 """
 
 from __future__ import annotations
@@ -24,57 +24,57 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.grounding import batching
-from engines.grounding.checkpoints import PLAIN, Running, Sa2Va, load_sa2va
-from engines.grounding.generation import phrases, speak, spelt
-from engines.grounding.keyframe_features import Sight, is_about_change
+from engines.grounding.checkpoints import DEFAULT_OPTIONS, RunOptions, Sa2Va, load_sa2va
+from engines.grounding.generation import decode_text, generate, phrases
+from engines.grounding.keyframe_features import KeyframeFeatures, is_about_change
 from engines.grounding.model import best_mask
-from engines.grounding.prefix import Behind
-from engines.grounding.structure import Words
+from engines.grounding.prefix import PrefillOutput
+from engines.grounding.structure import Expressions
 from engines.grounding.templates import DESCRIBE
-from engines.grounding.timings import Step, Steps
-from engines.grounding.visual_prompts import about
-from engines.protocols import Hear
-from streaming.vocabulary import Answer, Frame, GroundSeconds, Keyframe, Logits, Prompt, Query, QueryKind
+from engines.grounding.timings import Step, StepTimer
+from engines.grounding.visual_prompts import ask_about_region
+from engines.protocols import OnPartialText
+from streaming.vocabulary import Answer, GroundSeconds, Keyframe, Logits, Query, QueryKind, SegPrompt
 
 MAX_PACKED: Final = 16
-"Questions in one prefill; attention grows with their square, so more are asked in turns."
+"Questions per prefill; the cost of attention grows with their square, so more are asked in several prefills."
 ANSWER_TEXT: Final = "Sure, [SEG]."
 NO_REGIONS: Final = "I was not taught to look where you point. Ask about the whole picture."
-MAX_POINTED: Final = 8
-"Masks of one answer in words; a caption that points at more is not drawn further."
+MAX_SEGS: Final = 8
+"Masks of a generated answer at most; further `[SEG]` tokens get none."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Reply:
-    """What one question came to: words, and N things they point at."""
+    """Text, and N objects, of one query's answer."""
 
     text: str
-    prompts: tuple[Prompt, ...] = ()
+    prompts: tuple[SegPrompt, ...] = ()
     logits: Logits | None = None
-    "(N, h, w); None where N is 0."
+    "(N, h, w); None if N is 0."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Work:
+class _Job:
     """One keyframe that is being answered."""
 
-    sight: Sight
-    steps: Steps
-    hear: Hear
+    features: KeyframeFeatures
+    timer: StepTimer
+    on_partial: OnPartialText
 
 
-def load_grounder(name_or_dir: str | Path, running: Running = PLAIN) -> SaGrounder:
-    """The grounder of `nano` (bundled) or of a checkpoint folder. Raises as `load_sa2va`."""
-    return SaGrounder(load_sa2va(name_or_dir, running))
+def load_grounder(name_or_dir: str | Path, options: RunOptions = DEFAULT_OPTIONS) -> SaGrounder:
+    """Load the grounder of `nano` (bundled) or of another checkpoint. Raises as `load_sa2va`."""
+    return SaGrounder(load_sa2va(name_or_dir, options))
 
 
-def unheard(query: Query, text: str) -> None:
-    """A `Hear` that does not listen."""
+def ignore_partial(query: Query, text: str) -> None:
+    """Do nothing: an `OnPartialText` for callers that want whole answers only."""
     del query, text
 
 
 class SaGrounder:
-    """A `protocols.SharedGrounder` over a Sa2VA checkpoint. Stateless between calls; one thread at a time."""
+    """A `protocols.SharedGrounder` with a Sa2VA checkpoint. Stateless between calls; not thread-safe."""
 
     def __init__(self, checkpoint: Sa2Va) -> None:
         self._checkpoint = checkpoint
@@ -83,69 +83,44 @@ class SaGrounder:
         self._threshold = checkpoint.presence_threshold
 
     def ground(self, keyframe: Keyframe) -> list[Answer]:
-        """One answer for every query of the keyframe, in their order.
+        """Answer every query of the keyframe, in order.
 
-        `ground_s` and `steps_s` are the whole keyframe's time: its queries were worked on together.
+        `ground_s` and `steps_s` are the time of the whole keyframe: its queries share a batch.
         """
-        return self.say(keyframe, unheard)
+        return self.generate(keyframe, ignore_partial)
 
     @torch.inference_mode()
-    def say(self, keyframe: Keyframe, hear: Hear) -> list[Answer]:
-        """The same, and tell `hear` the words of `ask` and `describe` as they come."""
-        one = _Work(Sight(self._checkpoint, keyframe), Steps(), hear)
+    def generate(self, keyframe: Keyframe, on_partial: OnPartialText) -> list[Answer]:
+        """Answer as `ground`, and pass partial answers to `ask` and `describe` queries to `on_partial`."""
+        job = _Job(KeyframeFeatures(self._checkpoint, keyframe), StepTimer(), on_partial)
         replies: dict[Query, _Reply] = {}
-        asked = _asked(keyframe)
+        queries = [query for query in keyframe.queries if query.text.strip()]
         for past in (False, True):
             referring = [
                 query
-                for query in asked
+                for query in queries
                 if query.kind is QueryKind.REFER and is_about_change(query.text) == past
             ]
             for start in range(0, len(referring), MAX_PACKED):
                 some = referring[start : start + MAX_PACKED]
-                replies |= zip(some, self._refer(one, some, past=past), strict=True)
-        replies |= {query: self._say(one, query) for query in asked if query not in replies}
-        return self._answers(keyframe, replies, one.steps.share())
+                replies |= zip(some, self._refer(job, some, past=past), strict=True)
+        replies |= {query: self._generate(job, query) for query in queries if query not in replies}
+        return self._answers(keyframe, replies, job.timer.per_keyframe())
 
     @torch.inference_mode()
-    def ground_together(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
-        """What `ground` answers to each; those that can be are looked at and read in one batch."""
-        joined = [keyframe for keyframe in keyframes if self._can_join(keyframe)]
-        if len(joined) < 2:
+    def ground_batch(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
+        """Answer as `ground` for each keyframe, with the suitable keyframes in one batch."""
+        batched = [keyframe for keyframe in keyframes if self._can_batch(keyframe)]
+        if len(batched) < 2:
             return [self.ground(keyframe) for keyframe in keyframes]
-        found = dict(zip(map(id, joined), self._ground_joined(joined), strict=True))
-        return [found.get(id(keyframe)) or self.ground(keyframe) for keyframe in keyframes]
-
-    @torch.inference_mode()
-    def tell(self, keyframe: Keyframe, regions: Sequence[NDArray[np.bool_]], question: str) -> str:
-        """Answer words about regions (H, W) of a keyframe, which they call region1, region2, … in order.
-
-        Raises InvalidQuery where a region is empty, or the model was not taught regions.
-        """
-        prefix, template = Sight(self._checkpoint, keyframe).regions(regions), self._template
-        speech = speak(self._model, prefix, template.asked(question), template.ends)
-        return spelt(template.tokenizer, speech.ids)
-
-    @torch.inference_mode()
-    def redraw(self, frame: Frame, prompts: Sequence[Prompt]) -> Logits:
-        """What N ≥ 1 prompts of earlier answers mean, drawn on another frame without the language model.
-
-        A `[SEG]` knows no frame (it was trained on five of a film at once), so this is a cheap look whether a
-        tracker still follows what was meant. (N, h, w) logits as in an answer. Where there is a refinement it
-        hears the sentence alone.
-        """
-        maps = Sight(self._checkpoint, Keyframe(frame, (), asked_s=0.0)).maps
-        told = [torch.from_numpy(prompt.embedding).to(self._model.device) for prompt in prompts]
-        words = Words.padded([one[None] for one in told], torch.stack(told))
-        return _array(self._draw(maps, words, torch.ones(len(told), dtype=torch.bool)))
-
-    # --- answers
+        answers = dict(zip(map(id, batched), self._ground_batch(batched), strict=True))
+        return [answers.get(id(keyframe)) or self.ground(keyframe) for keyframe in keyframes]
 
     def _answers(
         self, keyframe: Keyframe, replies: Mapping[Query, _Reply], steps_s: GroundSeconds
     ) -> list[Answer]:
-        side = self._checkpoint.draw_px // 4
-        nothing = np.zeros((0, side, side), dtype=np.float32)
+        side = self._checkpoint.sam_px // 4
+        no_logits = np.zeros((0, side, side), dtype=np.float32)
         answers = []
         for query in keyframe.queries:
             reply = replies.get(query) or _Reply("Nothing was asked.")
@@ -157,7 +132,7 @@ class SaGrounder:
                     keyframe_index=keyframe.frame.index,
                     text=reply.text,
                     prompts=reply.prompts,
-                    logits=nothing if reply.logits is None else reply.logits,
+                    logits=no_logits if reply.logits is None else reply.logits,
                     ground_s=steps_s.look + steps_s.read + steps_s.draw,
                     steps_s=steps_s,
                     model=self._checkpoint.name,
@@ -165,23 +140,23 @@ class SaGrounder:
             )
         return answers
 
-    # --- referring expressions
+    # --- referring expressions: teacher-forced answers
 
-    def _refer(self, one: _Work, queries: list[Query], *, past: bool) -> list[_Reply]:
-        with one.steps.during(Step.LOOK):
-            prefix = one.sight.prefix(past=past)
-        with one.steps.during(Step.READ):
+    def _refer(self, job: _Job, queries: list[Query], *, past: bool) -> list[_Reply]:
+        with job.timer.measure(Step.ENCODE):
+            prefix = job.features.prefix(past=past)
+        with job.timer.measure(Step.PREFILL):
             questions = self._questions(queries)
-            said = self._understood(prefix.read(self._given(questions)), questions)
-        with one.steps.during(Step.LOOK):
-            maps = one.sight.maps
-        with one.steps.during(Step.DRAW):
-            return list(self._replies(maps, queries, *said))
+            scored = self._score(prefix.prefill(self._teacher_forced(questions)), questions)
+        with job.timer.measure(Step.ENCODE):
+            feature_maps = job.features.feature_maps
+        with job.timer.measure(Step.DECODE_MASKS):
+            return list(self._replies(feature_maps, queries, *scored))
 
-    def _can_join(self, keyframe: Keyframe) -> bool:
-        """Whether all is asked about one square, in one prefill."""
+    def _can_batch(self, keyframe: Keyframe) -> bool:
+        """Whether all queries refer to one tile and fit in one prefill."""
         return (
-            batching.is_one_square(self._checkpoint, keyframe)
+            batching.is_single_tile(self._checkpoint, keyframe)
             and 0 < len(keyframe.queries) <= MAX_PACKED
             and all(
                 query.kind is QueryKind.REFER and query.text.strip() and not is_about_change(query.text)
@@ -189,107 +164,114 @@ class SaGrounder:
             )
         )
 
-    def _ground_joined(self, keyframes: list[Keyframe]) -> list[list[Answer]]:
-        steps, replies = Steps(), []
-        with steps.during(Step.LOOK):
-            seen = batching.look(self._checkpoint, keyframes)
+    def _ground_batch(self, keyframes: list[Keyframe]) -> list[list[Answer]]:
+        timer, replies = StepTimer(), []
+        with timer.measure(Step.ENCODE):
+            batch = batching.encode_keyframes(self._checkpoint, keyframes)
         questions = [self._questions(keyframe.queries) for keyframe in keyframes]
-        with steps.during(Step.READ):
-            read = batching.read(self._checkpoint, seen.tokens, [self._given(some) for some in questions])
-            said = [self._understood(*one) for one in zip(read, questions, strict=True)]
-        with steps.during(Step.DRAW):
+        with timer.measure(Step.PREFILL):
+            blocks = [self._teacher_forced(some) for some in questions]
+            outputs = batching.prefill_batch(self._checkpoint, batch.image_tokens, blocks)
+            scored = [self._score(*row) for row in zip(outputs, questions, strict=True)]
+        with timer.measure(Step.DECODE_MASKS):
             for row, keyframe in enumerate(keyframes):
-                drawn = self._replies(seen.maps_of(row), keyframe.queries, *said[row])
-                replies.append(dict(zip(keyframe.queries, drawn, strict=True)))
-        share = steps.share(len(keyframes))
-        return [self._answers(*one, share) for one in zip(keyframes, replies, strict=True)]
+                found = self._replies(batch.feature_maps_of(row), keyframe.queries, *scored[row])
+                replies.append(dict(zip(keyframe.queries, found, strict=True)))
+        steps_s = timer.per_keyframe(len(keyframes))
+        return [self._answers(*row, steps_s) for row in zip(keyframes, replies, strict=True)]
 
     def _questions(self, queries: Sequence[Query]) -> list[list[int]]:
-        return [self._template.question(query.text) for query in queries]
+        return [self._template.segment_question(query.text) for query in queries]
 
-    def _given(self, questions: list[list[int]]) -> list[list[int]]:
-        """Each with its answer behind it."""
+    def _teacher_forced(self, questions: list[list[int]]) -> list[list[int]]:
+        """Append the teacher-forced answer to each question."""
         return [[*question, *self._template.answer] for question in questions]
 
-    def _understood(self, behind: Behind, questions: list[list[int]]) -> tuple[Tensor, Words]:
-        """Presence (K,) of what K questions mean, and the words as they were understood."""
+    def _score(self, output: PrefillOutput, questions: list[list[int]]) -> tuple[Tensor, Expressions]:
+        """Return the presence scores (K,) of K questions on the CPU, and their expressions."""
         template = self._template
-        answers = zip(behind.starts, questions, strict=True)
-        starts = torch.tensor([start + len(question) for start, question in answers])
-        told = torch.arange(template.seg_offset + 1)
-        # A token is predicted from the place before its own.
-        chances = self._model.log_probabilities(behind.hidden[0, starts[:, None] + told - 1])
-        given = torch.tensor(template.answer)[told]
-        presence = chances[:, told, given].sum(dim=1).exp().cpu()
-        begins, rows = torch.tensor(behind.starts), torch.zeros(len(questions), dtype=torch.int64)
-        return presence, self._model.words(behind.hidden, rows, begins, starts + template.seg_offset)
+        blocks = zip(output.starts, questions, strict=True)
+        answer_starts = torch.tensor([start + len(question) for start, question in blocks])
+        offsets = torch.arange(template.seg_offset + 1)
+        # A token is predicted from the hidden state of the token before it.
+        log_probs = self._model.token_log_probs(output.hidden[0, answer_starts[:, None] + offsets - 1])
+        answer = torch.tensor(template.answer)[offsets]
+        presence = log_probs[:, offsets, answer].sum(dim=1).exp().cpu()
+        begins, rows = torch.tensor(output.starts), torch.zeros(len(questions), dtype=torch.int64)
+        segs = answer_starts + template.seg_offset
+        return presence, self._model.expressions(output.hidden, rows, begins, segs)
 
     def _replies(
-        self, maps: tuple[Tensor, ...], queries: Sequence[Query], presence: Tensor, words: Words
+        self,
+        feature_maps: tuple[Tensor, ...],
+        queries: Sequence[Query],
+        presence: Tensor,
+        expressions: Expressions,
     ) -> Iterator[_Reply]:
-        logits = self._draw(maps, words, presence >= self._threshold)
+        logits = self._decode_masks(feature_maps, expressions, presence >= self._threshold)
         for index, query in enumerate(queries):
             mask = logits[index : index + 1]
-            # A thing that is there by the words but nowhere in the picture is not there.
+            # An object with a high presence score and an empty mask counts as absent.
             if presence[index] < self._threshold or not (mask > 0).any():
                 yield _Reply(f"I cannot see {' '.join(query.text.split())} in this image.")
             else:
-                prompt = Prompt(query.text, _array(words.sentence[index]), float(presence[index]))
+                prompt = SegPrompt(query.text, _array(expressions.seg[index]), float(presence[index]))
                 yield _Reply(ANSWER_TEXT, (prompt,), _array(mask))
 
-    def _draw(self, maps: tuple[Tensor, ...], words: Words, wanted: Tensor) -> Tensor:
-        """(K, h, w) logits on one picture's maps; those not wanted are not drawn and stay negative."""
-        side = self._checkpoint.draw_px // 4
+    def _decode_masks(
+        self, feature_maps: tuple[Tensor, ...], expressions: Expressions, wanted: Tensor
+    ) -> Tensor:
+        """Decode K objects on one image: (K, h, w) logits, -1 everywhere where not `wanted` (K,) bool."""
+        side = self._checkpoint.sam_px // 4
         logits = torch.full((len(wanted), side, side), -1.0)
         if wanted.any():
-            drawn = self._model.segment(maps, words.sentence[None, wanted], words[wanted])
-            logits[wanted] = best_mask(*drawn)[0].float().cpu()
+            decoded = self._model.decode_masks(
+                feature_maps, expressions.seg[None, wanted], expressions[wanted]
+            )
+            logits[wanted] = best_mask(*decoded)[0].float().cpu()
         return logits
 
-    # --- answers in words
+    # --- questions and descriptions: generated answers
 
-    def _say(self, one: _Work, query: Query) -> _Reply:
-        template, describes = self._template, query.kind is QueryKind.DESCRIBE
+    def _generate(self, job: _Job, query: Query) -> _Reply:
+        template, features = self._template, job.features
+        describes = query.kind is QueryKind.DESCRIBE
         past = not describes and is_about_change(query.text)
         if query.region is not None and not self._checkpoint.takes_regions:
             return _Reply(NO_REGIONS)
-        asked = template.asked(DESCRIBE if describes else _put(query))
-        with one.steps.during(Step.LOOK):
-            prefix = one.sight.prefix(past=past) if query.region is None else one.sight.pointed(query.region)
-        with one.steps.during(Step.READ):
-            speech = speak(
+        question = template.user_question(DESCRIBE if describes else _question_text(query))
+        with job.timer.measure(Step.ENCODE):
+            prefix = (
+                features.prefix(past=past) if query.region is None else features.region_prefix(query.region)
+            )
+        with job.timer.measure(Step.PREFILL):
+            generated = generate(
                 self._model,
                 prefix,
-                asked,
-                template.ends,
-                lambda ids: one.hear(query, spelt(template.tokenizer, ids)),
+                question,
+                template.eos_ids,
+                lambda ids: job.on_partial(query, decode_text(template.tokenizer, ids)),
             )
-        text = spelt(template.tokenizer, speech.ids)
-        places = [k for k, token in enumerate(speech.ids) if token == template.seg_id][:MAX_POINTED]
+        text = decode_text(template.tokenizer, generated.ids)
+        places = [k for k, token in enumerate(generated.ids) if token == template.seg_id][:MAX_SEGS]
         if not places:
             return _Reply(text)
-        seg = torch.tensor(places)
-        words = self._model.words(speech.hidden[None], torch.zeros_like(seg), *_spans(places))
-        with one.steps.during(Step.LOOK):
-            maps = one.sight.maps
-        with one.steps.during(Step.DRAW):
-            logits = self._draw(maps, words, torch.ones(len(places), dtype=torch.bool))
-        named = zip(phrases(text, query.text), words.sentence, speech.chances[seg], strict=False)
-        prompts = tuple(Prompt(phrase, _array(told), float(chance)) for phrase, told, chance in named)
+        segs = torch.tensor(places)
+        # The expression of a `[SEG]` begins behind the `[SEG]` before it.
+        begins = torch.tensor([0, *(place + 1 for place in places[:-1])])
+        expressions = self._model.expressions(generated.hidden[None], torch.zeros_like(segs), begins, segs)
+        with job.timer.measure(Step.ENCODE):
+            feature_maps = features.feature_maps
+        with job.timer.measure(Step.DECODE_MASKS):
+            wanted = torch.ones(len(places), dtype=torch.bool)
+            logits = self._decode_masks(feature_maps, expressions, wanted)
+        objects = zip(phrases(text, query.text), expressions.seg, generated.probs[segs], strict=False)
+        prompts = tuple(SegPrompt(phrase, _array(seg), float(prob)) for phrase, seg, prob in objects)
         return _Reply(text, prompts, _array(logits))
 
 
-def _put(query: Query) -> str:
-    return query.text if query.region is None else about(query.text)
-
-
-def _asked(keyframe: Keyframe) -> list[Query]:
-    return [query for query in keyframe.queries if query.text.strip()]
-
-
-def _spans(places: list[int]) -> tuple[Tensor, Tensor]:
-    """From behind the `[SEG]` before, or the beginning, to each `[SEG]`: what was said of it."""
-    return torch.tensor([0, *(place + 1 for place in places[:-1])]), torch.tensor(places)
+def _question_text(query: Query) -> str:
+    return query.text if query.region is None else ask_about_region(query.text)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

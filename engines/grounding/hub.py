@@ -1,9 +1,9 @@
-"""Published checkpoints from a model hub, fetched once.
+"""Download of published checkpoints from a model hub, into the hub client's cache.
 
-Named `owner/name@commit`: a name alone may mean other weights tomorrow. Only tensors, configurations and
-tokenizers are fetched, no code. A transfer that breaks goes on from where it broke, by tens of megabytes;
-after a call that failed, the next one fetches the files that had not come whole. What is here is used without
-the hub.
+Checkpoints are named `owner/name@commit`: the weights behind a name without a commit may change. Only
+tensors, configurations and tokenizers are downloaded, no code. An interrupted transfer resumes, to within
+tens of megabytes; after a failed call the next call downloads the incomplete files only. A cached checkpoint
+needs no network.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether a name has the form of one on a hub."""
+    """Whether a name has the form of a hub name, with or without a commit."""
     return _NAMED.fullmatch(name) is not None
 
 
 def fetch(name: str) -> Path:
-    """The folder of a checkpoint `owner/name@commit`, after fetching what of it is not here yet.
+    """Download the missing files of a checkpoint `owner/name@commit`; returns its folder.
 
-    Shows a progress bar on stderr. The hub is `HF_ENDPOINT`, the cache `HF_HOME`, as for all of its clients.
-    Raises NotFound where the hub has no such checkpoint or none is pinned, CheckpointError where the hub does
-    not answer or breaks off.
+    Shows a progress bar on stderr. The hub is `HF_ENDPOINT`, the cache `HF_HOME`, as for every client of
+    huggingface_hub. Raises NotFound if the hub has no such checkpoint or the name has no commit,
+    CheckpointError if the hub does not answer or the transfer breaks.
     """
     named = _NAMED.fullmatch(name)
-    assert named, "asked of is_hub_name"
+    assert named, "callers check is_hub_name"
     commit = named["commit"] or ""
     if not _COMMIT.fullmatch(commit):
         raise NotFound(
@@ -46,23 +46,23 @@ def fetch(name: str) -> Path:
     try:
         return Path(snapshot_download(named["repository"], revision=commit, allow_patterns=PATTERNS))
     except RepositoryNotFoundError as exc:
-        raise _not_there(name) from exc
+        raise _not_found(name) from exc
     except LocalEntryNotFoundError as exc:
-        # Its cause is what the hub said, or that it said nothing.
+        # Its cause is the hub's HTTP error, or the transport's.
         if isinstance(exc.__cause__, HfHubHTTPError) and exc.__cause__.response.status_code == 404:
-            raise _not_there(name) from exc
-        raise _silent(name, exc.__cause__ or exc) from exc
+            raise _not_found(name) from exc
+        raise _unavailable(name, exc.__cause__ or exc) from exc
     except HfHubHTTPError as exc:
-        raise (_not_there(name) if exc.response.status_code == 404 else _silent(name, exc)) from exc
-    except Exception as exc:  # its transport's own errors, which it does not translate
-        raise _silent(name, exc) from exc
+        raise (_not_found(name) if exc.response.status_code == 404 else _unavailable(name, exc)) from exc
+    except Exception as exc:  # errors of the transport, which huggingface_hub does not translate
+        raise _unavailable(name, exc) from exc
 
 
-def _not_there(name: str) -> NotFound:
+def _not_found(name: str) -> NotFound:
     return NotFound(f"The hub has no {name}, or does not show it.", remedy="Check the name and the commit.")
 
 
-def _silent(name: str, exc: BaseException) -> CheckpointError:
+def _unavailable(name: str, exc: BaseException) -> CheckpointError:
     why = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
     return CheckpointError(
         f"The hub did not hand over {name}: {why}",

@@ -1,8 +1,10 @@
-"""Sa2VA: a multimodal language model that says `[SEG]`, and a SAM-2 that draws what it said.
+"""Sa2VA's network: a multimodal language model whose `[SEG]` hidden states prompt SAM-2's mask decoder.
 
 Three parts, all transformers' own modules: `mllm` (of a family), `text_hidden_fcs` (hidden state at `[SEG]`
-→ prompt embedding), `segmenter` (SAM-2's image encoder and mask decoder without memory). Source: Sa2VA
+→ `[SEG]` embedding), `segmenter` (SAM-2's image encoder, and its mask decoder without memory). Source: Sa2VA
 (arXiv 2501.04001), bytedance/Sa2VA `projects/sa2va/hf/models/modeling_sa2va_chat.py`.
+
+Shapes: B images or rows, S packed tokens, T image tokens, D the language model's width, E SAM-2's width.
 """
 
 from __future__ import annotations
@@ -15,45 +17,45 @@ from torch import Tensor, nn
 from transformers import DynamicCache, Sam2Config, Sam2Model
 
 from engines.grounding.families.base import Family
-from engines.grounding.families.base import Look as Look
+from engines.grounding.families.base import ImageFeatures as ImageFeatures
 from engines.grounding.image_processing import normalise as normalise
 from engines.grounding.packing import Packed
-from engines.grounding.structure import Refinement, RefinementKind, Words, draw_twice, make_refinement
-from engines.grounding.weight_layout import SEGMENTER, Place
+from engines.grounding.structure import Expressions, Refinement, RefinementKind, decode_twice, make_refinement
+from engines.grounding.weight_layout import SEGMENTER, PublishedTensor
 
 _MLLM = "mllm."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Written:
-    """A stretch of S tokens as the language model takes them in."""
+class LanguageModelInputs:
+    """Inputs of the language model for S tokens."""
 
-    embedded: Tensor
+    embeds: Tensor
     "(B, S, D)."
-    positions: Tensor
+    position_ids: Tensor
     "(B, S) int64, or (A, B, S) on A axes."
-    bias: Tensor | None = None
-    "(B, 1, S, S and what is remembered), added to attention; None where everything before is seen."
-    pictured: Tensor | None = None
-    "(B, S) bool: the image tokens; None where there is none."
-    deep: tuple[Tensor, ...] = ()
-    "Each (T, D): added to all image tokens behind each of the first layers."
+    attention_bias: Tensor | None = None
+    "(B, 1, S, cached + S), added to attention scores; None: every earlier token is attended to."
+    image_mask: Tensor | None = None
+    "(B, S) bool: True at image tokens; None: there is none."
+    deepstack: tuple[Tensor, ...] = ()
+    "Each (T, D): added to all image tokens after each of the first layers."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """What the language model made of packed questions."""
+class LanguageModelOutput:
+    """Output of the language model for packed questions."""
 
     hidden: Tensor
     "(B, S, D), after the final norm."
     attentions: tuple[Tensor, ...]
     "Per layer (B, heads, S, S); empty unless asked for."
-    states: tuple[Tensor, ...]
-    "What goes into each layer, (B, S, D); empty unless asked for."
+    layer_inputs: tuple[Tensor, ...]
+    "Input of each layer, (B, S, D); empty unless asked for."
 
 
 class SaModel(nn.Module):
-    """Pictures and packed questions in; hidden states, prompt embeddings and mask logits out."""
+    """Images and packed questions in; hidden states, `[SEG]` embeddings and mask logits out."""
 
     def __init__(self, family: Family, sam_config: Sam2Config) -> None:
         super().__init__()
@@ -67,132 +69,147 @@ class SaModel(nn.Module):
         )
         self.structure: Refinement | None = None
 
-    def refine_by(self, kind: RefinementKind) -> None:
-        """Draw twice from now on, by an untrained refinement, which changes nothing yet."""
+    def add_refinement(self, kind: RefinementKind) -> None:
+        """Add an untrained refinement; until it is trained, masks do not change."""
         self.structure = make_refinement(kind, self.segmenter.hidden_dim).to(self.mllm.device)
 
-    def place(self, name: str) -> Place:
-        """Where one of these tensors, SAM-2's apart, is in a published checkpoint."""
+    def published_tensor(self, name: str) -> PublishedTensor:
+        """Return where a tensor of the model, other than SAM-2's, is in a published checkpoint."""
         assert not name.startswith(SEGMENTER)
-        return self.family.place(name.removeprefix(_MLLM)) if name.startswith(_MLLM) else Place(name)
+        if name.startswith(_MLLM):
+            return self.family.published_tensor(name.removeprefix(_MLLM))
+        return PublishedTensor(name)
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device of the weights."""
         device: torch.device = self.mllm.device
         return device
 
-    def look(self, pixels: Tensor) -> Look:
-        """(B, 3, H, W) float, as the family prepares them."""
-        return self.family.look(self.mllm, pixels.to(self.device))
+    def encode_images(self, pixels: Tensor) -> ImageFeatures:
+        """Encode images or tiles (B, 3, H, W) float, as `family.preprocess` makes them."""
+        return self.family.encode_images(self.mllm, pixels.to(self.device))
 
-    def read(self, tokens: Tensor, packed: Packed, *, inside: bool = False) -> Reading:
-        """One prefill over image tokens (B, T, D), of all pictures of the prefix, and what is packed behind.
+    def prefill(
+        self, image_tokens: Tensor, packed: Packed, *, output_internals: bool = False
+    ) -> LanguageModelOutput:
+        """Read packed questions behind image tokens (B, T, D) in one prefill without a KV cache.
 
-        For families that count positions. To see `inside`, the language model's attention implementation has
-        to be "eager".
+        For families whose position ids have one axis. `output_internals` (attentions and layer inputs) needs
+        the attention implementation "eager".
         """
-        embedded, _ = self.embed(packed.ids, tokens)
+        embeds, _ = self.embed(packed.ids, image_tokens)
         out = self.mllm.model.language_model(
-            inputs_embeds=embedded,
-            attention_mask={"full_attention": packed.bias.to(embedded.dtype)},
+            inputs_embeds=embeds,
+            attention_mask={"full_attention": packed.bias.to(embeds.dtype)},
             position_ids=packed.positions,
             use_cache=False,
-            output_attentions=inside,
-            output_hidden_states=inside,
+            output_attentions=output_internals,
+            output_hidden_states=output_internals,
         )
-        states = tuple(out.hidden_states or ())[:-1]
-        return Reading(out.last_hidden_state, tuple(out.attentions or ()), states)
+        layer_inputs = tuple(out.hidden_states or ())[:-1]
+        return LanguageModelOutput(out.last_hidden_state, tuple(out.attentions or ()), layer_inputs)
 
-    def embed(self, ids: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, S) ids, with image tokens (B, T, D) in their places: (B, S, D), and which these are: (B, S)
-        bool."""
-        embedded = self.mllm.model.language_model.embed_tokens(ids)
-        image = ids == self.mllm.config.image_token_id
-        return embedded.masked_scatter(image[..., None], tokens.to(embedded.dtype)), image
+    def embed(self, ids: Tensor, image_tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed ids (B, S), with image tokens (B, T, D) at the positions of the image token's id.
 
-    def go_on(self, written: Written, memory: DynamicCache) -> Tensor:
-        """Read on, behind what `memory` holds, which then holds this too: (B, S, D) hidden states."""
-        deep = {}
-        if written.deep:
-            deep = {"visual_pos_masks": written.pictured, "deepstack_visual_embeds": list(written.deep)}
+        Returns the embeddings (B, S, D) and the mask of image tokens (B, S) bool.
+        """
+        embeds = self.mllm.model.language_model.embed_tokens(ids)
+        image_mask = ids == self.mllm.config.image_token_id
+        return embeds.masked_scatter(image_mask[..., None], image_tokens.to(embeds.dtype)), image_mask
+
+    def forward_cached(self, inputs: LanguageModelInputs, kv_cache: DynamicCache) -> Tensor:
+        """Read tokens behind those in the KV cache and add them to it: (B, S, D) hidden states."""
+        deepstack = {}
+        if inputs.deepstack:
+            deepstack = {
+                "visual_pos_masks": inputs.image_mask,
+                "deepstack_visual_embeds": list(inputs.deepstack),
+            }
+        bias = inputs.attention_bias
         hidden: Tensor = self.mllm.model.language_model(
-            inputs_embeds=written.embedded,
-            attention_mask=None if written.bias is None else written.bias.to(written.embedded.dtype),
-            position_ids=written.positions,
-            past_key_values=memory,
+            inputs_embeds=inputs.embeds,
+            attention_mask=None if bias is None else bias.to(inputs.embeds.dtype),
+            position_ids=inputs.position_ids,
+            past_key_values=kv_cache,
             use_cache=True,
-            **deep,
+            **deepstack,
         ).last_hidden_state
         return hidden
 
-    def scores(self, hidden: Tensor) -> Tensor:
-        """(…, D) hidden states → (…, vocabulary) logits of the next token."""
-        return self.family.scores(self.mllm, hidden)
+    def token_logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states (…, D) → logits of the next token (…, vocabulary)."""
+        return self.family.token_logits(self.mllm, hidden)
 
-    def log_probabilities(self, hidden: Tensor) -> Tensor:
-        """The same as log-probabilities, float32."""
-        return self.scores(hidden).float().log_softmax(dim=-1)
+    def token_log_probs(self, hidden: Tensor) -> Tensor:
+        """Hidden states (…, D) → log-probabilities of the next token (…, vocabulary), float32."""
+        return self.token_logits(hidden).float().log_softmax(dim=-1)
 
-    def embeddings(self, hidden: Tensor) -> Tensor:
-        """Hidden states at `[SEG]` (…, D) → prompt embeddings (…, E)."""
+    def seg_embeddings(self, hidden: Tensor) -> Tensor:
+        """Hidden states at `[SEG]` (…, D) → `[SEG]` embeddings (…, E)."""
         first = self.text_hidden_fcs[0]
         assert isinstance(first, nn.Linear)
-        prompts: Tensor = self.text_hidden_fcs(hidden.to(first.weight.dtype))
-        return prompts
+        embeddings: Tensor = self.text_hidden_fcs(hidden.to(first.weight.dtype))
+        return embeddings
 
-    def words(self, hidden: Tensor, rows: Tensor, begins: Tensor, segs: Tensor) -> Words:
-        """What was said of N things: in rows of hidden states (B, S, D), from `begins` up to their `[SEG]`s,
-        each (N,) int64."""
-        heard = self.embeddings(hidden)
-        ends = zip(rows.tolist(), begins.tolist(), segs.tolist(), strict=True)
-        return Words.padded([heard[row, begin:end] for row, begin, end in ends], heard[rows, segs])
+    def expressions(self, hidden: Tensor, rows: Tensor, begins: Tensor, segs: Tensor) -> Expressions:
+        """Project the expressions of N objects, out of hidden states (B, S, D).
 
-    def maps(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) normalised → SAM-2's feature maps, strides 4, 8 and 16: each (B, E, h, w)."""
-        eyes = self.segmenter.vision_encoder
-        pixels = pixels.to(self.device, eyes.dtype)
-        return tuple(eyes(pixels, return_dict=True).fpn_hidden_states)
+        Object n is described in row `rows[n]` by the tokens from `begins[n]` up to its `[SEG]` at `segs[n]`;
+        each argument (N,) int64.
+        """
+        projected = self.seg_embeddings(hidden)
+        spans = zip(rows.tolist(), begins.tolist(), segs.tolist(), strict=True)
+        return Expressions.padded(
+            [projected[row, begin:end] for row, begin, end in spans], projected[rows, segs]
+        )
 
-    def segment(
-        self, maps: tuple[Tensor, ...], prompts: Tensor, words: Words | None = None
+    def feature_maps(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) normalised → SAM-2's feature maps at strides 4, 8 and 16, each (B, E, h, w)."""
+        encoder = self.segmenter.vision_encoder
+        pixels = pixels.to(self.device, encoder.dtype)
+        return tuple(encoder(pixels, return_dict=True).fpn_hidden_states)
+
+    def decode_masks(
+        self, feature_maps: tuple[Tensor, ...], segs: Tensor, expressions: Expressions | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw prompt embeddings (B, K, E) on feature maps: (B, K, 3, h, w) logits, (B, K, 3) predicted
-        IoU. `words`, of all B * K, are needed where there is a refinement.
+        """Decode `[SEG]` embeddings (B, K, E) on feature maps: (B, K, 3, h, w) logits, (B, K, 3) predicted
+        IoU. `expressions`, of all B * K objects, are needed if the model has a refinement.
 
-        Memory-less, as Sa2VA's decoder was tuned: stride-16 features + no_memory_embedding, and the
-        sparse tokens [not a point, not a point, prompt].
+        Without memory, as Sa2VA's decoder was tuned: stride-16 features + no_memory_embedding, and the
+        sparse tokens [not a point, not a point, `[SEG]` embedding].
         """
         sam = self.segmenter
-        batch, count, _ = prompts.shape
-        fine = [sam.mask_decoder.conv_s0(maps[0]), sam.mask_decoder.conv_s1(maps[1])]
+        batch, count, _ = segs.shape
+        fine = [sam.mask_decoder.conv_s0(feature_maps[0]), sam.mask_decoder.conv_s1(feature_maps[1])]
         decode = partial(
-            self._decode, [one.repeat_interleave(count, dim=0) for one in fine], prompts.flatten(0, 1)
+            self._decode, [level.repeat_interleave(count, dim=0) for level in fine], segs.flatten(0, 1)
         )
-        coarse = (maps[2] + sam.no_memory_embedding.view(1, -1, 1, 1)).repeat_interleave(count, dim=0)
+        coarse = (feature_maps[2] + sam.no_memory_embedding.view(1, -1, 1, 1)).repeat_interleave(count, dim=0)
         if self.structure is None:
-            masks, quality = decode(coarse)
+            masks, predicted_iou = decode(coarse)
         else:
-            assert words is not None
-            masks, quality = draw_twice(decode, self.structure, coarse, words)
-        return masks.view(batch, count, *masks.shape[1:]), quality.view(batch, count, -1)
+            assert expressions is not None
+            masks, predicted_iou = decode_twice(decode, self.structure, coarse, expressions)
+        return masks.view(batch, count, *masks.shape[1:]), predicted_iou.view(batch, count, -1)
 
-    def _decode(self, fine: list[Tensor], prompts: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """Each of N prompts on maps of its own."""
-        sam, count = self.segmenter, len(prompts)
-        blank = sam.prompt_encoder.not_a_point_embed.weight.expand(count, 2, -1)
-        masks, quality, *_ = sam.mask_decoder(
+    def _decode(self, fine: list[Tensor], segs: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode N `[SEG]` embeddings, each on its own feature maps."""
+        sam, count = self.segmenter, len(segs)
+        not_a_point = sam.prompt_encoder.not_a_point_embed.weight.expand(count, 2, -1)
+        masks, predicted_iou, *_ = sam.mask_decoder(
             image_embeddings=coarse,
             image_positional_embeddings=sam.get_image_wide_positional_embeddings().expand(count, -1, -1, -1),
-            sparse_prompt_embeddings=torch.cat([blank, prompts[:, None]], dim=1)[:, None],
+            sparse_prompt_embeddings=torch.cat([not_a_point, segs[:, None]], dim=1)[:, None],
             dense_prompt_embeddings=sam.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1),
             multimask_output=True,
             high_resolution_features=fine,
         )
-        return masks[:, 0], quality[:, 0]
+        return masks[:, 0], predicted_iou[:, 0]
 
 
-def best_mask(masks: Tensor, quality: Tensor) -> Tensor:
-    """(…, 3, h, w) and predicted IoU (…, 3) → (…, h, w): the mask the decoder trusts most."""
-    choice = quality.argmax(dim=-1)[..., None, None, None]
+def best_mask(masks: Tensor, predicted_iou: Tensor) -> Tensor:
+    """(…, 3, h, w) and predicted IoU (…, 3) → (…, h, w): the mask with the highest predicted IoU."""
+    choice = predicted_iou.argmax(dim=-1)[..., None, None, None]
     return masks.gather(-3, choice.expand(*masks.shape[:-3], 1, *masks.shape[-2:])).squeeze(-3)

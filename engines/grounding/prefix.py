@@ -1,7 +1,7 @@
-"""Pictures before every question about them, read once.
+"""Prefixes: images and the tokens around them, read once before all questions about them.
 
-What the language model has made of them (its keys and values) is kept, so each further question costs its own
-tokens only. The first questions are read in one go with the pictures.
+The prefix stays in the language model's KV cache, so a further question costs only its own tokens. The first
+questions are read in the same prefill as the images.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache
 
-from engines.grounding.model import SaModel, Written
-from engines.grounding.packing import Packed, on_axes, pack
+from engines.grounding.model import LanguageModelInputs, SaModel
+from engines.grounding.packing import Packed, expand_positions, pack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """Pictures as they stand before a question, P tokens, T of which are theirs."""
+class PrefixTokens:
+    """The P tokens of a prefix, of which T are image tokens."""
 
     ids: tuple[int, ...]
-    tokens: Tensor
+    image_tokens: Tensor
     "(1, T, D)."
-    deep: tuple[Tensor, ...] = ()
-    "Each (T, D): see `Look.deep`."
-    axes: Tensor | None = None
-    "(A, P) int64 positions on the CPU; None where positions are counted."
+    deepstack: tuple[Tensor, ...] = ()
+    "Each (T, D): see `ImageFeatures.deepstack`."
+    position_ids: Tensor | None = None
+    "(A, P) int64 on the CPU, for position ids with A axes; None: 0, 1, 2, …"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Behind:
-    """What the language model made of blocks behind a prefix."""
+class PrefillOutput:
+    """Hidden states of the blocks of tokens behind a prefix."""
 
     hidden: Tensor
     "(1, S, D), after the final norm."
@@ -43,73 +43,81 @@ class Behind:
 
 
 class Prefix:
-    """One conversation's beginning. Not for two threads; makes no gradients."""
+    """A prefix and its KV cache. Not thread-safe; without gradients."""
 
-    def __init__(self, model: SaModel, shown: Shown) -> None:
+    def __init__(self, model: SaModel, tokens: PrefixTokens) -> None:
         self._model = model
-        self._shown = shown
-        self._memory: DynamicCache | None = None
+        self._tokens = tokens
+        self._kv_cache: DynamicCache | None = None
+        "Between calls it holds the prefix alone; None before the first prefill."
 
-    def read(self, blocks: Sequence[Sequence[int]]) -> Behind:
-        """Blocks of ids, none of which sees another."""
-        with self._remembered():
-            return self._take(blocks)
-
-    @contextmanager
-    def talk(self, question: Sequence[int]) -> Iterator[Talk]:
-        """A question to be answered word by word. What is said in it is forgotten behind it."""
-        with self._remembered():
-            yield Talk(self, self._take([question]).hidden[0, -1])
+    def prefill(self, blocks: Sequence[Sequence[int]]) -> PrefillOutput:
+        """Read blocks of ids behind the prefix; blocks do not attend to each other."""
+        with self._cropped():
+            return self._prefill(blocks)
 
     @contextmanager
-    def _remembered(self) -> Iterator[None]:
+    def decode(self, question: Sequence[int]) -> Iterator[Decoding]:
+        """Read a question and yield the state for decoding its answer token by token.
+
+        On exit the question and its answer are removed from the KV cache.
+        """
+        with self._cropped():
+            yield Decoding(self, self._prefill([question]).hidden[0, -1])
+
+    @contextmanager
+    def _cropped(self) -> Iterator[None]:
+        """Crop the KV cache to the prefix on exit."""
         try:
             yield
         finally:
-            if self._memory is not None:
-                self._memory.crop(len(self._shown.ids) - self._memory.get_seq_length())
+            if self._kv_cache is not None:
+                self._kv_cache.crop(len(self._tokens.ids) - self._kv_cache.get_seq_length())
 
-    def _take(self, blocks: Sequence[Sequence[int]]) -> Behind:
-        if self._memory is not None:
-            packed, offset = pack((), [blocks]), len(self._shown.ids)
-            behind = functional.pad(packed.bias, (offset, 0))
-            written = self._written(packed.ids, packed.positions + offset, behind)
-            return Behind(self._model.go_on(written, self._memory), packed.starts[0])
-        packed = pack(self._shown.ids, [blocks])
-        memory = DynamicCache()
-        hidden = self._model.go_on(self._first(packed), memory)
-        # Only now: a prefill that failed has left nothing to go on from.
-        self._memory = memory
-        offset = len(self._shown.ids)
-        return Behind(hidden[:, offset:], tuple(start - offset for start in packed.starts[0]))
+    def _prefill(self, blocks: Sequence[Sequence[int]]) -> PrefillOutput:
+        if self._kv_cache is not None:
+            packed, offset = pack((), [blocks]), len(self._tokens.ids)
+            bias = functional.pad(packed.bias, (offset, 0))
+            inputs = self._text_inputs(packed.ids, packed.positions + offset, bias)
+            return PrefillOutput(self._model.forward_cached(inputs, self._kv_cache), packed.starts[0])
+        packed = pack(self._tokens.ids, [blocks])
+        kv_cache = DynamicCache()
+        hidden = self._model.forward_cached(self._first_inputs(packed), kv_cache)
+        # Only now: after a failed prefill the cache does not hold the whole prefix.
+        self._kv_cache = kv_cache
+        offset = len(self._tokens.ids)
+        return PrefillOutput(hidden[:, offset:], tuple(start - offset for start in packed.starts[0]))
 
-    def _say(self, token: int) -> Tensor:
-        assert self._memory is not None
-        place = torch.tensor([[self._memory.get_seq_length()]])
-        return self._model.go_on(self._written(torch.tensor([[token]]), place), self._memory)[0, -1]
+    def _decode_step(self, token: int) -> Tensor:
+        assert self._kv_cache is not None
+        position = torch.tensor([[self._kv_cache.get_seq_length()]])
+        inputs = self._text_inputs(torch.tensor([[token]]), position)
+        return self._model.forward_cached(inputs, self._kv_cache)[0, -1]
 
-    def _first(self, packed: Packed) -> Written:
+    def _first_inputs(self, packed: Packed) -> LanguageModelInputs:
+        """Return inputs that begin with the prefix."""
         model, device = self._model, self._model.device
-        embedded, image = model.embed(packed.ids.to(device), self._shown.tokens)
-        places = on_axes(packed.positions, self._shown.axes).to(device)
-        return Written(embedded, places, packed.bias.to(device), image, self._shown.deep)
-
-    def _written(self, ids: Tensor, counted: Tensor, bias: Tensor | None = None) -> Written:
-        device = self._model.device
-        embedded = self._model.mllm.model.language_model.embed_tokens(ids.to(device))
-        return Written(
-            embedded, on_axes(counted, self._shown.axes).to(device), None if bias is None else bias.to(device)
+        embeds, image_mask = model.embed(packed.ids.to(device), self._tokens.image_tokens)
+        position_ids = expand_positions(packed.positions, self._tokens.position_ids).to(device)
+        return LanguageModelInputs(
+            embeds, position_ids, packed.bias.to(device), image_mask, self._tokens.deepstack
         )
 
+    def _text_inputs(self, ids: Tensor, positions: Tensor, bias: Tensor | None = None) -> LanguageModelInputs:
+        device = self._model.device
+        embeds = self._model.mllm.model.language_model.embed_tokens(ids.to(device))
+        position_ids = expand_positions(positions, self._tokens.position_ids).to(device)
+        return LanguageModelInputs(embeds, position_ids, None if bias is None else bias.to(device))
 
-class Talk:
-    """A question that is being answered."""
 
-    def __init__(self, prefix: Prefix, state: Tensor) -> None:
+class Decoding:
+    """An answer that is being decoded behind a question."""
+
+    def __init__(self, prefix: Prefix, hidden: Tensor) -> None:
         self._prefix = prefix
-        self.state = state
-        "(D,) hidden state that tells the next token."
+        self.hidden = hidden
+        "(D,) last hidden state, from which the next token is predicted."
 
-    def say(self, token: int) -> None:
-        """Go on with this token; `state` is then its own."""
-        self.state = self._prefix._say(token)
+    def append(self, token: int) -> None:
+        """Append a token to the answer; `hidden` becomes the hidden state at that token."""
+        self.hidden = self._prefix._decode_step(token)

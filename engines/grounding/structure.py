@@ -1,17 +1,16 @@
-"""Structure-aware Sa2VA: words are written on SAM-2's coarse map where the mask may be; then it draws again.
+"""Structure-aware Sa2VA: refinement of SAM-2's coarse feature map by the expression, between two decodes.
 
-    F' = F + γ · Δ,    γ from zero: a fresh refinement changes no bit of a mask
+    F' = F + γ · Δ,    γ starts at 0: an untrained refinement changes no bit of a mask
     MaskBiasedAttention    Δ = MHA(LN F, T̂, T̂) ⊙ σ(M / τ)
     Film                   Δ = LN F ⊙ scale(s) + shift(s)
 
-F is the map that the mask decoder is given, T̂ the few of the expression's tokens that matter most, s the
-sentence (the prompt read at `[SEG]`), M the logits of a first drawing or of a tracker's current mask. It is
-the language decode that is refined, never a tracker's memory.
+F is the stride-16 feature map of the mask decoder, T̂ the expression's tokens with the highest router scores,
+s the `[SEG]` embedding, M the mask logits of a first decode or of a tracker's current mask. Only the
+grounder's decode is refined, never a tracker's memory.
 
 Source: "Structure-aware vision-language alignment" (draft, 2025), §3.2 and table 3. Its public code
-(pengrui-art/sa2va-MaskCMA) has one language token, with which attention says the same everywhere, and no
-gate. The draft's router would never learn, because choosing the largest has no gradient; here a token's score
-is also its bias in the attention.
+(pengrui-art/sa2va-MaskCMA) has one language token, over which attention is constant, and no gate. The draft's
+router gets no gradient, because top-k has none; here a token's score is also its bias in the attention.
 """
 
 from __future__ import annotations
@@ -27,119 +26,121 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 HEADS: Final = 8
-KEEP: Final = 6
-"""Tokens that are heard: the content words of a relation ("small red cup … large blue box"). The draft names
-no number, its code keeps 2."""
+TOP_TOKENS: Final = 6
+"""Tokens that are attended to: the content words of a relation ("small red cup … large blue box"). The draft
+gives no number, its code takes 2."""
 GATE_TEMPERATURE: Final = 1.0
-SILENT: Final = -1e4
-"Score of padding: nothing is left of it beside a token, and where nothing is said nothing becomes NaN."
+MASKED_SCORE: Final = -1e4
+"Router score of padding: attention weight 0 beside any token, and finite if all tokens are padding."
 
 Decode = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Draws N prompts, each on its own coarse map (N, C, h, w): logits (N, 3, H, W) and predicted IoU (N, 3)."""
+"Decodes N objects on coarse maps (N, C, h, w): mask logits (N, 3, H, W) and predicted IoU (N, 3)."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Words:
-    """What was said of N things, in the space of the prompts."""
+class Expressions:
+    """The expressions of N objects, projected to SAM-2's prompt space."""
 
     tokens: Tensor
     "(N, T, C) tokens of the expressions."
-    spoken: Tensor
+    valid: Tensor
     "(N, T) bool: False on padding."
-    sentence: Tensor
-    "(N, C) prompts."
+    seg: Tensor
+    "(N, C) `[SEG]` embeddings."
 
     @classmethod
-    def padded(cls, tokens: Sequence[Tensor], sentence: Tensor) -> Words:
-        """Of N things, or none: the tokens (T, C) of each, of different numbers, and their prompts (N, C)."""
+    def padded(cls, tokens: Sequence[Tensor], seg: Tensor) -> Expressions:
+        """Pad the tokens (T_n, C) of N ≥ 0 objects with `[SEG]` embeddings (N, C)."""
         if not tokens:
-            return cls(sentence[:, None], sentence.new_zeros(0, 1, dtype=torch.bool), sentence)
-        lengths = torch.tensor([len(one) for one in tokens], device=sentence.device)
-        together = nn.utils.rnn.pad_sequence(list(tokens), batch_first=True)
-        places = torch.arange(together.shape[1], device=sentence.device)
-        return cls(together, places < lengths[:, None], sentence)
+            return cls(seg[:, None], seg.new_zeros(0, 1, dtype=torch.bool), seg)
+        lengths = torch.tensor([len(one) for one in tokens], device=seg.device)
+        padded = nn.utils.rnn.pad_sequence(list(tokens), batch_first=True)
+        index = torch.arange(padded.shape[1], device=seg.device)
+        return cls(padded, index < lengths[:, None], seg)
 
-    def __getitem__(self, chosen: Tensor) -> Words:
-        """Of some of the things: a mask (N,) bool, or their numbers (M,) int64."""
-        return Words(self.tokens[chosen], self.spoken[chosen], self.sentence[chosen])
+    def __getitem__(self, chosen: Tensor) -> Expressions:
+        """Select objects by a mask (N,) bool or by indices (M,) int64."""
+        return Expressions(self.tokens[chosen], self.valid[chosen], self.seg[chosen])
 
-    def placed(self, places: Tensor, count: int) -> Words:
-        """The things at their places (N,) int64 among so many; at the others nothing is said."""
-        return Words(
+    def scatter(self, rows: Tensor, count: int) -> Expressions:
+        """Copy the objects to `rows` (N,) int64 of `count`; the other rows are all padding."""
+        return Expressions(
             *(
-                part.new_zeros(count, *part.shape[1:]).index_copy(0, places, part)
-                for part in (self.tokens, self.spoken, self.sentence)
+                part.new_zeros(count, *part.shape[1:]).index_copy(0, rows, part)
+                for part in (self.tokens, self.valid, self.seg)
             )
         )
 
 
 class Refinement(nn.Module, ABC):
-    """Adds to the maps of N things what the words say about them."""
+    """Adds a residual Δ, computed from the expressions, to the feature maps of N objects."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.gamma = nn.Parameter(torch.zeros(()))
-        self.warmth = 1.0
-        "Factor 0..1 on γ; below 1 only while training begins."
+        self.gamma_scale = 1.0
+        "Factor 0..1 on γ; below 1 only during the warm-up of training."
 
-    def forward(self, features: Tensor, words: Words, prior: Tensor) -> Tensor:
-        """(N, C, h, w) → the same shape; `prior` (N, H, W) are mask logits, at any size from the map's up."""
+    def forward(self, features: Tensor, expressions: Expressions, prior: Tensor) -> Tensor:
+        """Refine (N, C, h, w); `prior` (N, H, W) are mask logits with H ≥ h, W ≥ w."""
         cells = features.flatten(2).transpose(1, 2)
         height, width = features.shape[-2:]
         gate_logits = functional.adaptive_avg_pool2d(prior, (height, width)).flatten(1)
-        told = self.told(self.norm(cells), words, gate_logits)
-        added = self.warmth * self.gamma * told.transpose(1, 2).view_as(features)
+        residual = self.residual(self.norm(cells), expressions, gate_logits)
+        added = self.gamma_scale * self.gamma * residual.transpose(1, 2).view_as(features)
         return features + added.to(features.dtype)
 
     @abstractmethod
-    def told(self, cells: Tensor, words: Words, gate_logits: Tensor) -> Tensor:
-        """What the words say of cells (N, h * w, C), which come normed; M is at their size, (N, h * w)."""
+    def residual(self, cells: Tensor, expressions: Expressions, gate_logits: Tensor) -> Tensor:
+        """Compute Δ for normalised cells (N, h * w, C); `gate_logits` (N, h * w) are M at the map's size."""
 
 
 class MaskBiasedAttention(Refinement):
-    """Every cell asks the expression's tokens what it should know, and is answered where the mask may be."""
+    """Cross-attention from the cells to the expression's tokens, gated by the first mask."""
 
-    def __init__(self, width: int, keep: int = KEEP, gate_temperature: float = GATE_TEMPERATURE) -> None:
+    def __init__(
+        self, width: int, top_tokens: int = TOP_TOKENS, gate_temperature: float = GATE_TEMPERATURE
+    ) -> None:
         """`width` is a multiple of `HEADS`."""
         super().__init__(width)
         self.router = nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1))
         self.attention = nn.MultiheadAttention(width, HEADS, batch_first=True)
-        self._keep = keep
+        self._top_tokens = top_tokens
         self._gate_temperature = gate_temperature
 
-    def told(self, cells: Tensor, words: Words, gate_logits: Tensor) -> Tensor:
-        """Attention to the tokens that matter, gated."""
-        heard = self.heard(cells, words)
-        return heard * (gate_logits / self._gate_temperature).sigmoid()[..., None]
+    def residual(self, cells: Tensor, expressions: Expressions, gate_logits: Tensor) -> Tensor:
+        """Attend to the tokens with the highest scores, gated."""
+        return self.attend(cells, expressions) * (gate_logits / self._gate_temperature).sigmoid()[..., None]
 
-    def heard(self, cells: Tensor, words: Words) -> Tensor:
-        """(N, h * w, C): attention of the cells to the tokens that matter."""
-        kept, scores = self.route(words)
-        told, _ = self.attention(cells, kept, kept, key_padding_mask=scores, need_weights=False)
-        answer: Tensor = told
-        return answer
+    def attend(self, cells: Tensor, expressions: Expressions) -> Tensor:
+        """(N, h * w, C): attention of the cells to the tokens with the highest scores."""
+        tokens, scores = self.route(expressions)
+        attended, _ = self.attention(cells, tokens, tokens, key_padding_mask=scores, need_weights=False)
+        output: Tensor = attended
+        return output
 
-    def route(self, words: Words) -> tuple[Tensor, Tensor]:
-        """The most important tokens (N, K, C), and their scores (N, K), `SILENT` on padding."""
-        scores: Tensor = self.router(words.tokens).squeeze(-1)
-        scores = scores.masked_fill(~words.spoken, SILENT)
-        best = scores.topk(min(self._keep, scores.shape[1]), dim=1)
-        kept = words.tokens.gather(1, best.indices[..., None].expand(-1, -1, words.tokens.shape[-1]))
-        return kept, best.values
+    def route(self, expressions: Expressions) -> tuple[Tensor, Tensor]:
+        """Return the K tokens with the highest scores (N, K, C) and the scores (N, K), `MASKED_SCORE` on
+        padding."""
+        scores: Tensor = self.router(expressions.tokens).squeeze(-1)
+        scores = scores.masked_fill(~expressions.valid, MASKED_SCORE)
+        top = scores.topk(min(self._top_tokens, scores.shape[1]), dim=1)
+        index = top.indices[..., None].expand(-1, -1, expressions.tokens.shape[-1])
+        return expressions.tokens.gather(1, index), top.values
 
 
 class Film(Refinement):
-    """Every channel scaled and shifted by what the sentence says, everywhere alike (Perez et al., 2018)."""
+    """Scale and shift of every channel by the `[SEG]` embedding (FiLM, Perez et al., 2018)."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
         self.modulation = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2 * width))
 
-    def told(self, cells: Tensor, words: Words, gate_logits: Tensor) -> Tensor:
-        """The modulated cells. Knows no place: `gate_logits` is not looked at."""
+    def residual(self, cells: Tensor, expressions: Expressions, gate_logits: Tensor) -> Tensor:
+        """Modulate the cells, everywhere alike: `gate_logits` are not used."""
         del gate_logits
-        scale, shift = self.modulation(words.sentence)[:, None].chunk(2, dim=-1)
+        scale, shift = self.modulation(expressions.seg)[:, None].chunk(2, dim=-1)
         modulated: Tensor = cells * scale + shift
         return modulated
 
@@ -152,17 +153,19 @@ class RefinementKind(StrEnum):
 
 
 def make_refinement(kind: RefinementKind, width: int) -> Refinement:
-    """An untrained refinement of maps `width` channels wide. Whatever is drawn next is as without it."""
+    """Make an untrained refinement of maps with `width` channels. Leaves torch's random state unchanged."""
     with torch.random.fork_rng(devices=[]):
         return MaskBiasedAttention(width) if kind is RefinementKind.MASK_BIASED_ATTENTION else Film(width)
 
 
-def draw_twice(decode: Decode, refinement: Refinement, coarse: Tensor, words: Words) -> tuple[Tensor, Tensor]:
-    """Draw N things on their coarse maps (N, C, h, w), then once more on what the first drawing gates.
+def decode_twice(
+    decode: Decode, refinement: Refinement, coarse: Tensor, expressions: Expressions
+) -> tuple[Tensor, Tensor]:
+    """Decode N objects on coarse maps (N, C, h, w), then again on maps refined with the first masks.
 
-    Returns what `decode` returns. A tracker's current mask spares the first drawing:
-    `decode(refinement(coarse, words, logits))`.
+    Returns what `decode` returns. With a tracker's current mask the first decode is not needed:
+    `decode(refinement(coarse, expressions, logits))`.
     """
-    masks, quality = decode(coarse)
+    masks, predicted_iou = decode(coarse)
     rows = torch.arange(len(masks), device=masks.device)
-    return decode(refinement(coarse, words, masks[rows, quality.argmax(dim=1)]))
+    return decode(refinement(coarse, expressions, masks[rows, predicted_iou.argmax(dim=1)]))

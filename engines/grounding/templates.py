@@ -1,14 +1,14 @@
-"""The words around a person's words: Sa2VA's prompts as token ids.
+"""Sa2VA's chat templates: questions and answers as token ids.
 
 A referring question is `<|im_start|>user\\n<img>…</img>\\nPlease segment {phrase} in this
-image.<|im_end|>\\n<|im_start|>assistant\\n` (bytedance/Sa2VA, template `qwen_chat`, no system prompt).
-Its answer is never generated but given, "Sure, [SEG].": what counts is how likely the model holds it,
-and its hidden state at `[SEG]`. Other questions are put as they are, and descriptions asked for in GLaMM's
-words (Rasheed et al., CVPR 2024); their answers are generated.
+image.<|im_end|>\\n<|im_start|>assistant\\n` (bytedance/Sa2VA, template `qwen_chat`, no system prompt). Its
+answer is teacher-forced, "Sure, [SEG].": the grounder uses its probability and the hidden state at `[SEG]`.
+Other questions are put verbatim, descriptions are requested with GLaMM's prompt (Rasheed et al., CVPR 2024);
+their answers are generated.
 
-Several pictures, as of a film, stand each between `<img>` and `</img>` on a line of its own, oldest first.
+Several frames each stand between `<img>` and `</img>` on a line of their own, oldest first.
 
-A person's words are only ever text: special tokens spelt in them are not obeyed.
+The user's text is encoded as plain text: special tokens in it are not parsed.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
 
-from engines.grounding.families.base import Marks
-from engines.grounding.visual_prompts import introduced
+from engines.grounding.families.base import SpecialTokens
+from engines.grounding.visual_prompts import introduce_regions
 from streaming.errors import CheckpointError, InvalidQuery
 
 SEG = "[SEG]"
 IMAGE = "<IMG_CONTEXT>"
 END = "<|im_end|>"
-OTHER_ENDS = ("<|endoftext|>", "</s>")
-"Said now and then instead, by Qwen's models and by InternLM2."
+OTHER_EOS = ("<|endoftext|>", "</s>")
+"Other end-of-sequence tokens that Qwen's models and InternLM2 generate at times."
 SPECIAL = ("<img>", IMAGE, "</img>", SEG, "<p>", "</p>", "<vp>", "</vp>", "<|im_start|>", END)
-"Of the InternVL family."
-_SAYING = (SEG, "<p>", "</p>", "<|im_start|>", END)
-"Of every family."
-_INTERNVL = Marks("<img>", IMAGE, "</img>")
+"Special tokens of the InternVL family."
+_TEXT_SPECIAL = (SEG, "<p>", "</p>", "<|im_start|>", END)
+"Special tokens of every family."
+_INTERNVL = SpecialTokens("<img>", IMAGE, "</img>")
 ANSWER = f"Sure, {SEG}.{END}"
 REFUSAL = f"Sorry, I cannot see it.{END}"
 DESCRIBE = (
@@ -39,104 +39,106 @@ DESCRIBE = (
     "Please respond with interleaved segmentation masks for the corresponding parts of the answer."
 )
 MAX_PHRASE_TOKENS = 48
-"Longer phrases are cut: no referring expression of the public sets is longer, and a prefill grows with it."
-
+"Longer phrases are cut. No referring expression of the public data sets is longer."
 MAX_QUESTION_TOKENS = 128
-"The same of any other question."
+"Longer questions are cut."
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Turns phrases into ids for one tokenizer and one family's marks."""
+    """The chat template of one tokenizer and one family: text to token ids."""
 
     opening: tuple[int, ...]
-    "Ids of what stands before the first picture."
-    around: tuple[int, int]
-    "Ids of the marks before and behind a picture's tokens."
+    "Ids before the first image."
+    image_marks: tuple[int, int]
+    "Ids of the tokens before and after an image's tokens."
     image_tokens: int
-    "How many a picture has, where nothing else is said."
+    "Image tokens per tile; 0 if the number depends on the image."
     answer: tuple[int, ...]
-    "Ids of `ANSWER`."
+    "Ids of `ANSWER`, the teacher-forced answer."
     refusal: tuple[int, ...]
+    "Ids of `REFUSAL`."
     seg_id: int
     image_id: int
-    loud: tuple[str, ...]
-    "Tokens that a tokenizer obeys although they are not special."
+    added_tokens: tuple[str, ...]
+    "Added tokens that are not special, which the tokenizer would parse in plain text."
     tokenizer: Tokenizer
 
     @property
-    def picture(self) -> tuple[int, ...]:
-        """Ids of one picture: a place for each of its image tokens, and the marks around them."""
-        return self._picture(self.image_tokens)
+    def image_block(self) -> tuple[int, ...]:
+        """Ids of one image: a placeholder per image token, between the image marks."""
+        return self._image_block(self.image_tokens)
 
-    def prefix(self, pictures: int = 1) -> list[int]:
-        """Ids of everything before the question; the same for every question about these pictures."""
-        return self.shown([self.image_tokens] * pictures)
+    def prefix(self, images: int = 1) -> list[int]:
+        """Return the ids before the question, for images of one tile each."""
+        return self.prefix_for([self.image_tokens] * images)
 
-    def shown(self, sizes: Sequence[int]) -> list[int]:
-        """The same, of pictures with so many image tokens each."""
+    def prefix_for(self, sizes: Sequence[int]) -> list[int]:
+        """Return the ids before the question, for images with `sizes` image tokens."""
         line = self._marked("\n")
-        return [*self.opening, *(token for size in sizes for token in (*self._picture(size), *line))]
+        return [*self.opening, *(token for size in sizes for token in (*self._image_block(size), *line))]
 
-    def regions(self, sizes: Sequence[int]) -> list[int]:
-        """What stands behind a picture whose regions are asked about, with so many image tokens each.
+    def region_intro(self, sizes: Sequence[int]) -> list[int]:
+        """Return the ids between image and question that introduce regions with `sizes` image tokens.
 
-        Raises InvalidQuery where the model was not taught regions.
+        Raises InvalidQuery if the family has no visual prompts.
         """
         if self.tokenizer.id_to_token(self.image_id) != IMAGE:
             raise InvalidQuery("This model takes no regions.", remedy="Ask a Sa2VA of the InternVL family.")
-        return self._marked(introduced(IMAGE, list(sizes)))
+        return self._marked(introduce_regions(IMAGE, list(sizes)))
 
-    def _picture(self, size: int) -> tuple[int, ...]:
-        before, behind = self.around
-        return (before, *(self.image_id,) * size, behind)
+    def _image_block(self, size: int) -> tuple[int, ...]:
+        start, end = self.image_marks
+        return (start, *(self.image_id,) * size, end)
 
-    def question(self, phrase: str) -> list[int]:
-        """Ids of the question where a phrase's thing is, up to where the answer begins."""
-        return self.asked(f"Please segment {self._cut(_one_line(phrase), MAX_PHRASE_TOKENS)} in this image.")
+    def segment_question(self, phrase: str) -> list[int]:
+        """Return the ids of the request to segment a phrase, up to the start of the answer."""
+        return self.user_question(
+            f"Please segment {self._cut(_one_line(phrase), MAX_PHRASE_TOKENS)} in this image."
+        )
 
-    def asked(self, text: str) -> list[int]:
-        """Ids of any question, up to where the answer begins."""
+    def user_question(self, text: str) -> list[int]:
+        """Return the ids of a question, up to the start of the answer."""
         return [
-            *self._spoken(self._cut(_one_line(text), MAX_QUESTION_TOKENS)),
+            *self._plain(self._cut(_one_line(text), MAX_QUESTION_TOKENS)),
             *self._marked(f"{END}\n<|im_start|>assistant\n"),
         ]
 
     @property
-    def end_id(self) -> int:
-        """What ends an answer as it is taught."""
+    def eos_id(self) -> int:
+        """Id that ends an answer in training."""
         return self.answer[-1]
 
     @property
-    def ends(self) -> frozenset[int]:
-        """Whatever ends an answer as it is said."""
-        others = (self.tokenizer.token_to_id(token) for token in OTHER_ENDS)
-        return frozenset({self.end_id, *(number for number in others if number is not None)})
+    def eos_ids(self) -> frozenset[int]:
+        """Ids that end a generated answer."""
+        others = (self.tokenizer.token_to_id(token) for token in OTHER_EOS)
+        return frozenset({self.eos_id, *(number for number in others if number is not None)})
 
-    def answered(self, text: str) -> list[int]:
-        """Ids of an answer and its end. Its tokens are obeyed: only for words that are our own."""
+    def assistant_answer(self, text: str) -> list[int]:
+        """Return the ids of an answer with its end. Special tokens are parsed: not for text of the user."""
         return self._marked(text + END)
 
     @property
     def seg_offset(self) -> int:
-        """Place of `[SEG]` in the answer."""
+        """Index of `[SEG]` in the answer."""
         return self.answer.index(self.seg_id)
 
-    def knows(self, phrase: str) -> bool:
+    def in_vocabulary(self, phrase: str) -> bool:
         """Whether every word of the phrase is in the vocabulary."""
         unknown = self.tokenizer.token_to_id("<unk>")
-        return unknown is None or unknown not in self._spoken(_one_line(phrase))
+        return unknown is None or unknown not in self._plain(_one_line(phrase))
 
-    def _cut(self, text: str, most: int) -> str:
+    def _cut(self, text: str, max_tokens: int) -> str:
         encoded = self._encode_plain(text)
-        return text if len(encoded.ids) <= most else text[: encoded.offsets[most - 1][1]]
+        return text if len(encoded.ids) <= max_tokens else text[: encoded.offsets[max_tokens - 1][1]]
 
-    def _spoken(self, text: str) -> list[int]:
+    def _plain(self, text: str) -> list[int]:
         return list(self._encode_plain(text).ids)
 
     def _encode_plain(self, text: str) -> Encoding:
         self.tokenizer.encode_special_tokens = True
-        for token in self.loud:
+        for token in self.added_tokens:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return self.tokenizer.encode(text, add_special_tokens=False)
 
@@ -144,12 +146,18 @@ class Template:
         return _marked(self.tokenizer, text)
 
 
-def make_template(tokenizer: Tokenizer, image_tokens: int, marks: Marks = _INTERNVL) -> Template:
-    """Prepare the fixed parts; `image_tokens` is 0 where every picture has its own number.
+def make_template(
+    tokenizer: Tokenizer, image_tokens: int, special_tokens: SpecialTokens = _INTERNVL
+) -> Template:
+    """Encode the fixed parts; `image_tokens` is 0 if the number depends on the image.
 
-    Raises `CheckpointError` where the tokenizer lacks a token of Sa2VA or of the family.
+    Raises CheckpointError if the tokenizer lacks a special token of Sa2VA or of the family.
     """
-    needed = SPECIAL if marks.image == IMAGE else (*_SAYING, marks.opening, marks.image, marks.closing)
+    needed = (
+        SPECIAL
+        if special_tokens.image == IMAGE
+        else (*_TEXT_SPECIAL, special_tokens.image_start, special_tokens.image, special_tokens.image_end)
+    )
     known = ((token, tokenizer.token_to_id(token)) for token in needed)
     ids = {token: number for token, number in known if number is not None}
     if missing := [token for token in needed if token not in ids]:
@@ -157,14 +165,14 @@ def make_template(tokenizer: Tokenizer, image_tokens: int, marks: Marks = _INTER
             f"The tokenizer has no {', '.join(missing)}.", remedy="Use the tokenizer of a Sa2VA checkpoint."
         )
     return Template(
-        opening=tuple(_marked(tokenizer, f"{marks.begin}<|im_start|>user\n")),
-        around=(ids[marks.opening], ids[marks.closing]),
+        opening=tuple(_marked(tokenizer, f"{special_tokens.bos}<|im_start|>user\n")),
+        image_marks=(ids[special_tokens.image_start], ids[special_tokens.image_end]),
         image_tokens=image_tokens,
         answer=tuple(_marked(tokenizer, ANSWER)),
         refusal=tuple(_marked(tokenizer, REFUSAL)),
         seg_id=ids[SEG],
-        image_id=ids[marks.image],
-        loud=tuple(
+        image_id=ids[special_tokens.image],
+        added_tokens=tuple(
             token.content
             for token in tokenizer.get_added_tokens_decoder().values()
             if not token.special and len(token.content.strip()) > 1

@@ -1,4 +1,4 @@
-"""Where a grounding's time goes, step by step."""
+"""Time spent in each step of a grounding."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ from streaming.vocabulary import GroundSeconds
 
 
 class Step(StrEnum):
-    """The steps, as `GroundSeconds` names them."""
+    """A step; its value is the field of `GroundSeconds` that it is reported in."""
 
-    LOOK = "look"
-    READ = "read"
-    DRAW = "draw"
+    ENCODE = "look"
+    "Image encoders of the language model and of SAM-2."
+    PREFILL = "read"
+    "Language model: prefill, and generation where answers are generated."
+    DECODE_MASKS = "draw"
+    "Mask decoder."
 
 
-class Steps:
-    """A stopwatch for each step. Steps do not overlap. Not for two threads."""
+class StepTimer:
+    """Sums up the time of each step. Steps must not overlap. Not thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._spent: Counter[Step] = Counter()
+        self._spent_s: Counter[Step] = Counter()
 
     @contextmanager
-    def during(self, step: Step) -> Iterator[None]:
-        """What happens inside is this step's time, a failure's too."""
+    def measure(self, step: Step) -> Iterator[None]:
+        """Add the time of the block to a step, also if the block raises."""
         started_s = self._clock()
         try:
             yield
         finally:
-            self._spent[step] += self._clock() - started_s  # type: ignore[assignment]  # a Counter of seconds
+            self._spent_s[step] += self._clock() - started_s  # type: ignore[assignment]  # a Counter of seconds
 
-    def share(self, count: int = 1) -> GroundSeconds:
-        """What fell to each of `count` keyframes that were worked on together."""
-        return GroundSeconds(**{step.value: self._spent[step] / count for step in Step})
+    def per_keyframe(self, count: int = 1) -> GroundSeconds:
+        """Divide the time by the number of keyframes of the batch."""
+        return GroundSeconds(**{step.value: self._spent_s[step] / count for step in Step})

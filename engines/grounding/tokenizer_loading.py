@@ -1,10 +1,10 @@
-"""A checkpoint's tokenizer, in whichever of the published ways it was saved.
+"""Loading of a checkpoint's tokenizer, from each of the published file formats.
 
-    tokenizer.json              as the tokenizers library saves it
-    vocab.json, merges.txt      Qwen2's, as its authors publish it
-    tokenizer.model             InternLM2's: SentencePiece, whose file protobuf reads
+    tokenizer.json              format of the tokenizers library
+    vocab.json, merges.txt      Qwen2's published format
+    tokenizer.model             InternLM2: SentencePiece, parsed with protobuf
 
-The tokens that training added ([SEG], <p>, …) are in `tokenizer_config.json` for the last two.
+For the last two, the tokens added in training ([SEG], <p>, …) are in `tokenizer_config.json`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from streaming.errors import CheckpointError
 
 _SPACE: Final = "▁"
 _schema: Any = sentencepiece_model_pb2_new
-"Made by protobuf as it is imported: no type checker sees what is in it."
+"Classes that protobuf makes at import time; type checkers cannot see them."
 
 
-def open_tokenizer(directory: Path) -> Tokenizer:
-    """Raises CheckpointError where there is none, or it cannot be read."""
+def load_tokenizer(directory: Path) -> Tokenizer:
+    """Load the tokenizer of a checkpoint. Raises CheckpointError if there is none or it cannot be read."""
     try:
         if (directory / "tokenizer.json").is_file():
             return Tokenizer.from_file(str(directory / "tokenizer.json"))
@@ -44,7 +44,7 @@ def open_tokenizer(directory: Path) -> Tokenizer:
 
 
 def _internlm2(directory: Path) -> Tokenizer:
-    """As `InternLM2TokenizerFast` of internlm/internlm2_5-7b-chat builds it from the same file."""
+    """Build the tokenizer as `InternLM2TokenizerFast` (internlm/internlm2_5-7b-chat) does."""
     pieces = read_sentencepiece((directory / "tokenizer.model").read_bytes())
     config = json.loads((directory / "tokenizer_config.json").read_text())
     added = {int(number): token for number, token in config.get("added_tokens_decoder", {}).items()}
@@ -62,15 +62,15 @@ def _internlm2(directory: Path) -> Tokenizer:
         [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     )
     for number, token in sorted(added.items()):
-        named = AddedToken(token["content"], special=token.get("special", True), normalized=False)
-        (tokenizer.add_special_tokens if named.special else tokenizer.add_tokens)([named])
-        if tokenizer.token_to_id(named.content) != number:
-            raise ValueError(f"{named.content} cannot have the number {number}")
+        added_token = AddedToken(token["content"], special=token.get("special", True), normalized=False)
+        (tokenizer.add_special_tokens if added_token.special else tokenizer.add_tokens)([added_token])
+        if tokenizer.token_to_id(added_token.content) != number:
+            raise ValueError(f"{added_token.content} cannot have the number {number}")
     return tokenizer
 
 
 def _merges(vocabulary: dict[str, int], scores: list[float]) -> list[tuple[str, str]]:
-    """What is merged first: pairs that make the likeliest piece, then those of the lower numbers."""
+    """Order merges by the score of the merged piece, then by the ids of the pair."""
     ranked = [
         (-scores[number], vocabulary[text[:cut]], vocabulary[text[cut:]], text[:cut], text[cut:])
         for text, number in vocabulary.items()
@@ -83,19 +83,19 @@ def _merges(vocabulary: dict[str, int], scores: list[float]) -> list[tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """What a SentencePiece model knows, by number."""
+    """The pieces of a SentencePiece model, by id."""
 
     texts: list[str]
     scores: list[float]
-    "Log-probabilities, or the order of merging."
+    "Log-probabilities, or negative merge ranks."
     begins_with_space: bool
-    "Whether every text begins with a space."
+    "Whether the normalizer prepends a space to every text."
 
 
 def read_sentencepiece(model: bytes) -> Pieces:
     """Parse a `ModelProto` (google/sentencepiece, `sentencepiece_model.proto`).
 
-    Raises ValueError where it is none, or no byte-pair encoding.
+    Raises ValueError if it is not one, or not a byte-pair encoding.
     """
     proto = _schema.ModelProto()
     try:

@@ -1,7 +1,7 @@
-"""Regions of a picture that a person pointed at: visual prompts, as the InternVL family was taught them.
+"""Visual prompts: regions of an image in a question, in the format of Sa2VA's InternVL family.
 
-Behind the picture stands "There are N part regions in the picture: region1<vp>…</vp>, region2<vp>…</vp>.",
-and inside of the marks once more those of the whole picture's tokens that lie in the region (bytedance/Sa2VA
+The image is followed by "There are N part regions in the picture: region1<vp>…</vp>, region2<vp>…</vp>.",
+with copies of the image tokens inside the region between `<vp>` and `</vp>` (bytedance/Sa2VA
 `modeling_sa2va_chat.py`, `mask_prompts`).
 """
 
@@ -16,25 +16,25 @@ from streaming.errors import InvalidQuery
 from streaming.vocabulary import Mask, Region
 
 
-def cells(region: NDArray[np.bool_], side: int) -> Tensor:
-    """(H, W) bool → (side * side,) bool: which of the whole picture's tokens lie in it, by their upper left
-    corners; the one in its middle where none does.
+def region_tokens(region: NDArray[np.bool_], side: int) -> Tensor:
+    """Select image tokens: region (H, W) bool → (side * side,) bool, for `side` x `side` tokens, row by row.
 
-    Raises InvalidQuery where the region is empty.
+    A token belongs to the region if its upper left corner does; if there is none, the token at the region's
+    centre is selected. Raises InvalidQuery if the region is empty.
     """
     if not region.any():
         raise InvalidQuery("The region is empty.", remedy="Point at something in the picture.")
     height, width = region.shape
     steps = np.arange(side)
-    inside = region[np.ix_(steps * height // side, steps * width // side)]
-    if not inside.any():
-        y, x = (int(place.mean()) for place in region.nonzero())
-        inside[y * side // height, x * side // width] = True
-    return torch.from_numpy(inside.copy()).flatten()
+    selected = region[np.ix_(steps * height // side, steps * width // side)]
+    if not selected.any():
+        y, x = (int(index.mean()) for index in region.nonzero())
+        selected[y * side // height, x * side // width] = True
+    return torch.from_numpy(selected.copy()).flatten()
 
 
-def inside(region: Region, size: tuple[int, int]) -> Mask:
-    """The pixels of a picture of that height and width that a person pointed at: one at least."""
+def region_mask(region: Region, size: tuple[int, int]) -> Mask:
+    """Convert a box (x0, y0, x1, y1) in 0..1 to a mask of `size` (height, width), never empty."""
     (x0, y0, x1, y1), (height, width) = region, size
     left, top = min(int(x0 * width), width - 1), min(int(y0 * height), height - 1)
     mask = np.zeros(size, np.bool_)
@@ -42,12 +42,12 @@ def inside(region: Region, size: tuple[int, int]) -> Mask:
     return mask
 
 
-def about(text: str) -> str:
-    """A question about what a person pointed at, by the name that it is introduced by."""
+def ask_about_region(text: str) -> str:
+    """Name region1 in a question that does not name it yet."""
     return text if "region1" in text else f"About region1: {text}"
 
 
-def introduced(image: str, sizes: list[int]) -> str:
-    """The words behind a picture that introduce regions of so many tokens each; `image` spells a token."""
-    named = (f"region{number}<vp>{image * size}</vp>" for number, size in enumerate(sizes, start=1))
-    return f"There are {len(sizes)} part regions in the picture: {', '.join(named)}.\n"
+def introduce_regions(image_token: str, sizes: list[int]) -> str:
+    """Return the text behind an image that introduces regions with so many image tokens each."""
+    regions = (f"region{number}<vp>{image_token * size}</vp>" for number, size in enumerate(sizes, start=1))
+    return f"There are {len(sizes)} part regions in the picture: {', '.join(regions)}.\n"

@@ -1,7 +1,7 @@
-"""Where tensors of a model are in a published checkpoint, and back.
+"""Mapping between the tensors of a model (native) and those of a published checkpoint.
 
-A tensor of ours is a published one under another name, or one part of a published one that fuses several.
-SAM-2 alone has it the other way round: its four point embeddings are one tensor here.
+A native tensor is a published tensor under another name, or a part of a published tensor that fuses several.
+SAM-2 has one opposite case: its four published point embeddings are one native tensor.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engines.tracking.checkpoints import official_name, to_official
 from streaming.errors import CheckpointError
 
 NAMED: Final = 10
-"An error names this many tensors of a kind."
+"Tensors of a kind that an error names at most."
 SAM: Final = "grounding_encoder.sam2_model."
 SEGMENTER: Final = "segmenter."
 _POINTS: Final = "prompt_encoder.point_embed.weight"
@@ -27,67 +27,67 @@ _PUBLISHED_POINTS: Final = tuple(
 
 
 class Fusion(Protocol):
-    """How tensors of ours make one published tensor."""
+    """How native tensors are fused into one published tensor."""
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """Ours → published."""
+        """Fuse native tensors into the published tensor."""
         ...
 
     def part(self, whole: Tensor, index: int) -> Tensor:
-        """Published → one of ours."""
+        """Return native tensor `index` out of the published tensor."""
         ...
 
 
-class Alone:
-    """A published tensor that is one of ours."""
+class Unfused:
+    """A published tensor that is one native tensor."""
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """The only one."""
+        """Return the only part."""
         (only,) = parts
         return only
 
     def part(self, whole: Tensor, index: int) -> Tensor:
-        """All of it."""
+        """Return the whole tensor."""
         assert index == 0
         return whole
 
 
 @dataclass(frozen=True)
 class Stacked:
-    """Parts of one size, one below the other: q, k and v of a vision tower."""
+    """Parts of the same size concatenated along dimension 0: q, k and v of a vision encoder."""
 
     count: int
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """Stack the parts."""
+        """Concatenate the parts."""
         assert len(parts) == self.count
         return torch.cat(list(parts))
 
     def part(self, whole: Tensor, index: int) -> Tensor:
-        """A view of one part."""
+        """Return a view of one part."""
         return whole.chunk(self.count)[index]
 
 
-ALONE: Final = Alone()
+UNFUSED: Final = Unfused()
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one of our tensors is in a published checkpoint."""
+class PublishedTensor:
+    """Where a native tensor is in a published checkpoint."""
 
     name: str
     index: int = 0
-    "Which part of the published tensor it is."
-    fusion: Fusion = ALONE
+    "Index of the part within the published tensor."
+    fusion: Fusion = UNFUSED
 
 
-Finding = Callable[[str], Place]
-"Name of ours → its place. Not asked about SAM-2's."
+Locate = Callable[[str], PublishedTensor]
+"Maps the name of a native tensor, other than SAM-2's, to its published tensor."
 
 
-def published(state: Mapping[str, Tensor], find: Finding) -> dict[str, Tensor]:
-    """A model's `state_dict` under published names."""
-    named = {
+def published(state: Mapping[str, Tensor], locate: Locate) -> dict[str, Tensor]:
+    """Convert a model's `state_dict` to published tensors."""
+    sam_tensors = {
         SAM + name: tensor
         for name, tensor in to_official(
             {k.removeprefix(SEGMENTER): v for k, v in state.items() if k.startswith(SEGMENTER)}
@@ -97,39 +97,42 @@ def published(state: Mapping[str, Tensor], find: Finding) -> dict[str, Tensor]:
     fusions: dict[str, Fusion] = {}
     for name, tensor in state.items():
         if not name.startswith(SEGMENTER):
-            place = find(name)
-            parts.setdefault(place.name, {})[place.index] = tensor
-            fusions[place.name] = place.fusion
+            target = locate(name)
+            parts.setdefault(target.name, {})[target.index] = tensor
+            fusions[target.name] = target.fusion
     joined = {
-        name: fusions[name].join([some[index] for index in sorted(some)]) for name, some in parts.items()
+        name: fusions[name].join([by_index[index] for index in sorted(by_index)])
+        for name, by_index in parts.items()
     }
-    return named | joined
+    return sam_tensors | joined
 
 
-def native(name: str, tensors: Mapping[str, Tensor], find: Finding) -> Tensor:
-    """One of our tensors out of published ones; a view where that is possible."""
+def native(name: str, tensors: Mapping[str, Tensor], locate: Locate) -> Tensor:
+    """Return a native tensor out of published tensors, as a view where possible."""
     if name == SEGMENTER + _POINTS:
         return torch.cat([tensors[point] for point in _PUBLISHED_POINTS])
     if name.startswith(SEGMENTER):
         return tensors[SAM + official_name(name.removeprefix(SEGMENTER))]
-    place = find(name)
-    return place.fusion.part(tensors[place.name], place.index)
+    source = locate(name)
+    return source.fusion.part(tensors[source.name], source.index)
 
 
-def check(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    """Raise CheckpointError, naming the first ten tensors each that are missing, surplus or misshapen."""
+def check_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError naming the first ten missing, surplus and misshapen tensors, if any."""
     faults = {
-        "missing": sorted(wanted.keys() - given.keys()),
-        "surplus": sorted(given.keys() - wanted.keys()),
+        "missing": sorted(expected.keys() - found.keys()),
+        "surplus": sorted(found.keys() - expected.keys()),
         "misshapen": [
-            f"{name} {tuple(given[name].shape)} for {tuple(wanted[name].shape)}"
-            for name in sorted(wanted.keys() & given.keys())
-            if given[name].shape != wanted[name].shape
+            f"{name} {tuple(found[name].shape)} for {tuple(expected[name].shape)}"
+            for name in sorted(expected.keys() & found.keys())
+            if found[name].shape != expected[name].shape
         ],
     }
-    told = [f"{fault} {len(names)}: {', '.join(names[:NAMED])}" for fault, names in faults.items() if names]
-    if told:
+    summary = [
+        f"{fault} {len(names)}: {', '.join(names[:NAMED])}" for fault, names in faults.items() if names
+    ]
+    if summary:
         raise CheckpointError(
-            f"The tensors do not fit config.json; {'; '.join(told)}.",
+            f"The tensors do not fit config.json; {'; '.join(summary)}.",
             remedy="Check that config.json and the weights belong together.",
         )

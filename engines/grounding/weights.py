@@ -1,7 +1,7 @@
-"""Published tensors into a model, without a second copy of them in memory.
+"""Loading of published tensors into a model, without a second copy in memory.
 
-The files are mapped, not read; the model is made hollow and each tensor put in its place. Where the model
-wants the dtype that the file has, a weight is the file's own page, which is read when it is computed with.
+The files are memory-mapped, the model is made on the meta device, and each tensor is assigned. Where model
+and file have the same dtype, a weight is the mapped file itself, paged in when it is first used.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from engines.grounding.model import SaModel
-from engines.grounding.weight_layout import check, native, published
+from engines.grounding.weight_layout import check_tensors, native, published
 
 WEIGHTS_FILE: Final = "model.safetensors"
 INDEX_FILE: Final = "model.safetensors.index.json"
 _HEAD: Final = "mllm.lm_head.weight"
 _EMBEDDING: Final = "mllm.model.language_model.embed_tokens.weight"
 _LARGE: Final = ("mllm.", "segmenter.vision_encoder.")
-"""What takes a checkpoint's memory and time. The rest, the few layers between a hidden state and a mask, is
-float32 always: there a rounded logit is a wrong pixel, and they cost nothing."""
+"""The parts that take a checkpoint's memory and time, in the chosen dtype. The other layers, between hidden
+state and mask, are always float32: rounding there changes pixels of a mask, and their cost is negligible."""
 
 
 def open_weights(directory: Path) -> dict[str, Tensor]:
-    """Every tensor of a folder's safetensors, mapped.
+    """Memory-map all tensors of a folder's safetensors files.
 
-    Raises OSError where a file is not there, SafetensorError where it is broken or cut short, ValueError
-    where the index is not what an index is.
+    Raises OSError if a file is missing, SafetensorError if it is broken or truncated, ValueError if the index
+    is malformed.
     """
     return {
         name: tensor for shard in _shards(directory) for name, tensor in _mapped(directory / shard).items()
@@ -54,11 +54,11 @@ def _shards(directory: Path) -> list[str]:
 
 def _mapped(path: Path) -> dict[str, Tensor]:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
 
 
-class hollow(TorchFunctionMode):  # noqa: N801 - read as a word: with hollow():
-    """Inside, parameters get a shape and no memory; what is counted (positions, frequencies) is real."""
+class on_meta_device(TorchFunctionMode):  # noqa: N801 - read as a word: with on_meta_device():
+    """Context in which parameters are made on the meta device; computed buffers are real."""
 
     _FILLED: Final = frozenset({torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn})
 
@@ -69,41 +69,45 @@ class hollow(TorchFunctionMode):  # noqa: N801 - read as a word: with hollow():
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """On no device where none is named."""
+        """Default the device of tensor factories to meta."""
         kwargs = dict(kwargs or {})
         if func in self._FILLED and kwargs.get("device") is None:
             kwargs["device"] = "meta"
         return func(*args, **kwargs)
 
 
-def put(model: SaModel, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> None:
-    """Put published tensors in their places in a hollow model; every one must be there and fit.
+def load_published(
+    model: SaModel, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device
+) -> None:
+    """Assign published tensors to a model made on the meta device.
 
-    Raises CheckpointError naming the first ten that are missing, surplus or misshapen.
+    Raises CheckpointError naming the first ten tensors that are missing, surplus or misshapen.
     """
     state = model.state_dict()
     tied = model.mllm.config.tie_word_embeddings
     if tied:
-        tensors = _twice(tensors, model.place(_HEAD).name, model.place(_EMBEDDING).name)
-    check(published(state, model.place), tensors)
-    placed = {
-        name: native(name, tensors, model.place).to(
+        tensors = _both_tied(
+            tensors, model.published_tensor(_HEAD).name, model.published_tensor(_EMBEDDING).name
+        )
+    check_tensors(published(state, model.published_tensor), tensors)
+    native_state = {
+        name: native(name, tensors, model.published_tensor).to(
             device, dtype if name.startswith(_LARGE) else torch.float32
         )
         for name in state
     }
-    model.load_state_dict(placed, assign=True)
-    if tied and torch.equal(placed[_HEAD], placed[_EMBEDDING]):
+    model.load_state_dict(native_state, assign=True)
+    if tied and torch.equal(native_state[_HEAD], native_state[_EMBEDDING]):
         model.mllm.tie_weights()
     model.to(device)
-    assert not [name for name, tensor in _all(model) if tensor.is_meta]
+    assert not [name for name, tensor in _all_tensors(model) if tensor.is_meta]
 
 
-def _twice(tensors: Mapping[str, Tensor], head: str, embedding: str) -> Mapping[str, Tensor]:
-    """One matrix may be written once, or twice; then each time as it is, even if it is no longer the same."""
+def _both_tied(tensors: Mapping[str, Tensor], head: str, embedding: str) -> Mapping[str, Tensor]:
+    """Add the missing one of head and embedding, if any; both are kept if they differ."""
     either = tensors.get(embedding, tensors.get(head))
     return tensors if either is None else {head: either, embedding: either, **tensors}
 
 
-def _all(model: nn.Module) -> list[tuple[str, Tensor]]:
+def _all_tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
     return [*model.named_parameters(), *model.named_buffers()]

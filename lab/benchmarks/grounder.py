@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines.grounding.checkpoints import Running, Sa2Va, load_sa2va
+from engines.grounding.checkpoints import RunOptions, Sa2Va, load_sa2va
 from engines.grounding.grounder import SaGrounder
-from engines.grounding.keyframe_features import Sight
+from engines.grounding.keyframe_features import KeyframeFeatures
 from engines.grounding.model import best_mask
 from engines.grounding.prefix import Prefix
 from lab.training.world.scenes import draw_clip
@@ -101,7 +101,7 @@ def bench_grounder(
     Raises NotFound, CheckpointError, BackendUnavailable.
     """
     torch.set_num_threads(threads)
-    checkpoint = load_sa2va(model, Running(dtype="auto", device=device))
+    checkpoint = load_sa2va(model, RunOptions(dtype="auto", device=device))
     sure = replace(checkpoint, config={**checkpoint.config, "presence_threshold": 0.0})
     with torch.inference_mode():
         answers = _answers(sure, repeats)
@@ -124,13 +124,13 @@ def bench_grounder(
 
 def _answers(checkpoint: Sa2Va, repeats: int) -> tuple[AnswerRow, ...]:
     keyframe, template = _keyframe(1), checkpoint.template
-    question = template.question(_THINGS[0])
-    prefix = Sight(checkpoint, keyframe).prefix(past=False)
+    question = template.segment_question(_THINGS[0])
+    prefix = KeyframeFeatures(checkpoint, keyframe).prefix(past=False)
     grounder = SaGrounder(checkpoint)
     words = _race(
         {
             "said": lambda: _said(checkpoint, prefix, question).cpu(),
-            "given": lambda: prefix.read([[*question, *template.answer]]).hidden.cpu(),
+            "given": lambda: prefix.prefill([[*question, *template.answer]]).hidden.cpu(),
         },
         repeats,
     )
@@ -154,22 +154,22 @@ def _said(checkpoint: Sa2Va, prefix: Prefix, question: list[int]) -> Tensor:
     """
     *said, _ = checkpoint.template.answer
     states = []
-    with prefix.talk(question) as talk:
+    with prefix.decode(question) as decoding:
         for token in said:
-            checkpoint.model.log_probabilities(talk.state).argmax(dim=-1).item()
-            talk.say(token)
-            states.append(talk.state)
-        checkpoint.model.log_probabilities(talk.state).argmax(dim=-1).item()
+            checkpoint.model.token_log_probs(decoding.hidden).argmax(dim=-1).item()
+            decoding.append(token)
+            states.append(decoding.hidden)
+        checkpoint.model.token_log_probs(decoding.hidden).argmax(dim=-1).item()
     return torch.stack(states)
 
 
 def _said_and_drawn(checkpoint: Sa2Va, keyframe: Keyframe, question: list[int]) -> Tensor:
     """(1, h, w) logits, from the picture on."""
-    model, sight = checkpoint.model, Sight(checkpoint, keyframe)
-    states = _said(checkpoint, sight.prefix(past=False), question)
+    model, features = checkpoint.model, KeyframeFeatures(checkpoint, keyframe)
+    states = _said(checkpoint, features.prefix(past=False), question)
     zero = torch.zeros(1, dtype=torch.int64)
-    words = model.words(states[None], zero, zero, zero + checkpoint.template.seg_offset)
-    return best_mask(*model.segment(sight.maps, words.sentence[None], words))[0].cpu()
+    words = model.expressions(states[None], zero, zero, zero + checkpoint.template.seg_offset)
+    return best_mask(*model.decode_masks(features.feature_maps, words.seg[None], words))[0].cpu()
 
 
 def _sharing(grounder: SaGrounder, count: int, repeats: int) -> SharingRow:
@@ -192,7 +192,7 @@ def _streams(grounder: SaGrounder, count: int, repeats: int) -> StreamsRow:
     spent = _race(
         {
             "alone": lambda: [grounder.ground(one) for one in keyframes],
-            "together": lambda: grounder.ground_together(keyframes),
+            "together": lambda: grounder.ground_batch(keyframes),
         },
         repeats,
     )

@@ -145,7 +145,7 @@ def collate(shown: Sequence[Shown], template: Template) -> Batch:
     labels = [_dense(clip, index) for clip in (one.clip for one in shown) for index in range(pictures)]
     kinds, colours = zip(*labels, strict=True)
     small = [_small(one.clip) for one in shown]
-    tokens = template.picture.count(template.image_id)
+    tokens = template.image_block.count(template.image_id)
     first = prefix.index(template.image_id)
     side = round(tokens**0.5)
     return Batch(
@@ -159,7 +159,7 @@ def collate(shown: Sequence[Shown], template: Template) -> Batch:
         colours=torch.from_numpy(np.stack(colours)),
         shifts=torch.from_numpy(np.stack([_shifts(one.clip, side) for one in shown])),
         owners=torch.from_numpy(np.stack([_owning(one.clip, side) for one in shown])),
-        image_starts=tuple(first + index * (len(template.picture) + 1) for index in range(pictures)),
+        image_starts=tuple(first + index * (len(template.image_block) + 1) for index in range(pictures)),
         image_side=side,
     )
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from engines.grounding.checkpoints import Sa2Va, save_sa2va
 from engines.grounding.model import SaModel
-from engines.grounding.structure import Words
+from engines.grounding.structure import Expressions
 from engines.grounding.templates import Template
 from lab.training.batches import Batch, Pictures, draw_batch, draw_pictures
 from lab.training.checkpoint import Progress, Stateful
@@ -127,7 +127,7 @@ def train_grounding(run: GroundingRun, vision: Path, tell: Tell) -> Sa2Va:
 
     def teach(batch: Batch, _: Progress) -> Lesson:
         read, words = reading_lesson(model, helpers, batch)
-        placed = placing_loss(model, helpers, words.sentence, batch)
+        placed = placing_loss(model, helpers, words.seg, batch)
         return Lesson(read.loss + placed, read.figures | {"placed": float(placed.detach())})
 
     subject = _Subject(partial(_batch_of, run, pupil.grounder.template), teach, judged_by="hit")
@@ -154,12 +154,12 @@ def train_decoder(run: GroundingRun, reader: Path, tracker: Path, tell: Tell) ->
     def teach(batch: Batch, progress: Progress) -> Lesson:
         reads, warm = progress.step % READ_EVERY == 0, warmth(run.share(progress))
         if model.structure is not None:
-            model.structure.warmth = warm
+            model.structure.gamma_scale = warm
         if reads:
             read, words = reading_lesson(model, helpers, batch)
         else:
             read, words = Lesson(torch.zeros((), device=batch.pixels.device), {}), _words(model, batch)
-        placed = placing_loss(model, helpers, words.sentence, batch)
+        placed = placing_loss(model, helpers, words.seg, batch)
         drawing, drawn = drawing_lesson(model, helpers, _maps(model, batch, reads), words, batch)
         aligning, aligned = structure_loss(run.structure, drawn)
         return Lesson(
@@ -186,18 +186,18 @@ def _take_over(pupil: Pupil, last: Path) -> Any:
     return saved["ladder"]
 
 
-def _words(model: SaModel, batch: Batch) -> Words:
+def _words(model: SaModel, batch: Batch) -> Expressions:
     """What was said of the pointings; only `text_hidden_fcs`, the last layers, will learn from it."""
     with torch.no_grad():
-        hidden = model.read(model.look(batch.pixels).tokens, batch.packed).hidden
+        hidden = model.prefill(model.encode_images(batch.pixels).tokens, batch.packed).hidden
     pointings = batch.pointings
-    return model.words(hidden, pointings.rows, pointings.begins, pointings.seg)
+    return model.expressions(hidden, pointings.rows, pointings.begins, pointings.seg)
 
 
 def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
     # Whoever only measures wants no gradients even of a step that learns.
     with torch.set_grad_enabled(learning and torch.is_grad_enabled()):
-        return model.maps(batch.pixels[batch.pictures - 1 :: batch.pictures])
+        return model.feature_maps(batch.pixels[batch.pictures - 1 :: batch.pictures])
 
 
 def _reader(model: SaModel, helpers: Helpers) -> nn.Module:

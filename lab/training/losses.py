@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.grounding.model import Look, Reading, SaModel
-from engines.grounding.structure import Words
+from engines.grounding.model import ImageFeatures, LanguageModelOutput, SaModel
+from engines.grounding.structure import Expressions
 from lab.training.batches import GRID, GROUPS, MASK_SIDE, NOTHING, Batch, Pictures
 from lab.training.structure_losses import Drawn
 from lab.training.task_mixture import WINDOW
@@ -88,17 +88,17 @@ class Lesson:
 
 def seeing_lesson(model: SaModel, helpers: Helpers, pictures: Pictures) -> Lesson:
     """To name what every patch shows."""
-    patches = model.look(pictures.pixels).patches
+    patches = model.encode_images(pictures.pixels).patches
     return Lesson(*_dense(helpers.patches, patches, pictures.kinds, pictures.colours))
 
 
-def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Lesson, Words]:
+def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Lesson, Expressions]:
     """Everything but drawing. Also returns what was said of the N pointings, for the drawing lesson."""
-    look = model.look(batch.pixels)
-    reading = model.read(look.tokens, batch.packed, inside=True)
+    look = model.encode_images(batch.pixels)
+    reading = model.prefill(look.tokens, batch.packed, output_internals=True)
     pointings = batch.pointings
-    words = model.words(reading.hidden, pointings.rows, pointings.begins, pointings.seg)
-    prompts = words.sentence
+    words = model.expressions(reading.hidden, pointings.rows, pointings.begins, pointings.seg)
+    prompts = words.seg
     parts = [
         _dense(helpers.patches, look.patches, batch.kinds, batch.colours),
         _say(model, reading, batch),
@@ -115,7 +115,7 @@ def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Less
 
 
 def drawing_lesson(
-    model: SaModel, helpers: Helpers, maps: tuple[Tensor, ...], words: Words, batch: Batch
+    model: SaModel, helpers: Helpers, maps: tuple[Tensor, ...], words: Expressions, batch: Batch
 ) -> tuple[Lesson, Drawn]:
     """Dice + BCE of the decoder's three masks, and its own estimate of how good they are.
 
@@ -128,13 +128,13 @@ def drawing_lesson(
     chosen, *places = _places(batch)
     kinds, colours = (dense[batch.pictures - 1 :: batch.pictures] for dense in (batch.kinds, batch.colours))
     seeing, seen = _dense(helpers.map, maps[2].flatten(2).transpose(1, 2), kinds, colours)
-    table = words[chosen].placed(places[0] * DRAWN + places[1], len(batch.packed.ids) * DRAWN)
-    prompts = table.sentence.view(len(batch.packed.ids), DRAWN, -1)
-    masks, quality = model.segment(maps, prompts, table)
+    table = words[chosen].scatter(places[0] * DRAWN + places[1], len(batch.packed.ids) * DRAWN)
+    prompts = table.seg.view(len(batch.packed.ids), DRAWN, -1)
+    masks, quality = model.decode_masks(maps, prompts, table)
     masks, quality = masks[*places].float(), quality[*places].float()
     drawn = Drawn(
         features=maps[2][places[0]],
-        prompts=words.sentence[chosen],
+        prompts=words.seg[chosen],
         logits=masks,
         quality=quality,
         truth=batch.pointings.masks[chosen],
@@ -210,9 +210,9 @@ def _dense(heads: Naming, cells: Tensor, kinds: Tensor, colours: Tensor) -> Told
     return total, figures
 
 
-def _say(model: SaModel, reading: Reading, batch: Batch) -> Told:
+def _say(model: SaModel, reading: LanguageModelOutput, batch: Batch) -> Told:
     answers = batch.answers
-    logits = model.scores(reading.hidden[answers.rows, answers.places])
+    logits = model.token_logits(reading.hidden[answers.rows, answers.places])
     each = functional.cross_entropy(logits, answers.ids, reduction="none")
     right = logits.argmax(dim=1) == answers.ids
     figures: dict[str, float] = {}
@@ -222,7 +222,7 @@ def _say(model: SaModel, reading: Reading, batch: Batch) -> Told:
     return SPEAKING * (each * answers.weights).sum() / answers.weights.sum(), figures
 
 
-def _heat(helpers: Helpers, look: Look, prompts: Tensor, batch: Batch) -> Told:
+def _heat(helpers: Helpers, look: ImageFeatures, prompts: Tensor, batch: Batch) -> Told:
     last = look.patches[batch.pictures - 1 :: batch.pictures]
     keys = helpers.heat(last)[batch.pointings.rows]
     logits = (keys @ prompts[:, :, None])[..., 0] / keys.shape[-1] ** 0.5 + helpers.heat_bias
@@ -234,7 +234,7 @@ def _heat(helpers: Helpers, look: Look, prompts: Tensor, batch: Batch) -> Told:
     return 0.5 * weighted + dice, {"hit": float(hit.sum()), "hit/n": float(len(hit))}
 
 
-def _place(model: SaModel, helpers: Helpers, look: Look, batch: Batch) -> Told:
+def _place(model: SaModel, helpers: Helpers, look: ImageFeatures, batch: Batch) -> Told:
     """Every image token says the code that SAM-2 has for its place; the mean absolute error is told."""
     codes = model.segmenter.get_image_wide_positional_embeddings()
     truth = functional.adaptive_avg_pool2d(codes, batch.image_side).flatten(2).transpose(1, 2)
@@ -259,7 +259,7 @@ def _describe(helpers: Helpers, prompts: Tensor, batch: Batch) -> Told:
     return total, figures
 
 
-def _attention(reading: Reading, batch: Batch) -> Tensor:
+def _attention(reading: LanguageModelOutput, batch: Batch) -> Tensor:
     """Minus log of the share of a gaze's attention to the picture that falls on what is to be looked at."""
     side, start, gazes = batch.image_side, batch.image_starts[-1], batch.gazes
     wanted = (_cells(gazes.masks, side) > SEEN_IN_CELL).float()
@@ -271,7 +271,7 @@ def _attention(reading: Reading, batch: Batch) -> Tensor:
     return total / ATTENDING_LAYERS
 
 
-def _where(helpers: Helpers, reading: Reading, batch: Batch) -> Told:
+def _where(helpers: Helpers, reading: LanguageModelOutput, batch: Batch) -> Told:
     """Who looks at something knows where it is; the mean error along x or y is told, in pictures.
 
     Without it nothing but what a thing is reached `[SEG]`: of its place a linear probe found nothing there
@@ -281,12 +281,12 @@ def _where(helpers: Helpers, reading: Reading, batch: Batch) -> Told:
     share = gazes.masks / gazes.masks.sum(dim=(1, 2), keepdim=True).clamp(min=1e-6)
     along = torch.linspace(-1, 1, MASK_SIDE, device=share.device)
     truth = torch.stack([(share.sum(dim=1) * along).sum(dim=1), (share.sum(dim=2) * along).sum(dim=1)], dim=1)
-    states = reading.states[-1][gazes.rows, gazes.places]
+    states = reading.layer_inputs[-1][gazes.rows, gazes.places]
     error = (helpers.where(functional.layer_norm(states, states.shape[-1:])).float() - truth).abs()
     return 4 * _mean(error), {"where": float(error.detach().sum()) / 4, "where/n": float(len(error))}
 
 
-def _trace(reading: Reading, batch: Batch) -> Told:
+def _trace(reading: LanguageModelOutput, batch: Batch) -> Told:
     """Minus log of the share of a token's attention to an earlier picture that falls on the same thing.
 
     What has found itself there knows how far it came. The mean share is told.
@@ -309,7 +309,7 @@ def _trace(reading: Reading, batch: Batch) -> Told:
     return 0.5 * -_mean(share.clamp(min=1e-4).log()), figures
 
 
-def _shift(helpers: Helpers, reading: Reading, batch: Batch) -> Told:
+def _shift(helpers: Helpers, reading: LanguageModelOutput, batch: Batch) -> Told:
     """Half-way through the language model an image token of a thing knows how far the thing came.
 
     The rate told is that of the directions, along x and y, of what clearly moved.
@@ -317,7 +317,7 @@ def _shift(helpers: Helpers, reading: Reading, batch: Batch) -> Told:
     if batch.pictures == 1:
         return reading.hidden.new_zeros(()), {}
     start, tokens = batch.image_starts[-1], batch.image_side**2
-    middle = reading.states[len(reading.states) // 2][:, start : start + tokens]
+    middle = reading.layer_inputs[len(reading.layer_inputs) // 2][:, start : start + tokens]
     said = helpers.shift(functional.layer_norm(middle, middle.shape[-1:])).flatten()
     truth = batch.shifts.flatten()
     known = ~truth.isnan()

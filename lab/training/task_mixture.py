@@ -18,8 +18,8 @@ import numpy as np
 from engines.grounding.templates import DESCRIBE, Template
 from lab.training.language.captions import generate_caption
 from lab.training.language.expressions import Expression, generate_expressions
-from lab.training.language.questions import generate_questions
 from lab.training.language.frame_facts import ObjectIndices
+from lab.training.language.questions import generate_questions
 from lab.training.nano_config import SIDE_PX
 from lab.training.tokenizer import UNKNOWN, synonym
 from lab.training.world.levels import Level
@@ -94,11 +94,11 @@ def _tasks(clip: Clip, template: Template, referring: int, rng: np.random.Genera
         said = [*said[: referring - 1], _unknowable(clip.level, rng)]
     tasks = [_referring(expression, template) for expression in said]
     for question in generate_questions(clip, now, rng)[:ASKED]:
-        asked, answer = template.asked(question.text), template.answered(question.answer)
+        asked, answer = template.user_question(question.text), template.assistant_answer(question.answer)
         tasks.append(Task(tuple(asked), tuple(answer), question.kind, (), question.about))
     if rng.random() < CAPTIONED and (described := generate_caption(clip, now, rng)):
         text = described.text.replace("</p>", "</p> [SEG]")
-        asked, answer = template.asked(DESCRIBE), template.answered(text)
+        asked, answer = template.user_question(DESCRIBE), template.assistant_answer(text)
         meant = tuple(phrase.referents for phrase in described.phrases)
         tasks.append(Task(tuple(asked), tuple(answer), "caption", meant))
     return tuple(tasks)
@@ -116,7 +116,7 @@ def chosen(said: Sequence[Expression], count: int, rng: np.random.Generator) -> 
 
 
 def _referring(expression: Expression, template: Template) -> Task:
-    question = tuple(template.question(expression.text))
+    question = tuple(template.segment_question(expression.text))
     if expression.referents:
         return Task(question, template.answer, "present", (expression.referents,))
     return Task(question, template.refusal, "absent", ())

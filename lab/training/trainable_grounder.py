@@ -68,7 +68,7 @@ def refined(pupil: Pupil, kind: RefinementKind | None) -> Pupil:
     if kind is None:
         return pupil
     grounder = pupil.grounder
-    grounder.model.refine_by(kind)
+    grounder.model.add_refinement(kind)
     return replace(pupil, grounder=replace(grounder, config={**grounder.config, "structure": kind.value}))
 
 

@@ -37,7 +37,7 @@ class Sizes:
     @classmethod
     def of(cls, checkpoint: Sa2Va, expressions: int) -> Sizes:
         """Those of a checkpoint."""
-        return cls(checkpoint.model.family, checkpoint.draw_px, expressions)
+        return cls(checkpoint.model.family, checkpoint.sam_px, expressions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +67,10 @@ def draw_tuning_batch(
         draw_shown(seed, level, template, window=window, referring=sizes.expressions, side_px=sizes.draw_px)
         for seed in seeds
     ]
-    look = torch.cat([sizes.family.prepare(picture, 1) for one in shown for picture in one.clip.frames])
+    look = torch.cat([sizes.family.preprocess(picture, 1) for one in shown for picture in one.clip.frames])
     height, width = look.shape[2:]
     seen = [(height, width)] * len(shown[0].clip.frames)
-    prefix = template.shown([sizes.family.tokens(*size) for size in seen])
+    prefix = template.prefix_for([sizes.family.token_count(*size) for size in seen])
     packed = pack(prefix, [[[*task.question, *task.answer] for task in one.tasks] for one in shown])
     masks = [mask for one in shown for mask in _masks(one, sizes.draw_px // MASK_STRIDE)]
     empty = np.zeros((0, sizes.draw_px // MASK_STRIDE, sizes.draw_px // MASK_STRIDE), np.float32)
@@ -78,7 +78,7 @@ def draw_tuning_batch(
         look=look,
         draw=normalise(np.stack([one.clip.frames[-1] for one in shown])),
         packed=packed,
-        axes=sizes.family.axes(prefix, template.image_id, seen),
+        axes=sizes.family.position_ids(prefix, template.image_id, seen),
         said=_table(_said(shown, packed)),
         pointed=_table(_pointed(shown, packed, template)),
         masks=torch.from_numpy(np.stack(masks) if masks else empty),

@@ -21,9 +21,9 @@ from torch.nn import functional
 from transformers import DynamicCache
 
 from engines.grounding.checkpoints import Sa2Va, load_sa2va, save_sa2va
-from engines.grounding.model import SaModel, Written, best_mask
-from engines.grounding.packing import on_axes
-from engines.grounding.structure import Words
+from engines.grounding.model import LanguageModelInputs, SaModel, best_mask
+from engines.grounding.packing import expand_positions
+from engines.grounding.structure import Expressions
 from engines.grounding.templates import Template
 from lab.training.checkpoint import Progress
 from lab.training.curves import CURVES, draw_runs
@@ -157,12 +157,12 @@ def tuning_lesson(model: SaModel, batch: TuningBatch) -> Lesson:
 
     Of the decoder's three masks the one that it trusts most is taught, as the papers do.
     """
-    hidden = model.go_on(written(model, batch), DynamicCache())
+    hidden = model.forward_cached(written(model, batch), DynamicCache())
     rows, places, tokens = batch.said.unbind(dim=1)
-    told = model.log_probabilities(hidden[rows, places])
+    told = model.token_log_probs(hidden[rows, places])
     speaking = functional.nll_loss(told, tokens)
     right = (told.argmax(dim=1) == tokens).sum()
-    words = model.words(hidden, *batch.pointed.unbind(dim=1))
+    words = model.expressions(hidden, *batch.pointed.unbind(dim=1))
     masks = _drawn(model, batch, words)
     bce = functional.binary_cross_entropy_with_logits(masks, batch.masks, reduction="none").mean(dim=(1, 2))
     drawing = BCE_WEIGHT * bce + DICE_WEIGHT * _dice(masks.sigmoid(), batch.masks)
@@ -177,24 +177,24 @@ def tuning_lesson(model: SaModel, batch: TuningBatch) -> Lesson:
     return Lesson(loss, figures)
 
 
-def written(model: SaModel, batch: TuningBatch) -> Written:
+def written(model: SaModel, batch: TuningBatch) -> LanguageModelInputs:
     """Everything of a batch as the language model takes it in."""
-    look, packed = model.look(batch.look), batch.packed
+    look, packed = model.encode_images(batch.look), batch.packed
     embedded, pictured = model.embed(packed.ids, look.tokens)
-    deep = tuple(level.flatten(0, 1) for level in look.deep)
-    return Written(embedded, on_axes(packed.positions, batch.axes), packed.bias, pictured, deep)
+    deep = tuple(level.flatten(0, 1) for level in look.deepstack)
+    return LanguageModelInputs(embedded, expand_positions(packed.positions, batch.axes), packed.bias, pictured, deep)
 
 
-def _drawn(model: SaModel, batch: TuningBatch, words: Words) -> Tensor:
+def _drawn(model: SaModel, batch: TuningBatch, words: Expressions) -> Tensor:
     """(N, D / 4, D / 4) float32 logits; drawn scene by scene, as many things as each has."""
     with torch.no_grad():
-        maps = model.maps(batch.draw)
+        maps = model.feature_maps(batch.draw)
     drawn = [batch.masks.new_zeros(0, *batch.masks.shape[1:])]
     for scene in range(len(batch.draw)):
         own = batch.pointed[:, 0] == scene
         if own.any():
             here = tuple(level[scene : scene + 1] for level in maps)
-            drawn.append(best_mask(*model.segment(here, words.sentence[own][None], words[own]))[0].float())
+            drawn.append(best_mask(*model.decode_masks(here, words.seg[own][None], words[own]))[0].float())
     return torch.cat(drawn)
 
 

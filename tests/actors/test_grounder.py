@@ -1,4 +1,4 @@
-"""The grounder's process, without Ray: a plain class in an event loop."""
+"""The grounder actor without Ray: a plain class in an event loop."""
 
 import asyncio
 import os
@@ -11,14 +11,14 @@ import pytest
 from actors.grounder import Grounded, GrounderActor
 from actors.metrics import exposition
 from actors.partial_answers import PartialAnswer
-from engines.protocols import Hear
+from engines.protocols import OnPartialText
 from streaming.errors import GroundingFailed, GroundingTimedOut, InvalidQuery
 from streaming.vocabulary import Answer, Keyframe, Query, QueryId, QueryKind, StreamId
-from tests.doubles import ColourGrounder, frame_of, square_picture
+from tests.doubles import ColourGrounder, frame_of, square_image
 
 
 class HeldGrounder(ColourGrounder):
-    """Answers when the test opens the gate."""
+    """Answers when the test sets `gate`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,18 +33,18 @@ class HeldGrounder(ColourGrounder):
 
 def keyframe(index: int, *words: str, stream: str = "s") -> Keyframe:
     queries = tuple(Query(QueryId(word), StreamId(stream), word) for word in words)
-    return Keyframe(frame_of(square_picture((20, 20)), index, stream), queries, 0.0)
+    return Keyframe(frame_of(square_image((20, 20)), index, stream), queries, 0.0)
 
 
 async def held(grounder: HeldGrounder) -> GrounderActor:
-    """An actor whose model is busy with a first keyframe."""
+    """Return an actor whose model is busy with a first keyframe."""
     actor = GrounderActor(lambda: grounder)
     actor.first = asyncio.create_task(actor.ground(keyframe(0, "red first")))  # type: ignore[attr-defined]
     await asyncio.to_thread(grounder.begun.wait, 5)
     return actor
 
 
-async def test_every_query_of_a_keyframe_gets_its_answer() -> None:
+async def test_every_query_of_a_keyframe_is_answered() -> None:
     actor = GrounderActor(ColourGrounder)
     grounded = await actor.ground(keyframe(0, "the red square", "the blue square"))
     assert [(answer.query_id, len(answer.prompts)) for answer in grounded.answers] == [
@@ -54,7 +54,7 @@ async def test_every_query_of_a_keyframe_gets_its_answer() -> None:
     assert grounded.superseded == ()
 
 
-async def test_a_waiting_question_gives_way_to_a_newer_one_and_is_told_so() -> None:
+async def test_a_queued_query_is_superseded_by_a_newer_keyframe() -> None:
     grounder = HeldGrounder()
     actor = await held(grounder)
     old = asyncio.create_task(actor.ground(keyframe(1, "red")))
@@ -65,7 +65,7 @@ async def test_a_waiting_question_gives_way_to_a_newer_one_and_is_told_so() -> N
     assert [answer.keyframe_index for answer in (await new).answers] == [2]
 
 
-async def test_the_rest_of_a_half_superseded_keyframe_is_still_answered() -> None:
+async def test_the_other_queries_of_a_partly_superseded_keyframe_are_answered() -> None:
     grounder = HeldGrounder()
     actor = await held(grounder)
     old = asyncio.create_task(actor.ground(keyframe(1, "red", "red too")))
@@ -79,14 +79,14 @@ async def test_the_rest_of_a_half_superseded_keyframe_is_still_answered() -> Non
     assert [answer.query_id for answer in (await new).answers] == ["red"]
 
 
-async def test_a_model_that_fails_on_a_look_serves_the_next() -> None:
+async def test_after_a_failed_grounding_the_next_keyframe_is_answered() -> None:
     actor = GrounderActor(ColourGrounder)
     with pytest.raises(GroundingFailed, match="RuntimeError"):
         await actor.ground(keyframe(0, "crash"))
     assert len((await actor.ground(keyframe(1, "red"))).answers) == 1
 
 
-async def test_an_asker_who_left_does_not_stop_the_queue() -> None:
+async def test_a_cancelled_caller_does_not_stop_the_queue() -> None:
     grounder = HeldGrounder()
     actor = await held(grounder)
     gone = asyncio.create_task(actor.ground(keyframe(1, "red", stream="a")))
@@ -98,7 +98,7 @@ async def test_an_asker_who_left_does_not_stop_the_queue() -> None:
     assert len((await stays).answers) == 1
 
 
-async def test_what_becomes_of_keyframes_is_counted() -> None:
+async def test_keyframes_are_counted_by_outcome() -> None:
     actor = GrounderActor(ColourGrounder)
     await actor.ground(keyframe(0, "red"))
     page = exposition([await actor.metrics()]).decode()
@@ -108,28 +108,28 @@ async def test_what_becomes_of_keyframes_is_counted() -> None:
 
 
 class CountingGrounder(HeldGrounder):
-    """Remembers who was worked on together."""
+    """Records the streams of each batch."""
 
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[list[str]] = []
 
-    def ground_together(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
+    def ground_batch(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
         self.batches.append([str(keyframe.frame.stream_id) for keyframe in keyframes])
-        return super().ground_together(keyframes)
+        return super().ground_batch(keyframes)
 
 
 async def asked_while_busy(grounder: HeldGrounder, *keyframes: Keyframe) -> list[Grounded | BaseException]:
-    """What becomes of keyframes that wait for a model together."""
+    """Return the outcomes of keyframes that are queued while the model is busy."""
     actor = await held(grounder)
-    actor._look_s = 0.0
+    actor._stream_s = 0.0
     waiting = [asyncio.create_task(actor.ground(one)) for one in keyframes]
     await asyncio.sleep(0)
     grounder.gate.set()
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_keyframes_of_several_streams_are_worked_on_together() -> None:
+async def test_keyframes_of_several_streams_are_batched() -> None:
     grounder = CountingGrounder()
     streams = [keyframe(index, "red", stream=stream) for index, stream in enumerate("abc")]
     answered = await asked_while_busy(grounder, *streams)
@@ -137,7 +137,7 @@ async def test_keyframes_of_several_streams_are_worked_on_together() -> None:
     assert [one.answers[0].keyframe_index for one in answered] == [0, 1, 2]
 
 
-async def test_of_keyframes_that_are_worked_on_together_only_the_one_to_blame_fails() -> None:
+async def test_only_the_failing_keyframe_of_a_batch_fails() -> None:
     grounder = CountingGrounder()
     streams = [keyframe(index, word, stream=word) for index, word in enumerate(("red", "crash", "blue"))]
     red, crash, blue = await asked_while_busy(grounder, *streams)
@@ -145,7 +145,7 @@ async def test_of_keyframes_that_are_worked_on_together_only_the_one_to_blame_fa
     assert (len(red.answers), len(blue.answers)) == (1, 1)
 
 
-async def test_what_is_asked_of_one_stream_is_answered_by_one_look_at_its_newest_picture() -> None:
+async def test_requests_of_one_stream_are_answered_on_its_newest_keyframe() -> None:
     grounder = CountingGrounder()
     first, second, other = await asked_while_busy(
         grounder, keyframe(1, "red", "blue"), keyframe(2, "red too"), keyframe(3, "red", stream="a")
@@ -156,7 +156,7 @@ async def test_what_is_asked_of_one_stream_is_answered_by_one_look_at_its_newest
     assert [one.keyframe_index for one in other.answers] == [3]
 
 
-async def test_a_question_that_fails_costs_other_streams_one_more_look_each() -> None:
+async def test_after_a_failed_batch_each_stream_is_grounded_alone() -> None:
     grounder = CountingGrounder()
     asked = [keyframe(1, "red", stream="a"), keyframe(2, "red too", stream="a")]
     first, second, crash = await asked_while_busy(grounder, *asked, keyframe(3, "crash", stream="b"))
@@ -165,14 +165,14 @@ async def test_a_question_that_fails_costs_other_streams_one_more_look_each() ->
     assert isinstance(crash, GroundingFailed)
 
 
-async def test_what_is_asked_beside_a_question_that_fails_is_answered() -> None:
+async def test_other_requests_of_the_failing_stream_are_answered() -> None:
     first, crash = await asked_while_busy(CountingGrounder(), keyframe(1, "red"), keyframe(2, "crash"))
     assert [answer.keyframe_index for answer in first.answers] == [1]
     assert isinstance(crash, GroundingFailed)
 
 
-class PickyGrounder(CountingGrounder):
-    """Cannot be shown everything."""
+class RefusingGrounder(CountingGrounder):
+    """Raises InvalidQuery on frames of the stream "slender"."""
 
     def ground(self, keyframe: Keyframe) -> list[Answer]:
         if keyframe.frame.stream_id == "slender":
@@ -180,23 +180,23 @@ class PickyGrounder(CountingGrounder):
         return super().ground(keyframe)
 
 
-async def test_what_a_model_says_of_a_picture_is_passed_on_to_who_showed_it() -> None:
+async def test_an_error_of_the_model_is_raised_to_the_caller_of_that_keyframe() -> None:
     streams = [keyframe(0, "red", stream=name) for name in ("a", "slender", "b")]
-    first, slender, last = await asked_while_busy(PickyGrounder(), *streams)
+    first, slender, last = await asked_while_busy(RefusingGrounder(), *streams)
     assert isinstance(slender, InvalidQuery)
     assert (len(first.answers), len(last.answers)) == (1, 1)
 
 
-async def test_a_long_answer_in_words_says_nothing_of_how_long_masks_take() -> None:
+async def test_requests_for_text_do_not_change_the_measured_time_of_masks() -> None:
     actor = GrounderActor(ColourGrounder)
     asked = keyframe(0, "red?")
     await actor.ground(replace(asked, queries=(replace(asked.queries[0], kind=QueryKind.ASK),)))
-    assert actor._look_s == 1.0
+    assert actor._stream_s == 1.0
     await actor.ground(asked)
-    assert actor._look_s < 1.0
+    assert actor._stream_s < 1.0
 
 
-async def test_who_waits_too_long_is_told_and_the_next_is_served() -> None:
+async def test_a_grounding_over_its_budget_raises_and_the_next_is_answered() -> None:
     grounder = HeldGrounder()
     actor = GrounderActor(lambda: grounder, budget_s=0.05)
     with pytest.raises(GroundingTimedOut, match="grounding_budget_s"):
@@ -207,8 +207,8 @@ async def test_who_waits_too_long_is_told_and_the_next_is_served() -> None:
     assert [answer.keyframe_index for answer in (await waiting).answers] == [1]
 
 
-async def test_while_a_model_hangs_those_who_wait_are_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.grounder._AFTER_S", 0.01)
+async def test_queued_keyframes_expire_while_the_model_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.grounder._OVERRUN_POLL_S", 0.01)
     grounder = HeldGrounder()
     actor = GrounderActor(lambda: grounder, budget_s=0.05)
     first, second = (asyncio.create_task(actor.ground(keyframe(0, "red", stream=name))) for name in "ab")
@@ -218,30 +218,30 @@ async def test_while_a_model_hangs_those_who_wait_are_told_too(monkeypatch: pyte
     grounder.gate.set()
 
 
-async def test_a_model_that_hangs_takes_the_process_its_pulse_until_it_is_free() -> None:
+async def test_heartbeat_raises_while_the_model_hangs() -> None:
     grounder = HeldGrounder()
     actor = GrounderActor(lambda: grounder, budget_s=0.05)
     with pytest.raises(GroundingTimedOut):
         await actor.ground(keyframe(0, "red"))
-    assert await actor.alive() == os.getpid(), "late, and given as much time again"
+    assert (await actor.heartbeat()).pid == os.getpid(), "over its budget, and given another"
     with pytest.raises(GroundingTimedOut, match="hangs"):
         while True:
-            await actor.alive()
+            await actor.heartbeat()
             await asyncio.sleep(0.01)
     grounder.gate.set()
     assert len((await actor.ground(keyframe(1, "red"))).answers) == 1
-    assert await actor.alive() == os.getpid()
+    assert (await actor.heartbeat()).pid == os.getpid()
 
 
 class EndlessGrounder(ColourGrounder):
-    """Finds no end where it is asked for words."""
+    """Generates text without end."""
 
-    def say(self, keyframe: Keyframe, hear: Hear) -> list[Answer]:
+    def generate(self, keyframe: Keyframe, on_partial: OnPartialText) -> list[Answer]:
         while True:
-            hear(keyframe.queries[0], "and on")
+            on_partial(keyframe.queries[0], "and on")
 
 
-async def test_an_answer_without_end_is_ended_when_its_time_is_up() -> None:
+async def test_generation_ends_when_its_budget_is_over() -> None:
     actor = GrounderActor(EndlessGrounder, budget_s=0.05)
     asked = keyframe(0, "how many?")
     words = replace(asked, queries=(replace(asked.queries[0], kind=QueryKind.ASK),))
@@ -250,28 +250,28 @@ async def test_an_answer_without_end_is_ended_when_its_time_is_up() -> None:
     assert len((await actor.ground(keyframe(1, "red"))).answers) == 1
 
 
-async def test_words_are_said_before_the_answer_is_whole() -> None:
+async def test_partial_answers_are_yielded_before_the_outcome() -> None:
     actor = GrounderActor(ColourGrounder)
     asked = keyframe(0, "red?")
     words = replace(asked, queries=(replace(asked.queries[0], kind=QueryKind.DESCRIBE, revision=2),))
-    said = [one async for one in actor.say(words)]
-    assert said[0] == PartialAnswer(QueryId("red?"), 2, "Sure,")
-    assert [answer.text for answer in said[-1].answers] == ["Sure, [SEG]."]
-    assert all(isinstance(one, PartialAnswer) for one in said[:-1])
+    items = [item async for item in actor.generate(words)]
+    assert items[0] == PartialAnswer(QueryId("red?"), 2, "Sure,")
+    assert [answer.text for answer in items[-1].answers] == ["Sure, [SEG]."]
+    assert all(isinstance(item, PartialAnswer) for item in items[:-1])
 
 
-async def test_who_stops_listening_does_not_stop_the_queue() -> None:
+async def test_a_closed_generator_does_not_stop_the_queue() -> None:
     actor = GrounderActor(ColourGrounder)
     asked = keyframe(0, "red?")
     words = replace(asked, queries=(replace(asked.queries[0], kind=QueryKind.ASK),))
-    saying = actor.say(words)
-    await anext(saying)
-    await saying.aclose()
+    generating = actor.generate(words)
+    await anext(generating)
+    await generating.aclose()
     assert len((await actor.ground(keyframe(1, "red"))).answers) == 1
-    assert not actor._mouths and not actor._promises
+    assert not actor._partial_answers and not actor._results
 
 
-async def test_an_answer_says_how_long_it_waited() -> None:
+async def test_an_answer_has_the_time_its_keyframe_waited() -> None:
     grounder = HeldGrounder()
     (answered,) = await asked_while_busy(grounder, keyframe(1, "red"))
     assert answered.answers[0].steps_s.wait > 0

@@ -1,11 +1,11 @@
-"""Families of multimodal language models that say `[SEG]`: what differs between them, and nothing else.
+"""Families of multimodal language models that Sa2VA is built on, and what differs between them.
 
-    base.py        what the grounder needs of a family
-    internvl.py    InternViT and Qwen2, Qwen2.5, Qwen3, Llama or InternLM2
-    internlm2.py   InternLM2 as a Llama
-    qwen.py        Qwen2.5-VL and Qwen3-VL
-    stem.py        nano's patch embedding
-    choose.py      config.json → family
+    base.py          the protocol `Family`, and the types it uses
+    internvl.py      InternViT with Qwen2, Qwen2.5, Qwen3, Llama or InternLM2
+    internlm2.py     InternLM2's configuration and weights as a Llama's
+    qwen.py          Qwen2.5-VL and Qwen3-VL
+    conv_stem.py     nano's patch embedding
+    registry.py      config.json → family
 
-Of torch and transformers only; a family knows no SAM-2, no tokenizer and no file.
+Depends on torch and transformers; contains nothing about SAM-2, tokenizers or files.
 """

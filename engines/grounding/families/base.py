@@ -1,4 +1,4 @@
-"""What the grounder needs of a family of multimodal language models."""
+"""The protocol of a family of multimodal language models."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Final, Protocol
 
 from torch import Tensor
 
-from engines.grounding.weight_layout import Place
+from engines.grounding.weight_layout import PublishedTensor
 from streaming.errors import CheckpointError
 from streaming.vocabulary import Pixels
 
 Config = Mapping[str, Any]
-"The content of config.json, or a part of it."
+"The content of config.json, or an object inside it."
 
 _TEXT: Final = (
     "hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim "
@@ -21,81 +21,85 @@ _TEXT: Final = (
     "rope_parameters attention_bias"
 )
 TEXT_KEYS: Final = tuple(_TEXT.split())
-"""What shapes a language model. Of the rest of a published configuration, as old libraries wrote it, much
-would ask for what is not here (flash attention), and nothing changes a number."""
+"""The keys that determine a language model. The other keys of published configurations change no result, and
+some ask for optional packages (flash attention)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """Pictures as the language model sees them; shared by every question about them."""
+class ImageFeatures:
+    """Features of B images or tiles for the language model; shared by all questions about them."""
 
     patches: Tensor
-    "(B, P, C) patch states of the vision tower, row by row, without the class token."
+    "(B, P, C) patch features of the vision encoder, row by row, without the class token."
     tokens: Tensor
     "(B, T, D) image tokens of the language model, row by row."
-    deep: tuple[Tensor, ...] = ()
-    "Each (B, T, D): what is added to the image tokens behind each of the language model's first layers."
+    deepstack: tuple[Tensor, ...] = ()
+    "Each (B, T, D): added to the image tokens after each of the language model's first layers (Qwen3-VL)."
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """The special tokens around and instead of a picture."""
+class SpecialTokens:
+    """The special tokens of a family's chat template."""
 
-    opening: str
+    image_start: str
     image: str
-    closing: str
-    begin: str = ""
-    "What stands before everything, where the tokenizer was trained to put it there."
+    "Placeholder of one image token."
+    image_end: str
+    bos: str = ""
+    "Beginning of the text; empty if the tokenizer adds none."
 
 
 class Family(Protocol):
-    """One way to lay out, to build and to run a multimodal language model. Without state.
+    """How to build, load and run a multimodal language model. Stateless.
 
-    `mllm` is always what `make` made: transformers' own module, with `lm_head` and `model.language_model`.
+    `mllm` is the module returned by `make`: transformers' own, with `lm_head` and `model.language_model`.
     """
 
     @property
-    def marks(self) -> Marks:
-        """The special tokens of its prompts."""
+    def special_tokens(self) -> SpecialTokens:
+        """Special tokens of the chat template."""
         ...
 
     def make(self) -> Any:
-        """The module, untrained."""
+        """Build the untrained module."""
         ...
 
-    def place(self, name: str) -> Place:
-        """Where a tensor of the module is in a published checkpoint."""
+    def published_tensor(self, name: str) -> PublishedTensor:
+        """Return where a tensor of the module is in a published checkpoint."""
         ...
 
-    def prepare(self, pixels: Pixels, tiles: int) -> Tensor:
-        """(H, W, 3) uint8 RGB → (B, 3, h, w) float32, normalised: a picture, in at most so many tiles where
-        the family knows tiles.
+    def preprocess(self, pixels: Pixels, max_tiles: int) -> Tensor:
+        """(H, W, 3) uint8 RGB → (B, 3, h, w) float32, normalised: B tiles of one image.
 
-        Raises InvalidQuery where a picture of that shape cannot be looked at.
+        B is 1 if the family has no tiles.
+        Raises InvalidQuery if the family cannot process an image of that shape.
         """
         ...
 
-    def tokens(self, height: int, width: int) -> int:
-        """How many image tokens stand for one picture or tile that `prepare` made so large."""
+    def token_count(self, height: int, width: int) -> int:
+        """Return the number of image tokens of a preprocessed image or tile of that size."""
         ...
 
-    def look(self, mllm: Any, pixels: Tensor) -> Look:
-        """What `mllm` sees of (B, 3, h, w)."""
+    def encode_images(self, mllm: Any, pixels: Tensor) -> ImageFeatures:
+        """Encode preprocessed images or tiles (B, 3, h, w)."""
         ...
 
-    def scores(self, mllm: Any, hidden: Tensor) -> Tensor:
-        """(…, D) hidden states, as `model.language_model` gives them → (…, vocabulary) logits of the next
-        token."""
+    def token_logits(self, mllm: Any, hidden: Tensor) -> Tensor:
+        """Hidden states (…, D) of `model.language_model` → logits of the next token (…, vocabulary)."""
         ...
 
-    def axes(self, ids: Sequence[int], image_id: int, looked: Sequence[tuple[int, int]]) -> Tensor | None:
-        """(A, P) int64 positions of P ids on A axes, where positions are not counted; `looked` are the
-        heights and widths (h, w) of the pictures that stand there."""
+    def position_ids(
+        self, ids: Sequence[int], image_id: int, sizes: Sequence[tuple[int, int]]
+    ) -> Tensor | None:
+        """Return position ids (A, P) int64 of P prefix ids on A axes; None if they are 0, 1, 2, …
+
+        `sizes` are the heights and widths of the preprocessed images, in order.
+        """
         ...
 
 
 def part(config: Config, name: str) -> dict[str, Any]:
-    """An object inside of config.json. Raises CheckpointError where there is none."""
+    """Return an object inside config.json. Raises CheckpointError if it is missing."""
     found = config.get(name)
     if not isinstance(found, Mapping):
         raise CheckpointError(f"config.json has no {name}.", remedy="Use the config.json of the checkpoint.")
@@ -103,5 +107,5 @@ def part(config: Config, name: str) -> dict[str, Any]:
 
 
 def only(config: Config, keys: Sequence[str]) -> dict[str, Any]:
-    """Those of the keys that are there."""
+    """Select the keys that are present."""
     return {key: config[key] for key in keys if key in config}

@@ -1,22 +1,22 @@
-"""A convolutional patch embedding, which only nano has."""
+"""nano's convolutional patch embedding."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 
-class PatchStem(nn.Module):
-    """A convolutional patch embedding: strides of 2 down to the patch grid instead of one wide stride.
+class ConvStem(nn.Module):
+    """Convolutional patch embedding: strides of 2 down to the patch grid instead of one wide stride.
 
-    nano only: from scratch it learns shapes several times faster than the plain projection (Xiao et al.,
-    arXiv 2106.14881). `widths` are the channels after each halving of the size, the last one the tower's
-    own.
+    For nano only: trained from scratch it learns shapes several times faster than the plain projection (Xiao
+    et al., arXiv 2106.14881). `widths` are the channels after each halving of the size; the last is the
+    vision encoder's width.
     """
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         first, *rest = widths
-        # 4 x 4 pixels folded into channels: a stride-4 convolution that CPUs run as a matrix product.
+        # Equals a 4 x 4 convolution of stride 4, but CPUs run it as one matrix product.
         layers: list[nn.Module] = [
             nn.PixelUnshuffle(4),
             nn.Conv2d(48, first, kernel_size=1),
@@ -31,7 +31,7 @@ class PatchStem(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Stands for the plain projection's weight, of which callers ask the dtype."""
+        """The first weight: transformers reads the dtype of the plain projection's weight."""
         first = self.layers[1]
         assert isinstance(first, nn.Conv2d)
         return first.weight

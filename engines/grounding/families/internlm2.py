@@ -1,8 +1,8 @@
-"""InternLM2 as a Llama.
+"""InternLM2 loaded as a Llama.
 
-The two compute the same; InternLM2 (`modeling_internlm2.py` of internlm/internlm2_5-7b) has other names and
-keeps q, k and v of every group of heads together: for each key-value head the queries that share it, then its
-key, then its value. Rotary positions turn halves, as Llama's do, so heads need no reordering.
+The architectures are equal. InternLM2 (`modeling_internlm2.py` of internlm/internlm2_5-7b) has other tensor
+names and fuses q, k and v by group: for each key-value head its query heads, then its key, then its value.
+Rotary embeddings rotate halves as in Llama, so heads keep their order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from engines.grounding.families.base import TEXT_KEYS, Config, only
-from engines.grounding.weight_layout import Place
+from engines.grounding.weight_layout import PublishedTensor
 
 _RENAMES: Final = (
     (r"^model\.language_model\.embed_tokens\.", "language_model.model.tok_embeddings."),
@@ -34,19 +34,19 @@ _QKV: Final = re.compile(r"(.*)\.self_attn\.([qkv])_proj\.(weight|bias)")
 
 @dataclass(frozen=True)
 class Grouped:
-    """q, k and v of one attention, fused group by group: published as (groups, queries + 2, head width)."""
+    """q, k and v of one attention fused by group: published as (groups, queries + 2, head width)."""
 
     groups: int
     queries: int
-    "Query heads of a group."
+    "Query heads per group."
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """q, k, v → wqkv."""
+        """Fuse q, k and v into wqkv."""
         each = zip(parts, self._counts, strict=True)
         return torch.cat([self._heads(part, count) for part, count in each], dim=1).flatten(0, 2)
 
     def part(self, whole: Tensor, index: int) -> Tensor:
-        """Wqkv → q, k or v."""
+        """Return q, k or v out of wqkv."""
         heads = torch.split(self._heads(whole, self.queries + 2), self._counts, dim=1)
         return heads[index].flatten(0, 2)
 
@@ -60,7 +60,7 @@ class Grouped:
 
 
 def llama_config(text: Config) -> dict[str, Any]:
-    """InternLM2's configuration as Llama's."""
+    """Convert InternLM2's configuration to Llama's."""
     bias = bool(text.get("bias", False))
     return {
         **only(text, [key for key in TEXT_KEYS if key not in ("rope_theta", "rope_scaling")]),
@@ -70,21 +70,21 @@ def llama_config(text: Config) -> dict[str, Any]:
     }
 
 
-def place(name: str, text: Config) -> Place:
-    """Where a tensor of InternVL's module, with a Llama inside, is published where InternLM2 reads."""
+def published_tensor(name: str, text: Config) -> PublishedTensor:
+    """Return where a tensor of InternVL's module with a Llama is in a checkpoint with InternLM2."""
     heads, groups = text["num_attention_heads"], text.get("num_key_value_heads", text["num_attention_heads"])
     fused = _QKV.fullmatch(name)
     if fused:
         layer = fused[1].replace("model.language_model.", "language_model.model.")
         grouped = Grouped(groups, heads // groups)
-        return Place(f"{layer}.attention.wqkv.{fused[3]}", "qkv".index(fused[2]), grouped)
+        return PublishedTensor(f"{layer}.attention.wqkv.{fused[3]}", "qkv".index(fused[2]), grouped)
     for pattern, replacement in _RENAMES:
         name = re.sub(pattern, replacement, name)
-    return Place(name)
+    return PublishedTensor(name)
 
 
 def _rope(text: Config) -> dict[str, Any]:
-    """Dynamic scaling changes nothing up to `max_position_embeddings`."""
+    """Convert the rotary settings; dynamic scaling has no effect up to `max_position_embeddings`."""
     scaling = text.get("rope_scaling") or {"type": "default"}
     rope = {"rope_type": scaling["type"], "rope_theta": float(text.get("rope_theta", 10_000))}
     return rope | only(scaling, ["factor"])

@@ -18,10 +18,10 @@ from torch import Tensor
 from transformers import InternVLConfig, InternVLForConditionalGeneration
 
 from engines.grounding.families import internlm2
-from engines.grounding.families.base import TEXT_KEYS, Config, Look, Marks, only, part
-from engines.grounding.families.conv_stem import PatchStem
-from engines.grounding.image_processing import Resize, as_trained_here, bicubic, normalise, tiled
-from engines.grounding.weight_layout import Place, Stacked
+from engines.grounding.families.base import TEXT_KEYS, Config, ImageFeatures, SpecialTokens, only, part
+from engines.grounding.families.conv_stem import ConvStem
+from engines.grounding.image_processing import Resize, bicubic, halving_bilinear, normalise, tiled
+from engines.grounding.weight_layout import PublishedTensor, Stacked
 from streaming.errors import CheckpointError
 from streaming.vocabulary import Pixels
 
@@ -33,7 +33,7 @@ _LANGUAGE_MODELS: Final = {
     INTERNLM2: "llama",
 }
 _FIXED: Final = {"select_layer": -1, "ps_version": "v2", "use_backbone_lora": 0, "use_llm_lora": 0}
-"What every published configuration says, and this module relies on."
+"Values that all published configurations have and this module requires."
 _RENAMES: Final = (
     (r"^model\.vision_tower\.embeddings\.cls_token$", "vision_model.embeddings.class_embedding"),
     (r"^model\.vision_tower\.embeddings\.position_embeddings$", "vision_model.embeddings.position_embedding"),
@@ -58,65 +58,65 @@ _QKV: Final = re.compile(r"(vision_model\..*\.attn\.)([qkv])_proj\.(weight|bias)
 
 @dataclass(frozen=True)
 class InternVl:
-    """A `family.Family` by a published config.json."""
+    """The `base.Family` of a published config.json."""
 
     config: Config
     image_id: int
 
     @property
-    def marks(self) -> Marks:
-        """InternLM2's tokenizer begins every text; the others begin none."""
-        return Marks("<img>", "<IMG_CONTEXT>", "</img>", "<s>" if self._language == INTERNLM2 else "")
+    def special_tokens(self) -> SpecialTokens:
+        """Special tokens; only InternLM2 has a beginning-of-sequence token."""
+        return SpecialTokens("<img>", "<IMG_CONTEXT>", "</img>", "<s>" if self._language == INTERNLM2 else "")
 
     def make(self) -> Any:
-        """InternVLForConditionalGeneration."""
+        """Build InternVLForConditionalGeneration."""
         self._check()
         mllm = InternVLForConditionalGeneration(self._native())
         widths = tuple(self._vision.get("stem_widths", ()))
         if widths:
-            mllm.model.vision_tower.embeddings.patch_embeddings.projection = PatchStem(widths)
+            mllm.model.vision_tower.embeddings.patch_embeddings.projection = ConvStem(widths)
         return mllm
 
-    def place(self, name: str) -> Place:
-        """By OpenGVLab's names, q, k and v of the vision tower fused; by InternLM2's where that reads."""
+    def published_tensor(self, name: str) -> PublishedTensor:
+        """Map to OpenGVLab's names with q, k and v of the vision encoder fused, or to InternLM2's names."""
         if self._language == INTERNLM2 and name.startswith(("model.language_model.", "lm_head.")):
-            return internlm2.place(name, self._text)
+            return internlm2.published_tensor(name, self._text)
         for pattern, replacement in _RENAMES:
             name = re.sub(pattern, replacement, name)
         fused = _QKV.fullmatch(name)
         if fused:
-            return Place(f"{fused[1]}qkv.{fused[3]}", "qkv".index(fused[2]), Stacked(3))
-        return Place(name)
+            return PublishedTensor(f"{fused[1]}qkv.{fused[3]}", "qkv".index(fused[2]), Stacked(3))
+        return PublishedTensor(name)
 
-    def prepare(self, pixels: Pixels, tiles: int) -> Tensor:
-        """Square tiles, and the whole picture as the last of them; only the whole where one is allowed."""
+    def preprocess(self, pixels: Pixels, max_tiles: int) -> Tensor:
+        """Cut an image into square tiles, the last of which is the whole image; one tile: the whole image."""
         side: int = self._vision["image_size"]
-        if tiles > 1 and self.config.get("dynamic_image_size", False):
-            return normalise(tiled(pixels, side, tiles))
+        if max_tiles > 1 and self.config.get("dynamic_image_size", False):
+            return normalise(tiled(pixels, side, max_tiles))
         return normalise(self._resize(pixels, side, side)[None])
 
-    def tokens(self, height: int, width: int) -> int:
-        """Of every square."""
+    def token_count(self, height: int, width: int) -> int:
+        """Return the number of image tokens of a tile, which is constant."""
         del height, width
         return self.image_tokens
 
-    def look(self, mllm: Any, pixels: Tensor) -> Look:
-        """Each of B squares."""
-        seen = mllm.model.get_image_features(pixels, return_dict=True)
-        return Look(patches=seen.last_hidden_state[:, 1:], tokens=seen.pooler_output)
+    def encode_images(self, mllm: Any, pixels: Tensor) -> ImageFeatures:
+        """Encode B square tiles."""
+        features = mllm.model.get_image_features(pixels, return_dict=True)
+        return ImageFeatures(patches=features.last_hidden_state[:, 1:], tokens=features.pooler_output)
 
-    def scores(self, mllm: Any, hidden: Tensor) -> Tensor:
-        """By the head."""
+    def token_logits(self, mllm: Any, hidden: Tensor) -> Tensor:
+        """Apply the language model's head."""
         logits: Tensor = mllm.lm_head(hidden)
         return logits
 
-    def axes(self, ids: Sequence[int], image_id: int, looked: Sequence[tuple[int, int]]) -> None:
-        """Positions are counted."""
-        del ids, image_id, looked
+    def position_ids(self, ids: Sequence[int], image_id: int, sizes: Sequence[tuple[int, int]]) -> None:
+        """Return None: position ids are 0, 1, 2, …"""
+        del ids, image_id, sizes
 
     @property
     def image_tokens(self) -> int:
-        """How many `<IMG_CONTEXT>` stand for one square."""
+        """`<IMG_CONTEXT>` tokens per tile."""
         side: float = (
             self._vision["image_size"] // self._vision["patch_size"] * self.config["downsample_ratio"]
         )
@@ -124,8 +124,8 @@ class InternVl:
 
     @property
     def _resize(self) -> Resize:
-        # Published towers learnt from PIL's bicubic pictures; a SAM-2 of its own shape was trained here.
-        return as_trained_here if "sam2_config" in self.config else bicubic
+        # Published encoders were trained on PIL's bicubic images; only our own configurations describe SAM-2.
+        return halving_bilinear if "sam2_config" in self.config else bicubic
 
     @property
     def _vision(self) -> Config:

@@ -1,4 +1,4 @@
-"""config.json → family, by `architectures[0]`."""
+"""Choice of the family by `architectures[0]` of config.json."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FAMILIES: Final[dict[str, type[InternVl] | type[Qwen]]] = {
 
 
 def choose_family(config: Config, image_id: int) -> Family:
-    """The family of a published configuration; `image_id` stands for a picture's tokens.
+    """Return the family of a published configuration; `image_id` is the placeholder id of an image token.
 
-    Raises CheckpointError where it is none that is read here.
+    Raises CheckpointError if the architecture is not supported.
     """
     architecture = next(iter(config.get("architectures") or ()), "none")
     if architecture not in FAMILIES:

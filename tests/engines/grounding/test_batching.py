@@ -1,4 +1,4 @@
-"""Laws of keyframes that are worked on together: each as if alone."""
+"""Laws of batching: a keyframe in a batch has the answers it has alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from engines.grounding import batching
 from engines.grounding.checkpoints import Sa2Va, load_sa2va
 from engines.grounding.grounder import MAX_PACKED, SaGrounder
-from engines.grounding.keyframe_features import Sight
+from engines.grounding.keyframe_features import KeyframeFeatures
 from lab.training.trainable_grounder import fresh_grounder
 from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, QueryKind, StreamId
@@ -36,24 +36,26 @@ def keyframe(seed: int, *texts: str, kind: QueryKind = QueryKind.REFER) -> Keyfr
 
 
 @pytest.fixture
-def looks(nano: Sa2Va, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many pictures were looked at, each time."""
+def encoded_counts(nano: Sa2Va, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of images encoded by each call."""
     seen: list[int] = []
-    look = nano.model.look
+    look = nano.model.encode_images
 
     def counted(pixels: torch.Tensor) -> object:
         seen.append(len(pixels))
         return look(pixels)
 
-    monkeypatch.setattr(nano.model, "look", counted)
+    monkeypatch.setattr(nano.model, "encode_images", counted)
     return seen
 
 
-def test_every_keyframe_is_answered_as_alone_after_one_look(nano: Sa2Va, looks: list[int]) -> None:
+def test_a_batch_is_encoded_once_and_answered_as_single_keyframes(
+    nano: Sa2Va, encoded_counts: list[int]
+) -> None:
     grounder = SaGrounder(nano)
     keyframes = [keyframe(1, "the red star"), keyframe(2, "the cup", "the blue box"), keyframe(3, "the ring")]
-    answered = grounder.ground_together(keyframes)
-    assert looks == [3]
+    answered = grounder.ground_batch(keyframes)
+    assert encoded_counts == [3]
     for one, answers in zip(keyframes, answered, strict=True):
         alone = grounder.ground(one)
         assert [a.query_id for a in answers] == [q.query_id for q in one.queries]
@@ -76,38 +78,40 @@ def test_every_keyframe_is_answered_as_alone_after_one_look(nano: Sa2Va, looks: 
         keyframe(4, *["the cup"] * (MAX_PACKED + 1)),
     ],
 )
-def test_what_cannot_join_is_answered_by_itself_among_the_others(
-    nano: Sa2Va, looks: list[int], other: Keyframe
+def test_keyframes_that_cannot_be_batched_are_answered_singly_in_order(
+    nano: Sa2Va, encoded_counts: list[int], other: Keyframe
 ) -> None:
-    """Nothing asked, words about change, words wanted, more than one prefill takes."""
+    """Empty query, query about change, question, more queries than fit in one prefill."""
     silent = SaGrounder(replace(nano, config={**nano.config, "answers_in_words": False}))
-    answered = silent.ground_together([keyframe(1, "the star"), other, keyframe(2, "the cup")])
-    assert looks[0] == 2
+    answered = silent.ground_batch([keyframe(1, "the star"), other, keyframe(2, "the cup")])
+    assert encoded_counts[0] == 2
     assert [len(answers) for answers in answered] == [1, len(other.queries), 1]
     assert [a.query_id for a in answered[1]] == [q.query_id for q in other.queries]
 
 
-def test_time_is_shared(nano: Sa2Va) -> None:
-    first, second = SaGrounder(nano).ground_together([keyframe(1, "the star"), keyframe(2, "the cup")])
+def test_time_is_divided_by_the_number_of_keyframes(nano: Sa2Va) -> None:
+    first, second = SaGrounder(nano).ground_batch([keyframe(1, "the star"), keyframe(2, "the cup")])
     assert first[0].steps_s == second[0].steps_s
     assert first[0].ground_s == pytest.approx(
         sum((first[0].steps_s.look, first[0].steps_s.read, first[0].steps_s.draw))
     )
 
 
-def test_maps_of_a_row_are_its_keyframes(nano: Sa2Va) -> None:
+def test_feature_maps_of_a_row_equal_those_of_its_keyframe(nano: Sa2Va) -> None:
     keyframes = [keyframe(1), keyframe(2)]
-    seen = batching.look(nano, keyframes)
+    seen = batching.encode_keyframes(nano, keyframes)
     for row, one in enumerate(keyframes):
-        for ours, theirs in zip(seen.maps_of(row), Sight(nano, one).maps, strict=True):
+        for ours, theirs in zip(
+            seen.feature_maps_of(row), KeyframeFeatures(nano, one).feature_maps, strict=True
+        ):
             torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 
 
-def test_a_picture_in_tiles_or_of_its_own_size_is_no_single_square(nano: Sa2Va, tmp_path: Path) -> None:
+def test_tiled_or_variable_size_images_are_not_a_single_tile(nano: Sa2Va, tmp_path: Path) -> None:
     still = keyframe(1)
     filmed = replace(still, earlier=(still.frame.pixels,))
-    assert batching.is_one_square(nano, still)
-    tiled = replace(nano, tiles=4)
-    assert not batching.is_one_square(tiled, still) and batching.is_one_square(tiled, filmed)
+    assert batching.is_single_tile(nano, still)
+    tiled = replace(nano, max_tiles=4)
+    assert not batching.is_single_tile(tiled, still) and batching.is_single_tile(tiled, filmed)
     published.write("qwen3_vl", tmp_path)
-    assert not batching.is_one_square(load_sa2va(tmp_path), still)
+    assert not batching.is_single_tile(load_sa2va(tmp_path), still)

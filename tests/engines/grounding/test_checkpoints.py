@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from engines.grounding.checkpoints import (
     HIERA_LARGE,
     WEIGHTS_FILE,
-    Running,
+    RunOptions,
     Sa2Va,
     load_sa2va,
     save_sa2va,
@@ -35,23 +35,23 @@ def saved(nano: Sa2Va, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_saved_loads_and_saves_bit_for_bit(saved: Path, tmp_path: Path) -> None:
+def test_a_saved_checkpoint_loads_and_saves_bit_for_bit(saved: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     save_sa2va(load_sa2va(saved), again)
     for name in ("config.json", "tokenizer.json", WEIGHTS_FILE):
         assert (again / name).read_bytes() == (saved / name).read_bytes(), name
 
 
-def test_every_weight_comes_back_where_it_was(nano: Sa2Va, saved: Path) -> None:
+def test_every_weight_survives_saving_and_loading(nano: Sa2Va, saved: Path) -> None:
     loaded = load_sa2va(saved).model.state_dict()
     for name, tensor in nano.model.state_dict().items():
         assert torch.equal(loaded[name], tensor.half().float()), name
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_a_refinement_is_there_where_the_checkpoint_has_one(kind: RefinementKind, tmp_path: Path) -> None:
+def test_a_refinement_is_loaded_if_the_checkpoint_has_one(kind: RefinementKind, tmp_path: Path) -> None:
     refined = fresh_grounder(4)
-    refined.model.refine_by(kind)
+    refined.model.add_refinement(kind)
     save_sa2va(Sa2Va(refined.model, refined.template, {**refined.config, "structure": kind.value}), tmp_path)
     loaded = load_sa2va(tmp_path).model
     assert type(loaded.structure) is type(refined.model.structure)
@@ -59,11 +59,11 @@ def test_a_refinement_is_there_where_the_checkpoint_has_one(kind: RefinementKind
     assert torch.equal(loaded.state_dict()["structure.norm.weight"], weight)
 
 
-def test_without_one_there_is_none(saved: Path) -> None:
+def test_without_a_refinement_in_the_checkpoint_there_is_none(saved: Path) -> None:
     assert load_sa2va(saved).model.structure is None
 
 
-def test_a_refinement_that_is_not_known_is_said(saved: Path) -> None:
+def test_an_unknown_refinement_is_a_checkpoint_error(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**config, "structure": "crystal ball"}))
     with pytest.raises(CheckpointError, match="crystal ball"):
@@ -97,7 +97,7 @@ def test_tensors_have_the_published_names(saved: Path) -> None:
         assert name in names
 
 
-def test_memory_tensors_of_a_published_sam_are_read_past(nano: Sa2Va, saved: Path) -> None:
+def test_memory_tensors_of_a_published_sam_are_skipped(nano: Sa2Va, saved: Path) -> None:
     tensors = load_file(saved / WEIGHTS_FILE)
     tensors["grounding_encoder.sam2_model.memory_attention.norm.weight"] = torch.zeros(3)
     tensors["grounding_encoder.sam2_model.maskmem_tpos_enc"] = torch.zeros(3)
@@ -105,7 +105,7 @@ def test_memory_tensors_of_a_published_sam_are_read_past(nano: Sa2Va, saved: Pat
     load_sa2va(saved)
 
 
-def test_a_folder_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         load_sa2va(tmp_path / "nowhere")
 
@@ -124,7 +124,7 @@ def test_a_missing_file_is_a_checkpoint_error(saved: Path, name: str) -> None:
         load_sa2va(saved)
 
 
-def test_an_architecture_that_is_not_read_is_said_so(saved: Path) -> None:
+def test_an_unsupported_architecture_is_a_checkpoint_error(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
     config["llm_config"]["architectures"] = ["Phi3ForCausalLM"]
     (saved / "config.json").write_text(json.dumps(config))
@@ -132,7 +132,7 @@ def test_an_architecture_that_is_not_read_is_said_so(saved: Path) -> None:
         load_sa2va(saved)
 
 
-def test_a_config_that_describes_no_model_is_a_checkpoint_error(saved: Path) -> None:
+def test_an_invalid_config_is_a_checkpoint_error(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
     for broken in (
         [config],
@@ -145,29 +145,30 @@ def test_a_config_that_describes_no_model_is_a_checkpoint_error(saved: Path) -> 
             load_sa2va(saved)
 
 
-def test_a_weights_file_cut_short_is_a_checkpoint_error(saved: Path) -> None:
+def test_a_truncated_weights_file_is_a_checkpoint_error(saved: Path) -> None:
     (saved / WEIGHTS_FILE).write_bytes((saved / WEIGHTS_FILE).read_bytes()[:-10])
     with pytest.raises(CheckpointError, match="Copy the checkpoint anew"):
         load_sa2va(saved)
 
 
-def test_bfloat16_sees_nearly_the_same(tmp_path: Path) -> None:
-    """Of random weights, whose masks are all doubt; what is not near zero keeps its side."""
+def test_bfloat16_masks_agree_where_logits_are_not_near_zero(tmp_path: Path) -> None:
+    """With random weights, whose logits are small."""
     published.write("internvl-qwen2", tmp_path)
-    whole, half = (load_sa2va(tmp_path, Running(dtype=dtype)).model for dtype in ("float32", "bfloat16"))
+    whole, half = (load_sa2va(tmp_path, RunOptions(dtype=dtype)).model for dtype in ("float32", "bfloat16"))
     torch.manual_seed(0)
     pixels, prompts = (
         torch.randn(1, 3, published.SAM_PX, published.SAM_PX),
         torch.randn(1, 1, published.PROMPT),
     )
     masks = [
-        model.segment(tuple(one.float() for one in model.maps(pixels)), prompts)[0] for model in (whole, half)
+        model.decode_masks(tuple(one.float() for one in model.feature_maps(pixels)), prompts)[0]
+        for model in (whole, half)
     ]
     clear = masks[0].abs() > 0.2
     assert (masks[0] > 0)[clear].eq((masks[1] > 0)[clear]).float().mean() > 0.97
 
 
-def test_what_is_to_be_trained_is_float32_whatever_the_file_has(tmp_path: Path) -> None:
+def test_the_default_dtype_is_float32_whatever_the_file_has(tmp_path: Path) -> None:
     published.write("internvl-qwen2", tmp_path)
     halves = {name: tensor.bfloat16() for name, tensor in load_file(tmp_path / WEIGHTS_FILE).items()}
     save_file(halves, tmp_path / WEIGHTS_FILE)
@@ -175,7 +176,7 @@ def test_what_is_to_be_trained_is_float32_whatever_the_file_has(tmp_path: Path) 
     assert kinds == {torch.float32}
 
 
-def test_presence_is_judged_by_how_many_answers_were_taught(nano: Sa2Va) -> None:
+def test_the_default_presence_threshold_depends_on_the_training_answers(nano: Sa2Va) -> None:
     published_config = {key: value for key, value in nano.config.items() if key != "sam2_config"}
     told = {**published_config, "presence_threshold": 0.3}
     configs = (nano.config, published_config, told)
@@ -183,7 +184,7 @@ def test_presence_is_judged_by_how_many_answers_were_taught(nano: Sa2Va) -> None
     assert thresholds == [0.5, 0.05, 0.3]
 
 
-def test_regions_were_taught_to_published_models_of_the_internvl_family(nano: Sa2Va) -> None:
+def test_published_internvl_models_take_regions(nano: Sa2Va) -> None:
     published_config = {key: value for key, value in nano.config.items() if key != "sam2_config"}
     qwen = replace(nano.template, image_tokens=0)
     assert Sa2Va(nano.model, nano.template, published_config).takes_regions
@@ -192,7 +193,7 @@ def test_regions_were_taught_to_published_models_of_the_internvl_family(nano: Sa
     assert Sa2Va(nano.model, nano.template, {**nano.config, "takes_regions": True}).takes_regions
 
 
-def test_a_checkpoint_is_called_by_its_folder(saved: Path) -> None:
+def test_a_checkpoint_is_named_by_its_folder(saved: Path) -> None:
     assert load_sa2va(saved).name == saved.name
     assert load_sa2va("nano").name == "nano"
 

@@ -1,9 +1,8 @@
-"""Laws of the verb `ground`, with random weights and with the bundled ones."""
+"""Laws of `SaGrounder`, with random weights and with the bundled ones."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ import torch
 
 from engines.grounding import grounder
 from engines.grounding.checkpoints import Sa2Va, load_sa2va
-from engines.grounding.generation import Speech, speak
+from engines.grounding.generation import Generated, generate
 from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SaGrounder, load_grounder
-from engines.grounding.keyframe_features import Sight
+from engines.grounding.keyframe_features import KeyframeFeatures
 from engines.grounding.model import SaModel
 from engines.grounding.structure import RefinementKind
 from engines.protocols import Grounder
@@ -41,7 +40,7 @@ def _random(threshold: float) -> SaGrounder:
     torch.set_num_threads(1)
     checkpoint = fresh_grounder(6)
     checkpoint.model.eval().requires_grad_(False)
-    # Random decoders draw where they like; this one draws everywhere, so that nothing is empty.
+    # A random decoder may give empty masks; with this bias every pixel is positive.
     decoder = checkpoint.model.segmenter.mask_decoder
     for head in decoder.output_hypernetworks_mlps:
         head.proj_out.weight.zero_()
@@ -53,19 +52,19 @@ def _random(threshold: float) -> SaGrounder:
 
 
 @pytest.fixture(scope="module")
-def sure() -> SaGrounder:
-    """Believes that everything is there."""
+def accepting() -> SaGrounder:
+    """Presence threshold 0: every object is present."""
     return _random(0.0)
 
 
 @pytest.fixture(scope="module")
-def doubting() -> SaGrounder:
-    """Believes nothing."""
+def rejecting() -> SaGrounder:
+    """Presence threshold above 1: no object is present."""
     return _random(1.1)
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_a_refinement_redraws_what_was_asked(kind: RefinementKind) -> None:
+def test_a_refinement_changes_the_masks(kind: RefinementKind) -> None:
     keyframe = _refer("the red circle", *["the star"] * MAX_PACKED)
     checkpoint = fresh_grounder(6)
     checkpoint.model.eval().requires_grad_(False)
@@ -73,7 +72,7 @@ def test_a_refinement_redraws_what_was_asked(kind: RefinementKind) -> None:
         checkpoint.model, checkpoint.template, {**checkpoint.config, "presence_threshold": 0.0}
     )
     plain = SaGrounder(checkpoint).ground(keyframe)
-    checkpoint.model.refine_by(kind)
+    checkpoint.model.add_refinement(kind)
     fresh = SaGrounder(checkpoint).ground(keyframe)
     assert all(np.array_equal(a.logits, b.logits) for a, b in zip(plain, fresh, strict=True))
     checkpoint.model.structure.gamma.data.fill_(1.0)
@@ -81,21 +80,21 @@ def test_a_refinement_redraws_what_was_asked(kind: RefinementKind) -> None:
     assert not np.array_equal(plain[0].logits, redrawn[0].logits)
 
 
-def test_it_is_a_grounder(sure: SaGrounder) -> None:
-    one: Grounder = sure
+def test_sa_grounder_implements_the_protocol(accepting: SaGrounder) -> None:
+    one: Grounder = accepting
     assert one.ground(_keyframe()) == []
 
 
-def test_answers_come_in_the_order_of_the_queries(sure: SaGrounder) -> None:
+def test_answers_are_in_the_order_of_the_queries(accepting: SaGrounder) -> None:
     keyframe = _refer("the red circle", "the star", "the blue one")
-    answers = sure.ground(keyframe)
+    answers = accepting.ground(keyframe)
     assert [a.query_id for a in answers] == [q.query_id for q in keyframe.queries]
     assert [a.revision for a in answers] == [1, 2, 3]
     assert {a.keyframe_index for a in answers} == {17}
 
 
-def test_what_is_there_has_one_prompt_and_one_mask(sure: SaGrounder) -> None:
-    (answer,) = sure.ground(_refer("the red circle"))
+def test_a_present_object_has_one_seg_prompt_and_one_mask(accepting: SaGrounder) -> None:
+    (answer,) = accepting.ground(_refer("the red circle"))
     assert answer.logits.shape == (1, 64, 64)
     assert answer.logits.dtype == np.float32
     (prompt,) = answer.prompts
@@ -105,16 +104,16 @@ def test_what_is_there_has_one_prompt_and_one_mask(sure: SaGrounder) -> None:
     assert 0.0 <= prompt.presence <= 1.0
 
 
-def test_what_is_not_there_has_neither_and_is_said_so(doubting: SaGrounder) -> None:
-    (answer,) = doubting.ground(_refer("the red circle"))
+def test_an_absent_object_has_no_prompt_and_no_mask_but_a_text(rejecting: SaGrounder) -> None:
+    (answer,) = rejecting.ground(_refer("the red circle"))
     assert answer.prompts == ()
     assert answer.logits.shape == (0, 64, 64)
     assert answer.text == "I cannot see the red circle in this image."
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
-def test_nothing_asked_is_nothing_found(sure: SaGrounder, text: str) -> None:
-    (answer,) = sure.ground(_refer(text))
+def test_an_empty_query_gets_an_empty_answer(accepting: SaGrounder, text: str) -> None:
+    (answer,) = accepting.ground(_refer(text))
     assert answer.prompts == ()
     assert answer.text == "Nothing was asked."
 
@@ -122,83 +121,85 @@ def test_nothing_asked_is_nothing_found(sure: SaGrounder, text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["zzz qqq", "🐘", "穿红衣服的人", "الدائرة الحمراء", "[SEG]", "<img>" * 80, "the " * 4000, "\x00"]
 )
-def test_odd_words_are_answered(sure: SaGrounder, text: str) -> None:
-    (answer,) = sure.ground(_refer(text))
+def test_unusual_text_is_answered(accepting: SaGrounder, text: str) -> None:
+    (answer,) = accepting.ground(_refer(text))
     assert isinstance(answer, Answer)
 
 
-def test_what_an_answer_in_words_points_at_is_drawn(
-    sure: SaGrounder, monkeypatch: pytest.MonkeyPatch
+def test_every_generated_seg_is_decoded_to_a_mask(
+    accepting: SaGrounder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Random weights do not speak; what they would say is put into their mouth, the rest is theirs."""
+    """Random weights generate no `[SEG]`: generation is replaced, masks are decoded by the model."""
     template = fresh_grounder(6).template
-    said = tuple(template.answered("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
+    said = tuple(template.assistant_answer("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
 
-    def speak(model: SaModel, prefix: object, question: list[int], ends: object, hear: object) -> Speech:
-        return Speech(
+    def fake_generate(
+        model: SaModel, prefix: object, question: list[int], eos_ids: object, on_tokens: object
+    ) -> Generated:
+        return Generated(
             said, torch.randn(len(said), model.mllm.lm_head.in_features), torch.full((len(said),), 0.7)
         )
 
-    monkeypatch.setattr(grounder, "speak", speak)
-    (answer,) = sure.ground(_keyframe(("all", QueryKind.DESCRIBE)))
+    monkeypatch.setattr(grounder, "generate", fake_generate)
+    (answer,) = accepting.ground(_keyframe(("all", QueryKind.DESCRIBE)))
     assert answer.text == "there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG]."
     assert [prompt.phrase for prompt in answer.prompts] == ["a red cup", "two dogs"]
     assert answer.logits.shape == (2, 64, 64)
     assert answer.prompts[0].presence == pytest.approx(0.7)
 
 
-def test_questions_of_all_kinds_are_answered_side_by_side(sure: SaGrounder) -> None:
+def test_queries_of_all_kinds_are_answered_on_one_keyframe(accepting: SaGrounder) -> None:
     asked = (("what is there?", QueryKind.ASK), ("the star", QueryKind.REFER), ("all", QueryKind.DESCRIBE))
-    answers = sure.ground(_keyframe(*asked))
+    answers = accepting.ground(_keyframe(*asked))
     assert [a.query_id for a in answers] == ["q0", "q1", "q2"]
     assert answers[1].text == ANSWER_TEXT
     assert all(len(a.prompts) == len(a.logits) for a in answers)
 
 
-def test_words_about_change_are_asked_about_the_past_and_other_words_are_not(sure: SaGrounder) -> None:
+def test_only_queries_about_change_use_the_earlier_frames(accepting: SaGrounder) -> None:
     now = _refer("the moving star", "the star")
     earlier = tuple(draw_clip(9, frames=2, size=(90, 160)).frames)
     then = Keyframe(now.frame, now.queries, now.asked_s, earlier=earlier)
     moving, still = (
-        [answer.prompts[0].embedding for answer in sure.ground(keyframe)] for keyframe in (now, then)
+        [answer.prompts[0].embedding for answer in accepting.ground(keyframe)] for keyframe in (now, then)
     )
     assert not np.allclose(moving[0], still[0], atol=1e-3)
     np.testing.assert_allclose(moving[1], still[1], atol=1e-3)
 
 
-def test_neighbours_do_not_change_an_answer(sure: SaGrounder) -> None:
-    (alone,) = sure.ground(_refer("the red circle"))
-    among = sure.ground(_refer("the star", "the red circle", "the thing on the left"))[1]
+def test_other_queries_of_the_keyframe_do_not_change_an_answer(accepting: SaGrounder) -> None:
+    (alone,) = accepting.ground(_refer("the red circle"))
+    among = accepting.ground(_refer("the star", "the red circle", "the thing on the left"))[1]
     np.testing.assert_allclose(among.prompts[0].embedding, alone.prompts[0].embedding, atol=1e-3)
     assert among.prompts[0].presence == pytest.approx(alone.prompts[0].presence, rel=1e-3)
     np.testing.assert_allclose(among.logits, alone.logits, atol=1e-2)
 
 
-def test_more_questions_than_fit_one_prefill_are_all_answered(sure: SaGrounder) -> None:
+def test_more_queries_than_fit_in_one_prefill_are_all_answered(accepting: SaGrounder) -> None:
     texts = [f"the red circle number {index}" for index in range(MAX_PACKED + 3)]
-    answers = sure.ground(_refer(*texts))
+    answers = accepting.ground(_refer(*texts))
     assert [a.prompts[0].phrase for a in answers] == texts
 
 
-def test_two_queries_of_the_same_words_both_get_an_answer(sure: SaGrounder) -> None:
-    first, second = sure.ground(_refer("the star", "the star"))
+def test_two_queries_with_the_same_text_both_get_an_answer(accepting: SaGrounder) -> None:
+    first, second = accepting.ground(_refer("the star", "the star"))
     np.testing.assert_allclose(first.logits, second.logits, atol=1e-2)
     assert first.query_id != second.query_id
 
 
-def test_the_same_question_gets_the_same_answer(sure: SaGrounder) -> None:
-    (first,), (second,) = sure.ground(_refer("the star")), sure.ground(_refer("the star"))
+def test_answers_are_deterministic(accepting: SaGrounder) -> None:
+    (first,), (second,) = accepting.ground(_refer("the star")), accepting.ground(_refer("the star"))
     assert np.array_equal(first.logits, second.logits)
 
 
-def test_a_picture_of_any_size_is_looked_at(sure: SaGrounder) -> None:
+def test_frames_of_any_size_are_answered(accepting: SaGrounder) -> None:
     for size in ((256, 256), (48, 200), (720, 1280)):
         keyframe = _keyframe(("the star", QueryKind.REFER), size=size)
-        assert sure.ground(keyframe)[0].logits.shape == (1, 64, 64)
+        assert accepting.ground(keyframe)[0].logits.shape == (1, 64, 64)
 
 
-def test_bundled_nano_meets_its_floors() -> None:
-    """Far below what MODEL_CARD.md says, so that only a broken checkpoint or path fails."""
+def test_bundled_nano_reaches_a_minimum_accuracy() -> None:
+    """Far below the figures of MODEL_CARD.md, so that only a broken checkpoint or code path fails."""
     from lab.evaluation.held_out import draw_scenes
     from lab.evaluation.referring import score_grounder
 
@@ -210,59 +211,50 @@ def test_bundled_nano_meets_its_floors() -> None:
     assert score.wrongly_refused <= 0.25
 
 
-def test_what_is_given_as_the_answer_is_what_nano_would_have_said() -> None:
-    """One prefill instead of word by word: the same [SEG], to rounding, wherever it says the template."""
+def test_the_teacher_forced_answer_is_what_nano_generates() -> None:
+    """Where nano generates the template answer, teacher forcing gives the same `[SEG]` embedding."""
     torch.set_num_threads(1)
     nano = load_sa2va("nano")
     said = 0
     for text in ("the red circle", "the blue star", "the largest thing", "the thing on the left"):
-        prefix, question = Sight(nano, _refer(text)).prefix(past=False), nano.template.question(text)
-        speech = speak(nano.model, prefix, question, nano.template.ends)
-        if speech.ids != nano.template.answer[:-1]:
+        prefix, question = (
+            KeyframeFeatures(nano, _refer(text)).prefix(past=False),
+            nano.template.segment_question(text),
+        )
+        generated = generate(nano.model, prefix, question, nano.template.eos_ids)
+        if generated.ids != nano.template.answer[:-1]:
             continue
-        given = prefix.read([[*question, *nano.template.answer]]).hidden[0, len(question) :]
-        torch.testing.assert_close(speech.hidden, given[:-1], atol=1e-4, rtol=0)
+        given = prefix.prefill([[*question, *nano.template.answer]]).hidden[0, len(question) :]
+        torch.testing.assert_close(generated.hidden, given[:-1], atol=1e-4, rtol=0)
         said += 1
     assert said
 
 
-def test_words_are_told_as_they_come(sure: SaGrounder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engines.grounding.generation.MOST_TOKENS", 5)
+def test_partial_answers_are_passed_on_while_generating(
+    accepting: SaGrounder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.grounding.generation.MAX_NEW_TOKENS", 5)
     heard: list[tuple[str, str]] = []
     keyframe = _keyframe(("the star", QueryKind.REFER), ("how many?", QueryKind.ASK))
-    _, answer = sure.say(keyframe, lambda query, text: heard.append((query.query_id, text)))
+    _, answer = accepting.generate(keyframe, lambda query, text: heard.append((query.query_id, text)))
     assert {query_id for query_id, _ in heard} == {"q1"}
     texts = [text for _, text in heard]
     assert texts[-1] == answer.text
     assert all(later.startswith(earlier.rstrip()) for earlier, later in itertools.pairwise(texts))
 
 
-def test_who_hears_may_end_an_answer(sure: SaGrounder) -> None:
+def test_an_exception_of_on_partial_ends_the_generation(accepting: SaGrounder) -> None:
     def interrupt(query: Query, text: str) -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        sure.say(_keyframe(("how many?", QueryKind.ASK)), interrupt)
-    assert sure.ground(_refer("the star"))[0].prompts
+        accepting.generate(_keyframe(("how many?", QueryKind.ASK)), interrupt)
+    assert accepting.ground(_refer("the star"))[0].prompts
 
 
-def test_an_answer_says_which_model_gave_it_and_how_long_each_step_took() -> None:
+def test_an_answer_has_the_model_name_and_the_time_of_each_step() -> None:
     (answer,) = load_grounder("nano").ground(_refer("the star"))
     assert answer.model == "nano"
     steps = answer.steps_s
     assert steps.look > 0 and steps.read > 0 and steps.wait == 0
     assert answer.ground_s == pytest.approx(steps.look + steps.read + steps.draw)
-
-
-def test_what_was_pointed_at_is_drawn_again_without_the_language_model(
-    sure: SaGrounder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keyframe = _refer("the red circle", "the star")
-    answers = sure.ground(keyframe)
-    monkeypatch.setattr(SaModel, "go_on", None)
-    monkeypatch.setattr(SaModel, "look", None)
-    again = sure.redraw(keyframe.frame, [answer.prompts[0] for answer in answers])
-    for drawn, answer in zip(again, answers, strict=True):
-        np.testing.assert_allclose(drawn, answer.logits[0], atol=1e-3)
-    moved = replace(keyframe.frame, pixels=keyframe.frame.pixels[:, ::-1].copy())
-    assert not np.allclose(sure.redraw(moved, [answers[0].prompts[0]])[0], again[0], atol=1e-2)

@@ -35,7 +35,7 @@ FILES = {
 
 
 class Hub(ThreadingHTTPServer):
-    """As much of a hub as a client needs to fetch one repository."""
+    """The part of the hub's HTTP API that the client needs for one repository."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answering)
@@ -109,7 +109,7 @@ class _Answering(BaseHTTPRequestHandler):
         self.close_connection = cut is not None
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_tensors_configurations_and_tokenizers_are_fetched_once_and_no_code(hub:
     assert not [path for method, path, _ in hub.asked if method == "GET" and "resolve" in path]
 
 
-def test_what_is_here_whole_needs_no_hub(hub: Hub, tmp_path: Path) -> None:
+def test_a_cached_checkpoint_needs_no_hub(hub: Hub, tmp_path: Path) -> None:
     first = _fetch(NAME, hub.url, tmp_path)
     assert _fetch(NAME, "http://127.0.0.1:9", tmp_path).stdout == first.stdout
 
@@ -168,7 +168,7 @@ def _weights_asked(hub: Hub) -> list[str | None]:
     return [span for method, path, span in hub.asked if method == "GET" and path.endswith("safetensors")]
 
 
-def test_a_transfer_that_breaks_goes_on_where_it_broke(hub: Hub, tmp_path: Path) -> None:
+def test_an_interrupted_transfer_resumes(hub: Hub, tmp_path: Path) -> None:
     hub.breaks = 1
     fetched = _fetch(NAME, hub.url, tmp_path)
     assert (Path(fetched.stdout.strip()) / "model.safetensors").read_bytes() == FILES["model.safetensors"]
@@ -176,7 +176,7 @@ def test_a_transfer_that_breaks_goes_on_where_it_broke(hub: Hub, tmp_path: Path)
     assert str(_weights_asked(hub)[1]).startswith(f"bytes={CHUNK}-")
 
 
-def test_after_a_call_that_failed_only_what_is_missing_is_fetched(hub: Hub, tmp_path: Path) -> None:
+def test_after_a_failed_call_only_missing_files_are_fetched(hub: Hub, tmp_path: Path) -> None:
     hub.breaks, hub.cut_at = 100, 1000
     assert "CheckpointError: The hub did not hand over" in _fetch(NAME, hub.url, tmp_path).stderr
     hub.breaks = 0
@@ -189,13 +189,13 @@ def test_after_a_call_that_failed_only_what_is_missing_is_fetched(hub: Hub, tmp_
 @pytest.mark.parametrize(
     ("status", "error"), [(404, "NotFound"), (500, "CheckpointError"), (403, "CheckpointError")]
 )
-def test_a_hub_that_says_no_is_said(hub: Hub, tmp_path: Path, status: int, error: str) -> None:
+def test_http_errors_of_the_hub_are_translated(hub: Hub, tmp_path: Path, status: int, error: str) -> None:
     hub.status = status
     said = _fetch(NAME, hub.url, tmp_path)
     assert said.returncode == 1 and said.stderr.splitlines()[-1].startswith(f"{error}: The hub ")
 
 
-def test_a_hub_that_does_not_answer_is_said(tmp_path: Path) -> None:
+def test_an_unreachable_hub_is_a_checkpoint_error(tmp_path: Path) -> None:
     said = _fetch(NAME, "http://127.0.0.1:9", tmp_path).stderr.splitlines()[-1]
     assert said.startswith("CheckpointError: The hub did not hand over") and "HF_ENDPOINT" in said
 
@@ -208,13 +208,13 @@ def test_a_name_without_a_commit_is_refused(name: str) -> None:
         fetch(name)
 
 
-def test_a_folder_is_no_name_on_a_hub() -> None:
+def test_a_folder_path_is_not_a_hub_name() -> None:
     assert is_hub_name("ByteDance/Sa2VA-1B") and is_hub_name(NAME)
     assert not [name for name in ("nano", "/a/b", "a/b/c", "./a/b", "~/a/b", "a b/c") if is_hub_name(name)]
 
 
-def test_a_checkpoint_may_be_named_as_on_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder of that name comes first."""
+def test_load_sa2va_accepts_a_hub_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A local folder of that name takes precedence."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NotFound, match="Pin it"):
         load_sa2va("someone/tiny")

@@ -1,4 +1,4 @@
-"""Laws of pictures as models want them."""
+"""Laws of image processing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from engines.geometry import to_square
-from engines.grounding.image_processing import as_trained_here, bicubic, grid, normalise, tiled, within
+from engines.grounding.image_processing import bicubic, grid, halving_bilinear, normalise, smart_resize, tiled
 from streaming.errors import InvalidQuery
 from streaming.vocabulary import Pixels
 
@@ -19,14 +19,14 @@ def _noise(height: int, width: int) -> Pixels:
 @pytest.mark.parametrize(
     ("size", "to"), [((90, 160), (448, 448)), ((720, 1280), (448, 448)), ((200, 300), (448, 150))]
 )
-def test_bicubic_is_pils_to_rounding(size: tuple[int, int], to: tuple[int, int]) -> None:
+def test_bicubic_equals_pil_but_for_rounding(size: tuple[int, int], to: tuple[int, int]) -> None:
     pixels = _noise(*size)
     theirs = np.asarray(Image.fromarray(pixels).resize(to[::-1], Image.Resampling.BICUBIC)).astype(int)
     off = np.abs(bicubic(pixels, *to).astype(int) - theirs)
     assert off.max() <= 2 and (off > 0).mean() < 0.02
 
 
-def test_a_picture_that_may_not_be_written_to_is_resized_as_any(recwarn: pytest.WarningsRecorder) -> None:
+def test_a_read_only_image_is_resized_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     pixels = _noise(9, 16)
     kept = pixels.copy()
     kept.setflags(write=False)
@@ -34,17 +34,17 @@ def test_a_picture_that_may_not_be_written_to_is_resized_as_any(recwarn: pytest.
     assert not recwarn.list
 
 
-def test_a_picture_of_the_size_is_not_touched() -> None:
+def test_an_image_of_the_size_is_unchanged() -> None:
     pixels = _noise(8, 6)
     assert bicubic(pixels, 8, 6) is pixels
 
 
-def test_what_was_trained_here_is_resized_as_training_does() -> None:
+def test_halving_bilinear_equals_the_resizing_of_training() -> None:
     pixels = _noise(90, 160)
-    np.testing.assert_array_equal(as_trained_here(pixels, 64, 64), to_square(pixels, 64))
+    np.testing.assert_array_equal(halving_bilinear(pixels, 64, 64), to_square(pixels, 64))
 
 
-def test_normalised_pixels_have_mean_and_deviation_taken_off() -> None:
+def test_normalise_subtracts_the_mean_and_divides_by_the_deviation() -> None:
     grey = np.full((1, 2, 2, 3), 255, dtype=np.uint8)
     assert normalise(grey).shape == (1, 3, 2, 2)
     assert normalise(grey)[0, :, 0, 0].tolist() == pytest.approx([2.2489, 2.4286, 2.64], abs=1e-3)
@@ -66,12 +66,12 @@ def test_normalised_pixels_have_mean_and_deviation_taken_off() -> None:
         (100, 10_000, (1, 12)),
     ],
 )
-def test_the_grid_is_the_nearest_in_shape(width: int, height: int, expected: tuple[int, int]) -> None:
-    """InternVL's own: of equal shapes the larger one as soon as the picture has half of its pixels."""
+def test_the_grid_has_the_nearest_aspect_ratio(width: int, height: int, expected: tuple[int, int]) -> None:
+    """As in InternVL: of equal ratios the larger grid once the image has half of its pixels."""
     assert grid(width, height, 448, 12) == expected
 
 
-def test_tiles_are_the_picture_row_by_row_and_then_the_whole() -> None:
+def test_tiles_are_in_reading_order_then_the_whole_image() -> None:
     pixels = np.zeros((20, 30, 3), dtype=np.uint8)
     for row in range(2):
         for column in range(3):
@@ -82,22 +82,22 @@ def test_tiles_are_the_picture_row_by_row_and_then_the_whole() -> None:
     np.testing.assert_array_equal(tiles[6], bicubic(pixels, 10, 10))
 
 
-def test_one_tile_is_the_whole_once() -> None:
+def test_one_tile_is_the_whole_image_once() -> None:
     assert tiled(_noise(10, 10), 10, 12).shape == (1, 10, 10, 3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (360, 640), (6000, 8000), (30, 3000), (700, 701)])
-def test_a_size_within_the_budget_is_in_whole_cells(height: int, width: int) -> None:
-    tall, wide = within(height, width, 28, (512 * 28**2, 2048 * 28**2))
+def test_smart_resize_gives_multiples_within_the_budget(height: int, width: int) -> None:
+    tall, wide = smart_resize(height, width, 28, (512 * 28**2, 2048 * 28**2))
     assert tall % 28 == 0 and wide % 28 == 0
     assert 512 * 28**2 <= tall * wide <= 2048 * 28**2
 
 
-def test_a_size_that_fits_is_only_rounded() -> None:
-    assert within(701, 1003, 28, (512 * 28**2, 2048 * 28**2)) == (700, 1008)
+def test_smart_resize_only_rounds_a_size_within_the_budget() -> None:
+    assert smart_resize(701, 1003, 28, (512 * 28**2, 2048 * 28**2)) == (700, 1008)
 
 
-def test_a_picture_too_slender_is_refused() -> None:
-    within(10, 2000, 28, (1, 10**9))
+def test_an_extreme_aspect_ratio_is_an_invalid_query() -> None:
+    smart_resize(10, 2000, 28, (1, 10**9))
     with pytest.raises(InvalidQuery, match="2001x10"):
-        within(10, 2001, 28, (1, 10**9))
+        smart_resize(10, 2001, 28, (1, 10**9))

@@ -1,4 +1,4 @@
-"""Laws of looking at a keyframe."""
+"""Laws of keyframe features."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from engines.geometry import to_square
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.image_processing import normalise
-from engines.grounding.keyframe_features import Sight, is_about_change
+from engines.grounding.keyframe_features import KeyframeFeatures, is_about_change
 from engines.grounding.packing import pack
 from lab.training.language.lexicon import TEMPLATES
 from lab.training.language.motion_expressions import MOTION_FACTS
@@ -32,16 +32,16 @@ def nano() -> Sa2Va:
 
 
 @pytest.fixture
-def looks(nano: Sa2Va, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The mean of every picture that is looked at."""
+def encoded_means(nano: Sa2Va, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Mean value of every image that is encoded."""
     seen: list[float] = []
-    look = nano.model.look
+    look = nano.model.encode_images
 
     def remembered(pixels: torch.Tensor) -> Any:
         seen.append(float(pixels.mean()))
         return look(pixels)
 
-    monkeypatch.setattr(nano.model, "look", remembered)
+    monkeypatch.setattr(nano.model, "encode_images", remembered)
     return seen
 
 
@@ -51,7 +51,7 @@ def _keyframe(earlier: int) -> Keyframe:
     return Keyframe(frame, (), 1.0, earlier=tuple(pictures[:-1]))
 
 
-def test_all_words_about_movement_are_about_change_and_no_others() -> None:
+def test_exactly_the_motion_templates_are_about_change() -> None:
     slots = dict.fromkeys(
         ("one", "many", "other", "another", "a", "number", "nth", "colour", "list"), "red cup"
     )
@@ -62,47 +62,47 @@ def test_all_words_about_movement_are_about_change_and_no_others() -> None:
             assert is_about_change(text) == expected, text
 
 
-def test_case_and_marks_do_not_matter() -> None:
+def test_is_about_change_ignores_case_and_punctuation() -> None:
     assert is_about_change("The one MOVING.")
     assert is_about_change("does it move?")
 
 
-def test_a_picture_is_looked_at_once_and_the_past_only_when_it_is_wanted(
-    nano: Sa2Va, looks: list[float]
+def test_an_image_is_encoded_once_and_earlier_frames_only_on_demand(
+    nano: Sa2Va, encoded_means: list[float]
 ) -> None:
-    sight = Sight(nano, _keyframe(earlier=2))
-    question = [nano.template.question("the star")]
-    sight.prefix(past=False).read(question)
-    sight.prefix(past=False).read(question)
-    assert len(looks) == 1
-    sight.prefix(past=True).read(question)
-    assert len(looks) == 3
+    sight = KeyframeFeatures(nano, _keyframe(earlier=2))
+    question = [nano.template.segment_question("the star")]
+    sight.prefix(past=False).prefill(question)
+    sight.prefix(past=False).prefill(question)
+    assert len(encoded_means) == 1
+    sight.prefix(past=True).prefill(question)
+    assert len(encoded_means) == 3
 
 
-def test_the_past_is_read_from_oldest_to_newest(nano: Sa2Va) -> None:
+def test_earlier_frames_are_read_from_oldest_to_newest(nano: Sa2Va) -> None:
     keyframe = _keyframe(earlier=2)
-    question = nano.template.question("the moving star")
-    pictures = np.stack([to_square(p, nano.look_px) for p in (*keyframe.earlier, keyframe.frame.pixels)])
-    tokens = nano.model.look(normalise(pictures)).tokens.flatten(0, 1)[None]
-    expected = nano.model.read(tokens, pack(nano.template.prefix(3), [[question]])).hidden
-    seen = Sight(nano, keyframe).prefix(past=True).read([question]).hidden
+    question = nano.template.segment_question("the moving star")
+    pictures = np.stack([to_square(p, nano.vision_px) for p in (*keyframe.earlier, keyframe.frame.pixels)])
+    tokens = nano.model.encode_images(normalise(pictures)).tokens.flatten(0, 1)[None]
+    expected = nano.model.prefill(tokens, pack(nano.template.prefix(3), [[question]])).hidden
+    seen = KeyframeFeatures(nano, keyframe).prefix(past=True).prefill([question]).hidden
     torch.testing.assert_close(seen, expected[:, -len(question) :], atol=1e-4, rtol=1e-4)
 
 
-def test_a_past_that_is_too_short_is_none(nano: Sa2Va, looks: list[float]) -> None:
-    sight = Sight(nano, _keyframe(earlier=1))
+def test_too_few_earlier_frames_are_ignored(nano: Sa2Va, encoded_means: list[float]) -> None:
+    sight = KeyframeFeatures(nano, _keyframe(earlier=1))
     assert sight.prefix(past=True) is sight.prefix(past=False)
-    assert len(looks) == 1
+    assert len(encoded_means) == 1
 
 
-def test_nothing_is_looked_at_before_it_is_asked_about(nano: Sa2Va, looks: list[float]) -> None:
-    Sight(nano, _keyframe(earlier=2))
-    assert looks == []
+def test_nothing_is_encoded_before_it_is_used(nano: Sa2Va, encoded_means: list[float]) -> None:
+    KeyframeFeatures(nano, _keyframe(earlier=2))
+    assert encoded_means == []
 
 
-def test_maps_are_of_the_keyframe_itself(nano: Sa2Va) -> None:
+def test_feature_maps_are_of_the_keyframe_itself(nano: Sa2Va) -> None:
     long, short = _keyframe(earlier=2), _keyframe(earlier=2)
     short = Keyframe(short.frame, (), 1.0)
-    one, other = Sight(nano, long).maps[2], Sight(nano, short).maps[2]
+    one, other = KeyframeFeatures(nano, long).feature_maps[2], KeyframeFeatures(nano, short).feature_maps[2]
     assert one.shape == (1, 128, 16, 16)
     np.testing.assert_array_equal(one.numpy(), other.numpy())

@@ -1,4 +1,4 @@
-"""Laws of Sa2VA on native modules, with random weights."""
+"""Laws of the Sa2VA network, with random weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.model import best_mask, normalise
 from engines.grounding.packing import pack
-from engines.grounding.structure import RefinementKind, Words
+from engines.grounding.structure import Expressions, RefinementKind
 from lab.training.nano_config import READER_WIDTH
 from lab.training.trainable_grounder import fresh_grounder
 from lab.training.world.scenes import draw_clip
@@ -24,99 +24,105 @@ def nano() -> Sa2Va:
 
 
 def _blocks(nano: Sa2Va, phrases: list[str]) -> list[list[int]]:
-    return [[*nano.template.question(phrase), *nano.template.answer] for phrase in phrases]
+    return [[*nano.template.segment_question(phrase), *nano.template.answer] for phrase in phrases]
 
 
-def test_packed_questions_equal_single_ones(nano: Sa2Va) -> None:
+def test_packed_questions_equal_single_questions(nano: Sa2Va) -> None:
     model, template = nano.model, nano.template
-    tokens = model.look(normalise(draw_clip(1, frames=1).frames)).tokens
+    tokens = model.encode_images(normalise(draw_clip(1, frames=1).frames)).tokens
     blocks = _blocks(nano, ["the red circle", "star", "the shiny thing on the left"])
     packed = pack(template.prefix(), [blocks])
-    together = model.read(tokens, packed).hidden[0]
+    together = model.prefill(tokens, packed).hidden[0]
     for index, block in enumerate(blocks):
-        alone = model.read(tokens, pack(template.prefix(), [[block]])).hidden[0, len(template.prefix()) :]
+        alone = model.prefill(tokens, pack(template.prefix(), [[block]])).hidden[0, len(template.prefix()) :]
         start = packed.starts[0][index]
         torch.testing.assert_close(together[start : start + len(block)], alone, atol=2e-4, rtol=1e-4)
 
 
-def test_packing_equals_transformers_own_forward(nano: Sa2Va) -> None:
-    """The whole model called as its library means it: ids with image tokens, and pixels."""
+def test_prefill_equals_the_forward_of_transformers(nano: Sa2Va) -> None:
+    """Reference: the whole model called with ids and pixels."""
     model, template = nano.model, nano.template
     pixels = normalise(draw_clip(2, frames=1).frames)
     ids = torch.tensor([[*template.prefix(), *_blocks(nano, ["the blue star"])[0]]])
     theirs = model.mllm.model(input_ids=ids, pixel_values=pixels).last_hidden_state
     packed = pack(template.prefix(), [_blocks(nano, ["the blue star"])])
-    ours = model.read(model.look(pixels).tokens, packed).hidden
+    ours = model.prefill(model.encode_images(pixels).tokens, packed).hidden
     torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
 
 
-def test_pictures_of_a_window_are_read_one_after_the_other(nano: Sa2Va) -> None:
-    """As transformers' own forward takes them: what is shown first stands first."""
+def test_several_images_are_read_in_order(nano: Sa2Va) -> None:
+    """Reference: the forward of transformers with several images."""
     model, template = nano.model, nano.template
     pixels = normalise(np.concatenate([draw_clip(seed, frames=1).frames for seed in (2, 3)]))
     block = _blocks(nano, ["the blue star"])[0]
     ids = torch.tensor([[*template.prefix(2), *block]])
     theirs = model.mllm.model(input_ids=ids, pixel_values=pixels).last_hidden_state
-    tokens = model.look(pixels).tokens.flatten(0, 1)[None]
+    tokens = model.encode_images(pixels).tokens.flatten(0, 1)[None]
     torch.testing.assert_close(
-        model.read(tokens, pack(template.prefix(2), [[block]])).hidden, theirs, atol=2e-4, rtol=1e-4
+        model.prefill(tokens, pack(template.prefix(2), [[block]])).hidden, theirs, atol=2e-4, rtol=1e-4
     )
 
 
 def test_image_tokens_are_in_reading_order(nano: Sa2Va) -> None:
-    """A change in one corner of the picture changes most the image token of that corner."""
+    """A change in a corner of the image changes the image token of that corner most."""
     plain = np.full((1, 256, 256, 3), 90, dtype=np.uint8)
     marked = plain.copy()
     marked[:, 4:28, 228:252] = (250, 10, 10)
-    difference = nano.model.look(normalise(marked)).tokens - nano.model.look(normalise(plain)).tokens
+    difference = (
+        nano.model.encode_images(normalise(marked)).tokens - nano.model.encode_images(normalise(plain)).tokens
+    )
     assert int(difference.norm(dim=-1).argmax()) == 7
 
 
-def test_other_questions_do_not_change_a_mask(nano: Sa2Va) -> None:
+def test_other_objects_do_not_change_a_mask(nano: Sa2Va) -> None:
     model = nano.model
-    maps = model.maps(normalise(draw_clip(4, frames=1).frames))
+    maps = model.feature_maps(normalise(draw_clip(4, frames=1).frames))
     prompts = torch.randn(1, 3, 128, generator=torch.Generator().manual_seed(0))
-    together, _ = model.segment(maps, prompts)
-    alone, _ = model.segment(maps, prompts[:, 1:2])
+    together, _ = model.decode_masks(maps, prompts)
+    alone, _ = model.decode_masks(maps, prompts[:, 1:2])
     assert together.shape == (1, 3, 3, 64, 64)
     torch.testing.assert_close(together[:, 1:2], alone, atol=1e-3, rtol=1e-3)
 
 
-def test_pictures_of_a_batch_do_not_mix(nano: Sa2Va) -> None:
+def test_images_of_a_batch_are_independent(nano: Sa2Va) -> None:
     model = nano.model
     pixels = normalise(np.concatenate([draw_clip(seed, frames=1).frames for seed in (5, 6)]))
     prompts = torch.randn(2, 2, 128, generator=torch.Generator().manual_seed(1))
-    both, _ = model.segment(model.maps(pixels), prompts)
-    second, _ = model.segment(model.maps(pixels[1:]), prompts[1:])
+    both, _ = model.decode_masks(model.feature_maps(pixels), prompts)
+    second, _ = model.decode_masks(model.feature_maps(pixels[1:]), prompts[1:])
     torch.testing.assert_close(both[1:], second, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_a_fresh_refinement_changes_no_bit_of_a_mask(kind: RefinementKind) -> None:
+def test_an_untrained_refinement_changes_no_bit_of_a_mask(kind: RefinementKind) -> None:
     model = fresh_grounder(3).model.eval().requires_grad_(False)
-    maps = model.maps(normalise(np.concatenate([draw_clip(seed, frames=1).frames for seed in (5, 6)])))
+    maps = model.feature_maps(
+        normalise(np.concatenate([draw_clip(seed, frames=1).frames for seed in (5, 6)]))
+    )
     prompts = torch.randn(2, 3, 128, generator=torch.Generator().manual_seed(2))
-    words = Words.padded([torch.randn(4, 128)] * 6, prompts.flatten(0, 1))
-    without = model.segment(maps, prompts)
-    model.refine_by(kind)
-    assert all(torch.equal(a, b) for a, b in zip(model.segment(maps, prompts, words), without, strict=True))
+    words = Expressions.padded([torch.randn(4, 128)] * 6, prompts.flatten(0, 1))
+    without = model.decode_masks(maps, prompts)
+    model.add_refinement(kind)
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.decode_masks(maps, prompts, words), without, strict=True)
+    )
     model.structure.gamma.data.fill_(0.5)
-    assert not torch.equal(model.segment(maps, prompts, words)[0], without[0])
+    assert not torch.equal(model.decode_masks(maps, prompts, words)[0], without[0])
 
 
-def test_words_reach_from_where_they_begin_up_to_seg(nano: Sa2Va) -> None:
+def test_an_expression_is_the_tokens_from_begin_up_to_seg(nano: Sa2Va) -> None:
     hidden = torch.randn(2, 9, nano.model.mllm.lm_head.in_features)
-    said = nano.model.words(hidden, torch.tensor([1, 0]), torch.tensor([2, 6]), torch.tensor([7, 8]))
-    assert said.spoken.sum(dim=1).tolist() == [5, 2]
-    torch.testing.assert_close(said.tokens[0], nano.model.embeddings(hidden[1, 2:7]))
-    torch.testing.assert_close(said.sentence, nano.model.embeddings(hidden[[1, 0], [7, 8]]))
+    said = nano.model.expressions(hidden, torch.tensor([1, 0]), torch.tensor([2, 6]), torch.tensor([7, 8]))
+    assert said.valid.sum(dim=1).tolist() == [5, 2]
+    torch.testing.assert_close(said.tokens[0], nano.model.seg_embeddings(hidden[1, 2:7]))
+    torch.testing.assert_close(said.seg, nano.model.seg_embeddings(hidden[[1, 0], [7, 8]]))
 
 
-def test_the_most_trusted_mask_is_taken() -> None:
+def test_best_mask_has_the_highest_predicted_iou() -> None:
     masks = torch.arange(3.0).view(1, 3, 1, 1).expand(1, 3, 2, 2)
     assert best_mask(masks, torch.tensor([[0.1, 0.9, 0.3]])).eq(1).all()
 
 
-def test_log_probabilities_are_a_distribution(nano: Sa2Va) -> None:
-    chances = nano.model.log_probabilities(torch.randn(4, READER_WIDTH)).exp().sum(dim=-1)
+def test_token_log_probs_are_a_distribution(nano: Sa2Va) -> None:
+    chances = nano.model.token_log_probs(torch.randn(4, READER_WIDTH)).exp().sum(dim=-1)
     torch.testing.assert_close(chances, torch.ones(4), atol=1e-4, rtol=0)

@@ -1,4 +1,4 @@
-"""Laws of what is read once."""
+"""Laws of prefixes and their KV cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.packing import pack
-from engines.grounding.prefix import Prefix, Shown
+from engines.grounding.prefix import Prefix, PrefixTokens
 from lab.training.trainable_grounder import fresh_grounder
 
 
@@ -20,73 +20,83 @@ def nano() -> Sa2Va:
 
 
 @pytest.fixture
-def shown(nano: Sa2Va) -> Shown:
+def prefix_tokens(nano: Sa2Va) -> PrefixTokens:
     tokens = torch.randn(
         1, 64, nano.model.mllm.lm_head.in_features, generator=torch.Generator().manual_seed(0)
     )
-    return Shown(tuple(nano.template.prefix()), tokens)
+    return PrefixTokens(tuple(nano.template.prefix()), tokens)
 
 
 @pytest.fixture
-def sizes(nano: Sa2Va, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many tokens were read, each time."""
+def token_counts(nano: Sa2Va, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of tokens read by each call of the language model."""
     read: list[int] = []
-    go_on = nano.model.go_on
+    forward_cached = nano.model.forward_cached
 
     def counted(written: object, memory: object) -> torch.Tensor:
-        hidden = go_on(written, memory)
+        hidden = forward_cached(written, memory)
         read.append(hidden.shape[1])
         return hidden
 
-    monkeypatch.setattr(nano.model, "go_on", counted)
+    monkeypatch.setattr(nano.model, "forward_cached", counted)
     return read
 
 
-def test_a_first_question_is_read_in_one_go_with_the_pictures(nano: Sa2Va, shown: Shown) -> None:
-    question = nano.template.question("the red star")
-    expected = nano.model.read(shown.tokens, pack(shown.ids, [[question]])).hidden
-    behind = Prefix(nano.model, shown).read([question])
-    assert torch.equal(behind.hidden, expected[:, len(shown.ids) :])
+def test_the_first_question_is_read_in_one_prefill_with_the_images(
+    nano: Sa2Va, prefix_tokens: PrefixTokens
+) -> None:
+    question = nano.template.segment_question("the red star")
+    expected = nano.model.prefill(prefix_tokens.image_tokens, pack(prefix_tokens.ids, [[question]])).hidden
+    behind = Prefix(nano.model, prefix_tokens).prefill([question])
+    assert torch.equal(behind.hidden, expected[:, len(prefix_tokens.ids) :])
     assert behind.starts == (0,)
 
 
-def test_further_questions_cost_their_own_tokens(nano: Sa2Va, shown: Shown, sizes: list[int]) -> None:
-    prefix, question = Prefix(nano.model, shown), nano.template.question("the red star")
+def test_further_questions_cost_their_own_tokens(
+    nano: Sa2Va, prefix_tokens: PrefixTokens, token_counts: list[int]
+) -> None:
+    prefix, question = Prefix(nano.model, prefix_tokens), nano.template.segment_question("the red star")
     for _ in range(3):
-        prefix.read([question, question])
+        prefix.prefill([question, question])
     two = 2 * len(question)
-    assert sizes == [len(shown.ids) + two, two, two]
+    assert token_counts == [len(prefix_tokens.ids) + two, two, two]
 
 
-def test_a_later_question_is_answered_as_a_first_one(nano: Sa2Va, shown: Shown) -> None:
-    first, later = (nano.template.question(text) for text in ("the blue cup", "the red star on the left"))
-    prefix = Prefix(nano.model, shown)
-    prefix.read([first])
-    alone = Prefix(nano.model, shown).read([later])
-    torch.testing.assert_close(prefix.read([later]).hidden, alone.hidden, atol=1e-4, rtol=1e-4)
-    together = prefix.read([first, later])
+def test_later_questions_have_the_hidden_states_of_first_questions(
+    nano: Sa2Va, prefix_tokens: PrefixTokens
+) -> None:
+    first, later = (
+        nano.template.segment_question(text) for text in ("the blue cup", "the red star on the left")
+    )
+    prefix = Prefix(nano.model, prefix_tokens)
+    prefix.prefill([first])
+    alone = Prefix(nano.model, prefix_tokens).prefill([later])
+    torch.testing.assert_close(prefix.prefill([later]).hidden, alone.hidden, atol=1e-4, rtol=1e-4)
+    together = prefix.prefill([first, later])
     torch.testing.assert_close(together.hidden[:, together.starts[1] :], alone.hidden, atol=1e-4, rtol=1e-4)
 
 
-def test_a_talk_goes_on_where_it_was_and_is_forgotten_behind_it(nano: Sa2Va, shown: Shown) -> None:
-    prefix, question = Prefix(nano.model, shown), nano.template.asked("how many?")
-    before = prefix.read([question]).hidden
-    whole = Prefix(nano.model, shown).read([[*question, 9, 11]]).hidden[0]
-    with prefix.talk(question) as talk:
-        torch.testing.assert_close(talk.state, whole[-3], atol=1e-4, rtol=1e-4)
+def test_decoding_equals_one_prefill_and_leaves_the_cache_as_it_was(
+    nano: Sa2Va, prefix_tokens: PrefixTokens
+) -> None:
+    prefix, question = Prefix(nano.model, prefix_tokens), nano.template.user_question("how many?")
+    before = prefix.prefill([question]).hidden
+    whole = Prefix(nano.model, prefix_tokens).prefill([[*question, 9, 11]]).hidden[0]
+    with prefix.decode(question) as decoding:
+        torch.testing.assert_close(decoding.hidden, whole[-3], atol=1e-4, rtol=1e-4)
         for place, token in ((-2, 9), (-1, 11)):
-            talk.say(token)
-            torch.testing.assert_close(talk.state, whole[place], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(prefix.read([question]).hidden, before, atol=1e-4, rtol=1e-4)
+            decoding.append(token)
+            torch.testing.assert_close(decoding.hidden, whole[place], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(prefix.prefill([question]).hidden, before, atol=1e-4, rtol=1e-4)
 
 
-def test_a_question_that_failed_leaves_the_next_ones_alone(nano: Sa2Va, shown: Shown) -> None:
-    question, broken = nano.template.question("the red star"), [10**9]
-    prefix = Prefix(nano.model, shown)
+def test_a_failed_prefill_does_not_affect_the_next(nano: Sa2Va, prefix_tokens: PrefixTokens) -> None:
+    question, broken = nano.template.segment_question("the red star"), [10**9]
+    prefix = Prefix(nano.model, prefix_tokens)
     with pytest.raises(IndexError):
-        prefix.read([broken])
-    expected = Prefix(nano.model, shown).read([question]).hidden
-    assert torch.equal(prefix.read([question]).hidden, expected)
+        prefix.prefill([broken])
+    expected = Prefix(nano.model, prefix_tokens).prefill([question]).hidden
+    assert torch.equal(prefix.prefill([question]).hidden, expected)
     with pytest.raises(IndexError):
-        prefix.read([broken])
-    torch.testing.assert_close(prefix.read([question]).hidden, expected, atol=1e-4, rtol=1e-4)
+        prefix.prefill([broken])
+    torch.testing.assert_close(prefix.prefill([question]).hidden, expected, atol=1e-4, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Laws of refinements: what words may add to a map, where, and that nothing is added at first."""
+"""Laws of refinements of the coarse feature map."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from engines.grounding.structure import (
     HEADS,
+    Expressions,
     MaskBiasedAttention,
     Refinement,
     RefinementKind,
-    Words,
-    draw_twice,
+    decode_twice,
     make_refinement,
 )
 
@@ -27,25 +27,25 @@ def _seeded() -> None:
     torch.manual_seed(5)
 
 
-def words(tokens: int = 5, things: int = 2, width: int = WIDTH) -> Words:
-    return Words(
-        tokens=torch.randn(things, tokens, width),
-        spoken=torch.ones(things, tokens, dtype=torch.bool),
-        sentence=torch.randn(things, width),
+def expressions(tokens: int = 5, objects: int = 2, width: int = WIDTH) -> Expressions:
+    return Expressions(
+        tokens=torch.randn(objects, tokens, width),
+        valid=torch.ones(objects, tokens, dtype=torch.bool),
+        seg=torch.randn(objects, width),
     )
 
 
-def features(things: int = 2, width: int = WIDTH) -> Tensor:
-    return torch.randn(things, width, 4, 4)
+def features(objects: int = 2, width: int = WIDTH) -> Tensor:
+    return torch.randn(objects, width, 4, 4)
 
 
-def everywhere(logit: float = SURE, things: int = 2) -> Tensor:
-    return torch.full((things, 16, 16), logit)
+def everywhere(logit: float = SURE, objects: int = 2) -> Tensor:
+    return torch.full((objects, 16, 16), logit)
 
 
-def attention(keep: int = 6, gate_temperature: float = 1.0) -> MaskBiasedAttention:
-    """One that has learnt to speak up."""
-    module = MaskBiasedAttention(WIDTH, keep, gate_temperature)
+def attention(top_tokens: int = 6, gate_temperature: float = 1.0) -> MaskBiasedAttention:
+    """With gamma 1, as after training."""
+    module = MaskBiasedAttention(WIDTH, top_tokens, gate_temperature)
     nn.init.ones_(module.gamma)
     return module
 
@@ -67,10 +67,10 @@ def scored_by_first_channel(module: MaskBiasedAttention) -> None:
 
 @pytest.mark.parametrize("kind", RefinementKind)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_fresh_refinement_changes_no_bit(kind: RefinementKind, dtype: torch.dtype) -> None:
+def test_an_untrained_refinement_changes_no_bit(kind: RefinementKind, dtype: torch.dtype) -> None:
     f = features().to(dtype)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
-        refined = make_refinement(kind, WIDTH)(f, words(), everywhere())
+        refined = make_refinement(kind, WIDTH)(f, expressions(), everywhere())
     assert refined.dtype == dtype
     assert torch.equal(refined, f)
 
@@ -81,24 +81,24 @@ def test_maps_of_any_shape_are_refined(kind: RefinementKind, width: int, side: i
     refinement = make_refinement(kind, width)
     nn.init.ones_(refinement.gamma)
     f = torch.randn(2, width, side, side)
-    refined = refinement(f, words(width=width), torch.zeros(2, prior, prior))
+    refined = refinement(f, expressions(width=width), torch.zeros(2, prior, prior))
     assert refined.shape == f.shape
     assert not torch.equal(refined, f)
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_what_is_added_grows_with_gamma_and_warmth(kind: RefinementKind) -> None:
-    refinement, f, said = learnt(kind), features(), words()
+def test_the_residual_is_proportional_to_gamma_and_gamma_scale(kind: RefinementKind) -> None:
+    refinement, f, said = learnt(kind), features(), expressions()
     whole = refinement(f, said, everywhere()) - f
-    refinement.warmth = 0.5
+    refinement.gamma_scale = 0.5
     torch.testing.assert_close(refinement(f, said, everywhere()) - f, whole / 2)
     refinement.gamma.data.fill_(-0.5)
     torch.testing.assert_close(refinement(f, said, everywhere()) - f, whole / -4)
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_gamma_learns_first_and_then_everything(kind: RefinementKind) -> None:
-    refinement, said = make_refinement(kind, WIDTH), words()
+def test_gamma_gets_a_gradient_first_and_then_all_parameters(kind: RefinementKind) -> None:
+    refinement, said = make_refinement(kind, WIDTH), expressions()
     goal = torch.randn(2, WIDTH, 4, 4)
 
     def moved() -> set[str]:
@@ -108,20 +108,20 @@ def test_gamma_learns_first_and_then_everything(kind: RefinementKind) -> None:
 
     assert moved() == {"gamma"}
     refinement.gamma.data.fill_(0.1)
-    still = {"router.2.bias"}  # a router's offset is one for all tokens: it changes no choice and no share
+    still = {"router.2.bias"}  # a router's bias is equal for all tokens: it changes neither top-k nor softmax
     assert moved() | still == {name for name, _ in refinement.named_parameters()} | still
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_things_of_a_batch_do_not_mix(kind: RefinementKind) -> None:
-    refinement, f, said = learnt(kind), features(), words()
-    alone = Words(said.tokens[1:], said.spoken[1:], said.sentence[1:])
-    both, second = refinement(f, said, everywhere()), refinement(f[1:], alone, everywhere(things=1))
+def test_objects_of_a_batch_are_independent(kind: RefinementKind) -> None:
+    refinement, f, said = learnt(kind), features(), expressions()
+    alone = Expressions(said.tokens[1:], said.valid[1:], said.seg[1:])
+    both, second = refinement(f, said, everywhere()), refinement(f[1:], alone, everywhere(objects=1))
     torch.testing.assert_close(both[1:], second)
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_making_one_leaves_chance_as_it_was(kind: RefinementKind) -> None:
+def test_making_a_refinement_leaves_the_random_state_unchanged(kind: RefinementKind) -> None:
     torch.manual_seed(1)
     without = torch.randn(3)
     torch.manual_seed(1)
@@ -131,37 +131,37 @@ def test_making_one_leaves_chance_as_it_was(kind: RefinementKind) -> None:
 
 def test_expressions_of_different_lengths_are_padded() -> None:
     short, long, sentence = torch.randn(2, WIDTH), torch.randn(5, WIDTH), torch.randn(2, WIDTH)
-    said = Words.padded([short, long], sentence)
+    said = Expressions.padded([short, long], sentence)
     assert said.tokens.shape == (2, 5, WIDTH)
-    assert torch.equal(said.tokens[0, said.spoken[0]], short)
-    assert torch.equal(said.tokens[1, said.spoken[1]], long)
-    assert torch.equal(said.sentence, sentence)
+    assert torch.equal(said.tokens[0, said.valid[0]], short)
+    assert torch.equal(said.tokens[1, said.valid[1]], long)
+    assert torch.equal(said.seg, sentence)
     second = said[torch.tensor([1])]
     assert torch.equal(second.tokens[0], long)
-    assert second.spoken.all()
-    assert torch.equal(second.sentence, sentence[1:])
+    assert second.valid.all()
+    assert torch.equal(second.seg, sentence[1:])
 
 
-def test_nothing_may_be_said_of_nothing() -> None:
-    said = Words.padded([], torch.zeros(0, WIDTH))
-    assert (said.tokens.shape, said.spoken.shape) == ((0, 1, WIDTH), (0, 1))
+def test_zero_objects_have_empty_expressions() -> None:
+    said = Expressions.padded([], torch.zeros(0, WIDTH))
+    assert (said.tokens.shape, said.valid.shape) == ((0, 1, WIDTH), (0, 1))
 
 
-def test_things_are_placed_among_others_of_which_nothing_is_said() -> None:
-    said = words(tokens=3)
-    placed = said.placed(torch.tensor([3, 0]), 4)
-    assert torch.equal(placed[torch.tensor([3, 0])].tokens, said.tokens)
-    assert torch.equal(placed.sentence[[3, 0]], said.sentence)
-    assert placed.spoken.any(dim=1).tolist() == [True, False, False, True]
-    none = Words.padded([], torch.zeros(0, WIDTH)).placed(torch.zeros(0, dtype=torch.int64), 4)
-    assert not none.spoken.any()
+def test_scatter_pads_the_other_rows() -> None:
+    said = expressions(tokens=3)
+    scattered = said.scatter(torch.tensor([3, 0]), 4)
+    assert torch.equal(scattered[torch.tensor([3, 0])].tokens, said.tokens)
+    assert torch.equal(scattered.seg[[3, 0]], said.seg)
+    assert scattered.valid.any(dim=1).tolist() == [True, False, False, True]
+    none = Expressions.padded([], torch.zeros(0, WIDTH)).scatter(torch.zeros(0, dtype=torch.int64), 4)
+    assert not none.valid.any()
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_where_nothing_is_said_nothing_becomes_nan(kind: RefinementKind) -> None:
-    refinement, f = learnt(kind), features(things=3)
-    said = words(tokens=3).placed(torch.tensor([0, 2]), 3)
-    refined = refinement(f, said, everywhere(things=3))
+def test_rows_that_are_all_padding_are_finite(kind: RefinementKind) -> None:
+    refinement, f = learnt(kind), features(objects=3)
+    said = expressions(tokens=3).scatter(torch.tensor([0, 2]), 3)
+    refined = refinement(f, said, everywhere(objects=3))
     refined[[0, 2]].square().sum().backward()
     assert refined.isfinite().all()
     assert all(w.grad.isfinite().all() for w in refinement.parameters() if w.grad is not None)
@@ -170,9 +170,13 @@ def test_where_nothing_is_said_nothing_becomes_nan(kind: RefinementKind) -> None
 # --- mask-biased attention ------------------------------------------------------------------------
 
 
-def test_it_is_what_the_paper_writes() -> None:
-    """F' = F + γ · (MHA(LN F, T̂, T̂) ⊙ σ(M / τ)), spelt out head by head; the scores of T̂ bias its keys."""
-    module, f, said = attention(keep=3, gate_temperature=2.0), features(things=1), words(things=1)
+def test_mask_biased_attention_equals_the_formula() -> None:
+    """F' = F + γ · (MHA(LN F, T̂, T̂) ⊙ σ(M / τ)), computed head by head; the scores of T̂ bias its keys."""
+    module, f, said = (
+        attention(top_tokens=3, gate_temperature=2.0),
+        features(objects=1),
+        expressions(objects=1),
+    )
     nn.init.constant_(module.gamma, 0.7)
     prior = torch.randn(1, 4, 4)
 
@@ -194,19 +198,19 @@ def test_it_is_what_the_paper_writes() -> None:
     torch.testing.assert_close(module(f, said, prior), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_many_tokens_say_different_things_to_different_cells() -> None:
+def test_attention_to_several_tokens_differs_between_cells() -> None:
     module, cells = attention(), torch.randn(2, 16, WIDTH)
-    assert module.heard(cells, words(tokens=5)).std(dim=1).mean() > 0.01
+    assert module.attend(cells, expressions(tokens=5)).std(dim=1).mean() > 0.01
 
 
-def test_one_token_says_the_same_everywhere() -> None:
-    """Why an expression's tokens are needed, and the sentence alone would not do."""
+def test_attention_to_a_single_token_is_constant() -> None:
+    """The reason for attending to the expression's tokens instead of the `[SEG]` embedding alone."""
     module, cells = attention(), torch.randn(2, 16, WIDTH)
-    assert module.heard(cells, words(tokens=1)).std(dim=1).max() < 1e-6
+    assert module.attend(cells, expressions(tokens=1)).std(dim=1).max() < 1e-6
 
 
-def test_only_the_most_important_tokens_are_heard() -> None:
-    module, f, said = attention(keep=2), features(), words(tokens=5)
+def test_only_the_tokens_with_the_highest_scores_are_attended_to() -> None:
+    module, f, said = attention(top_tokens=2), features(), expressions(tokens=5)
     scored_by_first_channel(module)
     said.tokens[:, :, 0] = torch.tensor([0.0, 3.0, 1.0, 2.0, -1.0])
     before = module(f, said, everywhere())
@@ -219,40 +223,40 @@ def test_only_the_most_important_tokens_are_heard() -> None:
     assert not torch.allclose(module(f, said, everywhere()), before)
 
 
-def test_of_tokens_that_are_heard_the_more_important_is_heard_more() -> None:
-    module, cells, said = attention(), torch.randn(1, 16, WIDTH), words(tokens=2, things=1)
+def test_a_higher_score_gets_more_attention() -> None:
+    module, cells, said = attention(), torch.randn(1, 16, WIDTH), expressions(tokens=2, objects=1)
     scored_by_first_channel(module)
     said.tokens[:, :, 0] = 0.0
-    module.attention.in_proj_weight.data[WIDTH : 2 * WIDTH] = 0.0  # keys alike: only the score decides
-    first = module.heard(cells, Words(said.tokens[:, :1], said.spoken[:, :1], said.sentence))
-    even = module.heard(cells, said)
+    module.attention.in_proj_weight.data[WIDTH : 2 * WIDTH] = 0.0  # equal keys: only the score decides
+    first = module.attend(cells, Expressions(said.tokens[:, :1], said.valid[:, :1], said.seg))
+    even = module.attend(cells, said)
     said.tokens[:, 0, 0] = 4.0
-    module.attention.in_proj_weight.data[2 * WIDTH :, 0] = 0.0  # nor is the score itself heard
-    assert (module.heard(cells, said) - first).norm() < 0.1 * (even - first).norm()
+    module.attention.in_proj_weight.data[2 * WIDTH :, 0] = 0.0  # values do not contain the score
+    assert (module.attend(cells, said) - first).norm() < 0.1 * (even - first).norm()
 
 
-def test_padding_is_never_heard() -> None:
-    module, f, said = attention(), features(), words(tokens=3)
+def test_padding_gets_no_attention() -> None:
+    module, f, said = attention(), features(), expressions(tokens=3)
     louder = torch.full((2, 4, WIDTH), 50.0)
-    padded = Words(
+    padded = Expressions(
         tokens=torch.cat([said.tokens, louder], dim=1),
-        spoken=torch.cat([said.spoken, torch.zeros(2, 4, dtype=torch.bool)], dim=1),
-        sentence=said.sentence,
+        valid=torch.cat([said.valid, torch.zeros(2, 4, dtype=torch.bool)], dim=1),
+        seg=said.seg,
     )
     torch.testing.assert_close(module(f, padded, everywhere()), module(f, said, everywhere()))
 
 
-def test_nothing_is_written_where_the_mask_cannot_be() -> None:
+def test_the_residual_is_zero_where_the_mask_is_negative() -> None:
     module, f = attention(), features()
     prior = everywhere(-SURE)
     prior[:, :8, :8] = SURE
-    changed = (module(f, words(), prior) != f).any(dim=1)
+    changed = (module(f, expressions(), prior) != f).any(dim=1)
     assert changed[:, :2, :2].all()
     assert changed.sum() == 2 * 2 * 2
 
 
-def test_a_lower_temperature_makes_a_sharper_gate() -> None:
-    f, said = features(), words()
+def test_a_lower_temperature_sharpens_the_gate() -> None:
+    f, said = features(), expressions()
     sharp, soft = attention(gate_temperature=0.5), attention(gate_temperature=4.0)
     soft.load_state_dict(sharp.state_dict())
 
@@ -264,8 +268,8 @@ def test_a_lower_temperature_makes_a_sharper_gate() -> None:
     assert written(sharp, 0.0) == pytest.approx(written(soft, 0.0))
 
 
-def test_the_mask_learns_from_what_was_written() -> None:
-    module, said, prior = attention(), words(), everywhere(0.3).requires_grad_()
+def test_the_prior_gets_a_gradient_through_the_gate() -> None:
+    module, said, prior = attention(), expressions(), everywhere(0.3).requires_grad_()
     said.tokens.requires_grad_()
     module(features(), said, prior).square().sum().backward()
     assert prior.grad is not None
@@ -277,34 +281,34 @@ def test_the_mask_learns_from_what_was_written() -> None:
 # --- FiLM -----------------------------------------------------------------------------------------
 
 
-def test_film_hears_the_sentence_and_knows_no_place() -> None:
-    film, said = learnt(RefinementKind.FILM), words()
+def test_film_depends_on_the_seg_embedding_only() -> None:
+    film, said = learnt(RefinementKind.FILM), expressions()
     flat = torch.randn(2, WIDTH, 1, 1).expand(-1, -1, 4, 4)
     told = film(flat, said, everywhere()) - flat
     torch.testing.assert_close(told, told[:, :, :1, :1].expand_as(told))
     assert torch.equal(film(flat, said, everywhere(-SURE)), film(flat, said, everywhere()))
-    other = Words(said.tokens, said.spoken, said.sentence + 1.0)
+    other = Expressions(said.tokens, said.valid, said.seg + 1.0)
     assert not torch.allclose(film(flat, other, everywhere()), film(flat, said, everywhere()))
 
 
-# --- drawing twice --------------------------------------------------------------------------------
+# --- decoding twice -------------------------------------------------------------------------------
 
 
 def decode(coarse: Tensor) -> tuple[Tensor, Tensor]:
-    """A decoder that draws three channels, and trusts the second most."""
+    """A decoder of three masks, the second with the highest predicted IoU."""
     masks = nn.functional.interpolate(coarse[:, :3], scale_factor=4.0)
     return masks, torch.tensor([0.2, 0.9, 0.4]).expand(len(coarse), -1)
 
 
-def test_the_second_drawing_is_on_what_the_most_trusted_mask_of_the_first_gates() -> None:
-    module, f, said = attention(), features(), words()
-    masks, _ = draw_twice(decode, module, f, said)
+def test_the_second_decode_is_gated_by_the_best_mask_of_the_first() -> None:
+    module, f, said = attention(), features(), expressions()
+    masks, _ = decode_twice(decode, module, f, said)
     assert torch.equal(masks, decode(module(f, said, decode(f)[0][:, 1]))[0])
     assert not torch.allclose(masks, decode(f)[0])
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
-def test_drawing_twice_with_a_fresh_refinement_is_drawing_once(kind: RefinementKind) -> None:
+def test_decoding_twice_with_an_untrained_refinement_equals_decoding_once(kind: RefinementKind) -> None:
     f = features()
-    twice = draw_twice(decode, make_refinement(kind, WIDTH), f, words())
+    twice = decode_twice(decode, make_refinement(kind, WIDTH), f, expressions())
     assert all(torch.equal(a, b) for a, b in zip(twice, decode(f), strict=True))

@@ -1,4 +1,4 @@
-"""Laws of regions. That they are read as published is shown in families/test_base.py."""
+"""Laws of visual prompts. families/test_base.py compares them with the published code."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import numpy as np
 import pytest
 import torch
 
+from engines.grounding.generation import decode_text, generate
 from engines.grounding.grounder import NO_REGIONS, SaGrounder, load_grounder
-from engines.grounding.keyframe_features import Sight
-from engines.grounding.visual_prompts import about, cells, inside, introduced
+from engines.grounding.keyframe_features import KeyframeFeatures
+from engines.grounding.visual_prompts import ask_about_region, introduce_regions, region_mask, region_tokens
 from streaming.errors import InvalidQuery
 from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, QueryKind, Region, StreamId
 from tests import published
 
 
 @pytest.mark.parametrize("size", [(90, 160), (7, 5), (480, 640)])
-def test_a_token_is_inside_where_its_upper_left_corner_is(size: tuple[int, int]) -> None:
+def test_a_token_is_selected_by_its_upper_left_corner(size: tuple[int, int]) -> None:
     region = np.random.default_rng(4).random(size) > 0.4
     nearest = torch.nn.functional.interpolate(torch.tensor(region)[None, None].float(), (16, 16))
-    assert torch.equal(cells(region, 16), nearest[0, 0].flatten() > 0)
+    assert torch.equal(region_tokens(region, 16), nearest[0, 0].flatten() > 0)
 
 
-def test_what_is_smaller_than_a_token_is_the_token_in_its_middle() -> None:
+def test_a_region_smaller_than_a_token_selects_the_token_at_its_centre() -> None:
     region = np.zeros((160, 160), dtype=bool)
     region[43:46, 102:105] = True
-    assert cells(region, 16).nonzero().tolist() == [[4 * 16 + 10]]
+    assert region_tokens(region, 16).nonzero().tolist() == [[4 * 16 + 10]]
 
 
 @pytest.mark.parametrize(
@@ -38,26 +39,24 @@ def test_what_is_smaller_than_a_token_is_the_token_in_its_middle() -> None:
         ((1.0, 1.0, 1.0, 1.0), (slice(39, 40), slice(79, 80))),
     ],
 )
-def test_what_was_pointed_at_is_a_box_of_one_pixel_at_least(
-    region: Region, pixels: tuple[slice, slice]
-) -> None:
+def test_a_region_mask_has_at_least_one_pixel(region: Region, pixels: tuple[slice, slice]) -> None:
     expected = np.zeros((40, 80), dtype=bool)
     expected[pixels] = True
-    assert np.array_equal(inside(region, (40, 80)), expected)
+    assert np.array_equal(region_mask(region, (40, 80)), expected)
 
 
-def test_a_question_names_what_was_pointed_at() -> None:
-    assert about("what is this?") == "About region1: what is this?"
-    assert about("describe region1") == "describe region1"
+def test_a_question_names_region1() -> None:
+    assert ask_about_region("what is this?") == "About region1: what is this?"
+    assert ask_about_region("describe region1") == "describe region1"
 
 
-def test_nothing_is_no_region() -> None:
+def test_an_empty_region_is_an_invalid_query() -> None:
     with pytest.raises(InvalidQuery, match="empty"):
-        cells(np.zeros((9, 9), dtype=bool), 16)
+        region_tokens(np.zeros((9, 9), dtype=bool), 16)
 
 
-def test_regions_are_counted_from_one() -> None:
-    assert introduced("*", [2, 1]) == (
+def test_regions_are_numbered_from_one() -> None:
+    assert introduce_regions("*", [2, 1]) == (
         "There are 2 part regions in the picture: region1<vp>**</vp>, region2<vp>*</vp>.\n"
     )
 
@@ -70,27 +69,17 @@ def grounder(tmp_path_factory: pytest.TempPathFactory) -> SaGrounder:
     return load_grounder(folder)
 
 
-def test_a_question_about_a_region_is_answered_in_words(grounder: SaGrounder) -> None:
+def test_a_region_is_converted_to_tokens_of_its_mask(grounder: SaGrounder) -> None:
     pixels = np.random.default_rng(5).integers(0, 255, (90, 160, 3), dtype=np.uint8)
     frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
-    keyframe = Keyframe(frame, (), 1.0)
-    left, right = np.zeros((90, 160), dtype=bool), np.zeros((90, 160), dtype=bool)
-    left[:, :80] = right[:, 80:] = True
-    told = [grounder.tell(keyframe, [one], "what is region1") for one in (left, right)]
-    assert all(told) and told[0] == grounder.tell(keyframe, [left], "what is region1")
-
-
-def test_what_was_pointed_at_is_shown_behind_the_picture(grounder: SaGrounder) -> None:
-    pixels = np.random.default_rng(5).integers(0, 255, (90, 160, 3), dtype=np.uint8)
-    frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
-    sight, question = Sight(grounder._checkpoint, Keyframe(frame, (), 1.0)), [1, 2, 3]
+    sight, question = KeyframeFeatures(grounder._checkpoint, Keyframe(frame, (), 1.0)), [1, 2, 3]
     left, right = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
-    seen = [sight.pointed(region).read([question]).hidden for region in (left, right)]
-    expected = sight.regions([inside(left, (90, 160))]).read([question]).hidden
+    seen = [sight.region_prefix(region).prefill([question]).hidden for region in (left, right)]
+    expected = sight.regions_prefix([region_mask(left, (90, 160))]).prefill([question]).hidden
     assert torch.equal(seen[0], expected) and not torch.allclose(seen[1], expected, atol=1e-3)
 
 
-def test_a_click_is_asked_about_where_regions_were_taught_and_else_refused_in_words(
+def test_a_region_query_is_answered_if_the_model_takes_regions_and_else_refused(
     grounder: SaGrounder,
 ) -> None:
     frame = Frame(StreamId("cam"), 1, np.full((90, 160, 3), 90, np.uint8), 0.0, 0.0, Clock.ARRIVAL)
@@ -100,5 +89,8 @@ def test_a_click_is_asked_about_where_regions_were_taught_and_else_refused_in_wo
     assert (refused.text, refused.prompts) == (NO_REGIONS, ())
     checkpoint = grounder._checkpoint
     taught = SaGrounder(replace(checkpoint, config={**checkpoint.config, "takes_regions": True}))
-    mask = inside((0.0, 0.0, 0.5, 1.0), (90, 160))
-    assert taught.ground(keyframe)[0].text == taught.tell(keyframe, [mask], about("what is this?"))
+    prefix = KeyframeFeatures(checkpoint, keyframe).region_prefix((0.0, 0.0, 0.5, 1.0))
+    question = checkpoint.template.user_question("About region1: what is this?")
+    expected = generate(checkpoint.model, prefix, question, checkpoint.template.eos_ids)
+    assert expected.ids
+    assert taught.ground(keyframe)[0].text == decode_text(checkpoint.template.tokenizer, expected.ids)

@@ -1,4 +1,4 @@
-"""Laws of putting published tensors into a model."""
+"""Laws of loading published tensors into a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 
 from engines.grounding.checkpoints import build
 from engines.grounding.model import SaModel
-from engines.grounding.weights import INDEX_FILE, WEIGHTS_FILE, hollow, open_weights, put
+from engines.grounding.weights import INDEX_FILE, WEIGHTS_FILE, load_published, on_meta_device, open_weights
 from streaming.errors import CheckpointError
 from tests import published
 
@@ -26,8 +26,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _hollow(folder: Path) -> SaModel:
-    with hollow():
+def _on_meta_device(folder: Path) -> SaModel:
+    with on_meta_device():
         return build(json.loads((folder / "config.json").read_text()), 5)
 
 
@@ -42,21 +42,21 @@ def _mapped(path: Path) -> list[range]:
     return [range(int(start, 16), int(end, 16)) for start, end in ends]
 
 
-def test_in_the_files_own_dtype_a_weight_is_the_files_own_page(folder: Path) -> None:
-    model = _hollow(folder)
-    put(model, _read(folder), torch.float32, CPU)
+def test_weights_in_the_files_dtype_are_mapped_from_the_file(folder: Path) -> None:
+    model = _on_meta_device(folder)
+    load_published(model, _read(folder), torch.float32, CPU)
     pages = _mapped(folder / WEIGHTS_FILE)
     elsewhere = [
         name for name, weight in model.named_parameters() if not any(weight.data_ptr() in p for p in pages)
     ]
-    # What is put together anew: q, k and v that were fused group by group, and SAM-2's point embeddings.
+    # Copied: q, k and v that were fused by group, and SAM-2's point embeddings.
     assert all("self_attn" in name or "point_embed" in name for name in elsewhere)
     assert len(elsewhere) <= 3 * published.LAYERS + 1
 
 
-def test_what_is_learnt_is_not_written_to_the_file(folder: Path) -> None:
-    model = _hollow(folder)
-    put(model, _read(folder), torch.float32, CPU)
+def test_training_does_not_write_to_the_file(folder: Path) -> None:
+    model = _on_meta_device(folder)
+    load_published(model, _read(folder), torch.float32, CPU)
     before = (folder / WEIGHTS_FILE).read_bytes()
     with torch.no_grad():
         for weight in model.parameters():
@@ -64,28 +64,28 @@ def test_what_is_learnt_is_not_written_to_the_file(folder: Path) -> None:
     assert (folder / WEIGHTS_FILE).read_bytes() == before
 
 
-def test_inside_hollow_parameters_have_no_memory_and_frequencies_are_real(folder: Path) -> None:
-    model = _hollow(folder)
+def test_on_meta_device_parameters_are_meta_and_frequencies_are_real(folder: Path) -> None:
+    model = _on_meta_device(folder)
     assert all(weight.is_meta for weight in model.parameters())
     frequencies = model.mllm.model.language_model.rotary_emb.inv_freq
     assert not frequencies.is_meta and float(frequencies[0]) == 1.0
 
 
-def test_a_hollow_model_comes_to_life_whole(folder: Path) -> None:
-    model = _hollow(folder)
-    put(model, _read(folder), torch.float32, CPU)
+def test_load_published_leaves_no_meta_tensor(folder: Path) -> None:
+    model = _on_meta_device(folder)
+    load_published(model, _read(folder), torch.float32, CPU)
     assert not [n for n, t in [*model.named_parameters(), *model.named_buffers()] if t.is_meta]
 
 
-def test_where_a_device_is_named_hollow_does_not_interfere() -> None:
-    with hollow():
+def test_on_meta_device_respects_a_named_device() -> None:
+    with on_meta_device():
         assert nn.Linear(2, 2).weight.is_meta
         assert not torch.zeros(2, device="cpu").is_meta
 
 
-def test_what_is_between_a_state_and_a_mask_stays_float32(folder: Path) -> None:
-    model = _hollow(folder)
-    put(model, _read(folder), torch.bfloat16, CPU)
+def test_layers_between_hidden_state_and_mask_stay_float32(folder: Path) -> None:
+    model = _on_meta_device(folder)
+    load_published(model, _read(folder), torch.bfloat16, CPU)
     kinds = {name: weight.dtype for name, weight in model.named_parameters()}
     half = {name for name, dtype in kinds.items() if dtype == torch.bfloat16}
     assert half == {n for n in kinds if n.startswith(("mllm.", "segmenter.vision_encoder."))}
@@ -93,7 +93,7 @@ def test_what_is_between_a_state_and_a_mask_stays_float32(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("written", [("head", "embedding"), ("embedding",), ("head",)])
-def test_one_matrix_may_be_written_once_or_twice(folder: Path, written: tuple[str, ...]) -> None:
+def test_a_tied_matrix_may_be_stored_once_or_twice(folder: Path, written: tuple[str, ...]) -> None:
     config = json.loads((folder / "config.json").read_text()) | {"tie_word_embeddings": True}
     names = {
         "head": "language_model.output.weight",
@@ -102,32 +102,32 @@ def test_one_matrix_may_be_written_once_or_twice(folder: Path, written: tuple[st
     tensors = _read(folder)
     matrix = tensors.pop(names["head"])
     del tensors[names["embedding"]]
-    with hollow():
+    with on_meta_device():
         model = build(config, 5)
-    put(model, tensors | {names[one]: matrix.clone() for one in written}, torch.float32, CPU)
+    load_published(model, tensors | {names[one]: matrix.clone() for one in written}, torch.float32, CPU)
     assert model.mllm.lm_head.weight is model.mllm.model.language_model.embed_tokens.weight
     assert torch.equal(model.mllm.lm_head.weight, matrix)
 
 
-def test_two_matrices_are_not_made_one_whatever_the_config_says(folder: Path) -> None:
+def test_different_head_and_embedding_are_not_tied(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text()) | {"tie_word_embeddings": True}
-    with hollow():
+    with on_meta_device():
         model = build(config, 5)
     tensors = _read(folder)
-    put(model, tensors, torch.float32, CPU)
+    load_published(model, tensors, torch.float32, CPU)
     embedding = model.mllm.model.language_model.embed_tokens.weight
     assert torch.equal(model.mllm.lm_head.weight, tensors["language_model.output.weight"])
     assert torch.equal(embedding, tensors["language_model.model.tok_embeddings.weight"])
 
 
-def test_without_a_weight_there_is_no_model(folder: Path) -> None:
+def test_a_missing_weight_is_a_checkpoint_error(folder: Path) -> None:
     tensors = _read(folder)
     del tensors["mlp1.0.weight"]
     with pytest.raises(CheckpointError, match=r"missing 1: mlp1\.0\.weight"):
-        put(_hollow(folder), tensors, torch.float32, CPU)
+        load_published(_on_meta_device(folder), tensors, torch.float32, CPU)
 
 
-def test_shards_are_read_as_one(folder: Path) -> None:
+def test_sharded_files_load_like_a_single_file(folder: Path) -> None:
     tensors = load_file(folder / WEIGHTS_FILE)
     names = sorted(tensors)
     weight_map = {}
@@ -141,14 +141,14 @@ def test_shards_are_read_as_one(folder: Path) -> None:
     assert all(torch.equal(opened[name], tensor) for name, tensor in tensors.items())
 
 
-def test_a_file_cut_short_is_noticed_before_it_is_used(folder: Path) -> None:
+def test_a_truncated_file_is_an_error_on_opening(folder: Path) -> None:
     path = folder / WEIGHTS_FILE
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(SafetensorError):
         open_weights(folder)
 
 
-def test_a_shard_that_is_not_there_is_noticed(folder: Path) -> None:
+def test_a_missing_shard_is_an_error(folder: Path) -> None:
     (folder / INDEX_FILE).write_text(json.dumps({"weight_map": {"a": "gone.safetensors"}}))
     with pytest.raises(OSError, match="gone"):
         open_weights(folder)
@@ -157,7 +157,7 @@ def test_a_shard_that_is_not_there_is_noticed(folder: Path) -> None:
 @pytest.mark.parametrize(
     "index", ["[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": "../b.safetensors"}}', "x"]
 )
-def test_an_index_that_is_none_is_said(folder: Path, index: str) -> None:
+def test_a_malformed_index_is_an_error(folder: Path, index: str) -> None:
     (folder / INDEX_FILE).write_text(index)
     with pytest.raises(ValueError):
         open_weights(folder)

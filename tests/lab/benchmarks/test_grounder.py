@@ -11,7 +11,7 @@ import torch
 
 from engines.grounding.checkpoints import load_sa2va
 from engines.grounding.grounder import SaGrounder
-from engines.grounding.keyframe_features import Sight
+from engines.grounding.keyframe_features import KeyframeFeatures
 from lab.benchmarks import grounder as bench
 from lab.benchmarks.grounder import bench_grounder
 from lab.training.tokenizer import nano_tokenizer
@@ -42,10 +42,10 @@ def test_every_number_of_queries_is_timed_both_ways(folder: Path) -> None:
 def test_what_is_compared_comes_to_the_same(folder: Path) -> None:
     """Else the faster one might only do less."""
     checkpoint, keyframe = load_sa2va(folder), bench._keyframe(1)
-    question = checkpoint.template.question(keyframe.queries[0].text)
-    prefix = Sight(checkpoint, keyframe).prefix(past=False)
+    question = checkpoint.template.segment_question(keyframe.queries[0].text)
+    prefix = KeyframeFeatures(checkpoint, keyframe).prefix(past=False)
     said = bench._said(checkpoint, prefix, question)
-    given = prefix.read([[*question, *checkpoint.template.answer]]).hidden[0, len(question) : -1]
+    given = prefix.prefill([[*question, *checkpoint.template.answer]]).hidden[0, len(question) : -1]
     torch.testing.assert_close(said, given, atol=1e-4, rtol=0)
     sure = type(checkpoint)(
         checkpoint.model, checkpoint.template, {**checkpoint.config, "presence_threshold": 0.0}

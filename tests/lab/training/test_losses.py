@@ -48,8 +48,8 @@ def test_a_few_steps_on_one_batch_reduce_every_loss(nano: Sa2Va, helpers: Helper
 
     def losses() -> tuple[torch.Tensor, torch.Tensor]:
         read, words = reading_lesson(model, helpers, batch)
-        drawn, _ = drawing_lesson(model, helpers, model.maps(batch.pixels), words, batch)
-        return read.loss, drawn.loss + placing_loss(model, helpers, words.sentence, batch)
+        drawn, _ = drawing_lesson(model, helpers, model.feature_maps(batch.pixels), words, batch)
+        return read.loss, drawn.loss + placing_loss(model, helpers, words.seg, batch)
 
     first = [float(part.detach()) for part in losses()]
     for _ in range(6):
@@ -65,8 +65,8 @@ def test_every_part_of_the_model_learns(nano: Sa2Va, helpers: Helpers, batch: Ba
     model = nano.model
     model.zero_grad()
     read, words = reading_lesson(model, helpers, batch)
-    drawn, _ = drawing_lesson(model, helpers, model.maps(batch.pixels), words, batch)
-    (read.loss + drawn.loss + placing_loss(model, helpers, words.sentence, batch)).backward()
+    drawn, _ = drawing_lesson(model, helpers, model.feature_maps(batch.pixels), words, batch)
+    (read.loss + drawn.loss + placing_loss(model, helpers, words.seg, batch)).backward()
     for part in (
         model.mllm.model.vision_tower,
         model.mllm.model.multi_modal_projector,
@@ -113,8 +113,8 @@ def test_a_batch_without_anything_present_still_has_a_loss(
     unseen = {field.name: getattr(batch.gazes, field.name)[:0] for field in fields(batch.gazes)}
     nothing = replace(batch, pointings=Pointings(**none), gazes=Gazes(**unseen))
     read, words = reading_lesson(nano.model, helpers, nothing)
-    drawn, _ = drawing_lesson(nano.model, helpers, nano.model.maps(batch.pixels), words, nothing)
-    total = read.loss + drawn.loss + placing_loss(nano.model, helpers, words.sentence, nothing)
+    drawn, _ = drawing_lesson(nano.model, helpers, nano.model.feature_maps(batch.pixels), words, nothing)
+    total = read.loss + drawn.loss + placing_loss(nano.model, helpers, words.seg, nothing)
     assert bool(torch.isfinite(total))
 
 
@@ -126,12 +126,12 @@ def test_windows_teach_where_things_came_from(nano: Sa2Va, helpers: Helpers, win
     assert lesson.figures["shift/n"] > 0
     assert 0 < lesson.figures["traced"] < lesson.figures["traced/n"]
     assert helpers.shift.weight.grad is not None and float(helpers.shift.weight.grad.abs().sum()) > 0
-    drawn, _ = drawing_lesson(model, helpers, model.maps(windows.pixels[2::3]), words, windows)
+    drawn, _ = drawing_lesson(model, helpers, model.feature_maps(windows.pixels[2::3]), words, windows)
     assert bool(torch.isfinite(drawn.loss))
 
 
 def test_at_most_so_many_masks_of_a_scene_are_drawn(nano: Sa2Va, helpers: Helpers, batch: Batch) -> None:
     _, words = reading_lesson(nano.model, helpers, batch)
-    drawn, _ = drawing_lesson(nano.model, helpers, nano.model.maps(batch.pixels), words, batch)
+    drawn, _ = drawing_lesson(nano.model, helpers, nano.model.feature_maps(batch.pixels), words, batch)
     per_scene = batch.pointings.rows.bincount(minlength=2).clamp(max=DRAWN)
     assert drawn.figures["j/n"] == float(per_scene.sum())

@@ -25,9 +25,9 @@ def template() -> Template:
 
 def test_every_word_of_the_world_is_known(template: Template) -> None:
     for word in (*COLOURS, *CATEGORIES):
-        assert template.knows(f"the {word} thing")
-    assert not template.knows("the giraffe")
-    assert not template.knows(UNKNOWN)
+        assert template.in_vocabulary(f"the {word} thing")
+    assert not template.in_vocabulary("the giraffe")
+    assert not template.in_vocabulary(UNKNOWN)
 
 
 def test_all_that_the_world_says_is_of_known_words(template: Template) -> None:
@@ -38,22 +38,22 @@ def test_all_that_the_world_says_is_of_known_words(template: Template) -> None:
         texts += [f"{one.text} {one.answer}" for one in generate_questions(clip, 5, rng)]
         told = generate_caption(clip, 5, rng)
         texts += [] if told is None else [re.sub("</?p>", " ", told.text)]
-        assert all(template.knows(text) for text in texts), [
-            text for text in texts if not template.knows(text)
+        assert all(template.in_vocabulary(text) for text in texts), [
+            text for text in texts if not template.in_vocabulary(text)
         ]
 
 
 def test_the_wish_for_a_description_is_of_known_words(template: Template) -> None:
-    assert template.knows(DESCRIBE)
+    assert template.in_vocabulary(DESCRIBE)
 
 
 def test_case_does_not_matter(template: Template) -> None:
-    assert template.question("The RED Circle") == template.question("the red circle")
+    assert template.segment_question("The RED Circle") == template.segment_question("the red circle")
 
 
 def test_a_synonym_is_now_and_then_said_and_always_known(template: Template) -> None:
     rng = np.random.default_rng(1)
     said = {synonym("circle", rng) for _ in range(200)}
     assert said == {"circle", *SYNONYMS["circle"]}
-    assert all(template.knows(word) for words in SYNONYMS.values() for word in words)
+    assert all(template.in_vocabulary(word) for words in SYNONYMS.values() for word in words)
     assert synonym("giraffe", rng) == "giraffe"

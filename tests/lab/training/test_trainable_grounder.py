@@ -36,7 +36,7 @@ def test_who_inherits_sees_as_the_tracker_sees() -> None:
     sam, tracker = fresh_grounder(1).model, fresh_tracker(9)
     inherit(sam.segmenter, tracker.state_dict())
     frames = draw_clip(3, frames=1).frames
-    ours = sam.maps(normalise(frames))[2]
+    ours = sam.feature_maps(normalise(frames))[2]
     theirs = TrainedTracker(tracker).encode(torch.from_numpy(frames))[0]
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 
@@ -45,6 +45,6 @@ def test_who_inherits_sees_as_the_tracker_sees() -> None:
 def test_all_masks_begin_as_the_one_that_the_tracker_draws() -> None:
     sam = fresh_grounder(1).model
     inherit(sam.segmenter, fresh_tracker(9).state_dict())
-    maps = sam.maps(normalise(draw_clip(3, frames=1).frames))
-    masks, _ = sam.segment(maps, torch.randn(1, 1, 128, generator=torch.Generator().manual_seed(0)))
+    maps = sam.feature_maps(normalise(draw_clip(3, frames=1).frames))
+    masks, _ = sam.decode_masks(maps, torch.randn(1, 1, 128, generator=torch.Generator().manual_seed(0)))
     torch.testing.assert_close(masks[:, :, 0], masks[:, :, 2], atol=1e-3, rtol=1e-3)

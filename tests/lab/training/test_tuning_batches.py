@@ -59,9 +59,9 @@ def test_every_token_of_every_answer_is_predicted_from_the_place_before_it(
 ) -> None:
     rows, places, tokens = batch.said.unbind(dim=1)
     assert torch.equal(batch.packed.ids[rows, places + 1], tokens)
-    ends = (batch.packed.ids == template.end_id).sum()
+    ends = (batch.packed.ids == template.eos_id).sum()
     asked = sum(len(starts) for starts in batch.packed.starts)
-    assert int((tokens == template.end_id).sum()) == asked == int(ends) - asked, "questions end too"
+    assert int((tokens == template.eos_id).sum()) == asked == int(ends) - asked, "questions end too"
 
 
 def test_every_pointing_stands_on_its_seg_behind_the_words_about_its_thing(

@@ -11,7 +11,7 @@ import torch
 from transformers import DynamicCache
 
 from engines.grounding.checkpoints import Sa2Va, build, image_tokens, load_sa2va, save_sa2va
-from engines.grounding.keyframe_features import Sight
+from engines.grounding.keyframe_features import KeyframeFeatures
 from engines.grounding.templates import make_template
 from lab.training import tuning_recipe
 from lab.training.curves import CURVES
@@ -115,23 +115,23 @@ def test_every_family_learns_from_windows_and_its_eyes_do_not(kind: str, tmp_pat
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_batch_says_is_what_the_service_would_hear(kind: str, tmp_path: Path) -> None:
-    """Hidden states at `[SEG]` as `Sight` and `Prefix` have them of the same window."""
+    """Hidden states at `[SEG]` as `KeyframeFeatures` and `Prefix` have them of the same window."""
     write(kind, tmp_path)
     checkpoint = load_sa2va(tmp_path)
     model, batch = checkpoint.model, batch_for(checkpoint, window=True)
     with torch.no_grad():
-        taught = model.go_on(written(model, batch), DynamicCache())
+        taught = model.forward_cached(written(model, batch), DynamicCache())
     row, _, seg = batch.pointed[0].tolist()
     starts = batch.packed.starts[row]
     first = max(start for start in starts if start <= seg)
     block = batch.packed.ids[row, first : seg + 1].tolist()
     shown = draw_shown(
-        row, CURRICULUM[0], checkpoint.template, window=True, referring=3, side_px=checkpoint.draw_px
+        row, CURRICULUM[0], checkpoint.template, window=True, referring=3, side_px=checkpoint.sam_px
     )
     *earlier, now = shown.clip.frames
     frame = Frame(StreamId("s"), 0, now, 0.0, 0.0, Clock.ARRIVAL)
     with torch.no_grad():
-        heard = Sight(checkpoint, Keyframe(frame, (), 0.0, tuple(earlier))).prefix(past=True).read([block])
+        heard = KeyframeFeatures(checkpoint, Keyframe(frame, (), 0.0, tuple(earlier))).prefix(past=True).prefill([block])
     assert torch.allclose(heard.hidden[0, -1], taught[row, seg], atol=1e-4)
 
 

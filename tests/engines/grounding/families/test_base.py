@@ -1,4 +1,4 @@
-"""Laws of every family: what is published loads whole, and computes what its authors' code computes."""
+"""Laws of every family: published checkpoints load completely and compute what the published code does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from engines.grounding.checkpoints import Running, Sa2Va, load_sa2va, to_published
+from engines.grounding.checkpoints import RunOptions, Sa2Va, load_sa2va, to_published
 from engines.grounding.families.base import TEXT_KEYS, only, part
-from engines.grounding.generation import speak
+from engines.grounding.generation import generate
 from engines.grounding.grounder import SaGrounder, load_grounder
 from engines.grounding.image_processing import normalise
-from engines.grounding.keyframe_features import Sight
+from engines.grounding.keyframe_features import KeyframeFeatures
 from streaming.errors import CheckpointError, InvalidQuery
 from streaming.vocabulary import Clock, Frame, Keyframe, Pixels, Query, QueryId, QueryKind, StreamId
 from tests import published, sa2va_by_hand
@@ -24,7 +24,7 @@ from tests import published, sa2va_by_hand
 
 @dataclass(frozen=True)
 class Case:
-    """A published checkpoint, and the same loaded."""
+    """The tensors of a published checkpoint, and the loaded model."""
 
     kind: str
     tensors: dict[str, Tensor]
@@ -43,26 +43,26 @@ def pixels() -> Pixels:
     return np.random.default_rng(0).integers(0, 255, (90, 160, 3), dtype=np.uint8)
 
 
-def _sight(case: Case, pixels: Pixels) -> Sight:
+def _features(case: Case, pixels: Pixels) -> KeyframeFeatures:
     frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
-    return Sight(case.loaded, Keyframe(frame, (), 1.0))
+    return KeyframeFeatures(case.loaded, Keyframe(frame, (), 1.0))
 
 
 def _asked(case: Case) -> list[int]:
     template = case.loaded.template
-    return [*template.question("the red star"), *template.answer]
+    return [*template.segment_question("the red star"), *template.answer]
 
 
-def _by_hand(case: Case, pixels: Pixels, behind: list[int]) -> Tensor:
-    """Hidden states of `behind`, read after the picture."""
+def _reference_hidden(case: Case, pixels: Pixels, behind: list[int]) -> Tensor:
+    """Reference hidden states of `behind`, read after the image."""
     checkpoint, config = case.loaded, case.loaded.config
-    seen = checkpoint.model.family.prepare(pixels, 1)[0]
+    seen = checkpoint.model.family.preprocess(pixels, 1)[0]
     if case.kind.startswith("internvl"):
         tokens = sa2va_by_hand.intern_eyes(case.tensors, config["vision_config"], seen)
-        ids = torch.tensor([*checkpoint.template.shown([len(tokens)]), *behind])
-        return _read_by_hand(case, ids, tokens)[-len(behind) :]
+        ids = torch.tensor([*checkpoint.template.prefix_for([len(tokens)]), *behind])
+        return _reference_language_model(case, ids, tokens)[-len(behind) :]
     tokens, deep = sa2va_by_hand.qwen_eyes(case.tensors, config["vision_config"], seen)
-    ids = torch.tensor([*checkpoint.template.shown([len(tokens)]), *behind])
+    ids = torch.tensor([*checkpoint.template.prefix_for([len(tokens)]), *behind])
     image = (ids == checkpoint.template.image_id).nonzero()[:, 0]
     written = case.tensors["model.model.language_model.embed_tokens.weight"][ids].clone()
     written[image] = tokens
@@ -76,11 +76,11 @@ def _by_hand(case: Case, pixels: Pixels, behind: list[int]) -> Tensor:
         sa2va_by_hand.spread(config["text_config"], places),
         [(image, level) for level in deep],
     )[-len(behind) :]
-    return hidden if case.kind == "qwen3_vl" else _last_norm(case, hidden)
+    return hidden if case.kind == "qwen3_vl" else _final_norm(case, hidden)
 
 
-def _last_norm(case: Case, hidden: Tensor) -> Tensor:
-    """Of Qwen-VL. With Qwen3-VL, Sa2VA reads `[SEG]` before it; only its head is behind it."""
+def _final_norm(case: Case, hidden: Tensor) -> Tensor:
+    """Final norm of Qwen-VL. With Qwen3-VL, Sa2VA takes the `[SEG]` hidden state before it."""
     return sa2va_by_hand.rms(hidden, case.tensors[f"{_READER}norm.weight"])
 
 
@@ -88,29 +88,31 @@ _READER = "model.model.language_model."
 REGIONS = (np.tri(90, 160, k=-20, dtype=bool), np.tri(90, 160, k=60, dtype=bool))
 
 
-def test_regions_are_shown_again_behind_the_picture_as_published(case: Case, pixels: Pixels) -> None:
-    """Of the thumbnail's tokens, after all tiles'; the InternVL family alone was taught it."""
-    config, template, sight = case.loaded.config, case.loaded.template, _sight(case, pixels)
-    question = template.asked("what is region1")
+def test_visual_prompts_equal_the_published_algorithm(case: Case, pixels: Pixels) -> None:
+    """Tokens of the thumbnail are repeated after all tiles; only the InternVL family has visual prompts."""
+    config, template, sight = case.loaded.config, case.loaded.template, _features(case, pixels)
+    question = template.user_question("what is region1")
     if not case.kind.startswith("internvl"):
         with pytest.raises(InvalidQuery, match="InternVL"):
-            sight.regions(REGIONS)
+            sight.regions_prefix(REGIONS)
         return
-    seen = case.loaded.model.family.prepare(pixels, 1)[0]
+    seen = case.loaded.model.family.preprocess(pixels, 1)[0]
     tokens = sa2va_by_hand.intern_eyes(case.tensors, config["vision_config"], seen)
     inside = [
         torch.nn.functional.interpolate(torch.tensor(region)[None, None].float(), (2, 2))[0, 0].flatten() > 0
         for region in REGIONS
     ]
-    prefix = [*template.shown([4]), *template.regions([int(one.sum()) for one in inside])]
+    prefix = [*template.prefix_for([4]), *template.region_intro([int(one.sum()) for one in inside])]
     ids = torch.tensor([*prefix, *question])
     shown = torch.cat([tokens, *(tokens[one] for one in inside)])
-    hidden = _read_by_hand(case, ids, shown)[-len(question) :]
-    torch.testing.assert_close(sight.regions(REGIONS).read([question]).hidden[0], hidden, atol=1e-4, rtol=0)
+    hidden = _reference_language_model(case, ids, shown)[-len(question) :]
+    torch.testing.assert_close(
+        sight.regions_prefix(REGIONS).prefill([question]).hidden[0], hidden, atol=1e-4, rtol=0
+    )
 
 
-def _read_by_hand(case: Case, ids: Tensor, tokens: Tensor) -> Tensor:
-    """Hidden states of ids with image tokens in their places, by an InternVL's language model."""
+def _reference_language_model(case: Case, ids: Tensor, tokens: Tensor) -> Tensor:
+    """Reference hidden states of ids with image tokens, by InternVL's language model."""
     written = next(t for n, t in case.tensors.items() if "embed_tokens" in n or "tok_embeddings" in n)[
         ids
     ].clone()
@@ -124,7 +126,7 @@ def _read_by_hand(case: Case, ids: Tensor, tokens: Tensor) -> Tensor:
 
 
 def _places(size: int, start: int, rows: int, columns: int) -> Tensor:
-    """On three axes, of one picture among text."""
+    """Position ids on three axes of an image."""
     places = torch.arange(size).repeat(3, 1)
     cells = torch.arange(rows * columns)
     places[:, start : start + len(cells)] = start + torch.stack(
@@ -135,75 +137,81 @@ def _places(size: int, start: int, rows: int, columns: int) -> Tensor:
     return places
 
 
-def test_no_tensor_is_missing_and_none_but_memorys_is_left_over(case: Case) -> None:
+def test_all_published_tensors_but_sams_memory_are_loaded(case: Case) -> None:
     again = to_published(case.loaded.model)
     assert again.keys() == published.without_memory(case.tensors).keys()
     assert not [name for name, tensor in again.items() if not torch.equal(tensor, case.tensors[name])]
 
 
-def test_hidden_state_prompt_and_masks_are_those_of_the_published_algorithm(
+def test_hidden_states_seg_embedding_and_masks_equal_the_published_algorithm(
     case: Case, pixels: Pixels
 ) -> None:
     checkpoint, tensors, behind = case.loaded, case.tensors, _asked(case)
     model, template = checkpoint.model, checkpoint.template
-    expected = _by_hand(case, pixels, behind)
-    hidden = _sight(case, pixels).prefix(past=False).read([behind]).hidden[0]
+    expected = _reference_hidden(case, pixels, behind)
+    hidden = _features(case, pixels).prefix(past=False).prefill([behind]).hidden[0]
     torch.testing.assert_close(hidden, expected, atol=1e-4, rtol=0)
 
     seg = len(behind) - len(template.answer) + template.seg_offset
     first = torch.relu(sa2va_by_hand.linear(tensors, "text_hidden_fcs.0", expected[seg]))
     prompt = sa2va_by_hand.linear(tensors, "text_hidden_fcs.2", first)
-    torch.testing.assert_close(model.embeddings(hidden[seg]), prompt, atol=1e-4, rtol=0)
+    torch.testing.assert_close(model.seg_embeddings(hidden[seg]), prompt, atol=1e-4, rtol=0)
 
-    side = checkpoint.draw_px
+    side = checkpoint.sam_px
     square = normalise(checkpoint.resize(pixels, side, side)[None])
     backbone = published.SAM["vision_config"]["backbone_config"]
     maps = sa2va_by_hand.sam_maps(tensors, backbone, square[0])
     masks, quality = sa2va_by_hand.sam_draw(tensors, maps, prompt, heads=4)
-    drawn, trusted = model.segment(model.maps(square), model.embeddings(hidden[seg])[None, None])
+    drawn, trusted = model.decode_masks(
+        model.feature_maps(square), model.seg_embeddings(hidden[seg])[None, None]
+    )
     torch.testing.assert_close(drawn[0, 0], masks, atol=1e-4, rtol=0)
     torch.testing.assert_close(trusted[0, 0], quality, atol=1e-4, rtol=0)
 
 
-def test_words_are_those_of_the_published_head(case: Case, pixels: Pixels) -> None:
+def test_token_probabilities_equal_the_published_head(case: Case, pixels: Pixels) -> None:
     behind = _asked(case)
     head = next(t for n, t in case.tensors.items() if n.endswith(("lm_head.weight", "model.output.weight")))
-    hidden = _by_hand(case, pixels, behind)
-    scores = (_last_norm(case, hidden) if case.kind == "qwen3_vl" else hidden) @ head.T
-    ours = case.loaded.model.log_probabilities(
-        _sight(case, pixels).prefix(past=False).read([behind]).hidden[0]
+    hidden = _reference_hidden(case, pixels, behind)
+    scores = (_final_norm(case, hidden) if case.kind == "qwen3_vl" else hidden) @ head.T
+    ours = case.loaded.model.token_log_probs(
+        _features(case, pixels).prefix(past=False).prefill([behind]).hidden[0]
     )
     torch.testing.assert_close(ours, scores.log_softmax(-1), atol=1e-4, rtol=0)
 
 
-def test_an_answer_given_is_read_as_one_said_word_by_word(case: Case, pixels: Pixels) -> None:
-    """Teacher forcing changes nothing but time: whatever is generated, one prefill sees the same states."""
+def test_teacher_forcing_gives_the_hidden_states_of_generation(case: Case, pixels: Pixels) -> None:
+    """One prefill of the generated tokens has the same hidden states as decoding them."""
     model, template = case.loaded.model, case.loaded.template
-    prefix, question = _sight(case, pixels).prefix(past=False), template.question("the red star")
-    speech = speak(model, prefix, question, template.ends)
-    given = prefix.read([[*question, *speech.ids]]).hidden[0, len(question) :]
-    assert len(speech.ids) > 1
-    torch.testing.assert_close(speech.hidden, given, atol=1e-4, rtol=0)
-    torch.testing.assert_close(model.embeddings(speech.hidden), model.embeddings(given), atol=1e-4, rtol=0)
+    prefix, question = _features(case, pixels).prefix(past=False), template.segment_question("the red star")
+    generated = generate(model, prefix, question, template.eos_ids)
+    given = prefix.prefill([[*question, *generated.ids]]).hidden[0, len(question) :]
+    assert len(generated.ids) > 1
+    torch.testing.assert_close(generated.hidden, given, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        model.seg_embeddings(generated.hidden), model.seg_embeddings(given), atol=1e-4, rtol=0
+    )
 
 
-def test_questions_asked_together_are_answered_as_alone(case: Case, pixels: Pixels) -> None:
+def test_packed_questions_have_the_hidden_states_of_single_questions(case: Case, pixels: Pixels) -> None:
     template = case.loaded.template
-    blocks = [[*template.question(text), *template.answer] for text in ("the star", "a red circle", "it")]
-    together = _sight(case, pixels).prefix(past=False).read(blocks)
-    prefix = _sight(case, pixels).prefix(past=False)
+    blocks = [
+        [*template.segment_question(text), *template.answer] for text in ("the star", "a red circle", "it")
+    ]
+    together = _features(case, pixels).prefix(past=False).prefill(blocks)
+    prefix = _features(case, pixels).prefix(past=False)
     for start, block in zip(together.starts, blocks, strict=True):
-        alone = prefix.read([block]).hidden[0]
+        alone = prefix.prefill([block]).hidden[0]
         torch.testing.assert_close(together.hidden[0, start : start + len(block)], alone, atol=1e-4, rtol=0)
 
 
-def test_in_bfloat16_questions_are_answered_about_pictures_and_windows(
+def test_bfloat16_answers_queries_about_tiled_images_and_several_frames(
     case: Case, tmp_path: Path, pixels: Pixels
 ) -> None:
     published.write(case.kind, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"presence_threshold": 0.0}))
-    grounder = load_grounder(tmp_path, Running(dtype="bfloat16", tiles=4))
+    grounder = load_grounder(tmp_path, RunOptions(dtype="bfloat16", max_tiles=4))
     frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
     for kind, text, earlier in (
         (QueryKind.DESCRIBE, "all", ()),
@@ -216,7 +224,7 @@ def test_in_bfloat16_questions_are_answered_about_pictures_and_windows(
 
 
 @pytest.mark.parametrize("size", [(1, 1), (6000, 8000)])
-def test_the_smallest_and_a_large_picture_are_answered(case: Case, size: tuple[int, int]) -> None:
+def test_tiny_and_large_images_are_answered(case: Case, size: tuple[int, int]) -> None:
     pixels = np.full((*size, 3), 127, dtype=np.uint8)
     frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
     query = Query(QueryId("q"), StreamId("cam"), "the star")
@@ -224,11 +232,11 @@ def test_the_smallest_and_a_large_picture_are_answered(case: Case, size: tuple[i
     assert answer.text
 
 
-def test_a_part_that_is_no_object_is_said() -> None:
+def test_a_config_part_that_is_no_object_is_a_checkpoint_error() -> None:
     with pytest.raises(CheckpointError, match="no llm_config"):
         part({"llm_config": 3}, "llm_config")
 
 
-def test_only_what_shapes_a_model_is_taken_over() -> None:
+def test_only_selects_the_present_keys() -> None:
     published_text = {"hidden_size": 8, "attn_implementation": "flash_attention_2", "torch_dtype": "bfloat16"}
     assert only(published_text, TEXT_KEYS) == {"hidden_size": 8}

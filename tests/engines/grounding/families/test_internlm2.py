@@ -1,18 +1,18 @@
-"""Laws of InternLM2 as a Llama. That its logits are InternLM2's is shown in test_base.py."""
+"""Laws of InternLM2 as a Llama. test_base.py compares its logits with the published code."""
 
 from __future__ import annotations
 
 import torch
 from transformers import LlamaConfig, LlamaModel
 
-from engines.grounding.families.internlm2 import Grouped, llama_config, place
+from engines.grounding.families.internlm2 import Grouped, llama_config, published_tensor
 from tests import published, sa2va_by_hand
 
 TEXT = published.internvl("InternLM2ForCausalLM")[0]["llm_config"]
 
 
 def test_each_group_holds_its_queries_then_its_key_then_its_value() -> None:
-    """Rows are numbered group, place in the group, row in the head."""
+    """Rows are numbered group, head within the group, row within the head."""
     fused = torch.arange(2 * 4 * 3).view(24, 1)
     q, k, v = (Grouped(groups=2, queries=2).part(fused, index)[:, 0].tolist() for index in range(3))
     assert q == [*range(6), *range(12, 18)]
@@ -20,12 +20,12 @@ def test_each_group_holds_its_queries_then_its_key_then_its_value() -> None:
     assert v == [9, 10, 11, 21, 22, 23]
 
 
-def test_what_is_taken_apart_is_put_together_again() -> None:
+def test_parts_join_to_the_fused_tensor() -> None:
     fused, grouped = torch.randn(2 * 5 * 4, 7), Grouped(groups=2, queries=3)
     assert torch.equal(grouped.join([grouped.part(fused, index) for index in range(3)]), fused)
 
 
-def test_names_are_internlm2s() -> None:
+def test_names_are_those_of_internlm2() -> None:
     ours, theirs = "model.language_model.", "language_model.model."
     names = {
         f"{ours}embed_tokens.weight": f"{theirs}tok_embeddings.weight",
@@ -38,16 +38,16 @@ def test_names_are_internlm2s() -> None:
         f"{ours}norm.weight": f"{theirs}norm.weight",
         "lm_head.weight": "language_model.output.weight",
     }
-    assert {name: place(name, TEXT).name for name in names} == names
+    assert {name: published_tensor(name, TEXT).name for name in names} == names
 
 
-def test_every_head_may_have_a_key_of_its_own() -> None:
+def test_models_without_grouped_query_attention_are_supported() -> None:
     text = {key: value for key, value in TEXT.items() if key != "num_key_value_heads"}
     name = "model.language_model.layers.0.self_attn.q_proj.weight"
-    assert place(name, text).fusion == Grouped(groups=4, queries=1)
+    assert published_tensor(name, text).fusion == Grouped(groups=4, queries=1)
 
 
-def test_dynamic_scaling_turns_more_slowly_only_beyond_the_length_that_was_trained() -> None:
+def test_dynamic_scaling_changes_theta_only_beyond_the_trained_length() -> None:
     """NTK-aware: theta grows by (factor · length / trained - (factor - 1)) to the d / (d - 2)."""
     config = LlamaConfig(**llama_config(TEXT | {"max_position_embeddings": 8}))
     rotary = LlamaModel(config).rotary_emb

@@ -1,4 +1,4 @@
-"""Laws of the Qwen family. What it computes is held against the published algorithm in test_base.py."""
+"""Laws of the Qwen family. test_base.py compares its results with the published algorithm."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import pytest
 import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from engines.grounding.families.qwen import GENERATIONS, PIXELS, Qwen
+from engines.grounding.families.qwen import PIXELS, VERSIONS, Qwen
 from streaming.errors import CheckpointError, InvalidQuery
 from tests import published
 
 IMAGE = 7
 
 
-def _family(generation: str, **changed: Any) -> Qwen:
-    return Qwen(published.qwen(generation)[0] | changed, IMAGE)
+def _family(version: str, **changed: Any) -> Qwen:
+    return Qwen(published.qwen(version)[0] | changed, IMAGE)
 
 
-def _picture(height: int, width: int) -> np.ndarray:
+def _image(height: int, width: int) -> np.ndarray:
     noise = np.random.default_rng(2).integers(0, 255, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
     return np.repeat(np.repeat(noise, 8, axis=0), 8, axis=1)[:height, :width]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("size", [(360, 640), (1500, 2500), (700, 700)])
-def test_pictures_are_prepared_as_by_the_stock_processor(generation: str, size: tuple[int, int]) -> None:
-    """To rounding: a pixel in a hundred is off by a level of 256, hardly one by two."""
-    family, pixels, kind = _family(generation), _picture(*size), GENERATIONS[generation]
+def test_preprocess_equals_the_image_processor_of_transformers(version: str, size: tuple[int, int]) -> None:
+    """But for rounding: about 1 % of pixels differ by one level of 256, hardly any by two."""
+    family, pixels, kind = _family(version), _image(*size), VERSIONS[version]
     stock = Qwen2VLImageProcessorPil(
         patch_size=family.config["vision_config"]["patch_size"],
         image_mean=kind.mean,
         image_std=kind.std,
         size={"shortest_edge": PIXELS[0], "longest_edge": PIXELS[1]},
     )(pixels, return_tensors="pt")
-    prepared = family.prepare(pixels, 1)
+    prepared = family.preprocess(pixels, 1)
     patches = family._patches(prepared)
     assert stock["image_grid_thw"].tolist() == [
         [1, *(side // family.config["vision_config"]["patch_size"] for side in prepared.shape[2:])]
@@ -46,10 +46,10 @@ def test_pictures_are_prepared_as_by_the_stock_processor(generation: str, size: 
     assert off.max() < 2.01 and (off > 0.5).float().mean() < 0.02
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_axes_are_transformers_own(generation: str) -> None:
-    """Two pictures of different shapes among text."""
-    family = _family(generation)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_position_ids_equal_those_of_transformers(version: str) -> None:
+    """Two images of different sizes among text."""
+    family = _family(version)
     cell = 2 * family.config["vision_config"]["patch_size"]
     ids = [1, 2, *[IMAGE] * 12, 3, *[IMAGE] * 10, 4, 5, 6]
     looked = [(3 * cell, 4 * cell), (5 * cell, 2 * cell)]
@@ -58,36 +58,36 @@ def test_axes_are_transformers_own(generation: str) -> None:
         torch.tensor([[int(token == IMAGE) for token in ids]]),
         torch.tensor([[1, 6, 8], [1, 10, 4]]),
     )
-    assert torch.equal(family.axes(ids, IMAGE, looked), theirs[:, 0])
-    assert [family.tokens(*size) for size in looked] == [12, 10]
+    assert torch.equal(family.position_ids(ids, IMAGE, looked), theirs[:, 0])
+    assert [family.token_count(*size) for size in looked] == [12, 10]
 
 
-def test_pictures_of_a_window_are_looked_at_together_or_alone() -> None:
+def test_images_of_a_batch_have_the_features_of_single_images() -> None:
     torch.manual_seed(0)
     family = _family("qwen3_vl")
     mllm = family.make().eval()
     pixels = torch.randn(2, 3, 96, 64)
     with torch.no_grad():
-        both, second = family.look(mllm, pixels), family.look(mllm, pixels[1:])
-    assert both.tokens.shape == (2, 6, published.WIDTH) and len(both.deep) == 2
+        both, second = family.encode_images(mllm, pixels), family.encode_images(mllm, pixels[1:])
+    assert both.tokens.shape == (2, 6, published.WIDTH) and len(both.deepstack) == 2
     torch.testing.assert_close(both.tokens[1:], second.tokens, atol=1e-5, rtol=0)
-    torch.testing.assert_close(both.deep[1][1:], second.deep[1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(both.deepstack[1][1:], second.deepstack[1], atol=1e-5, rtol=0)
 
 
-def test_the_module_is_published_whole() -> None:
-    assert _family("qwen3_vl").place("lm_head.weight").name == "model.lm_head.weight"
+def test_published_names_have_the_prefix_model() -> None:
+    assert _family("qwen3_vl").published_tensor("lm_head.weight").name == "model.lm_head.weight"
 
 
-def test_a_picture_that_is_too_slender_is_refused() -> None:
+def test_an_extreme_aspect_ratio_is_an_invalid_query() -> None:
     with pytest.raises(InvalidQuery, match="1x400"):
-        _family("qwen2_5_vl").prepare(np.zeros((400, 1, 3), dtype=np.uint8), 1)
+        _family("qwen2_5_vl").preprocess(np.zeros((400, 1, 3), dtype=np.uint8), 1)
 
 
-def test_the_largest_picture_stays_within_the_budget() -> None:
-    prepared = _family("qwen2_5_vl").prepare(np.zeros((6000, 8000, 3), dtype=np.uint8), 1)
+def test_large_images_stay_within_the_budget() -> None:
+    prepared = _family("qwen2_5_vl").preprocess(np.zeros((6000, 8000, 3), dtype=np.uint8), 1)
     assert PIXELS[0] <= prepared.shape[2] * prepared.shape[3] <= PIXELS[1]
 
 
-def test_a_language_model_that_is_not_read_is_named() -> None:
+def test_an_unsupported_language_model_is_named() -> None:
     with pytest.raises(CheckpointError, match="qwen2_vl"):
         _family("qwen2_5_vl", text_config={"model_type": "qwen2_vl_text"}).make()
