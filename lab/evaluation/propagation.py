@@ -27,7 +27,7 @@ def propagate(
     is lost is not replaced.
     """
     for index, pixels in enumerate(pictures):
-        tracks = tracker.step(framed(index, pixels), [given_answer(first)] if index == 1 else [])
+        tracks = tracker.step(framed(index, pixels), [answer_from_masks(first)] if index == 1 else [])
         if index == 0:
             tracker.pin(0)
             continue
@@ -35,7 +35,7 @@ def propagate(
         yield [masks.get(thing) for thing in range(len(first))]
 
 
-def given_answer(masks: NDArray[np.bool_]) -> Answer:
+def answer_from_masks(masks: NDArray[np.bool_]) -> Answer:
     """Masks (N, H, W) on frame 0 as a grounder's answer; each phrase is its thing's index."""
     size = (GIVEN_PX, GIVEN_PX)
     cover = [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in masks]
