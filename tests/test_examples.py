@@ -117,7 +117,8 @@ def test_the_overlay_tints_the_masks_of_a_tracked_clip(tmp_path: Path) -> None:
     assert masked
     for index, mask in masked:
         change = np.abs(before[index].astype(int) - after[index].astype(int)).mean(axis=2)
-        assert change[mask].mean() > 10 * change[~mask].mean(), f"frame {index}"
+        # Outside of the masks are the label, the outline and what the codec changes.
+        assert change[mask].mean() > 3 * change[~mask].mean(), f"frame {index}"
 
 
 def images(path: Path) -> list[Pixels]:
