@@ -1,9 +1,9 @@
 """A few small frames of a stream's last second, for queries about motion. Pure.
 
-Theory of operation. One frame in `EVERY_S` of media time is stored; the oldest is dropped. A frame from A seconds
-before is the newest stored frame at least A - EVERY_S / 2 old: where frames are dense, the nearest to A. A
-camera of two frames a second still has both. Where a frame is missing (the beginning, an outage, a slower
-camera) the frames before it are left out too, so the result always ends with the nearest.
+Theory of operation. One frame in `EVERY_S` of media time is stored; the oldest is dropped. A frame from A
+seconds before is the newest stored frame at least A - EVERY_S / 2 old: where frames are dense, the nearest to
+A. A camera of two frames a second still has both. Where a frame is missing (the beginning, an outage, a
+slower camera) the frames before it are left out too, so the result always ends with the nearest.
 """
 
 from __future__ import annotations

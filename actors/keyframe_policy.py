@@ -1,8 +1,10 @@
-"""Which queries are sent to the grounder with this frame. Pure: decided from the ledger's entries and `now_s`.
+"""Which queries are sent to the grounder with this frame. Pure: decided from the ledger's entries and
+`now_s`.
 
 Theory of operation. A query is asked at once when it is new or has a new revision; after that:
 
-    no answer came               again after `ANSWER_TIMEOUT_S`, or `WORDS_TIMEOUT_S` for `ask` and `describe`,
+    no answer came               again after `ANSWER_TIMEOUT_S`, or `WORDS_TIMEOUT_S` for `ask` and
+    `describe`,
                                  but not before `PATIENCE` times what the last answer took;
                                  after a failure: 0.25, 0.5, 1, 2 s
     "no such object"             again after 0.25, 0.5, 1, 2 s: the object may appear
@@ -10,9 +12,9 @@ Theory of operation. A query is asked at once when it is new or has a new revisi
     all objects are visible      again after `REFRESH_S`: a tracker may drift, more objects may appear
 
 A text (`ask`, `describe`) is asked once per revision. At most one question per query is pending. Queries due
-within `SHARE_S` join the keyframe, because queries on one keyframe share most of their cost. A slow grounder is
-asked less often: refreshing one stream may take `DUTY` of its time, and no question follows another sooner than
-the last answer took.
+within `SHARE_S` join the keyframe, because queries on one keyframe share most of their cost. A slow grounder
+is asked less often: refreshing one stream may take `DUTY` of its time, and no question follows another sooner
+than the last answer took.
 
 The intervals are for nano, which grounds in about 70 ms on one core: 7 % of that core while all objects are
 visible, 4 % during a long search, 28 % in the first quarter second of a search.
@@ -38,12 +40,12 @@ SHARE_S = 0.25
 """Queries due this soon join a keyframe that is sent anyway."""
 
 WORDS_TIMEOUT_S = 60.0
-"""`ANSWER_TIMEOUT_S` for `ask` and `describe`: generation takes as long as the text is; a question asked again
-meanwhile would be answered twice."""
+"""`ANSWER_TIMEOUT_S` for `ask` and `describe`: generation takes as long as the text is; a question asked
+again meanwhile would be answered twice."""
 
 PATIENCE = 2.0
-"""How many times as long as the last answer took a question may be pending. Asked again sooner, a grounder that
-takes longer than the timeout would never be idle, and the pins of its keyframes would expire before the
+"""How many times as long as the last answer took a question may be pending. Asked again sooner, a grounder
+that takes longer than the timeout would never be idle, and the pins of its keyframes would expire before the
 answers."""
 
 DUTY = 0.1

@@ -1,14 +1,14 @@
-"""The grounder's waiting room: bounded, the newest picture of a query wins, nobody starves. Pure.
+"""The grounder's bounded queue: newest keyframe of a query wins, longest-waiting request first. Pure.
 
-Theory of operation. A query waits in one keyframe at a time; a newer keyframe of it takes the older one's
-place *and its turn*: asking again does not mean going to the back. Turns go to who has waited longest.
-Where there is no room, the one that has waited shortest gives way, and what it has waited is remembered for
-when it asks again, so that it grows older than the others in the end.
+Theory of operation. A request is one keyframe with its queries. A query is in at most one request: a newer
+keyframe of it takes over the older one's place, so asking again does not lose the turn. The request that has
+waited longest is served first. When the queue is full the one that has waited shortest is superseded; the
+time its queries have waited counts when they are asked again, so that no query waits for ever.
 
-Masks and words take turns: an answer in words takes as long as it is long, so after one, masks are served if
-any wait. Keyframes that want masks are taken several at a time; the first of them waits for company a moment.
-Of one stream all that wait are taken at once, and its newest picture is looked at for all: words that were
-changed one by one while others were served cost one look.
+Requests for masks (`refer`) are served in batches; the first of a batch waits `WINDOW_S` for others. A batch
+has all requests of each of its streams, and the newest keyframe of a stream is used for all of them: queries
+edited one by one while the grounder was busy cost one image. Requests for text (`ask`, `describe`) are served
+alone, as generation takes as long as the text is; after each, masks are served if any wait.
 """
 
 from __future__ import annotations
@@ -19,183 +19,194 @@ from typing import Final
 
 from streaming.vocabulary import Keyframe, Query, QueryId, QueryKind, StreamId
 
-Ticket = int
+RequestId = int
 
 WINDOW_S: Final = 0.004
-"A tenth of a frame, which nobody notices; a stream's queries of one moment come within less."
-TOGETHER_S: Final = 0.5
-"Longest that keyframes may take together: who is first among them waits for the last."
-MOST_TOGETHER: Final = 8
+"""How long a first request waits for others: a tenth of a frame; a stream's queries of one edit come within
+it."""
+BATCH_S: Final = 0.5
+"Longest time that one batch may take: its first request waits for its last."
+MAX_BATCH_STREAMS: Final = 8
 FORGET_S: Final = 10.0
-"Who has not asked for so long has given up: a query that is still wanted is asked again within seconds."
+"""After so long without a question a query's waiting time is forgotten: live queries are asked every few
+seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """A question that will not be answered because a newer one took its place, or room ran out."""
+    """Queries of a request that will not be answered: a newer keyframe replaced them, or the queue was
+    full."""
 
-    ticket: Ticket
+    request_id: RequestId
     query_ids: tuple[QueryId, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taken:
-    """A keyframe whose turn it is."""
+class Request:
+    """A keyframe taken from the queue to be grounded."""
 
-    ticket: Ticket
+    request_id: RequestId
     keyframe: Keyframe
     waited_s: float
-    "Since this keyframe came."
+    "Since this keyframe was put."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    ticket: Ticket
+class _Entry:
+    request_id: RequestId
     keyframe: Keyframe
     put_s: float
 
     @property
-    def keys(self) -> list[tuple[StreamId, QueryId]]:
-        return [(self.keyframe.frame.stream_id, query.query_id) for query in self.keyframe.queries]
+    def stream_id(self) -> StreamId:
+        return self.keyframe.frame.stream_id
 
     @property
-    def wants_words(self) -> bool:
-        return wants_words(self.keyframe)
+    def keys(self) -> list[tuple[StreamId, QueryId]]:
+        return [(self.stream_id, query.query_id) for query in self.keyframe.queries]
+
+    @property
+    def needs_text(self) -> bool:
+        return needs_text(self.keyframe)
 
 
-def wants_words(keyframe: Keyframe) -> bool:
-    """Whether an answer has to be said, not only pointed."""
+def needs_text(keyframe: Keyframe) -> bool:
+    """Return whether a query of the keyframe is answered by text (`ask`, `describe`)."""
     return any(query.kind is not QueryKind.REFER for query in keyframe.queries)
 
 
-def apart(keyframe: Keyframe) -> list[Keyframe]:
-    """What wants masks together, and each that wants words alone: nobody waits for another's words."""
+def split_keyframe(keyframe: Keyframe) -> list[Keyframe]:
+    """Split off each query for text, so that no query waits for the text of another."""
     referring = tuple(query for query in keyframe.queries if query.kind is QueryKind.REFER)
     others = ((query,) for query in keyframe.queries if query.kind is not QueryKind.REFER)
     return [replace(keyframe, queries=queries) for queries in (referring, *others) if queries]
 
 
-def most_together(look_s: float) -> int:
-    """How many streams may be looked at at a time, where one takes so long."""
-    return max(1, min(MOST_TOGETHER, int(TOGETHER_S / max(look_s, 1e-6))))
+def batch_streams(stream_s: float) -> int:
+    """Return how many streams a batch may have, where one takes `stream_s` seconds: 1 to 8."""
+    return max(1, min(MAX_BATCH_STREAMS, int(BATCH_S / max(stream_s, 1e-6))))
 
 
-def by_stream(taken: Iterable[Taken]) -> list[list[Taken]]:
-    """Those of each stream, in their order."""
-    groups: dict[StreamId, list[Taken]] = {}
-    for one in taken:
-        groups.setdefault(one.keyframe.frame.stream_id, []).append(one)
+def group_by_stream(requests: Iterable[Request]) -> list[list[Request]]:
+    """Return the requests of each stream, in their order."""
+    groups: dict[StreamId, list[Request]] = {}
+    for request in requests:
+        groups.setdefault(request.keyframe.frame.stream_id, []).append(request)
     return list(groups.values())
 
 
-def looks(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
-    """One for each stream, in their order: its newest picture, with the queries of all."""
-    joined: dict[StreamId, Keyframe] = {}
+def merge_by_stream(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
+    """Return one keyframe per stream, in their order: its newest frame with the queries of all."""
+    merged: dict[StreamId, Keyframe] = {}
     for keyframe in keyframes:
         stream_id = keyframe.frame.stream_id
-        known = joined.get(stream_id, keyframe)
+        known = merged.get(stream_id, keyframe)
         queries = known.queries if known is keyframe else known.queries + keyframe.queries
-        newest = max(known, keyframe, key=lambda one: (one.asked_s, one.frame.index))
-        joined[stream_id] = replace(newest, queries=queries)
-    return list(joined.values())
+        newest = max(known, keyframe, key=lambda candidate: (candidate.asked_s, candidate.frame.index))
+        merged[stream_id] = replace(newest, queries=queries)
+    return list(merged.values())
 
 
 class KeyframeQueue:
-    """Not thread-safe: it lives in the grounder's event loop. Moments are of one clock."""
+    """Not thread-safe: the grounder's event loop owns it. Times are of any one monotonic clock."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._waiting: dict[Ticket, _Waiting] = {}
-        self._since: dict[tuple[StreamId, QueryId], tuple[float, float]] = {}
-        "When a query that has not been served began to ask, and when it asked last."
-        self._next_ticket: Ticket = 0
-        self._words_were_last = False
+        self._entries: dict[RequestId, _Entry] = {}
+        self._asked_s: dict[tuple[StreamId, QueryId], tuple[float, float]] = {}
+        "For a query not served yet: when it was first asked, and when last."
+        self._next_id: RequestId = 0
+        self._text_was_last = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._entries)
 
-    def put(self, keyframe: Keyframe, now_s: float) -> tuple[Ticket, list[Superseded]]:
-        """Add a keyframe; returns its ticket and what it pushed out: itself, if it has waited shortest."""
-        new = _Waiting(self._next_ticket, keyframe, now_s)
-        self._next_ticket += 1
-        self._remember(new.keys, now_s)
-        pushed_out = self._supersede(keyframe)
-        self._waiting[new.ticket] = new
-        if len(self._waiting) > self._capacity:
-            youngest = max(self._waiting.values(), key=self._turn)
-            del self._waiting[youngest.ticket]
-            earlier = [gone.query_ids for gone in pushed_out if gone.ticket == youngest.ticket]
-            pushed_out = [gone for gone in pushed_out if gone.ticket != youngest.ticket]
-            lost = sum(earlier, ()) + _ids(youngest.keyframe.queries)
-            pushed_out.append(Superseded(youngest.ticket, lost))
-        return new.ticket, pushed_out
+    def __contains__(self, request_id: RequestId) -> bool:
+        """Return whether the request is still queued, with at least one query."""
+        return request_id in self._entries
+
+    def put(self, keyframe: Keyframe, now_s: float) -> tuple[RequestId, list[Superseded]]:
+        """Add a keyframe; return its id and what it superseded: itself, if the queue is full and it is
+        last."""
+        new = _Entry(self._next_id, keyframe, now_s)
+        self._next_id += 1
+        self._record_asked(new.keys, now_s)
+        superseded = self._supersede(keyframe)
+        self._entries[new.request_id] = new
+        if len(self._entries) > self._capacity:
+            last = max(self._entries.values(), key=self._turn)
+            del self._entries[last.request_id]
+            earlier = [gone.query_ids for gone in superseded if gone.request_id == last.request_id]
+            superseded = [gone for gone in superseded if gone.request_id != last.request_id]
+            lost = sum(earlier, ()) + _ids(last.keyframe.queries)
+            superseded.append(Superseded(last.request_id, lost))
+        return new.request_id, superseded
 
     def ready_s(self) -> float | None:
-        """From when on `take` gives something; None while nobody waits."""
-        first_s = min((one.put_s for one in self._waiting.values()), default=None)
+        """Return from when on `take` returns requests; None while the queue is empty."""
+        first_s = min((entry.put_s for entry in self._entries.values()), default=None)
         return None if first_s is None else first_s + WINDOW_S
 
-    def take(self, now_s: float, most: int) -> list[Taken]:
-        """Whose turn it is: all that want masks of up to `most` streams, or one that wants words.
+    def take(self, now_s: float, max_streams: int) -> list[Request]:
+        """Take the next batch: all requests for masks of up to `max_streams` streams, or one for text.
 
-        Nothing before `ready_s`. Of one stream no query is in two of them.
+        Empty before `ready_s`. No query of a stream is in two requests of a batch.
         """
         ready_s = self.ready_s()
         if ready_s is None or now_s < ready_s:
             return []
-        ordered = sorted(self._waiting.values(), key=self._turn)
-        masks = [one for one in ordered if not one.wants_words]
-        if ordered[0].wants_words and not (self._words_were_last and masks):
+        ordered = sorted(self._entries.values(), key=self._turn)
+        for_masks = [entry for entry in ordered if not entry.needs_text]
+        if ordered[0].needs_text and not (self._text_was_last and for_masks):
             chosen = ordered[:1]
         else:
-            streams = list(dict.fromkeys(one.keyframe.frame.stream_id for one in masks))[:most]
-            chosen = [one for one in masks if one.keyframe.frame.stream_id in streams]
-        self._words_were_last = chosen[0].wants_words
-        return [self._leave(one, now_s) for one in chosen]
+            streams = list(dict.fromkeys(entry.stream_id for entry in for_masks))[:max_streams]
+            chosen = [entry for entry in for_masks if entry.stream_id in streams]
+        self._text_was_last = chosen[0].needs_text
+        return [self._remove(entry, now_s) for entry in chosen]
 
-    def give_up(self, before_s: float) -> list[Superseded]:
-        """Let go of keyframes that came before a moment and were not taken."""
-        late = [one for one in self._waiting.values() if one.put_s < before_s]
-        for one in late:
-            del self._waiting[one.ticket]
-        return [Superseded(one.ticket, _ids(one.keyframe.queries)) for one in late]
+    def expire(self, before_s: float) -> list[Superseded]:
+        """Remove the requests that were put before a time, and return them."""
+        expired = [entry for entry in self._entries.values() if entry.put_s < before_s]
+        for entry in expired:
+            del self._entries[entry.request_id]
+        return [Superseded(entry.request_id, _ids(entry.keyframe.queries)) for entry in expired]
 
-    def waits(self, ticket: Ticket) -> bool:
-        """Whether a keyframe is still here, with at least one query."""
-        return ticket in self._waiting
+    def _turn(self, entry: _Entry) -> tuple[float, RequestId]:
+        first_s = min((self._asked_s[key][0] for key in entry.keys), default=entry.put_s)
+        return first_s, entry.request_id
 
-    def _turn(self, one: _Waiting) -> tuple[float, Ticket]:
-        return min((self._since[key][0] for key in one.keys), default=one.put_s), one.ticket
+    def _remove(self, entry: _Entry, now_s: float) -> Request:
+        del self._entries[entry.request_id]
+        for key in entry.keys:
+            self._asked_s.pop(key, None)
+        return Request(entry.request_id, entry.keyframe, now_s - entry.put_s)
 
-    def _leave(self, one: _Waiting, now_s: float) -> Taken:
-        del self._waiting[one.ticket]
-        for key in one.keys:
-            self._since.pop(key, None)
-        return Taken(one.ticket, one.keyframe, now_s - one.put_s)
-
-    def _remember(self, keys: Iterable[tuple[StreamId, QueryId]], now_s: float) -> None:
-        here = {key for one in self._waiting.values() for key in one.keys}
-        self._since = {
-            key: times for key, times in self._since.items() if key in here or now_s - times[1] <= FORGET_S
+    def _record_asked(self, keys: Iterable[tuple[StreamId, QueryId]], now_s: float) -> None:
+        queued = {key for entry in self._entries.values() for key in entry.keys}
+        self._asked_s = {
+            key: times
+            for key, times in self._asked_s.items()
+            if key in queued or now_s - times[1] <= FORGET_S
         }
         for key in keys:
-            self._since[key] = (self._since.get(key, (now_s, now_s))[0], now_s)
+            self._asked_s[key] = (self._asked_s.get(key, (now_s, now_s))[0], now_s)
 
     def _supersede(self, keyframe: Keyframe) -> list[Superseded]:
         asked = {query.query_id for query in keyframe.queries}
-        pushed_out = []
-        for ticket, waiting in list(self._waiting.items()):
-            older = waiting.keyframe
+        superseded = []
+        for request_id, entry in list(self._entries.items()):
+            older = entry.keyframe
             stale = tuple(query for query in older.queries if query.query_id in asked)
-            if older.frame.stream_id != keyframe.frame.stream_id or not stale:
+            if entry.stream_id != keyframe.frame.stream_id or not stale:
                 continue
-            pushed_out.append(Superseded(ticket, _ids(stale)))
-            kept = tuple(query for query in older.queries if query.query_id not in asked)
-            if kept:
-                self._waiting[ticket] = replace(waiting, keyframe=replace(older, queries=kept))
+            superseded.append(Superseded(request_id, _ids(stale)))
+            left = tuple(query for query in older.queries if query.query_id not in asked)
+            if left:
+                self._entries[request_id] = replace(entry, keyframe=replace(older, queries=left))
             else:
-                del self._waiting[ticket]
-        return pushed_out
+                del self._entries[request_id]
+        return superseded
 
 
 def _ids(queries: tuple[Query, ...]) -> tuple[QueryId, ...]:

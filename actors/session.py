@@ -138,7 +138,8 @@ class StreamSession:
         return StepReport(result, events, reports, firsts)
 
     def commit_memory(self) -> None:
-        """Encode the memory of the frame just stepped, once its result is published. Raises as `step` does."""
+        """Encode the memory of the frame just stepped, once its result is published. Raises as `step`
+        does."""
         self._tracker.commit_memory()
 
     def _take_queries(self) -> None:

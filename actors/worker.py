@@ -1,7 +1,7 @@
-"""A process that hosts streams: source in, tracker in the middle, Redis out. Ray is applied in supervisor.py.
+"""The worker actor: hosts streams, each with its own threads (`hosted_stream.py`). Ray is applied in
+supervisor.py.
 
-Each stream has two threads: its source decodes into the one-place slot, its line takes the newest frame from
-there, tracks it and publishes the result. A frame never leaves the process; only keyframes do.
+A frame never leaves the process; only keyframes do. What is hosted comes in versions (`desired_state.py`).
 """
 
 from __future__ import annotations
@@ -9,32 +9,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import threading
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 
 from prometheus_client import Metric
 from pydantic import SecretStr
 
+from actors.desired_state import Delta, HostedState
 from actors.grounder import Grounded
-from actors.keyframe_queue import apart
+from actors.heartbeat import Heartbeat
+from actors.hosted_stream import HostedStream
+from actors.keyframe_queue import split_keyframe
 from actors.metrics import WorkerMetrics
 from actors.partial_answers import OnPartial, PartialAnswer
-from actors.rates import RateWindow
 from actors.repeat_filter import RepeatFilter
-from actors.session import StepReport, StreamSession
+from actors.session import StreamSession
 from engines.protocols import Tracker
-from streaming.errors import Conflict, NotFound, SaccadeError, UsageError
-from streaming.events import ErrorReport, PartialAnswerReport, error_report
-from streaming.latest import Latest
+from streaming.errors import Conflict, NotFound, SaccadeError, ServiceUnavailable, UsageError
+from streaming.events import PartialAnswerReport, error_report
 from streaming.results.writer import ResultWriter
 from streaming.settings import Settings
-from streaming.sources.base import STOP_TIMEOUT_S, Source, SourceStatus
+from streaming.sources.base import STOP_TIMEOUT_S
 from streaming.sources.factory import open_source
 from streaming.status import StreamStatus, WebRtcSession
 from streaming.url_guard import SourcePolicy, redact
-from streaming.vocabulary import Frame, FrameResult, Keyframe, Query, SourceState, StreamId, StreamSpec
+from streaming.vocabulary import Keyframe, SourceState, StreamId, StreamSpec
 from streaming.webrtc.whep import WhepViewers
 from streaming.webrtc.whip import WhipSource
 
@@ -43,148 +42,17 @@ log = logging.getLogger(__name__)
 MakeTracker = Callable[[], Tracker]
 Ground = Callable[[Keyframe, OnPartial], Awaitable[Grounded]]
 
-_TAKE_S = 0.5
-"Longest wait of a line for a frame: how soon it notices that it should end."
-_AFTER_FAILURE_S = 1.0
-"Pause after a tracker failed on a frame; its stream lives on and is asked about again."
 _CLOSE_TIMEOUT_S = 2.0
-"For a source to end with the worker: waiting results are written after it, within the supervisor's patience."
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """What a worker shall host."""
-
-    streams: tuple[StreamSpec, ...]
-    queries: tuple[Query, ...]
-
-
-class HostedStream:
-    """One stream in this process: its two threads and all they share."""
-
-    def __init__(
-        self,
-        spec: StreamSpec,
-        source: Source,
-        session: StreamSession,
-        writer: ResultWriter,
-        metrics: WorkerMetrics,
-        viewers: WhepViewers,
-    ) -> None:
-        self.spec = spec
-        self.source = source
-        self.session = session
-        self.viewers = viewers
-        self._writer = writer
-        self._metrics = metrics
-        self._slot: Latest[Frame] = Latest()
-        self._ending = threading.Lock()
-        self._recent = RateWindow()
-        self._frames = 0
-        self._size: tuple[int, int] | None = None
-        self._line = threading.Thread(target=self._run, name=f"line-{spec.stream_id}", daemon=True)
-
-    def start(self) -> None:
-        """Begin; returns at once."""
-        self._line.start()
-        self.source.start(self._slot.put, self._source_changed)
-
-    def stop(self, timeout_s: float) -> None:
-        """End both threads; a source that hangs in a connect is left to end by itself after `timeout_s`."""
-        with self._ending:  # no acknowledgement after this makes series of a stream that was forgotten
-            self._slot.close()
-        self.source.stop(timeout_s)
-        self._line.join()
-        self._metrics.forget(self.spec.stream_id)
-        self._writer.forget(self.spec.stream_id)
-
-    def status(self, now_s: float) -> StreamStatus:
-        """How the stream does."""
-        source, rates = self.source.status, self._recent.rates(now_s)
-        self._note_source(source)
-        return StreamStatus(
-            stream_id=self.spec.stream_id,
-            url=redact(self.spec.url),
-            state=source.state,
-            reason=source.reason,
-            width=self._size[1] if self._size else None,
-            height=self._size[0] if self._size else None,
-            tracked_fps=rates.tracked_fps,
-            frame_age_p50_s=rates.frame_age_p50_s,
-            frame_age_p95_s=rates.frame_age_p95_s,
-            frames=self._frames,
-            dropped=self._slot.dropped_total,
-            reconnects=source.reconnects,
-            queries=self.session.query_statuses(),
-        )
-
-    def _run(self) -> None:
-        while not self._slot.closed:
-            taken = self._slot.take(_TAKE_S)
-            if taken is None:
-                continue
-            frame, dropped = taken
-            try:
-                self._publish(frame, self.session.step(frame, dropped))
-                self.session.commit_memory()
-            except Exception as exc:  # the rim of the thread: a stream outlives its tracker's failures
-                self._recover(exc)
-
-    def _publish(self, frame: Frame, report: StepReport) -> None:
-        result = report.result
-        self._writer.publish(result, self._acknowledged)
-        for event in report.events:
-            self._writer.publish_note(event)
-        for answer in report.answers:
-            self._writer.publish_note(answer)
-        self.viewers.push(frame)
-        self._frames += 1
-        self._size = frame.size
-        self._metrics.frame(result)
-        for seconds in report.prompt_to_mask_s:
-            self._metrics.prompt_to_mask(result.stream_id, seconds)
-
-    def _acknowledged(self, result: FrameResult) -> None:
-        """Measure the frame age of a result that Redis holds. Called on the writer's thread."""
-        with self._ending:
-            if not self._slot.closed:
-                self._recent.add(result.published_s, result.latency_s.total)
-                self._metrics.published(result)
-
-    def _recover(self, exc: Exception) -> None:
-        log.error("Stream %s: tracking failed, starting afresh.", self.spec.stream_id, exc_info=exc)
-        error = exc if isinstance(exc, SaccadeError) else SaccadeError("Tracking failed; see the log.")
-        self._writer.publish_note(error_report(self.spec.stream_id, error, time.time()))
-        time.sleep(_AFTER_FAILURE_S)
-        while not self._slot.closed and not self._began_again():
-            time.sleep(_AFTER_FAILURE_S)
-
-    def _began_again(self) -> bool:
-        try:
-            self.session.reset()
-        except Exception as exc:  # still the rim of the thread: memory may be short for a while
-            log.error("Stream %s: the tracker cannot begin again.", self.spec.stream_id, exc_info=exc)
-            return False
-        return True
-
-    def _source_changed(self, status: SourceStatus) -> None:
-        if self._slot.closed:  # it outlived the stream in a connect that hung: nobody asks any more
-            return
-        self._note_source(status)
-        if status.code:
-            self._writer.publish_note(_trouble(status))
-
-    def _note_source(self, status: SourceStatus) -> None:
-        self._metrics.source(
-            self.spec.stream_id,
-            up=status.state is SourceState.LIVE,
-            reconnects=status.reconnects,
-            results_lost=self._writer.lost(self.spec.stream_id),
-        )
+"""For the streams to end with the worker; results that wait are written after that, within the supervisor's
+limit."""
+_FLUSH_TIMEOUT_S = 0.5
+"For waiting results to be written before a worker with a hung tracking thread is killed."
+_REOPEN_S = 1.0
+"Between attempts to open streams that could not be opened, for instance because a file was missing."
 
 
 class Worker:
-    """Hosts the streams it is told to. Must be made and used in one event loop."""
+    """Hosts the streams of its `HostedState`. Must be created and used in one event loop."""
 
     def __init__(
         self,
@@ -193,7 +61,7 @@ class Worker:
         make_tracker: Callable[[], MakeTracker],
         ground: Ground,
     ) -> None:
-        """`make_tracker` loads the weights, once; what it returns makes a tracker for each stream."""
+        """`make_tracker` loads the weights, once; the function it returns makes a tracker for each stream."""
         self._settings = settings
         self._policy = SourcePolicy.from_settings(settings)
         self._make_tracker = make_tracker()
@@ -202,71 +70,116 @@ class Worker:
             redis_url, frames_maxlen=settings.results_maxlen, notes_maxlen=settings.events_maxlen
         )
         self._metrics = WorkerMetrics()
+        self._state = HostedState()
         self._hosted: dict[StreamId, HostedStream] = {}
         self._refused: dict[StreamId, StreamStatus] = {}
-        "Streams that cannot be opened as they are: a policy that changed, a file that is gone."
+        "Streams that cannot be opened at present: the policy refuses them, or a file is missing."
         self._changing = asyncio.Lock()
+        self._reopening: asyncio.Task[None] | None = None
         self._questions: set[asyncio.Task[None]] = set()
-        self._repeats = RepeatFilter()
+        self._repeat_filter = RepeatFilter()
 
-    async def host(self, desired: Desired) -> None:
-        """Start, change and stop streams until exactly these are hosted. Cancel-safe: call it again."""
-        async with self._changing:
-            wanted = {spec.stream_id: spec for spec in desired.streams}
-            unwanted = [
-                hosted for hosted in self._hosted.values() if wanted.get(hosted.spec.stream_id) != hosted.spec
-            ]
-            await self._let_go(unwanted, STOP_TIMEOUT_S)
-            self._refused = {key: why for key, why in self._refused.items() if key in wanted}
-            for stream_id, spec in wanted.items():
-                if stream_id not in self._hosted:
-                    await self._try_to_open(spec)
-            for stream_id, hosted in self._hosted.items():
-                hosted.session.set_queries([q for q in desired.queries if q.stream_id == stream_id])
-
-    async def statuses(self) -> list[StreamStatus]:
-        """How every hosted stream does."""
+    async def heartbeat(self) -> Heartbeat:
+        """Return the process id, the version hosted, and how every stream is doing."""
         now_s = time.time()
-        return [*(hosted.status(now_s) for hosted in self._hosted.values()), *self._refused.values()]
+        hosted = tuple(stream.status(now_s) for stream in self._hosted.values())
+        steps = {stream_id: stream.step_timing() for stream_id, stream in self._hosted.items()}
+        return Heartbeat(os.getpid(), self._state.version, (*hosted, *self._refused.values()), steps)
+
+    async def apply(self, delta: Delta) -> Heartbeat:
+        """Start, change and stop streams until the delta's version is hosted; return a heartbeat after that.
+
+        A delta that does not start at the version hosted is ignored; the heartbeat's version says so. If
+        applying fails, the version is 0 afterwards, so that a snapshot repeats it. The caller may give up
+        waiting: the change is completed all the same.
+        """
+        async with self._changing:
+            if self._state.fits(delta):
+                wanted, self._state = self._state.applied(delta), HostedState()
+                await self._host(wanted)
+                self._state = wanted
+        return await self.heartbeat()
+
+    async def report_hung_steps(self, hung_s: Mapping[StreamId, float]) -> None:
+        """Publish an error for each stream whose tracking thread hangs, and write what waits.
+
+        The worker is killed after this: nothing can be published any more.
+        """
+        for stream_id, running_s in hung_s.items():
+            error = ServiceUnavailable(
+                f"Tracking hangs: one step has been running for {running_s:.1f} s.",
+                remedy="The worker is restarted and the stream resumes.",
+            )
+            self._writer.publish_note(error_report(stream_id, error, time.time()))
+        await asyncio.to_thread(self._writer.close, _FLUSH_TIMEOUT_S)
 
     async def whip_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
-        """A peer publishes to a `whip:` stream. Raises NotFound, Conflict, InvalidStream."""
-        return WebRtcSession(*await self._ingest(stream_id).offer(sdp))
+        """Accept a publisher of a `whip:` stream. Raises NotFound, Conflict, InvalidStream."""
+        return WebRtcSession(*await self._whip_source(stream_id).offer(sdp))
 
     async def whip_end(self, stream_id: StreamId, session_id: str) -> None:
-        """The publisher leaves. Raises NotFound."""
-        await self._ingest(stream_id).end(session_id)
+        """End a publisher's session. Raises NotFound."""
+        await self._whip_source(stream_id).end(session_id)
 
     async def whep_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
-        """A peer watches. Raises NotFound, InvalidStream, LimitReached."""
+        """Accept a viewer. Raises NotFound, InvalidStream, LimitReached."""
         return WebRtcSession(*await self._stream(stream_id).viewers.offer(sdp))
 
     async def whep_end(self, stream_id: StreamId, session_id: str) -> None:
-        """The viewer leaves. Raises NotFound."""
+        """End a viewer's session. Raises NotFound."""
         await self._stream(stream_id).viewers.end(session_id)
 
     async def metrics(self) -> list[Metric]:
-        """Samples of this process."""
+        """Return the metrics of this process."""
         return self._metrics.collect()
 
-    async def pid(self) -> int:
-        """The process id: proof of life."""
-        return os.getpid()
-
     async def close(self) -> None:
-        """Stop every stream and write what is still to be written."""
+        """Stop every stream and write the results that wait."""
+        if self._reopening is not None:
+            self._reopening.cancel()
         async with self._changing:
-            await self._let_go(list(self._hosted.values()), _CLOSE_TIMEOUT_S)
+            await self._stop(list(self._hosted.values()), _CLOSE_TIMEOUT_S)
         await asyncio.to_thread(self._writer.close)
 
-    async def _let_go(self, unwanted: list[HostedStream], timeout_s: float) -> None:
-        """Stop streams side by side: one that hangs costs the others nothing."""
-        for hosted in unwanted:
-            del self._hosted[hosted.spec.stream_id]
-        await asyncio.gather(*(_end(hosted, timeout_s) for hosted in unwanted))
+    async def _host(self, wanted: HostedState) -> None:
+        surplus = [
+            stream
+            for stream in self._hosted.values()
+            if wanted.streams.get(stream.spec.stream_id) != stream.spec
+        ]
+        for stream in surplus:
+            del self._hosted[stream.spec.stream_id]
+        # Queries first: an edit does not wait for the sources of other streams to end.
+        self._set_queries(wanted)
+        await self._stop(surplus, STOP_TIMEOUT_S)
+        self._refused = {key: status for key, status in self._refused.items() if key in wanted.streams}
+        for stream_id, spec in wanted.streams.items():
+            if stream_id not in self._hosted:
+                await self._try_to_open(spec)
+        self._set_queries(wanted)
+        if self._refused and (self._reopening is None or self._reopening.done()):
+            self._reopening = asyncio.create_task(self._reopen())
+
+    def _set_queries(self, wanted: HostedState) -> None:
+        for stream_id, stream in self._hosted.items():
+            stream.session.set_queries(wanted.queries_of(stream_id))
+
+    async def _stop(self, streams: list[HostedStream], timeout_s: float) -> None:
+        """Stop streams concurrently: one that hangs delays no other."""
+        await asyncio.gather(*(_stop(stream, timeout_s) for stream in streams))
+
+    async def _reopen(self) -> None:
+        """Try to open refused streams until none is left."""
+        while self._refused:
+            await asyncio.sleep(_REOPEN_S)
+            async with self._changing:
+                for stream_id in self._state.streams.keys() & self._refused.keys():
+                    await self._try_to_open(self._state.streams[stream_id])
+                    if stream_id in self._hosted:
+                        self._hosted[stream_id].session.set_queries(self._state.queries_of(stream_id))
 
     async def _try_to_open(self, spec: StreamSpec) -> None:
-        """Host a stream, or keep why it cannot be: its neighbours are hosted all the same."""
+        """Host a stream, or record why it cannot be opened: the other streams are hosted all the same."""
         try:
             self._hosted[spec.stream_id] = await self._open(spec)
         except UsageError as exc:
@@ -285,41 +198,42 @@ class Worker:
 
         session = StreamSession(spec.stream_id, await asyncio.to_thread(self._make_tracker), ask)
         viewers = WhepViewers(self._settings.ice_addresses)
-        hosted = HostedStream(spec, source, session, self._writer, self._metrics, viewers)
-        hosted.start()
-        return hosted
+        stream = HostedStream(spec, source, session, self._writer, self._metrics, viewers)
+        stream.start()
+        return stream
 
     def _start_asking(self, keyframe: Keyframe) -> None:
-        for part in apart(keyframe):
-            question = asyncio.create_task(self._answer(part))
+        for part in split_keyframe(keyframe):
+            question = asyncio.create_task(self._ask(part))
             self._questions.add(question)
             question.add_done_callback(self._questions.discard)
 
-    async def _answer(self, keyframe: Keyframe) -> None:
-        """Take a keyframe to the grounder and its answers to the session, if the stream is still there."""
+    async def _ask(self, keyframe: Keyframe) -> None:
+        """Send a keyframe to the grounder and its answers to the session, if the stream is still hosted."""
         try:
-            grounded = await self._ground(keyframe, lambda said: self._overhear(keyframe, said))
+            grounded = await self._ground(keyframe, lambda partial: self._publish_partial(keyframe, partial))
         except Exception as exc:  # a dead grounder, a failing model: this question is lost, the stream is not
-            self._tell_failure(keyframe.frame.stream_id, exc)
+            self._report_failure(keyframe.frame.stream_id, exc)
             grounded = Grounded(superseded=tuple(query.query_id for query in keyframe.queries))
-        hosted = self._hosted.get(keyframe.frame.stream_id)
-        if hosted is not None:
-            hosted.session.submit_answers(grounded.answers)
+        stream = self._hosted.get(keyframe.frame.stream_id)
+        if stream is not None:
+            stream.session.submit_answers(grounded.answers)
             lost = [query for query in keyframe.queries if query.query_id in grounded.superseded]
-            hosted.session.submit_failures(lost, keyframe.asked_s)
+            stream.session.submit_failures(lost, keyframe.asked_s)
 
-    def _overhear(self, keyframe: Keyframe, said: PartialAnswer) -> None:
-        """Publish an answer that is still being said."""
+    def _publish_partial(self, keyframe: Keyframe, partial: PartialAnswer) -> None:
         stream_id, index = keyframe.frame.stream_id, keyframe.frame.index
         if stream_id in self._hosted:
-            words = PartialAnswerReport(stream_id, said.query_id, said.revision, index, said.text, time.time())
-            self._writer.publish_note(words)
+            report = PartialAnswerReport(
+                stream_id, partial.query_id, partial.revision, index, partial.text, time.time()
+            )
+            self._writer.publish_note(report)
 
-    def _tell_failure(self, stream_id: StreamId, exc: Exception) -> None:
-        """Publish that a question is lost, unless the same was said a moment ago: it is asked again soon."""
+    def _report_failure(self, stream_id: StreamId, exc: Exception) -> None:
+        """Publish that a question is lost, unless the same was published a moment ago: it is asked again."""
         now_s = time.time()
         error = exc if isinstance(exc, SaccadeError) else SaccadeError("Grounding failed; see the log.")
-        if stream_id in self._hosted and self._repeats.is_news((stream_id, str(error)), now_s):
+        if stream_id in self._hosted and self._repeat_filter.is_new((stream_id, str(error)), now_s):
             log.warning("Grounding for %s failed: %s: %s", stream_id, type(exc).__name__, error)
             self._writer.publish_note(error_report(stream_id, error, now_s))
 
@@ -329,7 +243,7 @@ class Worker:
         except KeyError:
             raise NotFound(f"There is no stream {stream_id} in this worker.") from None
 
-    def _ingest(self, stream_id: StreamId) -> WhipSource:
+    def _whip_source(self, stream_id: StreamId) -> WhipSource:
         source = self._stream(stream_id).source
         if not isinstance(source, WhipSource):
             raise Conflict(
@@ -339,10 +253,6 @@ class Worker:
         return source
 
 
-async def _end(hosted: HostedStream, timeout_s: float) -> None:
-    await hosted.viewers.close()
-    await asyncio.to_thread(hosted.stop, timeout_s)
-
-
-def _trouble(status: SourceStatus) -> ErrorReport:
-    return ErrorReport(status.stream_id, status.code, status.reason, "", time.time())
+async def _stop(stream: HostedStream, timeout_s: float) -> None:
+    await stream.viewers.close()
+    await asyncio.to_thread(stream.stop, timeout_s)

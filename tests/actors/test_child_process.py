@@ -1,4 +1,4 @@
-"""Children live as long as we do, and not longer."""
+"""Start, stop and end of child processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from actors.child_process import Child
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
-# What a shell starts in the background ignores Ctrl-C, and so would whatever is started from there.
+# Processes that a shell starts in the background ignore SIGINT; the handler is set to its default.
 PARENT = """
 import signal, sys, time
 from pathlib import Path
@@ -28,7 +28,7 @@ time.sleep(60)
 
 
 def is_alive(pid: int) -> bool:
-    """False for a zombie too: it has ended, and waits to be read out by its new parent."""
+    """Return whether the process runs; False for a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def test_a_child_runs_until_it_is_stopped(tmp_path: Path) -> None:
     child.stop()
 
 
-def test_its_output_is_in_the_log(tmp_path: Path) -> None:
+def test_output_and_errors_are_in_the_log(tmp_path: Path) -> None:
     child = Child(
         [sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr)"],
         log_path=tmp_path / "log",
@@ -64,17 +64,17 @@ def test_its_output_is_in_the_log(tmp_path: Path) -> None:
     assert sorted((tmp_path / "log").read_text().split()) == ["err", "out"]
 
 
-def test_a_child_that_will_not_end_is_killed(tmp_path: Path) -> None:
-    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER[-1]
+def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    ignoring = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER[-1]
     log = tmp_path / "log"
-    child = Child([sys.executable, "-c", deaf], log_path=log)
+    child = Child([sys.executable, "-c", ignoring], log_path=log)
     while "up" not in log.read_text():
         time.sleep(0.01)
     child.stop(timeout_s=0.1)
     assert child.exit_code == -signal.SIGKILL
 
 
-def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_program_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Child([str(tmp_path / "nothing")], log_path=tmp_path / "log")
 
@@ -88,7 +88,7 @@ def test_a_child_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     children[0].stop()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PR_SET_PDEATHSIG")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_child_ends_with_a_parent_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
     parent = subprocess.Popen(
@@ -105,7 +105,7 @@ def test_a_child_ends_with_a_parent_that_is_killed(tmp_path: Path, how: signal.S
     assert has_ended(child_pid)
 
 
-def test_a_child_is_not_in_our_terminals_group(tmp_path: Path) -> None:
+def test_a_child_has_a_process_group_of_its_own(tmp_path: Path) -> None:
     child = Child(SLEEPER, log_path=tmp_path / "log")
     assert os.getpgid(child.pid) != os.getpgid(0)
     child.stop()

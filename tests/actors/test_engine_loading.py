@@ -1,4 +1,4 @@
-"""Settings in, engines out."""
+"""Engines loaded from settings."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from actors.engine_loading import load_compiled, load_grounder, load_trackers
 from streaming.errors import BackendUnavailable, NotFound
 from streaming.settings import Settings
 from streaming.vocabulary import Keyframe, Query, QueryId, StreamId
-from tests.doubles import frame_of, square_picture
+from tests.doubles import frame_of, square_image
 
 
-def test_nano_sees_a_keyframe_and_answers_every_query(tmp_path: Path) -> None:
+def test_nano_answers_every_query_of_a_keyframe(tmp_path: Path) -> None:
     grounder = load_grounder(Settings(state_dir=tmp_path))
     queries = tuple(Query(QueryId(word), StreamId("s"), word) for word in ("the red square", "the jacket"))
-    answers = grounder.ground(Keyframe(frame_of(square_picture((30, 24)), 0), queries, 0.0))
+    answers = grounder.ground(Keyframe(frame_of(square_image((30, 24)), 0), queries, 0.0))
     assert [answer.query_id for answer in answers] == ["the red square", "the jacket"]
     assert all(answer.text for answer in answers)
 
 
-def test_a_grounder_runs_where_and_as_the_settings_say(tmp_path: Path) -> None:
-    """In bfloat16 nano still sees a red square."""
+def test_a_grounder_has_the_dtype_and_device_of_the_settings(tmp_path: Path) -> None:
+    """nano in bfloat16 answers; an unknown device raises."""
     grounder = load_grounder(Settings(state_dir=tmp_path, model_dtype="bfloat16"))
     query = Query(QueryId("q"), StreamId("s"), "the red square")
-    (answer,) = grounder.ground(Keyframe(frame_of(square_picture((30, 24)), 0), (query,), 0.0))
+    (answer,) = grounder.ground(Keyframe(frame_of(square_image((30, 24)), 0), (query,), 0.0))
     assert answer.text
     with pytest.raises(BackendUnavailable, match="toaster"):
         load_grounder(Settings(state_dir=tmp_path, model_device="toaster"))
 
 
-def test_trackers_share_weights_and_nothing_else(tmp_path: Path) -> None:
+def test_trackers_of_one_load_have_separate_memories(tmp_path: Path) -> None:
     make = load_trackers(Settings(state_dir=tmp_path, backend="torch"))
     first, second = make(), make()
-    frame = frame_of(square_picture((30, 24)), 0)
+    frame = frame_of(square_image((30, 24)), 0)
     first.step(frame)
     first.pin(0)
-    assert first.step(frame_of(square_picture((31, 24)), 1)) == []
+    assert first.step(frame_of(square_image((31, 24)), 1)) == []
     assert second.step(frame) == []
 
 
-def test_trackers_look_at_pictures_of_the_size_set(tmp_path: Path) -> None:
+def test_the_tracker_image_size_is_the_setting(tmp_path: Path) -> None:
     compiled = load_compiled(Settings(state_dir=tmp_path, backend="torch", tracker_px=128))
     assert compiled.shape.side_px == 128 and compiled.shape.places == 64
 
 
 @pytest.mark.parametrize("setting", ["model", "tracker"])
-def test_a_checkpoint_that_is_not_there_is_said(setting: str, tmp_path: Path) -> None:
+def test_a_missing_checkpoint_raises_with_its_path(setting: str, tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, **{setting: str(tmp_path / "nowhere")})
     load = load_grounder if setting == "model" else load_trackers
     with pytest.raises(NotFound, match="nowhere"):

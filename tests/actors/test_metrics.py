@@ -20,7 +20,7 @@ def samples(page: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
     }
 
 
-def test_two_workers_make_one_page_with_each_family_once() -> None:
+def test_two_processes_are_merged_into_one_page_with_each_family_once() -> None:
     first, second = WorkerMetrics(), WorkerMetrics()
     first.frame(result("a", dropped=3))
     second.frame(result("b"))
@@ -34,7 +34,7 @@ def test_two_workers_make_one_page_with_each_family_once() -> None:
     assert found["saccade_frame_age_seconds_count", (("stream", "b"),)] == 1
 
 
-def test_a_stream_that_is_gone_leaves_no_series() -> None:
+def test_forget_removes_all_series_of_a_stream() -> None:
     metrics = WorkerMetrics()
     metrics.frame(result("a"))
     metrics.published(result("a"))
@@ -51,7 +51,7 @@ def test_a_stream_that_is_gone_leaves_no_series() -> None:
     assert labels == {"b"}
 
 
-def test_no_series_names_a_track_or_a_query() -> None:
+def test_no_label_is_a_track_or_a_query() -> None:
     metrics = WorkerMetrics()
     metrics.frame(result("a"))
     metrics.prompt_to_mask(StreamId("a"), 0.2)

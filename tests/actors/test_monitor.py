@@ -1,4 +1,4 @@
-"""A keeper and a real process that dies under it."""
+"""A monitor and a real actor that dies, hangs or cannot start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ from typing import Any
 import pytest
 import ray
 
-from actors import monitor as keeper_module
-from actors.monitor import Keeper
+from actors.actor_health import MonitorTimes
+from actors.desired_state import DesiredState
+from actors.grounder import GrounderActor
+from actors.monitor import ActorMonitor, RayActor
 from actors.ray_runtime import CannotStart, call
-from actors.worker import Desired
-from streaming.vocabulary import SourceState, StreamId, StreamSpec
-from tests.doubles import HostActor
+from actors.worker_client import WorkerClient
+from streaming.errors import GroundingTimedOut
+from streaming.vocabulary import Answer, Keyframe, Query, QueryId, StreamId, StreamSpec
+from tests.doubles import ColourGrounder, HostActor, frame_of, square_image
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here"), pytest.mark.timeout(180)]
 S = StreamId("s")
@@ -29,115 +34,135 @@ def host(**options: Any) -> Any:
     return ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(**options)
 
 
-class Kept:
-    """A keeper, its process, and what the test wants of it."""
-
-    def __init__(self) -> None:
-        self.wanted = Desired((), ())
-        self.keeper = Keeper("worker-0", host, lambda: self.wanted)
-
-    @property
-    def handle(self) -> Any:
-        return self.keeper.handle
-
-    async def well(self) -> None:
-        deadline_s = time.monotonic() + 60
-        while self.keeper.problem:
-            assert time.monotonic() < deadline_s, self.keeper.problem
-            await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def kept() -> AsyncIterator[Kept]:
-    one = Kept()
-    yield one
-    await one.keeper.close()
-    ray.kill(one.handle)
-
-
-async def test_before_its_first_word_a_worker_is_starting(kept: Kept) -> None:
-    assert kept.keeper.problem == "It is starting."
-    assert kept.keeper.status(S) is None
-
-
-async def test_a_worker_is_told_what_is_wanted_and_its_word_is_kept(kept: Kept) -> None:
-    kept.wanted = Desired((StreamSpec(S, "whip:"),), ())
-    await kept.well()
-    assert await call(kept.handle.last_told.remote(), 10) == kept.wanted
-    status = kept.keeper.status(S)
-    assert status is not None and status.state is SourceState.LIVE
-
-
-async def test_a_change_is_told_when_push_returns(kept: Kept) -> None:
-    await kept.well()
-    kept.wanted = Desired((StreamSpec(StreamId("new"), "whip:"),), ())
-    await kept.keeper.push(10)
-    assert await call(kept.handle.last_told.remote(), 10) == kept.wanted
-
-
-async def test_a_worker_that_died_is_counted_and_told_again(kept: Kept) -> None:
-    kept.wanted = Desired((StreamSpec(S, "whip:"),), ())
-    await kept.well()
-    os.kill(await call(kept.handle.pid.remote(), 10), signal.SIGKILL)
+async def until(condition: Callable[[], object], monitor: ActorMonitor[Any]) -> None:
     deadline_s = time.monotonic() + 60
-    while kept.keeper.restarts == 0:
-        assert time.monotonic() < deadline_s
-        await asyncio.sleep(0.02)
-    while await call(kept.handle.last_told.remote(), 10) != kept.wanted:
-        assert time.monotonic() < deadline_s
+    while not condition():
+        assert time.monotonic() < deadline_s, monitor.problem
+        monitor.check()
         await asyncio.sleep(0.02)
 
 
-async def test_push_does_not_wait_for_ever_for_a_dead_worker(kept: Kept) -> None:
-    await kept.well()
-    ray.kill(kept.handle)
-    await kept.keeper.push(0.3)
+@asynccontextmanager
+async def monitoring(
+    desired: DesiredState | None = None, times: MonitorTimes | None = None, **options: Any
+) -> AsyncIterator[ActorMonitor[WorkerClient]]:
+    worker = WorkerClient("worker-0", 0, partial(host, **options), desired or DesiredState(1))
+    monitor = ActorMonitor(worker, times)
+    yield monitor
+    await monitor.close()
+    ray.kill(worker.handle)
 
 
-async def test_a_worker_that_is_slow_to_host_is_troubled_but_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper_module, "_HANG_S", 3.0)
-    monkeypatch.setattr(keeper_module, "_HOST_TIMEOUT_S", 4.0)
-    keeper = Keeper("worker-0", partial(host, hosting_s=60.0), lambda: Desired((), ()))
-    handle = keeper.handle
-    pid = await call(handle.pid.remote(), 60)
-    await keeper.push(6.0)
-    assert "did not answer" in keeper.problem
-    assert await call(handle.pid.remote(), 10) == pid, "longer than _HANG_S, and not killed"
-    await keeper.close()
-    ray.kill(handle)
+async def test_before_its_first_heartbeat_an_actor_is_starting() -> None:
+    async with monitoring() as monitor:
+        assert monitor.problem == "It is starting."
+        await until(lambda: not monitor.problem, monitor)
 
 
-async def test_a_worker_that_cannot_be_made_is_given_up_with_its_reason() -> None:
-    keeper = Keeper("worker-0", partial(host, trouble="No weights here."), lambda: Desired((), ()))
-    deadline_s = time.monotonic() + 60
+async def test_a_worker_that_died_is_counted_and_gets_its_streams_again() -> None:
+    desired = DesiredState(1)
+    desired.put_stream(StreamSpec(S, "whip:"))
+    async with monitoring(desired) as monitor:
+        await until(lambda: not monitor.problem, monitor)
+        os.kill(await call(monitor.actor.handle.pid.remote(), 10), signal.SIGKILL)
+        await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+        (delta,) = await call(monitor.actor.handle.deltas.remote(), 10)
+        assert (delta.from_version, [spec.stream_id for spec in delta.streams]) == (0, [S])
+
+
+async def test_refresh_returns_when_the_change_is_applied() -> None:
+    desired = DesiredState(1)
+    async with monitoring(desired) as monitor:
+        await until(lambda: not monitor.problem, monitor)
+        desired.put_stream(StreamSpec(S, "whip:"))
+        await monitor.refresh(10)
+        assert monitor.actor.status(S) is not None
+
+
+async def test_refresh_does_not_wait_for_ever_for_a_dead_actor() -> None:
+    async with monitoring() as monitor:
+        await until(lambda: not monitor.problem, monitor)
+        ray.kill(monitor.actor.handle)
+        await monitor.refresh(0.3)
+
+
+async def test_a_worker_that_is_slow_to_update_has_a_problem_and_is_not_killed() -> None:
+    desired = DesiredState(1)
+    desired.put_stream(StreamSpec(S, "whip:"))
+    times = MonitorTimes(hang_s=1.0, update_timeout_s=2.0)
+    async with monitoring(desired, times, applying_s=60.0) as monitor:
+        pid = await call(monitor.actor.handle.pid.remote(), 60)
+        await monitor.refresh(3.0)
+        assert "did not answer" in monitor.problem
+        assert await call(monitor.actor.handle.pid.remote(), 10) == pid, "alive for longer than hang_s"
+
+
+async def test_an_actor_that_cannot_be_made_is_given_up_with_its_reason() -> None:
+    monitor = ActorMonitor(RayActor("worker-0", partial(host, trouble="No weights here.")))
     with pytest.raises(CannotStart, match="No weights"):
-        while time.monotonic() < deadline_s:
-            keeper.check()
-            await asyncio.sleep(0.02)
-    assert "No weights" in keeper.problem
-    await keeper.close()
+        await until(lambda: False, monitor)
+    assert "No weights" in monitor.problem
+    await monitor.close()
 
 
-async def test_a_worker_that_cannot_be_made_again_is_tried_until_it_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keeper_module, "_ANEW_S", 0.2)
+async def test_an_actor_that_cannot_be_made_again_is_made_until_it_can(tmp_path: Path) -> None:
     full = tmp_path / "full"
-    keeper = Keeper("worker-0", partial(host, full_disk=full), lambda: Desired((), ()))
-    deadline_s = time.monotonic() + 60
-    pid = await call(keeper.handle.pid.remote(), 60)
-    while keeper.problem:
-        assert time.monotonic() < deadline_s
-        await asyncio.sleep(0.02)
-    full.touch()
-    os.kill(pid, signal.SIGKILL)
-    while "No space left" not in keeper.problem:
-        assert time.monotonic() < deadline_s, keeper.problem
-        await asyncio.sleep(0.02)
-    full.unlink()
-    while keeper.problem or keeper.restarts == 0:
-        assert time.monotonic() < deadline_s, keeper.problem
-        keeper.check()
-        await asyncio.sleep(0.02)
-    await keeper.close()
-    ray.kill(keeper.handle)
+    async with monitoring(times=MonitorTimes(remake_s=0.2), full_disk=full) as monitor:
+        pid = await call(monitor.actor.handle.pid.remote(), 60)
+        await until(lambda: not monitor.problem, monitor)
+        full.touch()
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: "No space left" in monitor.problem, monitor)
+        full.unlink()
+        await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+
+
+async def test_an_actor_that_is_stopped_is_killed_and_restarted() -> None:
+    times = MonitorTimes(heartbeat_timeout_s=0.5, hang_s=1.0)
+    async with monitoring(times=times) as monitor:
+        await until(lambda: not monitor.problem, monitor)
+        os.kill(await call(monitor.actor.handle.pid.remote(), 10), signal.SIGSTOP)
+        await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+
+
+async def test_a_worker_with_a_hung_tracking_thread_reports_it_and_is_restarted(tmp_path: Path) -> None:
+    reported = tmp_path / "reported"
+    async with monitoring(hung_steps=reported) as monitor:
+        await until(lambda: not monitor.problem, monitor)
+        await call(monitor.actor.handle.hang_step.remote(S, 4.1), 10)
+        await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+        assert reported.read_text() == S
+
+
+async def test_a_monitor_that_was_late_does_not_kill_the_actor() -> None:
+    async with monitoring(times=MonitorTimes(hang_s=1.0)) as monitor:
+        await until(lambda: not monitor.problem, monitor)
+        block = time.sleep  # the monitor's event loop, for three times hang_s
+        block(3.0)
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+        assert (monitor.restarts, monitor.problem) == (0, "")
+
+
+class HangingGrounder(ColourGrounder):
+    """Never returns from a query "hang"."""
+
+    def ground(self, keyframe: Keyframe) -> list[Answer]:
+        if keyframe.queries[0].text == "hang":
+            time.sleep(600)
+        return super().ground(keyframe)
+
+
+async def test_a_grounder_whose_model_hangs_is_killed_and_restarted() -> None:
+    remote = ray.remote(GrounderActor).options(num_cpus=0, max_restarts=-1)
+    monitor = ActorMonitor(RayActor("grounder", lambda: remote.remote(HangingGrounder, 0.5)))
+    query = Query(QueryId("q"), StreamId("s"), "hang")
+    asked = Keyframe(frame_of(square_image((20, 20)), 0, "s"), (query,), 0.0)
+    with pytest.raises(GroundingTimedOut):
+        await call(monitor.actor.handle.ground.remote(asked), 60)
+    await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+    again = replace(asked, queries=(replace(query, text="the red square"),))
+    grounded = await call(monitor.actor.handle.ground.remote(again), 60)
+    assert len(grounded.answers) == 1
+    await monitor.close()
+    ray.kill(monitor.actor.handle)

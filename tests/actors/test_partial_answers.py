@@ -1,4 +1,4 @@
-"""Words on their way out."""
+"""Which partial answers are delivered."""
 
 import asyncio
 
@@ -6,49 +6,49 @@ from actors.partial_answers import EVERY_S, PartialAnswer, PartialAnswers
 from streaming.vocabulary import QueryId
 
 
-def said(text: str) -> PartialAnswer:
+def partial(text: str) -> PartialAnswer:
     return PartialAnswer(QueryId("q"), 1, text)
 
 
-async def heard(mouth: PartialAnswers) -> list[str]:
-    return [one.text async for one in mouth]
+async def received(channel: PartialAnswers) -> list[str]:
+    return [answer.text async for answer in channel]
 
 
-async def test_words_are_heard_in_order_until_the_answer_is_whole() -> None:
-    mouth = PartialAnswers()
-    listening = asyncio.create_task(heard(mouth))
-    for turn, text in enumerate(("there", "there is", "there is a cup")):
-        mouth.say(said(text), 2 * turn * EVERY_S)
+async def test_partial_answers_are_delivered_in_order_until_close() -> None:
+    channel = PartialAnswers()
+    reading = asyncio.create_task(received(channel))
+    for index, text in enumerate(("there", "there is", "there is a cup")):
+        channel.put(partial(text), 2 * index * EVERY_S)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-    mouth.close()
-    assert await listening == ["there", "there is", "there is a cup"]
+    channel.close()
+    assert await reading == ["there", "there is", "there is a cup"]
 
 
-async def test_who_reads_slowly_misses_words_but_never_the_newest() -> None:
-    mouth = PartialAnswers()
-    for turn in range(100):
-        mouth.say(said(str(turn)), 2 * turn * EVERY_S)
-    listening = asyncio.create_task(heard(mouth))
+async def test_a_slow_reader_gets_the_newest_partial_answer() -> None:
+    channel = PartialAnswers()
+    for index in range(100):
+        channel.put(partial(str(index)), 2 * index * EVERY_S)
+    reading = asyncio.create_task(received(channel))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    mouth.close()
-    assert await listening == ["99"]
+    channel.close()
+    assert await reading == ["99"]
 
 
-async def test_words_that_follow_at_once_are_not_said() -> None:
-    mouth = PartialAnswers()
-    mouth.say(said("there"), 0.0)
-    mouth.say(said("there is"), EVERY_S / 2)
-    listening = asyncio.create_task(heard(mouth))
+async def test_a_partial_answer_within_every_s_of_another_is_dropped() -> None:
+    channel = PartialAnswers()
+    channel.put(partial("there"), 0.0)
+    channel.put(partial("there is"), EVERY_S / 2)
+    reading = asyncio.create_task(received(channel))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    mouth.close()
-    assert await listening == ["there"]
+    channel.close()
+    assert await reading == ["there"]
 
 
-async def test_a_whole_answer_makes_its_beginnings_superfluous() -> None:
-    mouth = PartialAnswers()
-    mouth.say(said("there"), 0.0)
-    mouth.close()
-    assert await heard(mouth) == []
+async def test_an_unread_partial_answer_is_dropped_on_close() -> None:
+    channel = PartialAnswers()
+    channel.put(partial("there"), 0.0)
+    channel.close()
+    assert await received(channel) == []

@@ -1,4 +1,4 @@
-"""A Redis of our own: closed to others, kept through restarts, gone with us."""
+"""Our own Redis server: access, data through restarts, errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streaming.vocabulary import StreamId, StreamSpec
 SPEC = StreamSpec(StreamId("gate"), "whip:")
 
 
-def test_it_answers_when_start_returns_and_not_after_stop(tmp_path: Path) -> None:
+def test_the_server_answers_when_start_returns_and_not_after_stop(tmp_path: Path) -> None:
     server = RedisServer(tmp_path / "a folder")
     url = server.start()
     ping(url)
@@ -31,7 +31,7 @@ def test_it_answers_when_start_returns_and_not_after_stop(tmp_path: Path) -> Non
     server.stop()
 
 
-def test_it_listens_on_loopback_only_and_wants_its_password(own_redis: RedisServer) -> None:
+def test_the_server_listens_on_loopback_only_and_requires_its_password(own_redis: RedisServer) -> None:
     port = int(own_redis.url.get_secret_value().rpartition(":")[2].split("/")[0])
     with pytest.raises(StoreUnavailable, match="Authentication"):
         ping(SecretStr(f"redis://127.0.0.1:{port}/0"))
@@ -40,7 +40,7 @@ def test_it_listens_on_loopback_only_and_wants_its_password(own_redis: RedisServ
     assert [address for address in local if address.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
 
 
-def test_what_it_holds_is_there_for_the_next_server(tmp_path: Path) -> None:
+def test_the_data_is_there_for_the_next_server(tmp_path: Path) -> None:
     for started in range(2):
         server = RedisServer(tmp_path)
         store = DesiredStore(server.start())
@@ -50,7 +50,7 @@ def test_what_it_holds_is_there_for_the_next_server(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_it_keeps_its_address_and_its_data_through_a_restart(own_redis: RedisServer) -> None:
+def test_address_and_data_survive_a_restart(own_redis: RedisServer) -> None:
     store, url, pid = DesiredStore(own_redis.url), own_redis.url, own_redis.pid
     store.put_stream(SPEC)
     own_redis.restart()
@@ -60,7 +60,7 @@ def test_it_keeps_its_address_and_its_data_through_a_restart(own_redis: RedisSer
     store.close()
 
 
-def test_it_takes_no_other_address_when_its_own_is_taken(own_redis: RedisServer) -> None:
+def test_a_restart_fails_while_another_program_has_the_port(own_redis: RedisServer) -> None:
     url = own_redis.url
     own_redis.stop()
     with socket.socket() as other:
@@ -74,7 +74,7 @@ def test_it_takes_no_other_address_when_its_own_is_taken(own_redis: RedisServer)
     ping(own_redis.url)
 
 
-def test_its_files_are_its_owners_alone(own_redis: RedisServer, tmp_path: Path) -> None:
+def test_files_are_readable_by_their_owner_only(own_redis: RedisServer, tmp_path: Path) -> None:
     folder = tmp_path / "redis"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for name in ("server.conf", "url"):
@@ -83,16 +83,16 @@ def test_its_files_are_its_owners_alone(own_redis: RedisServer, tmp_path: Path) 
     assert own_redis.url.get_secret_value() not in repr(own_redis.url)
 
 
-def test_a_folder_has_one_server(
+def test_a_second_server_in_a_folder_raises_conflict(
     own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_server, "_STOP_TIMEOUT_S", 0.05)
-    with pytest.raises(Conflict, match="Another program keeps its Redis"):
+    with pytest.raises(Conflict, match="Another program has its Redis"):
         RedisServer(tmp_path / "redis").start()
     ping(own_redis.url)
 
 
-def test_a_machine_without_any_server_is_told_what_to_do(
+def test_without_an_installed_server_the_error_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -111,7 +111,7 @@ def test_a_server_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.M
         RedisServer(tmp_path / "state").start()
 
 
-def test_damaged_data_is_an_error_that_says_where(tmp_path: Path) -> None:
+def test_damaged_data_raises_with_the_path_of_the_log(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     server.start()
     server.stop()
@@ -121,11 +121,13 @@ def test_damaged_data_is_an_error_that_says_where(tmp_path: Path) -> None:
         server.start()
 
 
-def test_a_taken_port_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as squatter:
-        squatter.bind(("127.0.0.1", 0))
-        squatter.listen()
-        ports = [squatter.getsockname()[1]]
+def test_a_first_start_takes_another_port_if_one_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        ports = [holder.getsockname()[1]]
         free_port = redis_server._free_port
         monkeypatch.setattr(redis_server, "_free_port", lambda: ports.pop() if ports else free_port())
         server = RedisServer(tmp_path)

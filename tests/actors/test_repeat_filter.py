@@ -1,22 +1,22 @@
-"""Nothing is said again so soon."""
+"""Which messages are suppressed."""
 
 from actors.repeat_filter import QUIET_S, RepeatFilter
 
 
-def test_the_same_is_no_news_for_a_while() -> None:
-    repeats = RepeatFilter()
-    assert repeats.is_news("dark", 5.0)
-    assert not repeats.is_news("dark", 5.0 + QUIET_S - 0.1)
-    assert repeats.is_news("dark", 5.0 + QUIET_S)
+def test_the_same_message_is_suppressed_for_quiet_s() -> None:
+    repeat_filter = RepeatFilter()
+    assert repeat_filter.is_new("dark", 5.0)
+    assert not repeat_filter.is_new("dark", 5.0 + QUIET_S - 0.1)
+    assert repeat_filter.is_new("dark", 5.0 + QUIET_S)
 
 
-def test_something_else_is_news() -> None:
-    repeats = RepeatFilter()
-    assert repeats.is_news(("a", "dark"), 0.0) and repeats.is_news(("b", "dark"), 0.0)
+def test_another_message_is_not_suppressed() -> None:
+    repeat_filter = RepeatFilter()
+    assert repeat_filter.is_new(("a", "dark"), 0.0) and repeat_filter.is_new(("b", "dark"), 0.0)
 
 
-def test_it_remembers_no_more_than_it_must() -> None:
-    repeats = RepeatFilter()
-    assert all(repeats.is_news(number, 0.0) for number in range(1000))
-    assert not repeats.is_news(999, 0.1)
-    assert repeats.is_news(0, 0.2), "long forgotten"
+def test_at_most_256_messages_are_remembered() -> None:
+    repeat_filter = RepeatFilter()
+    assert all(repeat_filter.is_new(number, 0.0) for number in range(1000))
+    assert not repeat_filter.is_new(999, 0.1)
+    assert repeat_filter.is_new(0, 0.2), "evicted"

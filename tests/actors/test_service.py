@@ -1,4 +1,4 @@
-"""Starting and stopping: in order, in one line when it cannot be, and nothing left behind."""
+"""Start and stop of the service: order, one-line errors, no process left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_service_that_is_stopped_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_stopped_service_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
     with saccade_up(tmp_path) as up:
         family = descendants_of(up.process.pid)
         assert len(family) > 3
@@ -31,8 +31,8 @@ def test_a_service_that_is_stopped_leaves_no_process(number: signal.Signals, tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["redis", "raylet", "ray::"])
-def test_a_service_that_is_stopped_while_it_starts_leaves_no_process(part: str, tmp_path: Path) -> None:
-    """`part`: the process of which there is one when the signal comes."""
+def test_a_service_stopped_while_it_starts_leaves_no_process(part: str, tmp_path: Path) -> None:
+    """`part`: the name of a process that runs when the signal is sent."""
     with saccade_starting(tmp_path) as up:
         deadline_s = time.monotonic() + START_S
         while not any(part in command_of(pid) for pid in descendants_of(up.process.pid)):
@@ -63,7 +63,7 @@ def test_streams_and_queries_come_back_after_a_restart(tmp_path: Path) -> None:
 
 
 def failing(folder: Path, **settings: str) -> str:
-    """What `saccade up` says on stderr when it cannot start."""
+    """Return the stderr of a `saccade up` that cannot start."""
     environment = os.environ | {"SACCADE_PORT": "0", "SACCADE_STATE_DIR": str(folder / "state"), **settings}
     done = subprocess.run(
         [sys.executable, "-m", "actors", "up"],
@@ -79,7 +79,7 @@ def failing(folder: Path, **settings: str) -> str:
     return done.stderr
 
 
-def test_a_taken_port_is_said_at_once(tmp_path: Path) -> None:
+def test_a_taken_port_is_an_error_with_its_number(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -87,19 +87,19 @@ def test_a_taken_port_is_said_at_once(tmp_path: Path) -> None:
         assert port in failing(tmp_path, SACCADE_PORT=port).splitlines()[-1]
 
 
-def test_a_redis_that_is_not_there_is_said_without_its_password(tmp_path: Path) -> None:
-    said = failing(tmp_path, SACCADE_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
-    assert "store_unavailable" in said
-    assert "hunter2" not in said
+def test_the_error_of_an_unreachable_redis_has_no_password(tmp_path: Path) -> None:
+    error = failing(tmp_path, SACCADE_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
+    assert "store_unavailable" in error
+    assert "hunter2" not in error
 
 
 @pytest.mark.slow
-def test_a_checkpoint_that_is_not_there_stops_the_start_and_is_named(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_ends_the_start_with_its_name(tmp_path: Path) -> None:
     assert "nowhere" in failing(tmp_path, SACCADE_TRACKER="nowhere").splitlines()[-1]
 
 
 @pytest.mark.slow
-def test_health_is_told_without_a_token(service) -> None:
+def test_health_and_metrics_need_no_token(service) -> None:
     assert httpx.get(f"{service.server}/live").status_code == 200
     assert httpx.get(f"{service.server}/ready").status_code == 200
     assert "saccade_grounder_queue_depth" in httpx.get(f"{service.server}/metrics").text

@@ -7,7 +7,7 @@ from actors.session import EARLIER_PX, StreamSession
 from streaming.events import EventType
 from streaming.status import QueryState
 from streaming.vocabulary import Keyframe, Pixels, Query, QueryId, StreamId, TrackState
-from tests.doubles import BLUE, RED, ColourGrounder, ColourTracker, frame_of, square_picture
+from tests.doubles import BLUE, RED, ColourGrounder, ColourTracker, frame_of, square_image
 
 STREAM = StreamId("s")
 
@@ -34,9 +34,7 @@ class Line:
     def step(self, *, rgb: tuple[int, int, int] = RED, dropped: int = 0):
         self.index += 1
         self.now_s += 1 / 30
-        return self.session.step(
-            frame_of(square_picture((20 + self.index % 30, 20), rgb), self.index), dropped
-        )
+        return self.session.step(frame_of(square_image((20 + self.index % 30, 20), rgb), self.index), dropped)
 
     def answer(self) -> None:
         for keyframe in self.asked:
@@ -229,7 +227,7 @@ def test_after_a_failed_step_a_reset_session_asks_again() -> None:
     line.answer()
     (before,) = line.step().result.tracks
     with pytest.raises(RuntimeError, match="black"):
-        line.session.step(frame_of(square_picture((0, 0)) * 0, 99), 0)
+        line.session.step(frame_of(square_image((0, 0)) * 0, 99), 0)
     line.session.reset()
     assert line.step().result.tracks == ()
     line.answer()

@@ -1,4 +1,4 @@
-"""A signal ends work once; what it puts away afterwards is put away whole."""
+"""A signal cancels once; clean-up is completed."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from actors.shutdown import SIGNALS, run_stoppable, to_its_end
 
 
 def raise_here(number: signal.Signals) -> None:
-    """To this thread, so that it has come when this returns; another may take it when nobody is ready."""
+    """Send a signal to this thread, so that it is delivered when this returns."""
     signal.pthread_kill(threading.get_ident(), number)
 
 
-async def long_work(put_away: list[str]) -> str:
+async def long_work(cleaned: list[str]) -> str:
     try:
         await asyncio.sleep(60)
     finally:
         for part in ("gateway", "workers", "redis"):
             raise_here(signal.SIGTERM)
             await asyncio.sleep(0.01)
-            put_away.append(part)
+            cleaned.append(part)
     return "it ran to its end"
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_ends_work_and_further_ones_do_not_disturb_its_end(number: signal.Signals) -> None:
-    put_away: list[str] = []
+def test_a_signal_cancels_and_further_signals_do_not_interrupt_the_clean_up(number: signal.Signals) -> None:
+    cleaned: list[str] = []
 
     async def work() -> str:
         asyncio.get_running_loop().call_later(0.02, raise_here, number)
-        return await long_work(put_away)
+        return await long_work(cleaned)
 
     assert run_stoppable(work()) is None
-    assert put_away == ["gateway", "workers", "redis"]
+    assert cleaned == ["gateway", "workers", "redis"]
 
 
-def test_work_that_ends_by_itself_says_what_it_found() -> None:
+def test_the_result_is_returned() -> None:
     async def work() -> int:
         return 7
 
     assert run_stoppable(work()) == 7
 
 
-def test_work_that_fails_says_why() -> None:
+def test_an_exception_is_raised() -> None:
     async def work() -> None:
-        raise ConnectionError("nobody there")
+        raise ConnectionError("refused")
 
-    with pytest.raises(ConnectionError, match="nobody"):
+    with pytest.raises(ConnectionError, match="refused"):
         run_stoppable(work())
 
 
-def test_work_may_answer_all_the_same_when_it_is_stopped() -> None:
+def test_work_that_handles_its_cancellation_returns_a_result() -> None:
     async def work() -> str:
         try:
             raise_here(signal.SIGINT)
@@ -66,7 +66,7 @@ def test_work_may_answer_all_the_same_when_it_is_stopped() -> None:
     assert run_stoppable(work()) == "so far"
 
 
-def test_afterwards_signals_mean_what_they_meant() -> None:
+def test_signal_handlers_are_restored() -> None:
     async def work() -> None: ...
 
     before = [signal.getsignal(number) for number in SIGNALS]
@@ -74,7 +74,7 @@ def test_afterwards_signals_mean_what_they_meant() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-async def test_what_must_end_ends_before_its_cancellation_is_felt() -> None:
+async def test_to_its_end_completes_before_it_raises_the_cancellation() -> None:
     ended = asyncio.Event()
 
     async def start_process() -> None:

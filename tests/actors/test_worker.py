@@ -1,27 +1,31 @@
-"""A worker without Ray: real clips, real Redis, small engines."""
+"""A worker without Ray, with real clips, a real Redis and small engines."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from actors.desired_state import Delta, DesiredState
 from actors.grounder import Grounded
-from actors.keyframe_queue import wants_words
+from actors.keyframe_queue import needs_text
 from actors.partial_answers import OnPartial, PartialAnswer
 from actors.redis_server import RedisServer
-from actors.worker import Desired, Worker
+from actors.worker import Worker
 from streaming import wire
 from streaming.errors import Conflict, NotFound
 from streaming.events import AnswerReport, PartialAnswerReport
 from streaming.results.keys import Channel
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
+from streaming.status import StreamStatus
 from streaming.video_writer import VideoWriter
 from streaming.vocabulary import (
     FrameResult,
@@ -34,37 +38,37 @@ from streaming.vocabulary import (
     StreamSpec,
     TrackState,
 )
-from tests.doubles import ColourGrounder, ColourTracker, square_picture
+from tests.doubles import ColourGrounder, ColourTracker, square_image
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a clip of a red square, one with a black picture in it, and a file that is no video."""
+    """A folder with a clip of a red square, a clip with a black frame in it, and a file that is no video."""
     folder = tmp_path_factory.mktemp("clips")
     with VideoWriter(folder / "red.mp4", fps=30) as writer:
         for index in range(30):
-            writer.write(square_picture((20 + index % 24, 20)), index / 30)
+            writer.write(square_image((20 + index % 24, 20)), index / 30)
     with VideoWriter(folder / "black.mp4", fps=30) as writer:
-        # Not a second long: the pause after a failure must not end on the same picture again.
+        # Longer than a second: the pause after a failure must not end on the black frame again.
         for index in range(50):
-            writer.write(square_picture((20, 20)) * (index != 10), index / 30)
+            writer.write(square_image((20, 20)) * (index != 10), index / 30)
     (folder / "text.mp4").write_text("this is no video")
     return folder
 
 
 class Grounding:
-    """The way to a grounder that can be away."""
+    """A `Ground` function whose grounder can be away."""
 
     def __init__(self) -> None:
         self.grounder = ColourGrounder()
         self.is_away = False
 
-    async def __call__(self, keyframe: Keyframe, overhear: OnPartial) -> Grounded:
+    async def __call__(self, keyframe: Keyframe, on_partial: OnPartial) -> Grounded:
         if self.is_away:
             raise ConnectionError("the grounder died")
-        if wants_words(keyframe):
+        if needs_text(keyframe):
             (query,) = keyframe.queries
-            overhear(PartialAnswer(query.query_id, query.revision, "There is"))
+            on_partial(PartialAnswer(query.query_id, query.revision, "There is"))
         return Grounded(tuple(self.grounder.ground(keyframe)))
 
 
@@ -78,10 +82,31 @@ async def working(redis: RedisServer, clips: Path, ground: Grounding) -> AsyncIt
         await worker.close()
 
 
-def desired(*streams: tuple[str, Path | str], words: str | None = "the red square") -> Desired:
-    specs = tuple(StreamSpec(StreamId(name), str(url)) for name, url in streams)
-    queries = tuple(Query(QueryId(f"q-{spec.stream_id}"), spec.stream_id, words) for spec in specs if words)
-    return Desired(specs, queries)
+def put(desired: DesiredState, name: str, url: Path | str, text: str = "the red square") -> Query:
+    """Add a stream with one query; return the query."""
+    desired.put_stream(StreamSpec(StreamId(name), str(url)))
+    query = Query(QueryId(f"q-{name}"), StreamId(name), text)
+    desired.put_query(query)
+    return query
+
+
+async def apply(worker: Worker, desired: DesiredState) -> None:
+    """Bring the worker up to date, as its client does."""
+    while (delta := desired.delta(0, (await worker.heartbeat()).version)) is not None:
+        await worker.apply(delta)
+
+
+async def host(worker: Worker, *streams: tuple[str, Path | str]) -> DesiredState:
+    """Have the worker host streams with a query each."""
+    desired = DesiredState(1)
+    for name, url in streams:
+        put(desired, name, url)
+    await apply(worker, desired)
+    return desired
+
+
+async def statuses(worker: Worker) -> dict[str, StreamStatus]:
+    return {str(status.stream_id): status for status in (await worker.heartbeat()).statuses}
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
@@ -98,8 +123,8 @@ async def frames(reader: ResultReader, stream: str, count: int = 5) -> list[Fram
     ]
 
 
-async def followed(reader: ResultReader, stream: str) -> FrameResult:
-    """The newest result, once it has a mask."""
+async def tracked(reader: ResultReader, stream: str) -> FrameResult:
+    """Return the newest result, once it has a mask."""
     deadline_s = time.monotonic() + 10
     while time.monotonic() < deadline_s:
         newest = await frames(reader, stream, 1)
@@ -116,14 +141,14 @@ async def reader(redis_server: RedisServer) -> AsyncIterator[ResultReader]:
     await opened.close()
 
 
-async def test_a_hosted_stream_publishes_masks_that_redis_keeps(
+async def test_a_hosted_stream_publishes_masks_to_redis(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
-        await worker.host(desired(("w-red", clips / "red.mp4")))
-        result = await followed(reader, "w-red")
+        await host(worker, ("w-red", clips / "red.mp4"))
+        result = await tracked(reader, "w-red")
         assert [track.phrase for track in result.tracks] == ["the red square"]
-        (status,) = await worker.statuses()
+        (status,) = (await worker.heartbeat()).statuses
         assert (status.state, status.width, status.height) == (SourceState.LIVE, 64, 48)
         assert status.tracked_fps > 0
         assert status.queries[0].prompt_to_mask_s is not None
@@ -131,53 +156,81 @@ async def test_a_hosted_stream_publishes_masks_that_redis_keeps(
         assert isinstance(tracker, ColourTracker) and tracker.settled > 0
 
 
-async def test_hosting_the_same_again_changes_nothing(redis_server: RedisServer, clips: Path) -> None:
+async def test_a_snapshot_of_what_is_hosted_restarts_nothing(redis_server: RedisServer, clips: Path) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
-        wanted = desired(("w-same", clips / "red.mp4"))
-        await worker.host(wanted)
+        desired = await host(worker, ("w-same", clips / "red.mp4"))
         await until(lambda: worker._hosted[StreamId("w-same")].source.status.frames > 5)
         before = worker._hosted[StreamId("w-same")]
-        await worker.host(wanted)
+        snapshot = desired.delta(0, 0)
+        assert snapshot is not None
+        await worker.apply(snapshot)
         assert worker._hosted[StreamId("w-same")] is before
 
 
-async def test_a_stream_that_is_not_wanted_any_more_is_gone(redis_server: RedisServer, clips: Path) -> None:
+async def test_a_delta_for_another_version_is_ignored_and_the_version_is_returned(
+    redis_server: RedisServer, clips: Path
+) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
-        await worker.host(desired(("w-a", clips / "red.mp4"), ("w-b", clips / "red.mp4")))
-        await worker.host(desired(("w-b", clips / "red.mp4")))
-        assert [status.stream_id for status in await worker.statuses()] == ["w-b"]
+        desired = await host(worker, ("w-version", clips / "red.mp4"))
+        beat = await worker.apply(Delta(7, 8, removed_streams=(StreamId("w-version"),)))
+        assert beat.version == desired.version(0)
+        assert [status.stream_id for status in beat.statuses] == ["w-version"]
+
+
+async def test_after_a_failed_delta_the_version_is_0_and_a_snapshot_repeats_it(
+    redis_server: RedisServer, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(redis_server, clips, Grounding()) as worker:
+        desired = await host(worker, ("w-first", clips / "red.mp4"))
+        put(desired, "w-second", clips / "red.mp4")
+        monkeypatch.setattr(worker, "_make_tracker", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await apply(worker, desired)
+        assert (await worker.heartbeat()).version == 0
+        monkeypatch.setattr(worker, "_make_tracker", ColourTracker)
+        await apply(worker, desired)
+        assert (await worker.heartbeat()).version == desired.version(0)
+        assert list(await statuses(worker)) == ["w-first", "w-second"]
+
+
+async def test_a_removed_stream_has_no_status_and_no_metrics(redis_server: RedisServer, clips: Path) -> None:
+    async with working(redis_server, clips, Grounding()) as worker:
+        desired = await host(worker, ("w-a", clips / "red.mp4"), ("w-b", clips / "red.mp4"))
+        desired.remove_stream(StreamId("w-a"))
+        await apply(worker, desired)
+        assert list(await statuses(worker)) == ["w-b"]
         assert not any('stream="w-a"' in str(family.samples) for family in await worker.metrics())
 
 
-async def test_a_clip_that_is_no_video_fails_alone(
+async def test_a_file_that_is_no_video_fails_alone(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
-        await worker.host(desired(("w-text", clips / "text.mp4"), ("w-good", clips / "red.mp4")))
-        await followed(reader, "w-good")
-        states = {status.stream_id: status for status in await worker.statuses()}
-        assert states[StreamId("w-text")].state is SourceState.FAILED
-        assert "not a video" in states[StreamId("w-text")].reason
+        await host(worker, ("w-text", clips / "text.mp4"), ("w-good", clips / "red.mp4"))
+        await tracked(reader, "w-good")
+        status = (await statuses(worker))["w-text"]
+        assert status.state is SourceState.FAILED
+        assert "not a video" in status.reason
         errors = await reader.latest(StreamId("w-text"), Channel.ERRORS, 1)
         assert b"source_invalid" in errors[0].data
 
 
-async def test_a_tracker_that_fails_on_a_frame_costs_a_second_and_not_the_stream(
+async def test_a_tracker_that_fails_on_a_frame_is_reset_and_the_stream_continues(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
-        await worker.host(desired(("w-black", clips / "black.mp4")))
+        await host(worker, ("w-black", clips / "black.mp4"))
         deadline_s = time.monotonic() + 10
         while not await reader.latest(StreamId("w-black"), Channel.ERRORS, 1):
             assert time.monotonic() < deadline_s
             await asyncio.sleep(0.05)
         failed_at = (await frames(reader, "w-black", 1))[0].frame_index
         await until(lambda: worker._hosted[StreamId("w-black")].source.status.frames > failed_at + 40)
-        while (await followed(reader, "w-black")).frame_index <= failed_at:
+        while (await tracked(reader, "w-black")).frame_index <= failed_at:
             await asyncio.sleep(0.02)
 
 
-async def test_a_tracker_that_cannot_begin_again_is_tried_until_it_can(
+async def test_a_tracker_that_cannot_be_reset_is_reset_until_it_can(
     redis_server: RedisServer, clips: Path, reader: ResultReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     troubles = iter([MemoryError("not now")])
@@ -189,66 +242,70 @@ async def test_a_tracker_that_cannot_begin_again_is_tried_until_it_can(
         reset(tracker)
 
     monkeypatch.setattr(ColourTracker, "reset", failing_once)
-    monkeypatch.setattr("actors.worker._AFTER_FAILURE_S", 0.1)
+    monkeypatch.setattr("actors.hosted_stream._AFTER_FAILURE_S", 0.1)
     async with working(redis_server, clips, Grounding()) as worker:
-        await worker.host(desired(("w-again", clips / "black.mp4")))
+        await host(worker, ("w-again", clips / "black.mp4"))
         while not await reader.latest(StreamId("w-again"), Channel.ERRORS, 1):
             await asyncio.sleep(0.05)
         failed_at = (await frames(reader, "w-again", 1))[0].frame_index
-        while (await followed(reader, "w-again")).frame_index <= failed_at:
+        while (await tracked(reader, "w-again")).frame_index <= failed_at:
             await asyncio.sleep(0.02)
     assert next(troubles, None) is None
 
 
-async def test_without_a_grounder_frames_flow_and_masks_come_when_it_is_back(
+async def test_without_a_grounder_results_are_published_and_masks_come_when_it_is_back(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     ground = Grounding()
     ground.is_away = True
     async with working(redis_server, clips, ground) as worker:
-        await worker.host(desired(("w-late", clips / "red.mp4")))
+        await host(worker, ("w-late", clips / "red.mp4"))
         await until(lambda: worker._hosted[StreamId("w-late")].source.status.frames > 20)
         assert all(not result.tracks for result in await frames(reader, "w-late"))
         ground.is_away = False
-        await followed(reader, "w-late")
-        told = [json.loads(one.data) for one in await reader.latest(StreamId("w-late"), Channel.ERRORS, 100)]
-    assert [(error["code"], error["stream_id"]) for error in told] == [("error", "w-late")], "said once"
+        await tracked(reader, "w-late")
+        errors = [
+            json.loads(entry.data) for entry in await reader.latest(StreamId("w-late"), Channel.ERRORS, 100)
+        ]
+    assert [(error["code"], error["stream_id"]) for error in errors] == [("error", "w-late")], (
+        "published once"
+    )
 
 
-async def test_words_of_an_answer_are_published_while_it_is_being_said_and_then_whole(
+async def test_partial_answers_are_published_and_then_the_answer(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     name, query_id = StreamId("w-words"), QueryId("q-words")
     async with working(redis_server, clips, Grounding()) as worker:
-        spec = StreamSpec(name, str(clips / "red.mp4"))
-        query = Query(query_id, name, "is there something red?", QueryKind.ASK)
-        await worker.host(Desired((spec,), (query,)))
+        desired = DesiredState(1)
+        desired.put_stream(StreamSpec(name, str(clips / "red.mp4")))
+        desired.put_query(Query(query_id, name, "is there something red?", QueryKind.ASK))
+        await apply(worker, desired)
         session = worker._hosted[name].session
         await until(lambda: [status.answer for status in session.query_statuses()] == ["Sure, [SEG]."])
         while not await reader.latest(name, Channel.ANSWERS, 1):
             await asyncio.sleep(0.02)
-        (words,) = await reader.latest(name, Channel.WORDS, 10)
+        (first,) = await reader.latest(name, Channel.WORDS, 10)
         (whole,) = await reader.latest(name, Channel.ANSWERS, 10)
-    said, answer = wire.decode(PartialAnswerReport, words.data), wire.decode(AnswerReport, whole.data)
-    assert (said.query_id, said.revision, said.text) == (query_id, 1, "There is")
-    assert (answer.query_id, answer.keyframe_index) == (query_id, said.keyframe_index)
+    partial, answer = wire.decode(PartialAnswerReport, first.data), wire.decode(AnswerReport, whole.data)
+    assert (partial.query_id, partial.revision, partial.text) == (query_id, 1, "There is")
+    assert (answer.query_id, answer.keyframe_index) == (query_id, partial.keyframe_index)
 
 
-async def test_words_can_change_while_it_runs(
+async def test_an_edited_query_keeps_its_track_id(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
-        wanted = desired(("w-edit", clips / "red.mp4"))
-        await worker.host(wanted)
-        before = await followed(reader, "w-edit")
-        query = wanted.queries[0]
-        edited = Query(query.query_id, query.stream_id, "the red thing", query.kind, 2)
-        await worker.host(Desired(wanted.streams, (edited,)))
+        desired = await host(worker, ("w-edit", clips / "red.mp4"))
+        before = await tracked(reader, "w-edit")
+        query = desired.query(QueryId("q-w-edit"))
+        desired.put_query(replace(query, text="the red object", revision=2))
+        await apply(worker, desired)
         session = worker._hosted[StreamId("w-edit")].session
         await until(lambda: session.query_statuses()[0].query.revision == 2)
         await until(lambda: session.query_statuses()[0].prompt_to_mask_s)
         frame_index = (await frames(reader, "w-edit", 1))[0].frame_index
-        while (after := await followed(reader, "w-edit")).frame_index <= frame_index:
+        while (after := await tracked(reader, "w-edit")).frame_index <= frame_index:
             await asyncio.sleep(0.02)
         assert after.tracks[0].track_id == before.tracks[0].track_id
         assert (after.tracks[0].revision, after.tracks[0].state) == (2, TrackState.ACTIVE)
@@ -256,7 +313,7 @@ async def test_words_can_change_while_it_runs(
 
 async def test_only_a_whip_stream_can_be_published_to(redis_server: RedisServer, clips: Path) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
-        await worker.host(desired(("w-file", clips / "red.mp4")))
+        await host(worker, ("w-file", clips / "red.mp4"))
         with pytest.raises(Conflict, match="whip:"):
             await worker.whip_offer(StreamId("w-file"), "v=0")
         with pytest.raises(NotFound):
@@ -265,24 +322,44 @@ async def test_only_a_whip_stream_can_be_published_to(redis_server: RedisServer,
             await worker.whep_end(StreamId("w-file"), "no-such-session")
 
 
-async def test_a_closed_worker_has_written_everything_and_left_no_thread(
+async def test_a_closed_worker_has_no_thread_left(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     import threading
 
     async with working(redis_server, clips, Grounding()) as worker:
-        await worker.host(desired(("w-close", clips / "red.mp4")))
-        await followed(reader, "w-close")
+        await host(worker, ("w-close", clips / "red.mp4"))
+        await tracked(reader, "w-close")
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if "w-close" in name or name == "result-writer"]
 
 
-async def test_a_stream_that_the_policy_refuses_now_fails_alone(
+async def test_a_stream_that_the_policy_refuses_fails_alone(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
-        await worker.host(desired(("w-refused", "rtsp://127.0.0.1/x"), ("w-fine", clips / "red.mp4")))
-        await followed(reader, "w-fine")
-        states = {status.stream_id: status for status in await worker.statuses()}
-        assert states[StreamId("w-refused")].state is SourceState.FAILED
-        assert "127.0.0.1" in states[StreamId("w-refused")].reason
+        await host(worker, ("w-refused", "rtsp://127.0.0.1/x"), ("w-fine", clips / "red.mp4"))
+        await tracked(reader, "w-fine")
+        status = (await statuses(worker))["w-refused"]
+        assert status.state is SourceState.FAILED
+        assert "127.0.0.1" in status.reason
+
+
+async def test_a_stream_whose_file_was_missing_is_hosted_when_it_is_there(
+    redis_server: RedisServer, tmp_path: Path, clips: Path, reader: ResultReader
+) -> None:
+    async with working(redis_server, tmp_path, Grounding()) as worker:
+        await host(worker, ("w-missing", tmp_path / "red.mp4"))
+        assert (await statuses(worker))["w-missing"].state is SourceState.FAILED
+        shutil.copy(clips / "red.mp4", tmp_path / "red.mp4")
+        await tracked(reader, "w-missing")
+
+
+async def test_a_heartbeat_has_the_timing_of_each_tracking_thread(
+    redis_server: RedisServer, clips: Path, reader: ResultReader
+) -> None:
+    async with working(redis_server, clips, Grounding()) as worker:
+        await host(worker, ("w-steps", clips / "red.mp4"))
+        await tracked(reader, "w-steps")
+        timing = (await worker.heartbeat()).steps[StreamId("w-steps")]
+        assert timing.longest_s is not None and 0 < timing.longest_s < 4

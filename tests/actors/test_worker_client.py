@@ -1,0 +1,76 @@
+"""What is sent to a worker, with a real actor."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+import ray
+
+from actors.desired_state import Delta, DesiredState
+from actors.ray_runtime import PartDied, call
+from actors.worker_client import WorkerClient
+from streaming.vocabulary import Query, QueryId, StreamId, StreamSpec
+from tests.doubles import HostActor
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here"), pytest.mark.timeout(180)]
+SPECS = [StreamSpec(StreamId(name), "whip:") for name in "ab"]
+
+
+@pytest.fixture
+def desired() -> DesiredState:
+    state = DesiredState(1)
+    state.load(SPECS, [Query(QueryId("q"), SPECS[0].stream_id, "the red square")])
+    return state
+
+
+@pytest.fixture
+def client(desired: DesiredState) -> Iterator[WorkerClient]:
+    made = WorkerClient(
+        "worker-0", 0, lambda: ray.remote(HostActor).options(max_restarts=-1).remote(), desired
+    )
+    made.make()
+    yield made
+    ray.kill(made.handle)
+
+
+async def deltas(client: WorkerClient) -> list[Delta]:
+    return list(await call(client.handle.deltas.remote(), 60))
+
+
+async def test_a_worker_gets_a_snapshot_then_only_changes_and_idle_rounds_send_nothing(
+    client: WorkerClient, desired: DesiredState
+) -> None:
+    await client.heartbeat(60)
+    assert client.status(SPECS[0].stream_id) is None
+    await client.update(60)
+    assert client.status(SPECS[0].stream_id) is not None
+    for _ in range(3):
+        await client.heartbeat(60)
+        await client.update(60)
+    edited = Query(QueryId("q"), SPECS[0].stream_id, "the blue square", revision=2)
+    desired.put_query(edited)
+    await client.update(60)
+    snapshot, edit = await deltas(client)
+    assert (snapshot.from_version, snapshot.streams) == (0, tuple(SPECS))
+    assert edit == Delta(snapshot.to_version, snapshot.to_version + 1, queries=(edited,))
+
+
+async def test_a_worker_restarted_between_heartbeat_and_update_gets_a_snapshot(
+    client: WorkerClient, desired: DesiredState
+) -> None:
+    await client.heartbeat(60)
+    await client.update(60)
+    os.kill(await call(client.handle.pid.remote(), 60), signal.SIGKILL)
+    while True:
+        with suppress(PartDied):
+            await call(client.handle.pid.remote(), 60)
+            break
+    desired.put_stream(StreamSpec(StreamId("c"), "whip:"))
+    await client.update(60)
+    refused, snapshot = await deltas(client)
+    assert refused.from_version > 0
+    assert (snapshot.from_version, len(snapshot.streams)) == (0, 3)
