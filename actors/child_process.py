@@ -1,4 +1,5 @@
-"""A server of ours as a child process: quiet on Ctrl-C, gone when we are gone, even when we are killed."""
+"""A server as a child process that ignores the terminal's Ctrl-C and ends with this process, even if
+killed."""
 
 from __future__ import annotations
 
@@ -21,19 +22,22 @@ class Child:
 
     Linux sends the child SIGTERM when the *thread* that forked it ends (prctl(2), PR_SET_PDEATHSIG), so each
     child has a thread that forks it and then waits for it. The child leads a session of its own: a Ctrl-C in
-    the terminal reaches us alone, and we stop it in our order.
+    the terminal is sent to this process only, which stops its children in order.
     """
 
     def __init__(self, command: Sequence[str], *, log_path: Path, pass_fds: Sequence[int] = ()) -> None:
-        """Start `command`; its output goes to `log_path`, which is emptied. Raises OSError.
+        """Start `command`; its output goes to `log_path`, which is truncated. Raises OSError.
 
-        `pass_fds`: open files the child keeps open as long as it lives, for instance a lock.
+        `pass_fds`: file descriptors that the child inherits, for instance of a lock.
         """
         started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
-        self._keeper = threading.Thread(
-            target=_keep, args=(list(command), log_path, pass_fds, started), name="keeper", daemon=True
+        self._waiter = threading.Thread(
+            target=_fork_and_wait,
+            args=(list(command), log_path, pass_fds, started),
+            name="child-waiter",
+            daemon=True,
         )
-        self._keeper.start()
+        self._waiter.start()
         process = started.get()
         if isinstance(process, OSError):
             raise process
@@ -46,21 +50,21 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """Exit code; None while it runs, negative if a signal ended it."""
         return self._process.poll()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Ask it to end, kill it after `timeout_s`; returns when it is gone, at once if it is already."""
+        """Send SIGTERM, SIGKILL after `timeout_s`; return when the process has ended."""
         self._process.terminate()
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._keeper.join()
+        self._waiter.join()
 
 
-def _keep(
+def _fork_and_wait(
     command: list[str],
     log_path: Path,
     pass_fds: Sequence[int],
@@ -75,7 +79,7 @@ def _keep(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=_end_with_parent(),
             )
     except OSError as exc:
         started.put(exc)
@@ -84,16 +88,16 @@ def _keep(
     process.wait()
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What the child does between fork and exec: looked up before the fork, little to do after it."""
+def _end_with_parent() -> Callable[[], None] | None:
+    """Return what the child does between fork and exec. Libraries are loaded before the fork."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
-    def tie() -> None:
+    def set_death_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 
-    return tie
+    return set_death_signal

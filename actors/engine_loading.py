@@ -1,4 +1,4 @@
-"""Which engines a service runs: settings in, loaded engines out. Runs inside the actors' processes."""
+"""Loads the engines that the settings name. Runs in the processes of the actors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def load_grounder(settings: Settings) -> SharedGrounder:
-    """The model that answers queries. Raises CheckpointError, NotFound, BackendUnavailable."""
-    _log_as(settings)
-    # Here and below: the model's libraries take seconds to import and belong to one process each.
+    """Load the grounding model. Raises CheckpointError, NotFound, BackendUnavailable."""
+    _configure_logging(settings)
+    # Imported here and below: the libraries take seconds to import, and each process needs only its own.
     from engines.grounding import grounder
     from engines.grounding.checkpoints import RunOptions
 
@@ -26,7 +26,7 @@ def load_grounder(settings: Settings) -> SharedGrounder:
 
 
 def load_trackers(settings: Settings) -> MakeTracker:
-    """Load and compile the tracker's weights once; returns what makes a tracker for each stream.
+    """Load and compile the tracker's weights once; return a function that makes a tracker for each stream.
 
     Raises CheckpointError, NotFound, BackendUnavailable.
     """
@@ -40,8 +40,8 @@ def load_trackers(settings: Settings) -> MakeTracker:
 
 
 def load_compiled(settings: Settings) -> CompiledTracker:
-    """The tracker's graphs, compiled for this machine. Raises as `load_trackers`."""
-    _log_as(settings)
+    """Load the tracker's graphs, compiled for this machine. Raises as `load_trackers`."""
+    _configure_logging(settings)
     from engines.backends.choose import choose_backend
     from engines.tracking.compilation import open_tracker
 
@@ -55,7 +55,7 @@ def load_compiled(settings: Settings) -> CompiledTracker:
     return open_tracker(settings.tracker, backend, settings.cache_dir, settings.tracker_px)
 
 
-def _log_as(settings: Settings) -> None:
-    # Ray's workers come here without the command line, which says the same.
+def _configure_logging(settings: Settings) -> None:
+    # As the command line does: processes that Ray starts do not run it.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")

@@ -1,7 +1,7 @@
-"""Prometheus metrics of a worker, and how those of several processes become one page.
+"""Prometheus metrics of a worker, and the merging of several processes' metrics into one page.
 
-Base units, histograms for time. Streams are the only label of unknown values, and their number is capped:
-never a track, a query or a URL.
+Base units; histograms for times. The only label of unbounded values is the stream, whose number is limited by
+a setting: never a track, a query or a URL.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _PROMPT_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 5.0, 10.0)
 
 
 class WorkerMetrics:
-    """What one worker counts. Thread-safe, as prometheus_client is."""
+    """The metrics of one worker. Thread-safe, as prometheus_client is."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         stream = ["stream"]
         self._frames = Counter(
-            "saccade_frames", "Frames by what became of them.", ["stream", "outcome"], registry=self.registry
+            "saccade_frames", "Frames by outcome.", ["stream", "outcome"], registry=self.registry
         )
         self._age = Histogram(
             "saccade_frame_age_seconds",
@@ -46,8 +46,8 @@ class WorkerMetrics:
             registry=self.registry,
             buckets=_PROMPT_S,
         )
-        self._up = Gauge("saccade_stream_up", "1 while pictures come.", stream, registry=self.registry)
-        self._tracks = Gauge("saccade_tracks", "Objects followed now.", stream, registry=self.registry)
+        self._up = Gauge("saccade_stream_up", "1 while frames arrive.", stream, registry=self.registry)
+        self._tracks = Gauge("saccade_tracks", "Objects tracked now.", stream, registry=self.registry)
         self._reconnects = Gauge(
             "saccade_reconnects_total", "Times a source was opened again.", stream, registry=self.registry
         )
@@ -69,17 +69,17 @@ class WorkerMetrics:
         self._age.labels(result.stream_id).observe(max(0.0, result.latency_s.total))
 
     def prompt_to_mask(self, stream_id: StreamId, seconds: float) -> None:
-        """Note how long somebody waited from words to mask."""
+        """Observe the time from a query's acceptance to its first mask, seconds."""
         self._prompt.labels(stream_id).observe(seconds)
 
     def source(self, stream_id: StreamId, *, up: bool, reconnects: int, results_lost: int) -> None:
-        """Note the state of a stream's two ends."""
+        """Set the state of a stream's source and the results lost on the way to Redis."""
         self._up.labels(stream_id).set(up)
         self._reconnects.labels(stream_id).set(reconnects)
         self._lost.labels(stream_id).set(results_lost)
 
     def forget(self, stream_id: StreamId) -> None:
-        """Remove a stream's series, so that the page does not grow with streams that are gone."""
+        """Remove a stream's series, so that the page does not grow with removed streams."""
         by_stream = (
             self._frames,
             self._stage,
@@ -94,12 +94,12 @@ class WorkerMetrics:
             metric.remove_by_labels({"stream": stream_id})
 
     def collect(self) -> list[Metric]:
-        """The families with their samples, as plain objects that travel between processes."""
+        """Return the families with their samples, as objects that can be pickled."""
         return list(self.registry.collect())
 
 
 def exposition(processes: Iterable[Sequence[Metric]]) -> bytes:
-    """One Prometheus page of the families of several processes: same name, one family, all samples."""
+    """Return one Prometheus page of the families of several processes, merged by name."""
     merged: dict[str, Metric] = {}
     for families in processes:
         for family in families:
@@ -118,5 +118,5 @@ class _Collected(CollectorRegistry):
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
-        """The families as they came."""
+        """Return the families unchanged."""
         return iter(self._families)

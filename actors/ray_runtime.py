@@ -1,4 +1,4 @@
-"""Where Ray's errors become ours: one way to start it, one way to call it."""
+"""Starting and stopping Ray, calls to actors, and the translation of Ray's errors."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 NAMESPACE = "saccade"
 
-_KNOCK_TIMEOUT_S = 5.0
+_CONNECT_TIMEOUT_S = 5.0
 OBJECT_STORE_BYTES = 224 << 20
-"Holds keyframes on their way to the grounder: the queue's 32 at 1080p (6.9 MB each) just fit."
+"For keyframes sent to the grounder: the 32 of its queue at 1080p (6.9 MB each) fit."
 
 
 class PartDied(ServiceUnavailable):
-    """A process of ours is gone; Ray is starting it again."""
+    """An actor's process ended; Ray is restarting it."""
 
 
 class CannotStart(ServiceUnavailable):
-    """A process of ours failed while it was being made; Ray does not try again."""
+    """An actor's constructor raised; Ray does not restart it."""
 
     retryable = False
 
@@ -43,14 +43,13 @@ def start_ray(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         if address is not None:
-            _knock(address)
+            _check_reachable(address)
             ray.init(address=address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=True)
             return
-        # A token of this process's own, in memory: else Ray keeps one in the home folder, for all to read,
-        # and does not start where that cannot be written.
+        # A token of this process, in memory: otherwise Ray stores one in the home folder, readable by all,
+        # and does not start where the folder is not writable.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        # Ray's workers give way to all other programs (15 nicer, ray-project/ray#24928). Ours would wait with
-        # frames in hand, so they are as nice as we are.
+        # Ray raises the niceness of its workers by 15 (ray-project/ray#24928), which would delay frames.
         os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(
             address="local",
@@ -60,7 +59,7 @@ def start_ray(address: str | None) -> None:
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=True,
         )
-    except Exception as exc:  # Ray's own edge: it raises bare ones too, of a node that takes 30 s to come up
+    except Exception as exc:  # Ray raises bare exceptions too, for instance if a node takes 30 s to start
         where = f"at {address}" if address else "on this machine"
         raise ServiceUnavailable(
             f"Ray does not start {where}: {str(exc).rstrip('.')}.",
@@ -68,21 +67,21 @@ def start_ray(address: str | None) -> None:
         ) from exc
 
 
-def _knock(address: str) -> None:
-    """Raise OSError if nobody listens there: Ray itself would wait for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise OSError if nothing listens at `address`: Ray itself would wait for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_TIMEOUT_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S).close()
 
 
 def stop_ray() -> None:
-    """Leave the cluster; the one we started ends, with every process of it. Blocks for a second or two."""
+    """Leave the cluster; a cluster that we started ends with all its processes. Blocks for 1 to 2 s."""
     ray.shutdown()
 
 
 @cache
 def find_actor(name: str) -> Any:
-    """The actor of that name. Raises ServiceUnavailable if there is none (yet)."""
+    """Return the handle of the actor of that name. Raises PartDied if there is none (yet)."""
     try:
         return ray.get_actor(name, NAMESPACE)
     except ValueError as exc:
@@ -90,7 +89,8 @@ def find_actor(name: str) -> Any:
 
 
 async def call(reference: Awaitable[T], timeout_s: float) -> T:
-    """What a remote call returns. Raises its own SaccadeError, or ServiceUnavailable if it did not answer."""
+    """Return the result of a remote call. Raises its SaccadeError, or ServiceUnavailable if it did not
+    answer."""
     try:
         async with asyncio.timeout(timeout_s):
             return await reference
@@ -101,7 +101,7 @@ async def call(reference: Awaitable[T], timeout_s: float) -> T:
         raise ServiceUnavailable(f"A part of the service failed: {type(cause).__name__}.") from exc
     except ActorDiedError as exc:
         if exc.actor_init_failed:
-            raise CannotStart(_last_words(exc)) from exc
+            raise CannotStart(_message_of(exc)) from exc
         raise PartDied("A part of the service died; it is being restarted.") from exc
     except RayError as exc:
         raise PartDied("A part of the service died; it is being restarted.") from exc
@@ -110,7 +110,7 @@ async def call(reference: Awaitable[T], timeout_s: float) -> T:
 
 
 async def stream(generator: Any, timeout_s: float) -> AsyncIterator[Any]:
-    """What a remote generator yields. Raises as `call`, each item may take `timeout_s`."""
+    """Yield what a remote generator yields. Raises as `call`; each item may take `timeout_s`."""
     while True:
         try:
             reference = await call(anext(generator), timeout_s)
@@ -119,7 +119,7 @@ async def stream(generator: Any, timeout_s: float) -> AsyncIterator[Any]:
         yield await call(reference, timeout_s)
 
 
-def _last_words(exc: ActorDiedError) -> str:
-    """The message of the error that was raised over there: the last line of its traceback, less the type."""
+def _message_of(exc: ActorDiedError) -> str:
+    """Return the message of the constructor's exception: the last line of its traceback, without the type."""
     last = [line for line in str(exc).splitlines() if line.strip()][-1]
     return last.partition(": ")[2] or last

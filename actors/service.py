@@ -1,4 +1,4 @@
-"""The whole service in one `async with`: Redis, gateway, supervisor, in that order, and back again."""
+"""The whole service as one context manager: starts Redis, gateway and supervisor, stops them in reverse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streaming.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running service, and the ways to it."""
+    """A running service and how to reach it."""
 
     url: str
     "Of the gateway, http://host:port."
@@ -30,22 +30,22 @@ class Service:
 
     @property
     def page_url(self) -> str:
-        """The page, with the token where only the browser sees it: in the fragment."""
+        """URL of the page, with the token in the fragment, which browsers do not send."""
         return f"{self.url}/#token={self.token.get_secret_value()}"
 
 
 @asynccontextmanager
-async def running_service(settings: Settings, store_dir: Path | None = None) -> AsyncIterator[Service]:
-    """Start everything, yield, stop everything; nothing is left running, whatever happened in between.
+async def running_service(settings: Settings, redis_dir: Path | None = None) -> AsyncIterator[Service]:
+    """Start the service, yield, stop it; no process is left, whatever happened in between.
 
-    `store_dir` is where a Redis of our own keeps its data: below `state_dir` if not given.
-    The gateway answers first, so that a taken port is said at once and `/ready` tells what is still missing.
-    Raises Conflict (port taken), ServiceUnavailable (no Redis to be had), StoreUnavailable, InvalidSettings.
+    `redis_dir` is the folder of our own Redis: below `state_dir` if not given. The gateway starts first, so
+    that a taken port fails at once and `/ready` shows which parts are not up yet. Raises Conflict (port
+    taken), ServiceUnavailable (no Redis server installed), StoreUnavailable, InvalidSettings.
     """
     token = load_token(settings)
-    with _store(settings, store_dir or settings.state_dir / "redis") as (redis_url, store):
+    with _redis(settings, redis_dir or settings.state_dir / "redis") as (redis_url, redis_server):
         async with AsyncExitStack() as stack:
-            supervisor = Supervisor(settings, redis_url, store)
+            supervisor = Supervisor(settings, redis_url, redis_server)
             stack.push_async_callback(supervisor.stop)
             reader = ResultReader(redis_url)
             stack.push_async_callback(reader.close)
@@ -58,8 +58,8 @@ async def running_service(settings: Settings, store_dir: Path | None = None) -> 
 
 
 @contextmanager
-def _store(settings: Settings, folder: Path) -> Iterator[tuple[SecretStr, RedisServer | None]]:
-    """The Redis that was given, or one of our own for as long as we live."""
+def _redis(settings: Settings, folder: Path) -> Iterator[tuple[SecretStr, RedisServer | None]]:
+    """Yield the Redis of the settings, or our own server for the duration of the context."""
     if settings.redis_url is not None:
         yield settings.redis_url, None
         return

@@ -1,4 +1,4 @@
-"""Ending by Ctrl-C or SIGTERM: at any moment, once, and in order."""
+"""Cancellation by SIGINT or SIGTERM, once, with an uninterrupted clean-up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_stoppable(work: Coroutine[Any, Any, T]) -> T | None:
-    """Run `work`; the first signal cancels it, further ones are ignored while it puts things away.
+    """Run `work`; the first signal cancels it, further signals are ignored while it cleans up.
 
     Returns what `work` returns, None if it was cancelled. Raises what `work` raises.
     """
@@ -39,7 +39,7 @@ async def _until_signal(work: Coroutine[Any, Any, T]) -> T | None:
 
 
 async def to_its_end(work: Awaitable[T]) -> T:
-    """Await what must not be left half done; a cancellation meanwhile is raised when it is done."""
+    """Await `work` to its end even if cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

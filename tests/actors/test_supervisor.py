@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,15 +26,22 @@ from streaming.errors import (
     StoreUnavailable,
 )
 from streaming.results.desired_store import DesiredStore
+from streaming.results.keys import Channel
+from streaming.results.reader import ResultReader
 from streaming.settings import Settings
 from streaming.status import QueryState
+from streaming.video_writer import VideoWriter
 from streaming.vocabulary import (
+    Answer,
+    Frame,
     QueryId,
     QueryKind,
     SourceState,
     StreamId,
     StreamSpec,
+    Track,
 )
+from tests.doubles import ColourGrounder, ColourTracker, square_image
 
 WHIP = StreamSpec(StreamId("phone"), "whip:")
 NOWHERE = SecretStr("redis://127.0.0.1:1/0")
@@ -231,3 +242,63 @@ async def test_credentials_are_stored_and_never_shown(supervisor: Supervisor, st
     status = await supervisor.add_stream(spec)
     assert "hunter2" not in str(status)
     assert store.streams() == [spec]
+
+
+class HangingTracker(ColourTracker):
+    """A tracker whose step never returns once a file is there; it removes the file, so it hangs once."""
+
+    def __init__(self, hang: Path) -> None:
+        super().__init__()
+        self._hang = hang
+
+    def step(self, frame: Frame, answers: Sequence[Answer] = ()) -> list[Track]:
+        if self._hang.exists():
+            self._hang.unlink()
+            threading.Event().wait()
+        return super().step(frame, answers)
+
+
+async def newest(reader: ResultReader, channel: Channel, after_s: float) -> bytes:
+    """Return the newest message with a mask, or error, published after a time; wait for it."""
+    while True:
+        for message in await reader.latest(StreamId("clip"), channel, 1):
+            content = json.loads(message.data)
+            at_s = content["at_s"] if channel is Channel.ERRORS else content["published_s"]
+            has_mask = channel is Channel.ERRORS or any(track["mask"] for track in content["tracks"])
+            if at_s > after_s and has_mask:
+                return message.data
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_stream_whose_tracking_thread_hangs_is_tracked_again_within_10_s(
+    own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang = tmp_path / "hang"
+    with VideoWriter(tmp_path / "red.mp4", fps=30) as writer:
+        for index in range(30):
+            writer.write(square_image((20 + index % 24, 20)), index / 30)
+    monkeypatch.setattr("actors.supervisor.load_trackers", lambda _: partial(HangingTracker, hang))
+    monkeypatch.setattr("actors.supervisor.load_grounder", lambda _: ColourGrounder())
+    supervisor = Supervisor(Settings(state_dir=tmp_path, media_dirs=[tmp_path]), own_redis.url, None)
+    reader = ResultReader(own_redis.url)
+    try:
+        await supervisor.start()
+        await supervisor.add_stream(StreamSpec(StreamId("clip"), str(tmp_path / "red.mp4")))
+        await supervisor.add_query(StreamId("clip"), "the red square", QueryKind.REFER)
+        await newest(reader, Channel.FRAMES, 0.0)
+        hang.touch()
+        while hang.exists():
+            await asyncio.sleep(0.005)
+        hung_s = time.time()
+        async with asyncio.timeout(10):
+            error = await newest(reader, Channel.ERRORS, hung_s)
+            noticed_s = time.time() - hung_s
+            await newest(reader, Channel.FRAMES, time.time())
+        assert b"Tracking hangs" in error
+        assert noticed_s < 5.5, "at most 4 s and a round"
+        assert b"saccade_frames_total" in await supervisor.metrics()
+    finally:
+        await supervisor.stop()
+        await reader.close()
