@@ -226,8 +226,8 @@ class ColourGrounder:
         answers = self.ground(keyframe)
         for query, answer in zip(keyframe.queries, answers, strict=True):
             words = answer.text.split()
-            for spoken in range(1, len(words) + 1):
-                on_partial(query, " ".join(words[:spoken]))
+            for count in range(1, len(words) + 1):
+                on_partial(query, " ".join(words[:count]))
         return answers
 
     def _answer(self, frame: Frame, query: Query) -> Answer:
@@ -258,7 +258,7 @@ class ColourTracker:
     def __init__(self) -> None:
         self.pins: list[int] = []
         self.released: list[QueryId] = []
-        self.settled = 0
+        self.committed = 0
         self._tracks: dict[QueryId, Track] = {}
         self._words: dict[QueryId, str] = {}
         self._ids = count(1)
@@ -279,7 +279,7 @@ class ColourTracker:
         return [*self._tracks.values(), *ended]
 
     def commit_memory(self) -> None:
-        self.settled += 1
+        self.committed += 1
 
     def pin(self, frame_index: int) -> None:
         self.pins.append(frame_index)
@@ -334,7 +334,7 @@ class HostActor:
         `hung_steps`: the file that `report_hung_steps` writes.
         """
         if trouble:
-            raise NotFound(trouble, remedy="Look elsewhere.")
+            raise NotFound(trouble, remedy="Try another.")
         if full_disk is not None and full_disk.exists():
             raise OSError("No space left on device")
         self._applying_s = applying_s
@@ -373,7 +373,7 @@ class HostActor:
             self._hung_steps.write_text(" ".join(hung_s))
 
     async def not_found(self) -> None:
-        raise NotFound("There is no such thing.", remedy="Look elsewhere.")
+        raise NotFound("There is no such object.", remedy="Try another.")
 
     async def bug(self) -> None:
         raise ZeroDivisionError

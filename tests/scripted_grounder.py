@@ -1,4 +1,4 @@
-"""A grounder that says what a test tells it to say, by the verb that the service uses."""
+"""A grounder with scripted answers, for tests of evaluation."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streaming.vocabulary import Answer, Keyframe, Mask, Prompt, Query
+from streaming.vocabulary import Answer, Keyframe, Mask, Query, SegPrompt
 
-Say = Callable[[Query], tuple[str, Sequence[Mask]]]
-"""From a query to the answer's words and masks; no masks: nothing is pointed at."""
+Script = Callable[[Query], tuple[str, Sequence[Mask]]]
+"Maps a query to the text and the masks (H, W) of its answer."
 
 
 @dataclass
 class ScriptedGrounder:
-    """Remembers what it was shown."""
+    """Answers every query by the script and records the keyframes."""
 
-    say: Say
-    shown: list[Keyframe] = field(default_factory=list)
+    script: Script
+    keyframes: list[Keyframe] = field(default_factory=list)
 
     def ground(self, keyframe: Keyframe) -> list[Answer]:
-        self.shown.append(keyframe)
+        self.keyframes.append(keyframe)
         return [self._answer(query, keyframe.frame.index) for query in keyframe.queries]
 
     def _answer(self, query: Query, index: int) -> Answer:
-        text, masks = self.say(query)
+        text, masks = self.script(query)
         logits = [np.where(mask, 1, -1).astype(np.float32) for mask in masks]
         return Answer(
             query.stream_id,
@@ -33,17 +33,17 @@ class ScriptedGrounder:
             query.revision,
             index,
             text,
-            tuple(Prompt(query.text, np.zeros(4, np.float32), 1.0) for _ in masks),
+            tuple(SegPrompt(query.text, np.zeros(4, np.float32), 1.0) for _ in masks),
             np.stack(logits) if logits else np.zeros((0, 4, 4), np.float32),
             ground_s=0.25,
         )
 
 
-def silent(query: Query) -> tuple[str, Sequence[Mask]]:
-    """Sees nothing, ever."""
+def refuse(query: Query) -> tuple[str, Sequence[Mask]]:
+    """Answer that there is no such object."""
     return "I cannot see it.", ()
 
 
-def pointing(query: Query) -> tuple[str, Sequence[Mask]]:
-    """Always means the whole picture."""
+def whole_image(query: Query) -> tuple[str, Sequence[Mask]]:
+    """Answer with a mask of the whole image."""
     return "Sure.", (np.ones((64, 64), np.bool_),)

@@ -38,15 +38,15 @@ def keyframe(seed: int, *texts: str, kind: QueryKind = QueryKind.REFER) -> Keyfr
 @pytest.fixture
 def encoded_counts(nano: Sa2Va, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of images encoded by each call."""
-    seen: list[int] = []
-    look = nano.model.encode_images
+    counts: list[int] = []
+    encode = nano.model.encode_images
 
     def counted(pixels: torch.Tensor) -> object:
-        seen.append(len(pixels))
-        return look(pixels)
+        counts.append(len(pixels))
+        return encode(pixels)
 
     monkeypatch.setattr(nano.model, "encode_images", counted)
-    return seen
+    return counts
 
 
 def test_a_batch_is_encoded_once_and_answered_as_single_keyframes(
@@ -99,10 +99,10 @@ def test_time_is_divided_by_the_number_of_keyframes(nano: Sa2Va) -> None:
 
 def test_feature_maps_of_a_row_equal_those_of_its_keyframe(nano: Sa2Va) -> None:
     keyframes = [keyframe(1), keyframe(2)]
-    seen = batching.encode_keyframes(nano, keyframes)
+    batch = batching.encode_keyframes(nano, keyframes)
     for row, one in enumerate(keyframes):
         for ours, theirs in zip(
-            seen.feature_maps_of(row), KeyframeFeatures(nano, one).feature_maps, strict=True
+            batch.feature_maps_of(row), KeyframeFeatures(nano, one).feature_maps, strict=True
         ):
             torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 

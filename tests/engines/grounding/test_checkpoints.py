@@ -178,8 +178,8 @@ def test_the_default_dtype_is_float32_whatever_the_file_has(tmp_path: Path) -> N
 
 def test_the_default_presence_threshold_depends_on_the_training_answers(nano: Sa2Va) -> None:
     published_config = {key: value for key, value in nano.config.items() if key != "sam2_config"}
-    told = {**published_config, "presence_threshold": 0.3}
-    configs = (nano.config, published_config, told)
+    explicit = {**published_config, "presence_threshold": 0.3}
+    configs = (nano.config, published_config, explicit)
     thresholds = [Sa2Va(nano.model, nano.template, config).presence_threshold for config in configs]
     assert thresholds == [0.5, 0.05, 0.3]
 

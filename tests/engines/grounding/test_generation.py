@@ -41,11 +41,11 @@ def test_generated_tokens_are_the_argmax_of_a_single_prefill(nano: Sa2Va) -> Non
     question = _question(nano)
     generated = generate(nano.model, _prefix(nano), question, nano.template.eos_ids)
     hidden = _prefix(nano).prefill([[*question, *generated.ids]]).hidden[0]
-    chances = nano.model.token_log_probs(hidden).exp()
-    said = torch.arange(len(question), len(question) + len(generated.ids))
-    assert chances[said - 1].argmax(dim=-1).tolist() == list(generated.ids)
-    torch.testing.assert_close(generated.hidden, hidden[said], atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(generated.probs, chances[said - 1].amax(dim=-1), atol=1e-3, rtol=1e-3)
+    probs = nano.model.token_log_probs(hidden).exp()
+    places = torch.arange(len(question), len(question) + len(generated.ids))
+    assert probs[places - 1].argmax(dim=-1).tolist() == list(generated.ids)
+    torch.testing.assert_close(generated.hidden, hidden[places], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(generated.probs, probs[places - 1].amax(dim=-1), atol=1e-3, rtol=1e-3)
 
 
 def test_generation_stops_at_max_new_tokens(nano: Sa2Va) -> None:

@@ -131,13 +131,13 @@ def test_every_generated_seg_is_decoded_to_a_mask(
 ) -> None:
     """Random weights generate no `[SEG]`: generation is replaced, masks are decoded by the model."""
     template = fresh_grounder(6).template
-    said = tuple(template.assistant_answer("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
+    ids = tuple(template.assistant_answer("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
 
     def fake_generate(
         model: SaModel, prefix: object, question: list[int], eos_ids: object, on_tokens: object
     ) -> Generated:
         return Generated(
-            said, torch.randn(len(said), model.mllm.lm_head.in_features), torch.full((len(said),), 0.7)
+            ids, torch.randn(len(ids), model.mllm.lm_head.in_features), torch.full((len(ids),), 0.7)
         )
 
     monkeypatch.setattr(grounder, "generate", fake_generate)
@@ -215,7 +215,7 @@ def test_the_teacher_forced_answer_is_what_nano_generates() -> None:
     """Where nano generates the template answer, teacher forcing gives the same `[SEG]` embedding."""
     torch.set_num_threads(1)
     nano = load_sa2va("nano")
-    said = 0
+    compared = 0
     for text in ("the red circle", "the blue star", "the largest thing", "the thing on the left"):
         prefix, question = (
             KeyframeFeatures(nano, _refer(text)).prefix(past=False),
@@ -226,19 +226,19 @@ def test_the_teacher_forced_answer_is_what_nano_generates() -> None:
             continue
         given = prefix.prefill([[*question, *nano.template.answer]]).hidden[0, len(question) :]
         torch.testing.assert_close(generated.hidden, given[:-1], atol=1e-4, rtol=0)
-        said += 1
-    assert said
+        compared += 1
+    assert compared
 
 
 def test_partial_answers_are_passed_on_while_generating(
     accepting: SaGrounder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.grounding.generation.MAX_NEW_TOKENS", 5)
-    heard: list[tuple[str, str]] = []
+    partial: list[tuple[str, str]] = []
     keyframe = _keyframe(("the star", QueryKind.REFER), ("how many?", QueryKind.ASK))
-    _, answer = accepting.generate(keyframe, lambda query, text: heard.append((query.query_id, text)))
-    assert {query_id for query_id, _ in heard} == {"q1"}
-    texts = [text for _, text in heard]
+    _, answer = accepting.generate(keyframe, lambda query, text: partial.append((query.query_id, text)))
+    assert {query_id for query_id, _ in partial} == {"q1"}
+    texts = [text for _, text in partial]
     assert texts[-1] == answer.text
     assert all(later.startswith(earlier.rstrip()) for earlier, later in itertools.pairwise(texts))
 

@@ -34,21 +34,21 @@ def nano() -> Sa2Va:
 @pytest.fixture
 def encoded_means(nano: Sa2Va, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Mean value of every image that is encoded."""
-    seen: list[float] = []
-    look = nano.model.encode_images
+    means: list[float] = []
+    encode = nano.model.encode_images
 
     def remembered(pixels: torch.Tensor) -> Any:
-        seen.append(float(pixels.mean()))
-        return look(pixels)
+        means.append(float(pixels.mean()))
+        return encode(pixels)
 
     monkeypatch.setattr(nano.model, "encode_images", remembered)
-    return seen
+    return means
 
 
 def _keyframe(earlier: int) -> Keyframe:
-    pictures = draw_clip(8, frames=earlier + 1, size=(90, 160)).frames
-    frame = Frame(StreamId("cam"), 17, pictures[-1], pts_s=0.5, captured_s=1.0, clock=Clock.ARRIVAL)
-    return Keyframe(frame, (), 1.0, earlier=tuple(pictures[:-1]))
+    images = draw_clip(8, frames=earlier + 1, size=(90, 160)).frames
+    frame = Frame(StreamId("cam"), 17, images[-1], pts_s=0.5, captured_s=1.0, clock=Clock.ARRIVAL)
+    return Keyframe(frame, (), 1.0, earlier=tuple(images[:-1]))
 
 
 def test_exactly_the_motion_templates_are_about_change() -> None:
@@ -70,28 +70,28 @@ def test_is_about_change_ignores_case_and_punctuation() -> None:
 def test_an_image_is_encoded_once_and_earlier_frames_only_on_demand(
     nano: Sa2Va, encoded_means: list[float]
 ) -> None:
-    sight = KeyframeFeatures(nano, _keyframe(earlier=2))
+    features = KeyframeFeatures(nano, _keyframe(earlier=2))
     question = [nano.template.segment_question("the star")]
-    sight.prefix(past=False).prefill(question)
-    sight.prefix(past=False).prefill(question)
+    features.prefix(past=False).prefill(question)
+    features.prefix(past=False).prefill(question)
     assert len(encoded_means) == 1
-    sight.prefix(past=True).prefill(question)
+    features.prefix(past=True).prefill(question)
     assert len(encoded_means) == 3
 
 
 def test_earlier_frames_are_read_from_oldest_to_newest(nano: Sa2Va) -> None:
     keyframe = _keyframe(earlier=2)
     question = nano.template.segment_question("the moving star")
-    pictures = np.stack([to_square(p, nano.vision_px) for p in (*keyframe.earlier, keyframe.frame.pixels)])
-    tokens = nano.model.encode_images(normalise(pictures)).tokens.flatten(0, 1)[None]
+    images = np.stack([to_square(p, nano.vision_px) for p in (*keyframe.earlier, keyframe.frame.pixels)])
+    tokens = nano.model.encode_images(normalise(images)).tokens.flatten(0, 1)[None]
     expected = nano.model.prefill(tokens, pack(nano.template.prefix(3), [[question]])).hidden
-    seen = KeyframeFeatures(nano, keyframe).prefix(past=True).prefill([question]).hidden
-    torch.testing.assert_close(seen, expected[:, -len(question) :], atol=1e-4, rtol=1e-4)
+    hidden = KeyframeFeatures(nano, keyframe).prefix(past=True).prefill([question]).hidden
+    torch.testing.assert_close(hidden, expected[:, -len(question) :], atol=1e-4, rtol=1e-4)
 
 
 def test_too_few_earlier_frames_are_ignored(nano: Sa2Va, encoded_means: list[float]) -> None:
-    sight = KeyframeFeatures(nano, _keyframe(earlier=1))
-    assert sight.prefix(past=True) is sight.prefix(past=False)
+    features = KeyframeFeatures(nano, _keyframe(earlier=1))
+    assert features.prefix(past=True) is features.prefix(past=False)
     assert len(encoded_means) == 1
 
 

@@ -112,10 +112,12 @@ def test_an_untrained_refinement_changes_no_bit_of_a_mask(kind: RefinementKind) 
 
 def test_an_expression_is_the_tokens_from_begin_up_to_seg(nano: Sa2Va) -> None:
     hidden = torch.randn(2, 9, nano.model.mllm.lm_head.in_features)
-    said = nano.model.expressions(hidden, torch.tensor([1, 0]), torch.tensor([2, 6]), torch.tensor([7, 8]))
-    assert said.valid.sum(dim=1).tolist() == [5, 2]
-    torch.testing.assert_close(said.tokens[0], nano.model.seg_embeddings(hidden[1, 2:7]))
-    torch.testing.assert_close(said.seg, nano.model.seg_embeddings(hidden[[1, 0], [7, 8]]))
+    expressions = nano.model.expressions(
+        hidden, torch.tensor([1, 0]), torch.tensor([2, 6]), torch.tensor([7, 8])
+    )
+    assert expressions.valid.sum(dim=1).tolist() == [5, 2]
+    torch.testing.assert_close(expressions.tokens[0], nano.model.seg_embeddings(hidden[1, 2:7]))
+    torch.testing.assert_close(expressions.seg, nano.model.seg_embeddings(hidden[[1, 0], [7, 8]]))
 
 
 def test_best_mask_has_the_highest_predicted_iou() -> None:

@@ -88,22 +88,22 @@ def test_maps_of_any_shape_are_refined(kind: RefinementKind, width: int, side: i
 
 @pytest.mark.parametrize("kind", RefinementKind)
 def test_the_residual_is_proportional_to_gamma_and_gamma_scale(kind: RefinementKind) -> None:
-    refinement, f, said = learnt(kind), features(), expressions()
-    whole = refinement(f, said, everywhere()) - f
+    refinement, f, words = learnt(kind), features(), expressions()
+    whole = refinement(f, words, everywhere()) - f
     refinement.gamma_scale = 0.5
-    torch.testing.assert_close(refinement(f, said, everywhere()) - f, whole / 2)
+    torch.testing.assert_close(refinement(f, words, everywhere()) - f, whole / 2)
     refinement.gamma.data.fill_(-0.5)
-    torch.testing.assert_close(refinement(f, said, everywhere()) - f, whole / -4)
+    torch.testing.assert_close(refinement(f, words, everywhere()) - f, whole / -4)
 
 
 @pytest.mark.parametrize("kind", RefinementKind)
 def test_gamma_gets_a_gradient_first_and_then_all_parameters(kind: RefinementKind) -> None:
-    refinement, said = make_refinement(kind, WIDTH), expressions()
+    refinement, words = make_refinement(kind, WIDTH), expressions()
     goal = torch.randn(2, WIDTH, 4, 4)
 
     def moved() -> set[str]:
         refinement.zero_grad()
-        (refinement(features(), said, everywhere(0.5)) - goal).square().sum().backward()
+        (refinement(features(), words, everywhere(0.5)) - goal).square().sum().backward()
         return {name for name, w in refinement.named_parameters() if w.grad is not None and w.grad.any()}
 
     assert moved() == {"gamma"}
@@ -114,9 +114,9 @@ def test_gamma_gets_a_gradient_first_and_then_all_parameters(kind: RefinementKin
 
 @pytest.mark.parametrize("kind", RefinementKind)
 def test_objects_of_a_batch_are_independent(kind: RefinementKind) -> None:
-    refinement, f, said = learnt(kind), features(), expressions()
-    alone = Expressions(said.tokens[1:], said.valid[1:], said.seg[1:])
-    both, second = refinement(f, said, everywhere()), refinement(f[1:], alone, everywhere(objects=1))
+    refinement, f, words = learnt(kind), features(), expressions()
+    alone = Expressions(words.tokens[1:], words.valid[1:], words.seg[1:])
+    both, second = refinement(f, words, everywhere()), refinement(f[1:], alone, everywhere(objects=1))
     torch.testing.assert_close(both[1:], second)
 
 
@@ -130,28 +130,28 @@ def test_making_a_refinement_leaves_the_random_state_unchanged(kind: RefinementK
 
 
 def test_expressions_of_different_lengths_are_padded() -> None:
-    short, long, sentence = torch.randn(2, WIDTH), torch.randn(5, WIDTH), torch.randn(2, WIDTH)
-    said = Expressions.padded([short, long], sentence)
-    assert said.tokens.shape == (2, 5, WIDTH)
-    assert torch.equal(said.tokens[0, said.valid[0]], short)
-    assert torch.equal(said.tokens[1, said.valid[1]], long)
-    assert torch.equal(said.seg, sentence)
-    second = said[torch.tensor([1])]
+    short, long, seg = torch.randn(2, WIDTH), torch.randn(5, WIDTH), torch.randn(2, WIDTH)
+    words = Expressions.padded([short, long], seg)
+    assert words.tokens.shape == (2, 5, WIDTH)
+    assert torch.equal(words.tokens[0, words.valid[0]], short)
+    assert torch.equal(words.tokens[1, words.valid[1]], long)
+    assert torch.equal(words.seg, seg)
+    second = words[torch.tensor([1])]
     assert torch.equal(second.tokens[0], long)
     assert second.valid.all()
-    assert torch.equal(second.seg, sentence[1:])
+    assert torch.equal(second.seg, seg[1:])
 
 
 def test_zero_objects_have_empty_expressions() -> None:
-    said = Expressions.padded([], torch.zeros(0, WIDTH))
-    assert (said.tokens.shape, said.valid.shape) == ((0, 1, WIDTH), (0, 1))
+    words = Expressions.padded([], torch.zeros(0, WIDTH))
+    assert (words.tokens.shape, words.valid.shape) == ((0, 1, WIDTH), (0, 1))
 
 
 def test_scatter_pads_the_other_rows() -> None:
-    said = expressions(tokens=3)
-    scattered = said.scatter(torch.tensor([3, 0]), 4)
-    assert torch.equal(scattered[torch.tensor([3, 0])].tokens, said.tokens)
-    assert torch.equal(scattered.seg[[3, 0]], said.seg)
+    words = expressions(tokens=3)
+    scattered = words.scatter(torch.tensor([3, 0]), 4)
+    assert torch.equal(scattered[torch.tensor([3, 0])].tokens, words.tokens)
+    assert torch.equal(scattered.seg[[3, 0]], words.seg)
     assert scattered.valid.any(dim=1).tolist() == [True, False, False, True]
     none = Expressions.padded([], torch.zeros(0, WIDTH)).scatter(torch.zeros(0, dtype=torch.int64), 4)
     assert not none.valid.any()
@@ -160,8 +160,8 @@ def test_scatter_pads_the_other_rows() -> None:
 @pytest.mark.parametrize("kind", RefinementKind)
 def test_rows_that_are_all_padding_are_finite(kind: RefinementKind) -> None:
     refinement, f = learnt(kind), features(objects=3)
-    said = expressions(tokens=3).scatter(torch.tensor([0, 2]), 3)
-    refined = refinement(f, said, everywhere(objects=3))
+    words = expressions(tokens=3).scatter(torch.tensor([0, 2]), 3)
+    refined = refinement(f, words, everywhere(objects=3))
     refined[[0, 2]].square().sum().backward()
     assert refined.isfinite().all()
     assert all(w.grad.isfinite().all() for w in refinement.parameters() if w.grad is not None)
@@ -172,7 +172,7 @@ def test_rows_that_are_all_padding_are_finite(kind: RefinementKind) -> None:
 
 def test_mask_biased_attention_equals_the_formula() -> None:
     """F' = F + γ · (MHA(LN F, T̂, T̂) ⊙ σ(M / τ)), computed head by head; the scores of T̂ bias its keys."""
-    module, f, said = (
+    module, f, words = (
         attention(top_tokens=3, gate_temperature=2.0),
         features(objects=1),
         expressions(objects=1),
@@ -181,21 +181,21 @@ def test_mask_biased_attention_equals_the_formula() -> None:
     prior = torch.randn(1, 4, 4)
 
     cells = nn.functional.layer_norm(f[0].flatten(1).T, (WIDTH,), module.norm.weight, module.norm.bias)
-    scores = module.router(said.tokens[0])[:, 0]
+    scores = module.router(words.tokens[0])[:, 0]
     best = scores.argsort(descending=True)[:3]
-    heard = said.tokens[0, best]
+    attended = words.tokens[0, best]
     mha = module.attention
     q, k, v = (
         (x @ w.T + b).view(len(x), HEADS, -1).transpose(0, 1)
         for x, w, b in zip(
-            (cells, heard, heard), mha.in_proj_weight.chunk(3), mha.in_proj_bias.chunk(3), strict=True
+            (cells, attended, attended), mha.in_proj_weight.chunk(3), mha.in_proj_bias.chunk(3), strict=True
         )
     )
     shares = (q @ k.transpose(1, 2) / q.shape[2] ** 0.5 + scores[best]).softmax(dim=2)
-    told = mha.out_proj((shares @ v).transpose(0, 1).flatten(1))
-    gated = told * torch.sigmoid(prior[0].flatten() / 2.0)[:, None]
+    residual = mha.out_proj((shares @ v).transpose(0, 1).flatten(1))
+    gated = residual * torch.sigmoid(prior[0].flatten() / 2.0)[:, None]
     expected = f + 0.7 * gated.T.view_as(f)
-    torch.testing.assert_close(module(f, said, prior), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(module(f, words, prior), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_attention_to_several_tokens_differs_between_cells() -> None:
@@ -210,40 +210,40 @@ def test_attention_to_a_single_token_is_constant() -> None:
 
 
 def test_only_the_tokens_with_the_highest_scores_are_attended_to() -> None:
-    module, f, said = attention(top_tokens=2), features(), expressions(tokens=5)
+    module, f, words = attention(top_tokens=2), features(), expressions(tokens=5)
     scored_by_first_channel(module)
-    said.tokens[:, :, 0] = torch.tensor([0.0, 3.0, 1.0, 2.0, -1.0])
-    before = module(f, said, everywhere())
-    kept, scores = module.route(said)
+    words.tokens[:, :, 0] = torch.tensor([0.0, 3.0, 1.0, 2.0, -1.0])
+    before = module(f, words, everywhere())
+    kept, scores = module.route(words)
     assert scores.tolist() == [[3.0, 2.0]] * 2
-    assert torch.equal(kept, said.tokens[:, [1, 3]])
-    said.tokens[:, [0, 2, 4], 1:] += 1.0
-    assert torch.equal(module(f, said, everywhere()), before)
-    said.tokens[:, 3, 1:] += 1.0
-    assert not torch.allclose(module(f, said, everywhere()), before)
+    assert torch.equal(kept, words.tokens[:, [1, 3]])
+    words.tokens[:, [0, 2, 4], 1:] += 1.0
+    assert torch.equal(module(f, words, everywhere()), before)
+    words.tokens[:, 3, 1:] += 1.0
+    assert not torch.allclose(module(f, words, everywhere()), before)
 
 
 def test_a_higher_score_gets_more_attention() -> None:
-    module, cells, said = attention(), torch.randn(1, 16, WIDTH), expressions(tokens=2, objects=1)
+    module, cells, words = attention(), torch.randn(1, 16, WIDTH), expressions(tokens=2, objects=1)
     scored_by_first_channel(module)
-    said.tokens[:, :, 0] = 0.0
+    words.tokens[:, :, 0] = 0.0
     module.attention.in_proj_weight.data[WIDTH : 2 * WIDTH] = 0.0  # equal keys: only the score decides
-    first = module.attend(cells, Expressions(said.tokens[:, :1], said.valid[:, :1], said.seg))
-    even = module.attend(cells, said)
-    said.tokens[:, 0, 0] = 4.0
+    first = module.attend(cells, Expressions(words.tokens[:, :1], words.valid[:, :1], words.seg))
+    even = module.attend(cells, words)
+    words.tokens[:, 0, 0] = 4.0
     module.attention.in_proj_weight.data[2 * WIDTH :, 0] = 0.0  # values do not contain the score
-    assert (module.attend(cells, said) - first).norm() < 0.1 * (even - first).norm()
+    assert (module.attend(cells, words) - first).norm() < 0.1 * (even - first).norm()
 
 
 def test_padding_gets_no_attention() -> None:
-    module, f, said = attention(), features(), expressions(tokens=3)
-    louder = torch.full((2, 4, WIDTH), 50.0)
+    module, f, words = attention(), features(), expressions(tokens=3)
+    large = torch.full((2, 4, WIDTH), 50.0)
     padded = Expressions(
-        tokens=torch.cat([said.tokens, louder], dim=1),
-        valid=torch.cat([said.valid, torch.zeros(2, 4, dtype=torch.bool)], dim=1),
-        seg=said.seg,
+        tokens=torch.cat([words.tokens, large], dim=1),
+        valid=torch.cat([words.valid, torch.zeros(2, 4, dtype=torch.bool)], dim=1),
+        seg=words.seg,
     )
-    torch.testing.assert_close(module(f, padded, everywhere()), module(f, said, everywhere()))
+    torch.testing.assert_close(module(f, padded, everywhere()), module(f, words, everywhere()))
 
 
 def test_the_residual_is_zero_where_the_mask_is_negative() -> None:
@@ -256,12 +256,12 @@ def test_the_residual_is_zero_where_the_mask_is_negative() -> None:
 
 
 def test_a_lower_temperature_sharpens_the_gate() -> None:
-    f, said = features(), expressions()
+    f, words = features(), expressions()
     sharp, soft = attention(gate_temperature=0.5), attention(gate_temperature=4.0)
     soft.load_state_dict(sharp.state_dict())
 
     def written(module: MaskBiasedAttention, logit: float) -> float:
-        return float((module(f, said, everywhere(logit)) - f).norm().detach())
+        return float((module(f, words, everywhere(logit)) - f).norm().detach())
 
     assert written(sharp, 1.0) > written(soft, 1.0)
     assert written(sharp, -1.0) < written(soft, -1.0)
@@ -269,26 +269,26 @@ def test_a_lower_temperature_sharpens_the_gate() -> None:
 
 
 def test_the_prior_gets_a_gradient_through_the_gate() -> None:
-    module, said, prior = attention(), expressions(), everywhere(0.3).requires_grad_()
-    said.tokens.requires_grad_()
-    module(features(), said, prior).square().sum().backward()
+    module, words, prior = attention(), expressions(), everywhere(0.3).requires_grad_()
+    words.tokens.requires_grad_()
+    module(features(), words, prior).square().sum().backward()
     assert prior.grad is not None
     assert prior.grad.abs().min() > 0
-    assert said.tokens.grad is not None
-    assert said.tokens.grad.any()
+    assert words.tokens.grad is not None
+    assert words.tokens.grad.any()
 
 
 # --- FiLM -----------------------------------------------------------------------------------------
 
 
 def test_film_depends_on_the_seg_embedding_only() -> None:
-    film, said = learnt(RefinementKind.FILM), expressions()
+    film, words = learnt(RefinementKind.FILM), expressions()
     flat = torch.randn(2, WIDTH, 1, 1).expand(-1, -1, 4, 4)
-    told = film(flat, said, everywhere()) - flat
-    torch.testing.assert_close(told, told[:, :, :1, :1].expand_as(told))
-    assert torch.equal(film(flat, said, everywhere(-SURE)), film(flat, said, everywhere()))
-    other = Expressions(said.tokens, said.valid, said.seg + 1.0)
-    assert not torch.allclose(film(flat, other, everywhere()), film(flat, said, everywhere()))
+    residual = film(flat, words, everywhere()) - flat
+    torch.testing.assert_close(residual, residual[:, :, :1, :1].expand_as(residual))
+    assert torch.equal(film(flat, words, everywhere(-SURE)), film(flat, words, everywhere()))
+    other = Expressions(words.tokens, words.valid, words.seg + 1.0)
+    assert not torch.allclose(film(flat, other, everywhere()), film(flat, words, everywhere()))
 
 
 # --- decoding twice -------------------------------------------------------------------------------
@@ -301,9 +301,9 @@ def decode(coarse: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def test_the_second_decode_is_gated_by_the_best_mask_of_the_first() -> None:
-    module, f, said = attention(), features(), expressions()
-    masks, _ = decode_twice(decode, module, f, said)
-    assert torch.equal(masks, decode(module(f, said, decode(f)[0][:, 1]))[0])
+    module, f, words = attention(), features(), expressions()
+    masks, _ = decode_twice(decode, module, f, words)
+    assert torch.equal(masks, decode(module(f, words, decode(f)[0][:, 1]))[0])
     assert not torch.allclose(masks, decode(f)[0])
 
 

@@ -28,9 +28,9 @@ def _text(template: Template, ids: list[int]) -> str:
 
 
 def test_the_template_is_sa2vas(template: Template) -> None:
-    said = _text(template, [*template.prefix(), *template.segment_question("the red circle")])
-    assert said.startswith("<|im_start|> user \n <img> <IMG_CONTEXT>")
-    assert said.endswith(
+    text = _text(template, [*template.prefix(), *template.segment_question("the red circle")])
+    assert text.startswith("<|im_start|> user \n <img> <IMG_CONTEXT>")
+    assert text.endswith(
         "</img> \n please segment the red circle in this image . <|im_end|> \n <|im_start|> assistant \n"
     )
     assert template.prefix().count(template.image_id) == 64

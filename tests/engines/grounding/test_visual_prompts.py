@@ -72,11 +72,11 @@ def grounder(tmp_path_factory: pytest.TempPathFactory) -> SaGrounder:
 def test_a_region_is_converted_to_tokens_of_its_mask(grounder: SaGrounder) -> None:
     pixels = np.random.default_rng(5).integers(0, 255, (90, 160, 3), dtype=np.uint8)
     frame = Frame(StreamId("cam"), 1, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
-    sight, question = KeyframeFeatures(grounder._checkpoint, Keyframe(frame, (), 1.0)), [1, 2, 3]
+    features, question = KeyframeFeatures(grounder._checkpoint, Keyframe(frame, (), 1.0)), [1, 2, 3]
     left, right = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
-    seen = [sight.region_prefix(region).prefill([question]).hidden for region in (left, right)]
-    expected = sight.regions_prefix([region_mask(left, (90, 160))]).prefill([question]).hidden
-    assert torch.equal(seen[0], expected) and not torch.allclose(seen[1], expected, atol=1e-3)
+    found = [features.region_prefix(region).prefill([question]).hidden for region in (left, right)]
+    expected = features.regions_prefix([region_mask(left, (90, 160))]).prefill([question]).hidden
+    assert torch.equal(found[0], expected) and not torch.allclose(found[1], expected, atol=1e-3)
 
 
 def test_a_region_query_is_answered_if_the_model_takes_regions_and_else_refused(

@@ -13,7 +13,7 @@ from lab.training.language.questions import generate_questions
 from lab.training.world.holdout import Split
 from lab.training.world.levels import CURRICULUM
 from streaming.vocabulary import QueryKind
-from tests.scripted_grounder import ScriptedGrounder, silent
+from tests.scripted_grounder import ScriptedGrounder, refuse
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_who_knows_everything_is_always_right(scene: Scene) -> None:
 
 
 def test_who_does_not_answer_is_never_right(scene: Scene) -> None:
-    assert score_answers(ScriptedGrounder(silent), [scene]).overall.right == 0.0
+    assert score_answers(ScriptedGrounder(refuse), [scene]).overall.right == 0.0
 
 
 def test_who_always_says_yes_gets_no_more_than_the_floor(scene: Scene) -> None:
@@ -48,21 +48,21 @@ def test_who_always_says_yes_gets_no_more_than_the_floor(scene: Scene) -> None:
 
 
 def test_the_floor_of_all_kinds_knows_what_kind_is_asked(scene: Scene) -> None:
-    score = score_answers(ScriptedGrounder(silent), [scene])
+    score = score_answers(ScriptedGrounder(refuse), [scene])
     floors = [right.questions * right.commonest for right in score.by_kind.values()]
     assert len(floors) > 2
     assert score.overall.commonest == pytest.approx(sum(floors) / score.overall.questions)
 
 
 def test_questions_are_asked_as_questions(scene: Scene) -> None:
-    grounder = ScriptedGrounder(silent)
+    grounder = ScriptedGrounder(refuse)
     score_answers(grounder, [scene])
-    (keyframe,) = grounder.shown
+    (keyframe,) = grounder.keyframes
     assert {query.kind for query in keyframe.queries} == {QueryKind.ASK}
 
 
 def test_of_nothing_asked_there_is_no_share() -> None:
-    score = score_answers(ScriptedGrounder(silent), [])
+    score = score_answers(ScriptedGrounder(refuse), [])
     assert score.overall.questions == 0 and math.isnan(score.overall.right)
 
 

@@ -15,7 +15,7 @@ from lab.training.language.frame_facts import FrameFacts
 from lab.training.world.holdout import Split
 from lab.training.world.levels import CURRICULUM
 from streaming.vocabulary import Mask, QueryKind
-from tests.scripted_grounder import ScriptedGrounder, silent
+from tests.scripted_grounder import ScriptedGrounder, refuse
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,13 @@ def test_a_phrase_that_names_nothing_there_is_missed_wherever_it_points(scene: S
 
 
 def test_a_model_that_describes_nothing_has_no_shares_and_names_nothing(scene: Scene) -> None:
-    score = score_captions(ScriptedGrounder(silent), [scene])
+    score = score_captions(ScriptedGrounder(refuse), [scene])
     assert (score.captions, score.phrases, score.phrases_per_caption, score.named) == (1, 0, 0.0, 0.0)
     assert math.isnan(score.grounded) and math.isnan(score.true)
 
 
 def test_a_scene_is_described_once(scene: Scene) -> None:
-    grounder = ScriptedGrounder(silent)
+    grounder = ScriptedGrounder(refuse)
     score_captions(grounder, [scene, scene])
-    kinds = [query.kind for keyframe in grounder.shown for query in keyframe.queries]
+    kinds = [query.kind for keyframe in grounder.keyframes for query in keyframe.queries]
     assert kinds == [QueryKind.DESCRIBE] * 2

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from lab.evaluation.held_out import Scene, draw_scene, draw_scenes
-from lab.evaluation.referring import answered_mask, ask_everything, score_grounder
+from lab.evaluation.referring import answered_mask, ask_all_expressions, score_grounder
 from lab.training.language.expressions import generate_expressions
 from lab.training.world.holdout import Split
 from lab.training.world.levels import CURRICULUM
 from streaming.vocabulary import Answer, Mask, Query, QueryId, StreamId
-from tests.scripted_grounder import ScriptedGrounder, pointing, silent
+from tests.scripted_grounder import ScriptedGrounder, refuse, whole_image
 
 SEED = Split.UNSEEN.first_seed + 6
 
@@ -43,7 +43,7 @@ def test_who_knows_everything_scores_one_of_every_kind(scene: Scene) -> None:
 
 
 def test_kinds_add_up(scene: Scene) -> None:
-    score = score_grounder(ScriptedGrounder(pointing), [scene])
+    score = score_grounder(ScriptedGrounder(whole_image), [scene])
     there = sum(fit.cases for fit in score.by_kind.values())
     assert there == score.overall.cases < score.phrases
     total = sum(fit.cases * fit.j for fit in score.by_kind.values())
@@ -51,23 +51,23 @@ def test_kinds_add_up(scene: Scene) -> None:
 
 
 def test_a_refusal_of_what_is_there_fits_nothing() -> None:
-    score = score_grounder(ScriptedGrounder(silent), draw_scenes(2))
+    score = score_grounder(ScriptedGrounder(refuse), draw_scenes(2))
     assert score.scenes == 2
     assert (score.overall.j_and_f, score.wrongly_refused, score.absent_refused) == (0.0, 1.0, 1.0)
 
 
 def test_pointing_at_everything_is_not_rewarded() -> None:
-    score = score_grounder(ScriptedGrounder(pointing), draw_scenes(2))
+    score = score_grounder(ScriptedGrounder(whole_image), draw_scenes(2))
     assert 0.0 < score.overall.j < 0.3
     assert score.absent_refused == 0.0
 
 
 def test_everything_that_can_be_said_is_asked_at_once(scene: Scene) -> None:
-    grounder = ScriptedGrounder(silent)
-    asked = [expression for expression, _ in ask_everything(grounder, scene)]
+    grounder = ScriptedGrounder(refuse)
+    asked = [expression for expression, _ in ask_all_expressions(grounder, scene)]
     assert {one.kind for one in asked} >= {"both", "motion"}
     assert {bool(one.referents) for one in asked} == {True, False}
-    (keyframe,) = grounder.shown
+    (keyframe,) = grounder.keyframes
     assert len(keyframe.earlier) == 2
 
 

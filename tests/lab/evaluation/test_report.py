@@ -12,10 +12,10 @@ import pytest
 from lab.evaluation.report import LevelScore, Model, Sizes, plain, score_level
 from lab.training.world.levels import CURRICULUM
 from tests.colour_sam import ColourSam
-from tests.scripted_grounder import ScriptedGrounder, silent
+from tests.scripted_grounder import ScriptedGrounder, refuse
 
 
-class Watching:
+class ResultRecorder:
     """Counts what it hands on."""
 
     def __init__(self) -> None:
@@ -29,14 +29,14 @@ class Watching:
 
 
 @pytest.fixture(scope="module")
-def watching() -> Watching:
-    return Watching()
+def recorder() -> ResultRecorder:
+    return ResultRecorder()
 
 
 @pytest.fixture(scope="module")
-def score(watching: Watching) -> LevelScore:
-    model = Model(ScriptedGrounder(silent), ColourSam().compiled())
-    return score_level(model, CURRICULUM[-1], Sizes(scenes=2, clips=1), watching)
+def score(recorder: ResultRecorder) -> LevelScore:
+    model = Model(ScriptedGrounder(refuse), ColourSam().compiled())
+    return score_level(model, CURRICULUM[-1], Sizes(scenes=2, clips=1), recorder)
 
 
 def test_every_part_is_measured_at_its_size(score: LevelScore) -> None:
@@ -51,9 +51,9 @@ def test_held_out_sets_differ(score: LevelScore) -> None:
     assert len({one.phrases for one in score.referring.values()}) > 1
 
 
-def test_whoever_calls_sees_every_part_to_its_end(score: LevelScore, watching: Watching) -> None:
-    assert len(watching.seen) == 6
-    assert all(count == total for count, total in watching.seen.values())
+def test_whoever_calls_sees_every_part_to_its_end(score: LevelScore, recorder: ResultRecorder) -> None:
+    assert len(recorder.seen) == 6
+    assert all(count == total for count, total in recorder.seen.values())
 
 
 def test_figures_without_a_case_are_null_and_not_nan(score: LevelScore) -> None:

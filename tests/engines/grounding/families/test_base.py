@@ -19,7 +19,7 @@ from engines.grounding.image_processing import normalise
 from engines.grounding.keyframe_features import KeyframeFeatures
 from streaming.errors import CheckpointError, InvalidQuery
 from streaming.vocabulary import Clock, Frame, Keyframe, Pixels, Query, QueryId, QueryKind, StreamId
-from tests import published, sa2va_by_hand
+from tests import published, sa2va_reference
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _features(case: Case, pixels: Pixels) -> KeyframeFeatures:
     return KeyframeFeatures(case.loaded, Keyframe(frame, (), 1.0))
 
 
-def _asked(case: Case) -> list[int]:
+def _question(case: Case) -> list[int]:
     template = case.loaded.template
     return [*template.segment_question("the red star"), *template.answer]
 
@@ -56,24 +56,24 @@ def _asked(case: Case) -> list[int]:
 def _reference_hidden(case: Case, pixels: Pixels, behind: list[int]) -> Tensor:
     """Reference hidden states of `behind`, read after the image."""
     checkpoint, config = case.loaded, case.loaded.config
-    seen = checkpoint.model.family.preprocess(pixels, 1)[0]
+    tiles = checkpoint.model.family.preprocess(pixels, 1)[0]
     if case.kind.startswith("internvl"):
-        tokens = sa2va_by_hand.intern_eyes(case.tensors, config["vision_config"], seen)
+        tokens = sa2va_reference.intern_vit(case.tensors, config["vision_config"], tiles)
         ids = torch.tensor([*checkpoint.template.prefix_for([len(tokens)]), *behind])
         return _reference_language_model(case, ids, tokens)[-len(behind) :]
-    tokens, deep = sa2va_by_hand.qwen_eyes(case.tensors, config["vision_config"], seen)
+    tokens, deep = sa2va_reference.qwen_vision(case.tensors, config["vision_config"], tiles)
     ids = torch.tensor([*checkpoint.template.prefix_for([len(tokens)]), *behind])
     image = (ids == checkpoint.template.image_id).nonzero()[:, 0]
     written = case.tensors["model.model.language_model.embed_tokens.weight"][ids].clone()
     written[image] = tokens
     cell = 2 * config["vision_config"]["patch_size"]
-    places = _places(len(ids), int(image[0]), seen.shape[1] // cell, seen.shape[2] // cell)
-    hidden = sa2va_by_hand.qwen_reader(
+    places = _position_ids(len(ids), int(image[0]), tiles.shape[1] // cell, tiles.shape[2] // cell)
+    hidden = sa2va_reference.qwen_language_model(
         case.tensors,
         _READER,
         config["text_config"],
         written,
-        sa2va_by_hand.spread(config["text_config"], places),
+        sa2va_reference.multi_axis_rotary(config["text_config"], places),
         [(image, level) for level in deep],
     )[-len(behind) :]
     return hidden if case.kind == "qwen3_vl" else _final_norm(case, hidden)
@@ -81,7 +81,7 @@ def _reference_hidden(case: Case, pixels: Pixels, behind: list[int]) -> Tensor:
 
 def _final_norm(case: Case, hidden: Tensor) -> Tensor:
     """Final norm of Qwen-VL. With Qwen3-VL, Sa2VA takes the `[SEG]` hidden state before it."""
-    return sa2va_by_hand.rms(hidden, case.tensors[f"{_READER}norm.weight"])
+    return sa2va_reference.rms(hidden, case.tensors[f"{_READER}norm.weight"])
 
 
 _READER = "model.model.language_model."
@@ -90,24 +90,24 @@ REGIONS = (np.tri(90, 160, k=-20, dtype=bool), np.tri(90, 160, k=60, dtype=bool)
 
 def test_visual_prompts_equal_the_published_algorithm(case: Case, pixels: Pixels) -> None:
     """Tokens of the thumbnail are repeated after all tiles; only the InternVL family has visual prompts."""
-    config, template, sight = case.loaded.config, case.loaded.template, _features(case, pixels)
+    config, template, features = case.loaded.config, case.loaded.template, _features(case, pixels)
     question = template.user_question("what is region1")
     if not case.kind.startswith("internvl"):
         with pytest.raises(InvalidQuery, match="InternVL"):
-            sight.regions_prefix(REGIONS)
+            features.regions_prefix(REGIONS)
         return
-    seen = case.loaded.model.family.preprocess(pixels, 1)[0]
-    tokens = sa2va_by_hand.intern_eyes(case.tensors, config["vision_config"], seen)
-    inside = [
+    tiles = case.loaded.model.family.preprocess(pixels, 1)[0]
+    tokens = sa2va_reference.intern_vit(case.tensors, config["vision_config"], tiles)
+    selected = [
         torch.nn.functional.interpolate(torch.tensor(region)[None, None].float(), (2, 2))[0, 0].flatten() > 0
         for region in REGIONS
     ]
-    prefix = [*template.prefix_for([4]), *template.region_intro([int(one.sum()) for one in inside])]
+    prefix = [*template.prefix_for([4]), *template.region_intro([int(one.sum()) for one in selected])]
     ids = torch.tensor([*prefix, *question])
-    shown = torch.cat([tokens, *(tokens[one] for one in inside)])
-    hidden = _reference_language_model(case, ids, shown)[-len(question) :]
+    image_tokens = torch.cat([tokens, *(tokens[one] for one in selected)])
+    hidden = _reference_language_model(case, ids, image_tokens)[-len(question) :]
     torch.testing.assert_close(
-        sight.regions_prefix(REGIONS).prefill([question]).hidden[0], hidden, atol=1e-4, rtol=0
+        features.regions_prefix(REGIONS).prefill([question]).hidden[0], hidden, atol=1e-4, rtol=0
     )
 
 
@@ -118,14 +118,16 @@ def _reference_language_model(case: Case, ids: Tensor, tokens: Tensor) -> Tensor
     ].clone()
     written[ids == case.loaded.template.image_id] = tokens
     text = case.loaded.config["llm_config"]
-    turn = sa2va_by_hand.counted(text.get("head_dim", 12), text["rope_theta"], len(ids))
+    turn = sa2va_reference.rotary(text.get("head_dim", 12), text["rope_theta"], len(ids))
     if case.kind == "internvl-internlm2":
-        return sa2va_by_hand.internlm2_reader(case.tensors, "language_model.model.", text, written, turn)
-    read = sa2va_by_hand.qwen_reader(case.tensors, "language_model.model.", text, written, turn, [])
-    return sa2va_by_hand.rms(read, case.tensors["language_model.model.norm.weight"])
+        return sa2va_reference.internlm2_language_model(
+            case.tensors, "language_model.model.", text, written, turn
+        )
+    read = sa2va_reference.qwen_language_model(case.tensors, "language_model.model.", text, written, turn, [])
+    return sa2va_reference.rms(read, case.tensors["language_model.model.norm.weight"])
 
 
-def _places(size: int, start: int, rows: int, columns: int) -> Tensor:
+def _position_ids(size: int, start: int, rows: int, columns: int) -> Tensor:
     """Position ids on three axes of an image."""
     places = torch.arange(size).repeat(3, 1)
     cells = torch.arange(rows * columns)
@@ -146,22 +148,22 @@ def test_all_published_tensors_but_sams_memory_are_loaded(case: Case) -> None:
 def test_hidden_states_seg_embedding_and_masks_equal_the_published_algorithm(
     case: Case, pixels: Pixels
 ) -> None:
-    checkpoint, tensors, behind = case.loaded, case.tensors, _asked(case)
+    checkpoint, tensors, behind = case.loaded, case.tensors, _question(case)
     model, template = checkpoint.model, checkpoint.template
     expected = _reference_hidden(case, pixels, behind)
     hidden = _features(case, pixels).prefix(past=False).prefill([behind]).hidden[0]
     torch.testing.assert_close(hidden, expected, atol=1e-4, rtol=0)
 
     seg = len(behind) - len(template.answer) + template.seg_offset
-    first = torch.relu(sa2va_by_hand.linear(tensors, "text_hidden_fcs.0", expected[seg]))
-    prompt = sa2va_by_hand.linear(tensors, "text_hidden_fcs.2", first)
+    first = torch.relu(sa2va_reference.linear(tensors, "text_hidden_fcs.0", expected[seg]))
+    prompt = sa2va_reference.linear(tensors, "text_hidden_fcs.2", first)
     torch.testing.assert_close(model.seg_embeddings(hidden[seg]), prompt, atol=1e-4, rtol=0)
 
     side = checkpoint.sam_px
     square = normalise(checkpoint.resize(pixels, side, side)[None])
     backbone = published.SAM["vision_config"]["backbone_config"]
-    maps = sa2va_by_hand.sam_maps(tensors, backbone, square[0])
-    masks, quality = sa2va_by_hand.sam_draw(tensors, maps, prompt, heads=4)
+    maps = sa2va_reference.sam_feature_maps(tensors, backbone, square[0])
+    masks, quality = sa2va_reference.sam_decode_masks(tensors, maps, prompt, heads=4)
     drawn, trusted = model.decode_masks(
         model.feature_maps(square), model.seg_embeddings(hidden[seg])[None, None]
     )
@@ -170,7 +172,7 @@ def test_hidden_states_seg_embedding_and_masks_equal_the_published_algorithm(
 
 
 def test_token_probabilities_equal_the_published_head(case: Case, pixels: Pixels) -> None:
-    behind = _asked(case)
+    behind = _question(case)
     head = next(t for n, t in case.tensors.items() if n.endswith(("lm_head.weight", "model.output.weight")))
     hidden = _reference_hidden(case, pixels, behind)
     scores = (_final_norm(case, hidden) if case.kind == "qwen3_vl" else hidden) @ head.T

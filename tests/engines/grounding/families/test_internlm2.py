@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaConfig, LlamaModel
 
 from engines.grounding.families.internlm2 import Grouped, llama_config, published_tensor
-from tests import published, sa2va_by_hand
+from tests import published, sa2va_reference
 
 TEXT = published.internvl("InternLM2ForCausalLM")[0]["llm_config"]
 
@@ -54,5 +54,5 @@ def test_dynamic_scaling_changes_theta_only_beyond_the_trained_length() -> None:
     x, width, theta = torch.zeros(1, 1), 12, TEXT["rope_theta"]
     for size, base in ((8, theta), (20, theta * (2.0 * 20 / 8 - 1.0) ** (width / (width - 2)))):
         cos, _ = rotary(x, torch.arange(size)[None])
-        angle = torch.arange(size)[:, None] * sa2va_by_hand.frequencies(width, base)
+        angle = torch.arange(size)[:, None] * sa2va_reference.frequencies(width, base)
         torch.testing.assert_close(cos[0, :, : width // 2], angle.cos(), atol=1e-5, rtol=0)

@@ -78,8 +78,8 @@ def test_models_trained_here_are_resized_as_in_training(pixels: np.ndarray) -> N
 
 @pytest.mark.parametrize("size", [(1, 1), (6000, 8000), (1, 4000)])
 def test_images_of_any_size_are_preprocessed(size: tuple[int, int]) -> None:
-    seen = _family().preprocess(np.zeros((*size, 3), dtype=np.uint8), 12)
-    assert seen.shape[1:] == (3, 56, 56) and len(seen) <= 13
+    tiles = _family().preprocess(np.zeros((*size, 3), dtype=np.uint8), 12)
+    assert tiles.shape[1:] == (3, 56, 56) and len(tiles) <= 13
 
 
 def test_the_number_of_image_tokens_follows_the_downsample_ratio() -> None:

@@ -52,14 +52,14 @@ def test_position_ids_equal_those_of_transformers(version: str) -> None:
     family = _family(version)
     cell = 2 * family.config["vision_config"]["patch_size"]
     ids = [1, 2, *[IMAGE] * 12, 3, *[IMAGE] * 10, 4, 5, 6]
-    looked = [(3 * cell, 4 * cell), (5 * cell, 2 * cell)]
+    sizes = [(3 * cell, 4 * cell), (5 * cell, 2 * cell)]
     theirs, _ = family.make().model.get_rope_index(
         torch.tensor([ids]),
         torch.tensor([[int(token == IMAGE) for token in ids]]),
         torch.tensor([[1, 6, 8], [1, 10, 4]]),
     )
-    assert torch.equal(family.position_ids(ids, IMAGE, looked), theirs[:, 0])
-    assert [family.token_count(*size) for size in looked] == [12, 10]
+    assert torch.equal(family.position_ids(ids, IMAGE, sizes), theirs[:, 0])
+    assert [family.token_count(*size) for size in sizes] == [12, 10]
 
 
 def test_images_of_a_batch_have_the_features_of_single_images() -> None:

@@ -1,7 +1,8 @@
-"""Sa2VA's published algorithms, step by step on published tensors: what loaded models are held against.
+"""Reference implementation of Sa2VA's published algorithms, on published tensors.
 
 Written from the papers and from what the public code computes (bytedance/Sa2VA, OpenGVLab InternVL, Qwen-VL,
-InternLM2, facebookresearch/sam2), one picture and one sequence at a time, in float32, without our modules.
+InternLM2, facebookresearch/sam2), one image and one sequence at a time, in float32,
+without the modules under test.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+from torch.nn import functional as F  # noqa: N812 - the usual alias
 
 Tensors = Mapping[str, Tensor]
-Turn = Callable[[Tensor], Tensor]
-"Rotary positions on (S, heads, width)."
+Rotary = Callable[[Tensor], Tensor]
+"Applies rotary position embeddings to (S, heads, width)."
 
 
 def linear(t: Tensors, name: str, x: Tensor) -> Tensor:
@@ -31,17 +32,17 @@ def layer_norm(t: Tensors, name: str, x: Tensor) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], t[f"{name}.weight"], t[f"{name}.bias"], eps=1e-6)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
-    """(S, H, d), (T, G, d) → (S, H * d); each of G keys is shared by H / G queries in a row."""
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """(S, H, d), (T, G, d) → (S, H * d); each of G key heads serves H / G consecutive query heads."""
     k, v = (one.repeat_interleave(q.shape[1] // one.shape[1], dim=1) for one in (k, v))
     scores = torch.einsum("shd,thd->hst", q, k) / math.sqrt(q.shape[-1])
-    if seen is not None:
-        scores = scores.masked_fill(~seen, -torch.inf)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
     return torch.einsum("hst,thd->shd", scores.softmax(-1), v).flatten(1)
 
 
-def turned(x: Tensor, angle: Tensor) -> Tensor:
-    """(S, heads, d) by angles (S, d / 2): the second half of a head is the imaginary part of the first."""
+def rotated(x: Tensor, angle: Tensor) -> Tensor:
+    """Rotate (S, heads, d) by angles (S, d / 2); a head's second half is the imaginary part of its first."""
     cos, sin = angle.cos()[:, None], angle.sin()[:, None]
     real, imaginary = x.chunk(2, dim=-1)
     return torch.cat([real * cos - imaginary * sin, imaginary * cos + real * sin], dim=-1)
@@ -54,15 +55,15 @@ def frequencies(width: int, theta: float) -> Tensor:
 # --- language models: (S, D) embedded tokens → (S, D) after the final norm
 
 
-def counted(width: int, theta: float, size: int) -> Turn:
+def rotary(width: int, theta: float, size: int) -> Rotary:
     angle = torch.arange(size)[:, None] * frequencies(width, theta)
-    return lambda x: turned(x, angle)
+    return lambda x: rotated(x, angle)
 
 
-def qwen_reader(
-    t: Tensors, prefix: str, text: Mapping[str, Any], x: Tensor, turn: Turn, deep: Deep
+def qwen_language_model(
+    t: Tensors, prefix: str, text: Mapping[str, Any], x: Tensor, rotate: Rotary, deepstack: DeepStack
 ) -> Tensor:
-    """Qwen2, Qwen2.5, Qwen3, up to the last norm; `deep` adds to some places behind the first layers."""
+    """Qwen2, Qwen2.5, Qwen3 before the final norm; `deepstack` is added after the first layers."""
     heads, groups = text["num_attention_heads"], text["num_key_value_heads"]
     causal = torch.ones(len(x), len(x), dtype=torch.bool).tril()
     for index in range(text["num_hidden_layers"]):
@@ -74,21 +75,23 @@ def qwen_reader(
         )
         if f"{layer}self_attn.q_norm.weight" in t:
             q, k = rms(q, t[f"{layer}self_attn.q_norm.weight"]), rms(k, t[f"{layer}self_attn.k_norm.weight"])
-        x = x + linear(t, f"{layer}self_attn.o_proj", attend(turn(q), turn(k), v, causal))
+        x = x + linear(t, f"{layer}self_attn.o_proj", attend(rotate(q), rotate(k), v, causal))
         normed = rms(x, t[f"{layer}post_attention_layernorm.weight"])
         gate = F.silu(linear(t, f"{layer}mlp.gate_proj", normed))
         x = x + linear(t, f"{layer}mlp.down_proj", gate * linear(t, f"{layer}mlp.up_proj", normed))
-        if index < len(deep):
-            places, added = deep[index]
+        if index < len(deepstack):
+            places, added = deepstack[index]
             x = x.index_add(0, places, added)
     return x
 
 
-Deep = Sequence[tuple[Tensor, Tensor]]
+DeepStack = Sequence[tuple[Tensor, Tensor]]
 
 
-def internlm2_reader(t: Tensors, prefix: str, text: Mapping[str, Any], x: Tensor, turn: Turn) -> Tensor:
-    """InternLM2: one projection for q, k and v, group by group the queries, then the key, then the value."""
+def internlm2_language_model(
+    t: Tensors, prefix: str, text: Mapping[str, Any], x: Tensor, rotate: Rotary
+) -> Tensor:
+    """InternLM2: one projection for q, k and v, fused by group: queries, key, value."""
     heads, groups = text["num_attention_heads"], text["num_key_value_heads"]
     causal = torch.ones(len(x), len(x), dtype=torch.bool).tril()
     for index in range(text["num_hidden_layers"]):
@@ -96,7 +99,7 @@ def internlm2_reader(t: Tensors, prefix: str, text: Mapping[str, Any], x: Tensor
         fused = linear(t, f"{layer}attention.wqkv", rms(x, t[f"{layer}attention_norm.weight"]))
         fused = fused.view(len(x), groups, heads // groups + 2, -1)
         q, k, v = fused[:, :, :-2].flatten(1, 2), fused[:, :, -2], fused[:, :, -1]
-        x = x + linear(t, f"{layer}attention.wo", attend(turn(q), turn(k), v, causal))
+        x = x + linear(t, f"{layer}attention.wo", attend(rotate(q), rotate(k), v, causal))
         normed = rms(x, t[f"{layer}ffn_norm.weight"])
         gate = F.silu(linear(t, f"{layer}feed_forward.w1", normed))
         x = x + linear(t, f"{layer}feed_forward.w2", gate * linear(t, f"{layer}feed_forward.w3", normed))
@@ -106,19 +109,19 @@ def internlm2_reader(t: Tensors, prefix: str, text: Mapping[str, Any], x: Tensor
 # --- InternViT: (3, 56, 56) → (4, D) image tokens
 
 
-def intern_eyes(t: Tensors, vision: Mapping[str, Any], pixels: Tensor) -> Tensor:
-    eyes, patch, heads = "vision_model.", vision["patch_size"], vision["num_attention_heads"]
+def intern_vit(t: Tensors, vision: Mapping[str, Any], pixels: Tensor) -> Tensor:
+    tower, patch, heads = "vision_model.", vision["patch_size"], vision["num_attention_heads"]
     grid = F.conv2d(
         pixels[None],
-        t[f"{eyes}embeddings.patch_embedding.weight"],
-        t[f"{eyes}embeddings.patch_embedding.bias"],
+        t[f"{tower}embeddings.patch_embedding.weight"],
+        t[f"{tower}embeddings.patch_embedding.bias"],
         stride=patch,
     )
     side = grid.shape[-1]
-    x = torch.cat([t[f"{eyes}embeddings.class_embedding"][0], grid[0].flatten(1).T])
-    x = x + t[f"{eyes}embeddings.position_embedding"][0]
+    x = torch.cat([t[f"{tower}embeddings.class_embedding"][0], grid[0].flatten(1).T])
+    x = x + t[f"{tower}embeddings.position_embedding"][0]
     for index in range(vision["num_hidden_layers"]):
-        layer = f"{eyes}encoder.layers.{index}."
+        layer = f"{tower}encoder.layers.{index}."
         fused = linear(t, f"{layer}attn.qkv", layer_norm(t, f"{layer}norm1", x)).view(len(x), 3, heads, -1)
         x = x + linear(t, f"{layer}attn.proj", attend(*fused.unbind(1))) * t[f"{layer}ls1"]
         inner = F.gelu(linear(t, f"{layer}mlp.fc1", layer_norm(t, f"{layer}norm2", x)))
@@ -128,42 +131,42 @@ def intern_eyes(t: Tensors, vision: Mapping[str, Any], pixels: Tensor) -> Tensor
     return linear(t, "mlp1.3", F.gelu(linear(t, "mlp1.1", normed)))
 
 
-# --- Qwen-VL's eyes: (3, H, W) → (cells, D) image tokens, and what DeepStack adds
+# --- Qwen-VL's vision encoder: (3, H, W) → (cells, D) image tokens, and DeepStack's features
 
 
-def qwen_eyes(t: Tensors, vision: Mapping[str, Any], pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-    eyes, patch = "model.model.visual.", vision["patch_size"]
-    qwen3 = f"{eyes}pos_embed.weight" in t
+def qwen_vision(t: Tensors, vision: Mapping[str, Any], pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+    tower, patch = "model.model.visual.", vision["patch_size"]
+    qwen3 = f"{tower}pos_embed.weight" in t
     rows, columns = pixels.shape[1] // patch, pixels.shape[2] // patch
     still = pixels[None, :, None].repeat(1, 1, 2, 1, 1)
     grid = F.conv3d(
         still,
-        t[f"{eyes}patch_embed.proj.weight"],
-        t.get(f"{eyes}patch_embed.proj.bias"),
+        t[f"{tower}patch_embed.proj.weight"],
+        t.get(f"{tower}patch_embed.proj.bias"),
         stride=(2, patch, patch),
     )
-    # Places of patches, cell by cell.
+    # Rows and columns of patches, cell by cell.
     down, right = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     down, right = (
         one.view(rows // 2, 2, columns // 2, 2).permute(0, 2, 1, 3).flatten() for one in (down, right)
     )
     x = grid[0, :, 0, down, right].T
     if qwen3:
-        x = x + _between(t[f"{eyes}pos_embed.weight"], rows, columns)[down, right]
+        x = x + _interpolated(t[f"{tower}pos_embed.weight"], rows, columns)[down, right]
     heads = vision["num_heads"]
     half = frequencies(vision["hidden_size"] // heads // 2, 10_000.0)
     angle = torch.cat([down[:, None] * half, right[:, None] * half], dim=1)
-    deep = []
+    deepstack = []
     for index in range(vision["depth"]):
-        block = f"{eyes}blocks.{index}."
+        block = f"{tower}blocks.{index}."
         normed = layer_norm(t, f"{block}norm1", x) if qwen3 else rms(x, t[f"{block}norm1.weight"])
         q, k, v = linear(t, f"{block}attn.qkv", normed).view(len(x), 3, heads, -1).unbind(1)
-        seen = None
+        mask = None
         if not qwen3 and index not in vision["fullatt_block_indexes"]:
             window = vision["window_size"] // patch
             number = (down // window) * 10_000 + right // window
-            seen = number[:, None] == number[None]
-        x = x + linear(t, f"{block}attn.proj", attend(turned(q, angle), turned(k, angle), v, seen))
+            mask = number[:, None] == number[None]
+        x = x + linear(t, f"{block}attn.proj", attend(rotated(q, angle), rotated(k, angle), v, mask))
         if qwen3:
             inner = linear(t, f"{block}mlp.linear_fc1", layer_norm(t, f"{block}norm2", x))
             x = x + linear(t, f"{block}mlp.linear_fc2", F.gelu(inner, approximate="tanh"))
@@ -172,46 +175,46 @@ def qwen_eyes(t: Tensors, vision: Mapping[str, Any], pixels: Tensor) -> tuple[Te
             gate = F.silu(linear(t, f"{block}mlp.gate_proj", normed))
             x = x + linear(t, f"{block}mlp.down_proj", gate * linear(t, f"{block}mlp.up_proj", normed))
         if qwen3 and index in vision["deepstack_visual_indexes"]:
-            name = f"{eyes}deepstack_merger_list.{len(deep)}"
+            name = f"{tower}deepstack_merger_list.{len(deepstack)}"
             cells = layer_norm(t, f"{name}.norm", x.reshape(len(x) // 4, -1))
-            deep.append(linear(t, f"{name}.linear_fc2", F.gelu(linear(t, f"{name}.linear_fc1", cells))))
+            deepstack.append(linear(t, f"{name}.linear_fc2", F.gelu(linear(t, f"{name}.linear_fc1", cells))))
     if qwen3:
-        cells = layer_norm(t, f"{eyes}merger.norm", x).reshape(len(x) // 4, -1)
+        cells = layer_norm(t, f"{tower}merger.norm", x).reshape(len(x) // 4, -1)
         return linear(
-            t, f"{eyes}merger.linear_fc2", F.gelu(linear(t, f"{eyes}merger.linear_fc1", cells))
-        ), deep
-    cells = rms(x, t[f"{eyes}merger.ln_q.weight"]).reshape(len(x) // 4, -1)
-    return linear(t, f"{eyes}merger.mlp.2", F.gelu(linear(t, f"{eyes}merger.mlp.0", cells))), deep
+            t, f"{tower}merger.linear_fc2", F.gelu(linear(t, f"{tower}merger.linear_fc1", cells))
+        ), deepstack
+    cells = rms(x, t[f"{tower}merger.ln_q.weight"]).reshape(len(x) // 4, -1)
+    return linear(t, f"{tower}merger.mlp.2", F.gelu(linear(t, f"{tower}merger.mlp.0", cells))), deepstack
 
 
-def _between(table: Tensor, rows: int, columns: int) -> Tensor:
-    """Learnt positions of a square grid, interpolated from corner to corner: (rows, columns, C)."""
+def _interpolated(table: Tensor, rows: int, columns: int) -> Tensor:
+    """Interpolate the position embeddings of a square grid with aligned corners: (rows, columns, C)."""
     side = math.isqrt(len(table))
     square = table.T.view(1, -1, side, side)
     return F.interpolate(square, (rows, columns), mode="bilinear", align_corners=True)[0].permute(1, 2, 0)
 
 
-def spread(text: Mapping[str, Any], places: Tensor) -> Turn:
-    """Rotary positions on three axes (3, S), each of which has its share of the frequencies."""
+def multi_axis_rotary(text: Mapping[str, Any], places: Tensor) -> Rotary:
+    """Rotary embedding of position ids (3, S) on three axes, each with its share of the frequencies."""
     rope, width = text["rope_scaling"], text["head_dim"]
     angles = places[:, :, None] * frequencies(width, text["rope_theta"])
     axis = torch.empty(width // 2, dtype=torch.int64)
     sections = rope["mrope_section"]
     if rope.get("mrope_interleaved"):
-        # Time, height, width in turns while height and width have any left, then time.
+        # Time, height and width alternate until height and width are used up, then time.
         axis[:] = 0
         axis[1 : 3 * sections[1] : 3], axis[2 : 3 * sections[2] : 3] = 1, 2
     else:
         axis[:] = torch.tensor([k for k, count in enumerate(sections) for _ in range(count)])
     angle = angles.gather(0, axis.expand(1, len(places[0]), -1))[0]
-    return lambda x: turned(x, angle)
+    return lambda x: rotated(x, angle)
 
 
 # --- SAM-2: (3, S, S) and a prompt (E,) → the mask decoder's (3, S / 4, S / 4) logits and (3,) predicted IoU
 
 
-def sam_maps(t: Tensors, backbone: Mapping[str, Any], pixels: Tensor) -> list[Tensor]:
-    """Hiera and its pyramid: maps of strides 4, 8, 16, each (E, h, w)."""
+def sam_feature_maps(t: Tensors, backbone: Mapping[str, Any], pixels: Tensor) -> list[Tensor]:
+    """Hiera and FPN: feature maps of strides 4, 8, 16, each (E, h, w)."""
     trunk = "grounding_encoder.sam2_model.image_encoder.trunk."
     grid = F.conv2d(
         pixels[None],
@@ -229,11 +232,11 @@ def sam_maps(t: Tensors, backbone: Mapping[str, Any], pixels: Tensor) -> list[Te
     for stage, blocks in enumerate(backbone["blocks_per_stage"]):
         heads = backbone["num_attention_heads_per_stage"][stage]
         for turn in range(blocks):
-            # The block that halves the map still sees it in the windows of the stage before.
-            halves = stage > 0 and turn == 0
-            side = backbone["window_size_per_stage"][stage - 1 if halves else stage]
+            # The block that pools the map uses the window size of the stage before.
+            pools = stage > 0 and turn == 0
+            side = backbone["window_size_per_stage"][stage - 1 if pools else stage]
             side = 0 if index in backbone["global_attention_blocks"] else side
-            x = _hiera_block(t, f"{trunk}blocks.{index}.", x, heads, side, halves=halves)
+            x = _hiera_block(t, f"{trunk}blocks.{index}.", x, heads, side, pools=pools)
             index += 1
         outs.append(x.permute(2, 0, 1)[None])
     neck = "grounding_encoder.sam2_model.image_encoder.neck.convs."
@@ -245,24 +248,26 @@ def sam_maps(t: Tensors, backbone: Mapping[str, Any], pixels: Tensor) -> list[Te
     return [level[3][0], level[2][0], coarse[0]]
 
 
-def _hiera_block(t: Tensors, block: str, x: Tensor, heads: int, side: int, *, halves: bool) -> Tensor:
+def _hiera_block(t: Tensors, block: str, x: Tensor, heads: int, side: int, *, pools: bool) -> Tensor:
     normed = layer_norm(t, f"{block}norm1", x)
     height, width = x.shape[:2]
     side = side or height
     rows = normed.view(height // side, side, width // side, side, -1).permute(0, 2, 1, 3, 4).flatten(0, 1)
-    seen = []
+    windows = []
     for square in rows:
         q, k, v = (
             linear(t, f"{block}attn.qkv", square.flatten(0, 1)).view(side * side, 3, heads, -1).unbind(1)
         )
-        if halves:
+        if pools:
             q = _pooled(q.reshape(side, side, -1)).reshape(side * side // 4, heads, -1)
-        seen.append(linear(t, f"{block}attn.proj", attend(q, k, v)))
-    small = side // 2 if halves else side
-    told = torch.stack(seen).view(height // side, width // side, small, small, -1).permute(0, 2, 1, 3, 4)
-    told = told.reshape(height // side * small, width // side * small, -1)
-    kept = _pooled(linear(t, f"{block}proj", normed)) if halves else x
-    x = kept + told
+        windows.append(linear(t, f"{block}attn.proj", attend(q, k, v)))
+    small = side // 2 if pools else side
+    attended = (
+        torch.stack(windows).view(height // side, width // side, small, small, -1).permute(0, 2, 1, 3, 4)
+    )
+    attended = attended.reshape(height // side * small, width // side * small, -1)
+    shortcut = _pooled(linear(t, f"{block}proj", normed)) if pools else x
+    x = shortcut + attended
     inner = F.gelu(linear(t, f"{block}mlp.layers.0", layer_norm(t, f"{block}norm2", x)))
     return x + linear(t, f"{block}mlp.layers.1", inner)
 
@@ -271,8 +276,8 @@ def _pooled(x: Tensor) -> Tensor:
     return F.max_pool2d(x.permute(2, 0, 1), 2).permute(1, 2, 0)
 
 
-def sam_draw(t: Tensors, maps: Sequence[Tensor], prompt: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """The mask decoder without memory: [two empty points, the prompt] on the coarse map + no_mem_embed."""
+def sam_decode_masks(t: Tensors, maps: Sequence[Tensor], prompt: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """The mask decoder without memory: [padding, padding, `[SEG]` embedding], map + no_mem_embed."""
     sam = "grounding_encoder.sam2_model."
     decoder, encoder = f"{sam}sam_mask_decoder.", f"{sam}sam_prompt_encoder."
     height, width = maps[2].shape[1:]
@@ -287,8 +292,8 @@ def sam_draw(t: Tensors, maps: Sequence[Tensor], prompt: Tensor, heads: int) -> 
     )
     coarse = maps[2] + t[f"{sam}no_mem_embed"].view(-1, 1, 1)
     image = (coarse + t[f"{encoder}no_mask_embed.weight"].view(-1, 1, 1)).flatten(1).T
-    places = _places(t[f"{encoder}pe_layer.positional_encoding_gaussian_matrix"], height, width)
-    told, image = _two_ways(t, f"{decoder}transformer.", tokens, image, places, heads)
+    places = _position_encoding(t[f"{encoder}pe_layer.positional_encoding_gaussian_matrix"], height, width)
+    attended, image = _two_way_transformer(t, f"{decoder}transformer.", tokens, image, places, heads)
     fine = [
         F.conv2d(maps[k][None], t[f"{decoder}conv_s{k}.weight"], t[f"{decoder}conv_s{k}.bias"])
         for k in (0, 1)
@@ -303,11 +308,13 @@ def sam_draw(t: Tensors, maps: Sequence[Tensor], prompt: Tensor, heads: int) -> 
     grid = F.gelu(F.conv_transpose2d(grid, t[f"{up}3.weight"], t[f"{up}3.bias"], stride=2) + fine[0])[0]
     masks = torch.stack(
         [
-            torch.einsum("c,chw->hw", _mlp(t, f"{decoder}output_hypernetworks_mlps.{k}", told[2 + k]), grid)
+            torch.einsum(
+                "c,chw->hw", _mlp(t, f"{decoder}output_hypernetworks_mlps.{k}", attended[2 + k]), grid
+            )
             for k in (1, 2, 3)
         ]
     )
-    return masks, _mlp(t, f"{decoder}iou_prediction_head", told[1]).sigmoid()[1:]
+    return masks, _mlp(t, f"{decoder}iou_prediction_head", attended[1]).sigmoid()[1:]
 
 
 def _mlp(t: Tensors, name: str, x: Tensor) -> Tensor:
@@ -316,7 +323,7 @@ def _mlp(t: Tensors, name: str, x: Tensor) -> Tensor:
     return linear(t, f"{name}.layers.2", x)
 
 
-def _places(matrix: Tensor, height: int, width: int) -> Tensor:
+def _position_encoding(matrix: Tensor, height: int, width: int) -> Tensor:
     y, x = torch.meshgrid(
         (torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij"
     )
@@ -336,21 +343,25 @@ def _norm(t: Tensors, name: str, x: Tensor) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], t[f"{name}.weight"], t[f"{name}.bias"], 1e-5)
 
 
-def _two_ways(
+def _two_way_transformer(
     t: Tensors, name: str, point: Tensor, image: Tensor, places: Tensor, heads: int
 ) -> tuple[Tensor, Tensor]:
-    """Tokens to themselves, to the image, alone, the image to them; twice; then once more to the image."""
+    """Two layers of self-, token-to-image attention, MLP, image-to-token attention; then token-to-image."""
     tokens = point
     for index in (0, 1):
         layer = f"{name}layers.{index}."
-        asked = tokens if index == 0 else tokens + point
-        told = _heads(t, f"{layer}self_attn", asked, asked, tokens, heads)
-        tokens = _norm(t, f"{layer}norm1", told if index == 0 else tokens + told)
-        told = _heads(t, f"{layer}cross_attn_token_to_image", tokens + point, image + places, image, heads)
-        tokens = _norm(t, f"{layer}norm2", tokens + told)
+        queries = tokens if index == 0 else tokens + point
+        attended = _heads(t, f"{layer}self_attn", queries, queries, tokens, heads)
+        tokens = _norm(t, f"{layer}norm1", attended if index == 0 else tokens + attended)
+        attended = _heads(
+            t, f"{layer}cross_attn_token_to_image", tokens + point, image + places, image, heads
+        )
+        tokens = _norm(t, f"{layer}norm2", tokens + attended)
         inner = F.relu(linear(t, f"{layer}mlp.layers.0", tokens))
         tokens = _norm(t, f"{layer}norm3", tokens + linear(t, f"{layer}mlp.layers.1", inner))
-        told = _heads(t, f"{layer}cross_attn_image_to_token", image + places, tokens + point, tokens, heads)
-        image = _norm(t, f"{layer}norm4", image + told)
-    told = _heads(t, f"{name}final_attn_token_to_image", tokens + point, image + places, image, heads)
-    return _norm(t, f"{name}norm_final_attn", tokens + told), image
+        attended = _heads(
+            t, f"{layer}cross_attn_image_to_token", image + places, tokens + point, tokens, heads
+        )
+        image = _norm(t, f"{layer}norm4", image + attended)
+    attended = _heads(t, f"{name}final_attn_token_to_image", tokens + point, image + places, image, heads)
+    return _norm(t, f"{name}norm_final_attn", tokens + attended), image
