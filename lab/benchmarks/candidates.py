@@ -1,8 +1,8 @@
-"""Who is timed in the bench, and our side of it.
+"""The interface of trackers in the tracker benchmark, and Saccade's tracker behind it.
 
-Everybody is given the same things on the first picture and then follows them, a picture at a time. What is
-timed begins with the source picture (`sam2`: with the model's input) and ends with masks of its size, ours as
-run lengths.
+Each candidate gets the same objects' masks on the first frame and tracks them frame by frame. A timed step
+begins with the source frame (`sam2`: with the model's input) and ends with masks of the frame's size, in
+Saccade's case as run lengths.
 """
 
 from __future__ import annotations
@@ -16,52 +16,52 @@ from engines.masks import decode_mask
 from engines.tracking.compiled import CompiledTracker
 from engines.tracking.memory_policy import TrackerPolicy
 from engines.tracking.tracker import SamTracker
-from lab.benchmarks.timing import Stopwatch, Timed
+from lab.benchmarks.timing import Stopwatch, TimedProgram
 from lab.benchmarks.tracker_clip import BenchClip
-from lab.evaluation.propagation import framed, given_by
+from lab.evaluation.propagation import answer_from_logits, stream_frame
 from streaming.vocabulary import Mask, Track
 
 PARTS: Final = ("encode", "track", "remember")
-"""Of a frame: the picture encoder; memory attention and mask decoder; memory encoder."""
+"""Parts of a frame: the image encoder; memory attention and mask decoder; the memory encoder."""
 
 
-class Run(Protocol):
-    """One contestant on one clip, its first picture seen and its things given."""
+class CandidateRun(Protocol):
+    """A candidate on a clip, after the first frame."""
 
     def step(self, index: int) -> Any:
-        """Follow everything to picture `index`, the next one: what is timed."""
+        """Track all objects on frame `index`, the next one. This is what is timed."""
         ...
 
-    def masks(self, followed: Any) -> list[Mask | None]:
-        """What a step found, at source size; None for a thing that is not seen."""
+    def masks(self, output: Any) -> list[Mask | None]:
+        """Return a step's masks at source size; None for an object that is not visible."""
         ...
 
     def held_bytes(self) -> int:
-        """Of what it keeps for this stream: pictures, memories, masks."""
+        """Return the size of what it stores for the stream: frames, memories, masks."""
         ...
 
 
-class Contestant(Protocol):
-    """One way to track."""
+class Candidate(Protocol):
+    """A tracker with a precision."""
 
     @property
     def name(self) -> str:
-        """A backend of ours, or a peer."""
+        """Name of a backend of Saccade, or of a baseline."""
         ...
 
     @property
     def precision(self) -> Precision:
-        """Of products."""
+        """Of matrix products."""
         ...
 
-    def start(self, clip: BenchClip, stopwatch: Stopwatch) -> Run:
-        """Give it a clip's things. Tells the stopwatch when each of PARTS is at work."""
+    def start(self, clip: BenchClip, stopwatch: Stopwatch) -> CandidateRun:
+        """Add the clip's objects on its first frame; time each of PARTS with the stopwatch."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ours:
-    """The product's tracker."""
+class SaccadeCandidate:
+    """Saccade's tracker."""
 
     compiled: CompiledTracker
     precision: Precision
@@ -69,31 +69,31 @@ class Ours:
 
     @property
     def name(self) -> str:
-        """Its backend's."""
+        """The backend's name."""
         return self.compiled.backend
 
-    def start(self, clip: BenchClip, stopwatch: Stopwatch) -> Run:
-        """See `Contestant`."""
-        programs: Any = {part: Timed(getattr(self.compiled, part), part, stopwatch) for part in PARTS}
+    def start(self, clip: BenchClip, stopwatch: Stopwatch) -> CandidateRun:
+        """See `Candidate`."""
+        programs: Any = {part: TimedProgram(getattr(self.compiled, part), part, stopwatch) for part in PARTS}
         timed = replace(self.compiled, **programs)
-        tracker = SamTracker(timed, capacity=len(clip.given), policy=self.policy)
-        tracker.step(framed(0, clip.frames[0]))
+        tracker = SamTracker(timed, capacity=len(clip.masks), policy=self.policy)
+        tracker.step(stream_frame(0, clip.frames[0]))
         tracker.pin(0)
-        return _OurRun(tracker, clip)
+        return _SaccadeRun(tracker, clip)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _OurRun:
+class _SaccadeRun:
     tracker: SamTracker
     clip: BenchClip
 
     def step(self, index: int) -> Sequence[Track]:
-        answers = [given_by(self.clip.logits())] if index == 1 else []
-        return self.tracker.step(framed(index, self.clip.frames[index]), answers)
+        answers = [answer_from_logits(self.clip.logits())] if index == 1 else []
+        return self.tracker.step(stream_frame(index, self.clip.frames[index]), answers)
 
-    def masks(self, followed: Sequence[Track]) -> list[Mask | None]:
-        drawn = {int(track.phrase): decode_mask(track.mask) for track in followed if track.mask}
-        return [drawn.get(thing) for thing in range(len(self.clip.given))]
+    def masks(self, output: Sequence[Track]) -> list[Mask | None]:
+        masks = {int(track.phrase): decode_mask(track.mask) for track in output if track.mask}
+        return [masks.get(number) for number in range(len(self.clip.masks))]
 
     def held_bytes(self) -> int:
         return self.tracker.nbytes

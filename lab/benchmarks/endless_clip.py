@@ -1,8 +1,8 @@
-"""A film without an end, and what follows things through it: ours, and transformers' own session.
+"""An endless clip, and the trackers whose memory is measured on it: Saccade's, and transformers' session.
 
-A drawn clip is shown forwards and backwards for ever. Of ours, as of a stream with users, one question is
-let go every `CHANGE_EVERY` frames and another asked. Transformers' session can let nothing go, so it is
-spared that: it follows the things of the first picture all the way.
+A drawn clip is shown forwards and backwards without end. As with users, Saccade's tracker gets a new object
+every `REPLACE_EVERY` frames, and its oldest is released. transformers' session cannot remove objects: it
+tracks those of the first frame all the time.
 """
 
 from __future__ import annotations
@@ -14,125 +14,114 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from engines.backends.choose import choose_backend
 from engines.geometry import to_mask_prompt, to_square
-from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
-from engines.tracking.compilation import compile_tracker
+from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compiled import CompiledTracker
 from engines.tracking.tracker import SamTracker
-from lab.benchmarks.baselines import normalised, session_of
-from lab.benchmarks.soak import THEIRS, Follower
-from lab.evaluation.propagation import given_answer
+from lab.benchmarks.baselines import make_session, normalise
+from lab.evaluation.propagation import answer_from_masks
 from lab.training.world.holdout import Split
 from lab.training.world.scenes import Clip, draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Mask, Pixels, QueryId, StreamId
 
-CHANGE_EVERY: Final = 25
-PICTURES: Final = 60
-"Of the clip: 2 s."
-CLEAR: Final = 0.01
-"A thing covers at least this share of a picture on which it is given."
+REPLACE_EVERY: Final = 25
+"Frames after which an object is replaced."
+CLIP_FRAMES: Final = 60
+"2 s at 30 frames per second."
+MIN_SHARE: Final = 0.01
+"Of a frame that an object covers where its mask is used as a prompt."
 _STREAM: Final = StreamId("endless")
 
 
-class EndlessFilm:
-    """A clip forwards, backwards and so on. At least one thing is clear on every picture."""
+class EndlessClip:
+    """A clip played forwards and backwards without end. Every frame has an object that is large enough."""
 
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
         self.size = clip.frames.shape[1:3]
+        "(height, width)"
 
-    def picture(self, index: int) -> Pixels:
-        """(H, W, 3)"""
-        frame: Pixels = self._clip.frames[self._place(index)]
+    def frame(self, index: int) -> Pixels:
+        """Return frame `index`, (H, W, 3) uint8 RGB."""
+        frame: Pixels = self._clip.frames[self._clip_index(index)]
         return frame
 
-    def clear(self, index: int) -> list[Mask]:
-        """Masks of the things clearly seen on a picture."""
-        masks = self._clip.masks[self._place(index)]
-        return [mask for mask in masks if mask.mean() > CLEAR]
+    def object_masks(self, index: int) -> list[Mask]:
+        """Return the masks (H, W) of the objects that cover more than `MIN_SHARE` of a frame."""
+        masks = self._clip.masks[self._clip_index(index)]
+        return [mask for mask in masks if mask.mean() > MIN_SHARE]
 
-    def _place(self, index: int) -> int:
+    def _clip_index(self, index: int) -> int:
         last = len(self._clip.frames) - 1
         return last - abs(last - index % (2 * last))
 
 
-def draw_film(objects: int) -> EndlessFilm:
-    """An unseen scene in which so many things (1 to 3) are clear on the first picture."""
+def draw_endless_clip(objects: int) -> EndlessClip:
+    """Draw a held-out scene with at least this many objects (1 to 3) on its first frame."""
     first = Split.UNSEEN.first_seed
     for seed in range(first, first + 1000):
-        if len(EndlessFilm(draw_clip(seed, frames=2)).clear(0)) >= objects:
-            film = EndlessFilm(draw_clip(seed, frames=PICTURES))
-            if all(film.clear(index) for index in range(PICTURES)):
-                return film
-    raise AssertionError("a thousand drawn scenes hold one with that many things")
+        if len(EndlessClip(draw_clip(seed, frames=2)).object_masks(0)) >= objects:
+            clip = EndlessClip(draw_clip(seed, frames=CLIP_FRAMES))
+            if all(clip.object_masks(index) for index in range(CLIP_FRAMES)):
+                return clip
+    raise AssertionError("one of a thousand drawn scenes has that many objects")
 
 
-class OurFollower:
-    """The product's tracker, whose objects come and go."""
+class SaccadeRun:
+    """The product's tracker, whose objects are replaced one after another. A `soak.EngineRun`."""
 
     def __init__(
-        self, compiled: CompiledTracker, film: EndlessFilm, objects: int, change_every: int = CHANGE_EVERY
+        self,
+        compiled: CompiledTracker,
+        clip: EndlessClip,
+        objects: int,
+        replace_every: int = REPLACE_EVERY,
     ) -> None:
         self.tracker = SamTracker(compiled, capacity=objects)
-        self._film = film
+        self._clip = clip
         self._objects = objects
-        self._change_every = change_every
+        self._replace_every = replace_every
         self._asked = 0
         self._queries: deque[QueryId] = deque()
         self._answers: list[Answer] = []
 
     def step(self, index: int) -> None:
-        """See `soak.Follower`."""
-        frame = Frame(_STREAM, index, self._film.picture(index), index / 30, 0.0, Clock.ARRIVAL)
+        """Track frame `index`, the next one."""
+        frame = Frame(_STREAM, index, self._clip.frame(index), index / 30, 0.0, Clock.ARRIVAL)
         self.tracker.step(frame, self._answers)
-        changes = index % self._change_every == 0
-        self._answers = [self._change(index)] if changes else []
+        self._answers = [self._next_object(index)] if index % self._replace_every == 0 else []
 
     def held_bytes(self) -> int:
-        """See `soak.Follower`."""
+        """Return the size of the tracker's memories."""
         return self.tracker.nbytes
 
-    def _change(self, index: int) -> Answer:
-        """Let the oldest query go where all places are taken, and answer a new one with this picture."""
+    def _next_object(self, index: int) -> Answer:
+        """Release the oldest query of a full tracker; return an answer about an object of this frame."""
         if len(self._queries) == self._objects:
             self.tracker.release(self._queries.popleft())
         self.tracker.pin(index)
-        things = self._film.clear(index)
-        thing = things[self._asked % len(things)]
+        masks = self._clip.object_masks(index)
+        mask = masks[self._asked % len(masks)]
         self._queries.append(QueryId(f"q{self._asked:06}"))
         self._asked += 1
-        return replace(given_answer(thing[None]), query_id=self._queries[-1], keyframe_index=index)
+        return replace(answer_from_masks(mask[None]), query_id=self._queries[-1], keyframe_index=index)
 
 
-class TheirFollower:
-    """transformers' own session, fed as a stream is."""
+class TransformersRun:
+    """transformers' video session, fed frame by frame. A `soak.EngineRun`."""
 
-    def __init__(self, weights: TrackerWeights, film: EndlessFilm, objects: int) -> None:
+    def __init__(self, weights: TrackerWeights, clip: EndlessClip, objects: int) -> None:
         self._model: Any = weights.model
-        self._side = weights.side_px
-        self._film = film
-        given = np.where(film.clear(0)[:objects], 10.0, -10.0).astype(np.float32)
-        prompts = [to_mask_prompt(one, self._side) for one in given]
-        self._session = session_of(self._model, film.size, prompts)
+        self._side_px = weights.side_px
+        self._clip = clip
+        logits = np.where(clip.object_masks(0)[:objects], 10.0, -10.0).astype(np.float32)
+        prompts = [to_mask_prompt(mask, self._side_px) for mask in logits]
+        self._session = make_session(self._model, clip.size, prompts)
 
     @torch.inference_mode()
     def step(self, index: int) -> None:
-        """See `soak.Follower`."""
-        self._model(self._session, frame=normalised(to_square(self._film.picture(index), self._side)))
+        """Track frame `index`, the next one."""
+        self._model(self._session, frame=normalise(to_square(self._clip.frame(index), self._side_px)))
 
     def held_bytes(self) -> None:
-        """See `soak.Follower`."""
-
-
-def choose_follower(engine: str, model: str, objects: int, threads: int) -> Follower:
-    """Whoever is called so, at the film's beginning.
-
-    engine: `THEIRS`, or a backend's name. Raises NotFound, CheckpointError, BackendUnavailable.
-    """
-    torch.set_num_threads(threads)
-    weights, film = load_tracker_weights(model), draw_film(objects)
-    if engine == THEIRS:
-        return TheirFollower(weights, film, objects)
-    compiled = compile_tracker(weights, choose_backend(engine, threads=threads, capacity=objects))
-    return OurFollower(compiled, film, objects)
+        """Return None: the session does not report its size."""

@@ -1,7 +1,7 @@
-"""What an endless stream costs in memory: ours beside transformers' own session.
+"""`saccade bench soak`: memory on an endless stream, of Saccade's tracker and of transformers' session.
 
-Each engine follows the same endless film in a process of its own, so that the memory resident there is its
-alone; it is looked at every so often. Linux.
+Each engine tracks the same endless clip in its own process, so that the process' resident memory is the
+engine's alone. Linux only.
 """
 
 from __future__ import annotations
@@ -19,111 +19,111 @@ import numpy as np
 
 from streaming.errors import SaccadeError
 
-THEIRS: Final = "transformers"
-"Every other engine is a backend of ours."
-SETTLED: Final = 500
-"Frames after which caches are filled; the first half of a shorter run."
+TRANSFORMERS: Final = "transformers"
+"The baseline; every other engine's name is a backend of Saccade's tracker."
+WARM_UP_FRAMES: Final = 500
+"Frames after which caches are filled; of a shorter run the first half."
 SAMPLES: Final = 200
-"At most about so many of a run."
+"Approximate number of samples of a run."
 _STATM: Final = Path("/proc/self/statm")
 
 
-class Follower(Protocol):
-    """What follows things through an endless film."""
+class EngineRun(Protocol):
+    """A tracker on the endless clip."""
 
     def step(self, index: int) -> None:
-        """Follow them to picture `index`, the next one."""
+        """Track frame `index`, the next one."""
         ...
 
     def held_bytes(self) -> int | None:
-        """What it says it keeps of the stream; None where it does not say."""
+        """Return the size of what it stores for the stream; None where it does not report one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SoakPlan:
-    """What every engine does."""
+    """The same for every engine."""
 
     frames: int
     objects: int
     "1 to 3"
     model: str
-    "As `checkpoints.load_tracker_weights` takes it."
+    "For `checkpoints.load_tracker_weights`."
     threads: int
     most_growth_bytes: int
-    "An engine whose memory has grown by more is stopped."
+    "An engine whose resident memory grows by more is stopped."
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A look at an engine's process."""
+    """Memory of an engine's process at a time."""
 
     frames: int
-    "Followed until now."
+    "Tracked so far."
     resident_bytes: int
     held_bytes: int | None
-    "See `Follower.held_bytes`."
+    "See `EngineRun.held_bytes`."
     elapsed_s: float
-    "Since the first frame began."
+    "Since the start of the first frame."
 
 
 @dataclass(frozen=True, slots=True)
 class SoakRun:
-    """What was seen of one engine."""
+    """Figures of an engine."""
 
     engine: str
     samples: tuple[Sample, ...]
     "At least two."
     stopped: bool
-    "Whether it grew by more than was allowed, before the last frame."
+    "Whether it grew by more than the limit before the last frame."
     bytes_per_frame: float
-    "Slope of the line through the samples after `SETTLED` frames."
+    "Slope of the regression line through the samples after the warm-up."
     noise_bytes: float
-    "Standard deviation of those samples from that line."
+    "Standard deviation of those samples from the line."
     frame_ms: float
 
 
 @dataclass(frozen=True, slots=True)
 class SoakReport:
-    """Every engine's run of one plan."""
+    """All engines' runs of a plan."""
 
     plan: SoakPlan
     runs: tuple[SoakRun, ...]
 
 
-def run_apart(engine: str, plan: SoakPlan, tell: Callable[[Sample], None]) -> SoakRun:
-    """Let an engine follow the film in a process of its own; `tell` hears of every sample.
+def run_in_process(engine: str, plan: SoakPlan, on_sample: Callable[[Sample], None]) -> SoakRun:
+    """Run an engine in a new process; `on_sample` is called with every sample.
 
     Raises NotFound, CheckpointError, BackendUnavailable; SaccadeError where the process died.
     """
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    child = context.Process(target=_follow, args=(engine, plan, there), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_run_engine, args=(engine, plan, sender), daemon=True)
     child.start()
-    there.close()
+    sender.close()
     samples = []
     try:
-        while (said := here.recv()) is not None:
-            if isinstance(said, SaccadeError):
-                raise said
-            samples.append(said)
-            tell(said)
+        while (message := receiver.recv()) is not None:
+            if isinstance(message, SaccadeError):
+                raise message
+            samples.append(message)
+            on_sample(message)
     except EOFError:
         frames = samples[-1].frames if samples else 0
         raise SaccadeError(f"The process of {engine} died after {frames} frames.") from None
     finally:
         child.terminate()
         child.join()
-        here.close()
-    return judge(engine, plan, samples)
+        receiver.close()
+    return summarise(engine, plan, samples)
 
 
-def judge(engine: str, plan: SoakPlan, samples: list[Sample]) -> SoakRun:
-    """What samples say of an engine's memory."""
+def summarise(engine: str, plan: SoakPlan, samples: list[Sample]) -> SoakRun:
+    """Fit a line to an engine's resident memory after the warm-up."""
     last = samples[-1]
-    settled = [one for one in samples if one.frames >= min(SETTLED, last.frames // 2)]
-    frames = np.array([one.frames for one in settled], float)
-    resident = np.array([one.resident_bytes for one in settled], float)
+    warm = [sample for sample in samples if sample.frames >= min(WARM_UP_FRAMES, last.frames // 2)]
+    frames = np.array([sample.frames for sample in warm], float)
+    resident = np.array([sample.resident_bytes for sample in warm], float)
     slope, base = np.polyfit(frames, resident, 1)
     return SoakRun(
         engine=engine,
@@ -135,35 +135,50 @@ def judge(engine: str, plan: SoakPlan, samples: list[Sample]) -> SoakRun:
     )
 
 
-def watch(follower: Follower, plan: SoakPlan) -> Iterator[Sample]:
-    """Let it follow in this process."""
+def sample_memory(run: EngineRun, plan: SoakPlan) -> Iterator[Sample]:
+    """Track the clip in this process; yield samples, and stop where memory grows by more than the limit."""
     every = max(1, plan.frames // SAMPLES)
     first_bytes, start_s = None, time.perf_counter()
     for index in range(plan.frames):
-        follower.step(index)
+        run.step(index)
         done = index + 1
         if done % every and done != plan.frames:
             continue
-        sample = Sample(done, _resident_bytes(), follower.held_bytes(), time.perf_counter() - start_s)
+        sample = Sample(done, _resident_bytes(), run.held_bytes(), time.perf_counter() - start_s)
         yield sample
         first_bytes = first_bytes or sample.resident_bytes
         if sample.resident_bytes - first_bytes > plan.most_growth_bytes:
             return
 
 
-def _follow(engine: str, plan: SoakPlan, tell: Connection) -> None:
-    """The child's life: samples, and None at the end, or what went wrong."""
-    # Only here: who waits for it needs no torch.
-    from lab.benchmarks.endless_clip import choose_follower
-
+def _run_engine(engine: str, plan: SoakPlan, sender: Connection) -> None:
+    """Send samples and finally None, or a SaccadeError. Runs in the child process."""
     try:
-        follower = choose_follower(engine, plan.model, plan.objects, plan.threads)
-        for sample in watch(follower, plan):
-            tell.send(sample)
-        tell.send(None)
+        for sample in sample_memory(_start_engine(engine, plan), plan):
+            sender.send(sample)
+        sender.send(None)
     except SaccadeError as exc:
-        tell.send(exc)
+        sender.send(exc)
+
+
+def _start_engine(engine: str, plan: SoakPlan) -> EngineRun:
+    """Raises NotFound, CheckpointError, BackendUnavailable."""
+    # Here, since the parent process does not need torch, whose import takes seconds.
+    import torch
+
+    from engines.backends.choose import choose_backend
+    from engines.tracking.checkpoints import load_tracker_weights
+    from engines.tracking.compilation import compile_tracker
+    from lab.benchmarks.endless_clip import SaccadeRun, TransformersRun, draw_endless_clip
+
+    torch.set_num_threads(plan.threads)
+    weights, clip = load_tracker_weights(plan.model), draw_endless_clip(plan.objects)
+    if engine == TRANSFORMERS:
+        return TransformersRun(weights, clip, plan.objects)
+    backend = choose_backend(engine, threads=plan.threads, capacity=plan.objects)
+    return SaccadeRun(compile_tracker(weights, backend), clip, plan.objects)
 
 
 def _resident_bytes() -> int:
+    """Return this process' resident memory (proc(5), /proc/pid/statm)."""
     return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""How long parts of a frame take, on a CPU and on a GPU, whose work is done later than it is asked for."""
+"""Time parts of a frame: by the wall clock on a CPU, by events on a GPU, whose kernels run asynchronously."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from engines.backends.graph import Array, Program, Runner
 
 
 class Clock(Protocol):
-    """Marks moments of what is computed, and tells the time between two."""
+    """Marks points in a device's work and measures the time between them."""
 
     def mark(self) -> Any:
-        """Now; in a queue, when all that was asked for until now is done."""
+        """Mark the point at which all work enqueued so far is done."""
         ...
 
     def between_s(self, start: Any, end: Any) -> float:
-        """Seconds from one mark to a later one."""
+        """Return the seconds between two marks."""
         ...
 
 
 class CpuClock:
-    """Work is done when it returns."""
+    """Wall clock: a call returns when its work is done."""
 
     def mark(self) -> float:
         """See `Clock`."""
@@ -39,7 +39,7 @@ class CpuClock:
 
 
 class CudaClock:
-    """Events in the GPU's queue."""
+    """CUDA events on the current stream."""
 
     def mark(self) -> Any:
         """See `Clock`."""
@@ -48,48 +48,48 @@ class CudaClock:
         return event
 
     def between_s(self, start: Any, end: Any) -> float:
-        """See `Clock`; waits for the later one."""
+        """See `Clock`; waits for the end mark."""
         end.synchronize()
         return float(start.elapsed_time(end)) / 1e3
 
 
-def clock_of(device: torch.device) -> Clock:
-    """Of the device that computes."""
+def clock_for(device: torch.device) -> Clock:
+    """Return the clock of a device."""
     return CudaClock() if device.type == "cuda" else CpuClock()
 
 
 class Stopwatch:
-    """Adds up what parts take, until it is read."""
+    """Sums up the time of each part between laps."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._taken: list[tuple[str, Any, Any]] = []
+        self._marks: list[tuple[str, Any, Any]] = []
 
     def run(self, part: str, work: Callable[[], Any]) -> Any:
-        """Do it, as that part."""
+        """Call `work`, timed as that part."""
         start = self._clock.mark()
-        done = work()
-        self._taken.append((part, start, self._clock.mark()))
-        return done
+        result = work()
+        self._marks.append((part, start, self._clock.mark()))
+        return result
 
-    def watch(self, part: str, module: nn.Module) -> None:
-        """Count every call of a module as that part."""
+    def time_module(self, part: str, module: nn.Module) -> None:
+        """Time every call of a module as that part, by hooks."""
         starts: list[Any] = []
         module.register_forward_pre_hook(lambda *_: starts.append(self._clock.mark()))
-        module.register_forward_hook(lambda *_: self._taken.append((part, starts.pop(), self._clock.mark())))
+        module.register_forward_hook(lambda *_: self._marks.append((part, starts.pop(), self._clock.mark())))
 
     def lap(self) -> dict[str, float]:
-        """Seconds of each part since the last lap."""
-        spent: defaultdict[str, float] = defaultdict(float)
-        for part, start, end in self._taken:
-            spent[part] += self._clock.between_s(start, end)
-        self._taken.clear()
-        return dict(spent)
+        """Return the seconds of each part since the last lap."""
+        seconds: defaultdict[str, float] = defaultdict(float)
+        for part, start, end in self._marks:
+            seconds[part] += self._clock.between_s(start, end)
+        self._marks.clear()
+        return dict(seconds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Timed:
-    """A program whose runs are counted as a part."""
+class TimedProgram:
+    """A compiled program whose runs are timed as a part."""
 
     program: Program
     part: str
@@ -100,7 +100,7 @@ class Timed:
         runner = self.program.runner()
 
         def run(*inputs: Array) -> tuple[Array, ...]:
-            done: tuple[Array, ...] = self.stopwatch.run(self.part, lambda: runner(*inputs))
-            return done
+            outputs: tuple[Array, ...] = self.stopwatch.run(self.part, lambda: runner(*inputs))
+            return outputs
 
         return run

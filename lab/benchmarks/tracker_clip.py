@@ -1,4 +1,4 @@
-"""The clip that everybody follows in the bench: drawn, with as many things given as are wanted."""
+"""The drawn clip of the tracker benchmark, with masks of any number of objects on its first frame."""
 
 from __future__ import annotations
 
@@ -13,57 +13,59 @@ from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Logits, Mask, Pixels
 
 SIZE: Final = (360, 640)
-"(height, width) of the source."
-_SCENE: Final = 2 * 10**9
-"First seed searched for a scene with enough things."
-_SEEN: Final = 0.01
-"Least part of the picture that a thing covers."
+"(height, width) of the frames in pixels."
+_FIRST_SEED: Final = 2 * 10**9
+"First seed searched for a scene with enough objects."
+_MIN_SHARE: Final = 0.01
+"Of the frame that an object covers."
+_MAX_OBJECTS: Final = 3
+"Drawn objects that are used; further masks are cells of a grid."
 _GRID: Final = 8
-"Squares of the picture, across and down, that are given beyond the things in it."
+"Cells per row and column."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BenchClip:
-    """Pictures, and what is to be followed in them."""
+    """Frames, and the objects to track."""
 
     frames: NDArray[np.uint8]
     "(T, H, W, 3) RGB"
-    given: NDArray[np.bool_]
-    "(N, H, W), of the first picture."
+    masks: NDArray[np.bool_]
+    "(N, H, W), on the first frame."
 
     def logits(self) -> Logits:
-        """(N, H, W): what is given, as a grounder says it."""
-        return np.where(self.given, 10.0, -10.0).astype(np.float32)
+        """Return the masks as a grounder's logits, (N, H, W) float32, -10 or 10."""
+        return np.where(self.masks, 10.0, -10.0).astype(np.float32)
 
     def squares(self, side_px: int) -> list[Pixels]:
-        """The pictures as a model looks at them."""
+        """Return the frames resized to a model's input, (S, S, 3) uint8 each."""
         return [to_square(frame, side_px) for frame in self.frames]
 
     def prompts(self, side_px: int) -> NDArray[np.float32]:
-        """(N, S, S): what is given, as a model is told it, 0 or 1."""
-        return np.stack([to_mask_prompt(one, side_px) for one in self.logits()])
+        """Return the masks as a model's mask prompts, (N, S, S) float32, 0 or 1."""
+        return np.stack([to_mask_prompt(logits, side_px) for logits in self.logits()])
 
 
 def bench_clip(objects: int, frames: int) -> BenchClip:
-    """The same for the same arguments. Things as far as they go (3), then squares of the picture."""
-    things = min(objects, 3)
-    for seed in range(_SCENE, _SCENE + 1000):
+    """Draw a clip, the same for the same arguments: up to 3 drawn objects, then cells of a grid as masks."""
+    drawn = min(objects, _MAX_OBJECTS)
+    for seed in range(_FIRST_SEED, _FIRST_SEED + 1000):
         first = draw_clip(seed, frames=1, size=SIZE).masks[0]
-        seen = np.flatnonzero(first.mean(axis=(1, 2)) > _SEEN)
-        if len(seen) >= things:
+        visible = np.flatnonzero(first.mean(axis=(1, 2)) > _MIN_SHARE)
+        if len(visible) >= drawn:
             clip = draw_clip(seed, frames=frames, size=SIZE)
-            given = [*clip.masks[0, seen[:things]], *_squares(objects - things)]
-            return BenchClip(clip.frames, np.stack(given))
-    raise AssertionError("a thousand drawn scenes hold one with that many things")
+            masks = [*clip.masks[0, visible[:drawn]], *_grid_masks(objects - drawn)]
+            return BenchClip(clip.frames, np.stack(masks))
+    raise AssertionError("one of a thousand drawn scenes has that many objects")
 
 
-def _squares(count: int) -> list[Mask]:
+def _grid_masks(count: int) -> list[Mask]:
     height, width = SIZE[0] // _GRID, SIZE[1] // _GRID
-    squares = []
-    # By 5, which 64 has no part of: neighbours in the list are far from each other in the picture.
-    for place in (5 * k % _GRID**2 for k in range(count)):
-        top, left = place // _GRID * height, place % _GRID * width
+    masks = []
+    # In steps of 5, coprime to 64: masks that follow each other are far apart in the frame.
+    for cell in (5 * k % _GRID**2 for k in range(count)):
+        top, left = cell // _GRID * height, cell % _GRID * width
         mask = np.zeros(SIZE, np.bool_)
         mask[top : top + height, left : left + width] = True
-        squares.append(mask)
-    return squares
+        masks.append(mask)
+    return masks

@@ -1,4 +1,16 @@
-"""The commands of the lab: demo, eval, bench, train. Installed as a plug-in of the command `saccade`."""
+"""The lab's commands: demo, eval, bench, train. The entry point group `saccade.commands` adds them.
+
+    demo.py                      saccade demo
+    evaluate.py, eval_tables.py  saccade eval
+    bench.py, bench_tables.py    saccade bench line, load, tracker, boxes, grounder, checkpoint
+    soak.py                      saccade bench soak
+    training.py                  saccade train nano, tune, plot
+    training_progress.py         the progress bars of a training
+    ablation.py                  saccade train ablation
+
+A command checks its options before it imports torch or Ray, which takes seconds. Tables take what `--json`
+prints.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +18,7 @@ import typer
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add the lab's commands to the command line. Loads neither torch nor Ray."""
+    """Add the lab's commands to the command line. Imports neither torch nor Ray."""
     from lab.cli import ablation, bench, demo, evaluate, soak, training
 
     app.command()(demo.demo)

@@ -53,7 +53,9 @@ def ablate(
         def run(trial: Trial) -> Fit:
             name = f"{trial.arm}, seed {trial.seed}"
             steps_bar = bars.add_task(name, total=steps)
-            fit = train_trial(ablation, trial, lambda told: bars.update(steps_bar, completed=told["step"]))
+            fit = train_trial(
+                ablation, trial, lambda told: bars.update(steps_bar, complete_image_weights=told["step"])
+            )
             bars.remove_task(steps_bar)
             return fit
 

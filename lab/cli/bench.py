@@ -1,4 +1,4 @@
-"""How fast this machine does it: the whole line, the tracker alone, the grounder alone."""
+"""`saccade bench`: speed and memory on this machine, of the whole service, of the tracker, of the grounder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import typer
 from actors.cli.tables import pairs_table
 from actors.cli.terminal import AsJson, Config, err, log_to_stderr, out, print_json
 from lab.cli.bench_tables import bench_tables, boxes_table, grounder_tables, line_table, load_tables
+from lab.plotting import require_matplotlib
 from streaming.settings import TrackerPrecision, load_settings
 
-Plot = Annotated[Path | None, typer.Option(help="Draw it, too, as this .svg.", dir_okay=False)]
+Plot = Annotated[Path | None, typer.Option(help="Write a plot, too, as this .svg.", dir_okay=False)]
 
 
-def make_room(plot: Path | None) -> None:
-    """For a picture that will be written when all is measured."""
+def prepare_plot(plot: Path | None) -> None:
+    """Before minutes of measuring: raise BackendUnavailable without matplotlib, make the plot's folder."""
     if plot is not None:
+        require_matplotlib()
         plot.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -33,15 +35,15 @@ Objects = Annotated[str, typer.Option(help="Numbers of objects, e.g. 1,3.")]
 def bench_line_command(
     objects: Objects = "1,3",
     seconds: Annotated[float, typer.Option(help="To measure with each number of objects.", min=2)] = 20.0,
-    edits: Annotated[int, typer.Option(help="Of words, with each number of objects.", min=0)] = 12,
+    edits: Annotated[int, typer.Option(help="Of a query, with each number of objects.", min=0)] = 12,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """Time the whole line: a 60 fps camera over RTSP, the service as `saccade up` runs it, masks from Redis.
 
-    Prints frames tracked per second, how old they are when they are published and when they have been read,
-    what was dropped, how long new words take to their first mask, and who used the processor meanwhile. The
-    camera and the reader run on this machine too. Run it on a quiet one. Needs go2rtc (`make rtsp-server`).
+    Prints frames tracked per second, their age when they are published and when they have been read, dropped
+    frames, the time from a query to its first mask, and the busy cores of each part. Camera and reader run
+    on this machine too. Run it on a quiet one. Needs go2rtc (`make rtsp-server`).
 
         saccade bench line --json
         saccade bench line --objects 3 --seconds 60
@@ -63,18 +65,18 @@ def bench_load_command(
     streams: Annotated[int, typer.Option(help="Cameras.", min=1)] = 4,
     queries: Annotated[int, typer.Option(help="Of all streams together.", min=1)] = 10,
     fps: Annotated[int, typer.Option(help="Of every camera.", min=1, max=60)] = 10,
-    rounds: Annotated[int, typer.Option(help="Of new words for every query; 0: one alone.", min=0)] = 3,
-    seconds: Annotated[float, typer.Option(help="Of following behind every round.", min=1)] = 5.0,
-    patience: Annotated[float, typer.Option(help="Seconds that words may take to a mask.", min=1)] = 10.0,
+    rounds: Annotated[int, typer.Option(help="Edits of every query; 0: one query alone.", min=0)] = 3,
+    seconds: Annotated[float, typer.Option(help="Of tracking after every round.", min=1)] = 5.0,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for a mask.", min=1)] = 10.0,
     model: Annotated[str | None, typer.Option(help="`nano`, or the folder of a Sa2VA checkpoint.")] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Ask many things of many streams at once, and tell what becomes of each beside one query on one stream.
+    """Load test: many queries on many streams at once, beside one query on one stream.
 
-    Prints how many words were answered and how long they took to their first mask, each stream's frame rate
-    and frame age, both while words were being answered and in between, the same with one camera gone, the
-    memory that the grounder takes, and who used the processor meanwhile. Run it on a quiet machine. Needs
+    Prints how many revisions were answered and the time to their first mask, each stream's frame rate and
+    frame age, both while queries were being answered and in between, the same with one camera stopped, the
+    grounder's resident memory, and the busy cores of each part. Run it on a quiet machine. Needs
     go2rtc (`make rtsp-server`).
 
         saccade bench load --json
@@ -102,34 +104,35 @@ def bench_tracker_command(
     ] = None,
     objects: Objects = "1,3",
     backend: Annotated[
-        str, typer.Option(help="Of ours, with commas between: auto, openvino, onnxruntime, torch, tensorrt.")
+        str,
+        typer.Option(help="Saccade's, with commas between: auto, openvino, onnxruntime, torch, tensorrt."),
     ] = "auto",
     precision: Annotated[
         TrackerPrecision,
-        typer.Option(help="Of our products; auto: the faster of float32 and bfloat16. int8 is made first."),
+        typer.Option(help="Of Saccade; auto: the faster of float32 and bfloat16. int8 is made first."),
     ] = "auto",
     against: Annotated[
-        str, typer.Option(help="Peers, with commas between: transformers, sam2; '' for none.")
+        str, typer.Option(help="Baselines, with commas between: transformers, sam2; '' for none.")
     ] = "transformers",
     frames: Annotated[int, typer.Option(help="Frames to time, after a warm-up.", min=2)] = 40,
-    threads: Annotated[int, typer.Option(help="CPU threads on both sides.", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of each.", min=1)] = 1,
     plot: Plot = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Time our tracker against its peers: same weights, frames, threads, one run, in alternating order.
+    """Time the tracker against baselines: same weights, frames, threads, one run, in alternating order.
 
-    The peers are transformers' own video session and the official package sam2 (`make test` installs it),
+    The baselines are transformers' video session and the official package sam2 (`make test` installs it),
     each in float32 and in bfloat16. The model is `nano`, the folder or official .pt file of a checkpoint, or
     the name of a published one, to be timed with random weights: sam2.1-tiny, -small, -base-plus, -large,
     the same of sam2, edgetam.
 
-    Prints milliseconds a frame and of its parts (encode the picture, track: attend and decode, remember),
-    frames per second, how many times as fast as each peer's faster precision, how much the masks agree with
-    its float32, the memory kept for a stream and what each frame adds, and the share of the device's peak of
-    matrix products. A frame is timed from the source picture (sam2: from the model's input, for it prepares
-    whole films) to masks of its size. Where there is a GPU all of it is measured there, by events. Run it on
-    a quiet machine.
+    Prints milliseconds per frame and of its parts (encode: image encoder; track: memory attention and mask
+    decoder; remember: memory encoder), frames per second, the speed-up over each baseline's faster precision,
+    the masks' IoU with its float32, the memory stored for a stream and its growth per frame, and the share of
+    the device's peak FLOPs. A frame is timed from the source frame (sam2: from the model's input, since it
+    resizes whole clips) to masks of its size. Where there is a GPU all of it is measured there, by events.
+    Run it on a quiet machine.
 
         saccade bench tracker --json
         saccade bench tracker --model sam2.1-tiny --size 512 --objects 1,4,16 --against transformers,sam2
@@ -137,9 +140,9 @@ def bench_tracker_command(
         saccade bench tracker --model sam2.1-large --backend tensorrt --against sam2 --objects 1 --frames 200
     """
     counts = _counts(objects)
-    make_room(plot)
+    prepare_plot(plot)
     from lab.benchmarks.tracker import BenchOptions, bench_tracker
-    from lab.benchmarks.tracker_plot import draw_bench
+    from lab.benchmarks.tracker_plot import plot_tracker
 
     settings = load_settings(config)
     log_to_stderr(settings.model_copy(update={"log_level": "error"}))
@@ -158,40 +161,41 @@ def bench_tracker_command(
         report = bench_tracker(options)
     print_json(asdict(report)) if as_json else out.print(*bench_tables(asdict(report)))
     if plot:
-        plot.write_text(draw_bench(report))
+        plot.write_text(plot_tracker(report))
 
 
 @bench_app.command("boxes")
 def bench_boxes_command(
-    model: Annotated[Path, typer.Argument(help="An official .pt file of SAM-2, or its image part alone.")],
-    davis: Annotated[Path, typer.Argument(help="Folder of films, <name>/frames/*.jpg, <name>/masks/*.png.")],
+    model: Annotated[
+        Path, typer.Argument(help="An official .pt file of SAM-2, or a file of its image weights alone.")
+    ],
+    davis: Annotated[Path, typer.Argument(help="Folder of clips, <name>/frames/*.jpg, <name>/masks/*.png.")],
     every: Annotated[
         int | None,
-        typer.Option(help="One picture in so many of each film; its first alone if left out.", min=1),
+        typer.Option(help="One frame in so many of each clip; its first alone if left out.", min=1),
     ] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Compare what every backend makes of real weights with what the official package sam2 does.
+    """Compare every backend's masks from box prompts, on real weights, with those of the official package sam2.
 
-    True boxes on pictures of every film; J, how well the answer covers the thing, on torch, ONNX Runtime,
-    OpenVINO in float32, in bfloat16 and in int8 (where nncf is installed), and by the package (`make test`
-    installs it), on pictures as we shrink them and as it does itself; and how much masks agree with its. The
-    image part alone is a .safetensors file of official names: no memory is asked. Takes minutes: graphs are
-    made for every runtime.
+    Ground-truth boxes on frames of every clip; J of the masks on torch, ONNX Runtime, OpenVINO in float32, in
+    bfloat16 and in int8 (where nncf is installed), and by the package (`make test` installs it), on frames
+    resized as in Saccade and by itself; and the masks' IoU with its. Image weights alone are a .safetensors
+    file with the official names: memories are not used. Takes minutes: graphs are compiled for every runtime.
 
         saccade bench boxes sam2.1_hiera_tiny.pt ~/davis --json
         saccade bench boxes sam2.1_hiera_tiny.pt ~/davis --every 12
     """
-    from lab.evaluation.real_clips import find_films
+    from lab.evaluation.real_clips import find_real_clips
 
     settings = load_settings(config)
-    films = find_films(davis)  # before torch is imported, which takes seconds
-    from lab.benchmarks.box_prompts import score_boxes
+    clips = find_real_clips(davis)  # before torch is imported, which takes seconds
+    from lab.evaluation.box_prompts import score_boxes
     from lab.fixtures.random_sam2 import bench_weights
 
-    with err.status("Reading boxes ..."):
-        rows = [asdict(row) for row in score_boxes(bench_weights(model), films, every, settings.cache_dir)]
+    with err.status("Segmenting boxes ..."):
+        rows = [asdict(row) for row in score_boxes(bench_weights(model), clips, every, settings.cache_dir)]
     print_json(rows) if as_json else out.print(boxes_table(rows))
 
 
@@ -206,13 +210,13 @@ def bench_grounder_command(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Time what the grounder saves: an answer given instead of said, and one look for many questions.
+    """Time the grounder's three shortcuts: teacher forcing, a shared image prefix, batches of keyframes.
 
-    Three tables. The first: "Sure, [SEG]." said token by token, as generation does, against the same answer
-    read in one prefill; for the language model alone, and from the picture to the mask. The second: queries
-    on one keyframe, each asked alone (the picture is read for every one of them), against all of them behind
-    one look. The third: keyframes of four streams together, against one after the other. Both ways take turns
-    in one run; times are medians. Run it on a quiet machine.
+    Three tables. The first: "Sure, [SEG]." generated token by token, against the same answer teacher-forced in
+    one prefill; for the language model alone, and from the image to the mask. The second: queries on one
+    keyframe, each with its own prefill of the image, against all of them after one shared prefix. The third:
+    keyframes of four streams in a batch, against one after the other. Both ways alternate in one run; times
+    are medians. Run it on a quiet machine.
 
         saccade bench grounder
         saccade bench grounder --queries 1,8 --json
@@ -234,9 +238,9 @@ def bench_checkpoint_command(
     ] = SA2VA_1B_NAME,
     as_json: AsJson = False,
 ) -> None:
-    """Write a checkpoint of a published model's exact shape, weights random, to measure without real ones.
+    """Write a checkpoint of a published model's exact shape with random weights, to measure speed and memory.
 
-    It loads, takes memory and time as the real one does, and says nonsense. Give Sa2VA-1B to `saccade bench
+    It loads and takes memory and time as the published model does; its answers mean nothing. Give Sa2VA-1B to `saccade bench
     grounder --model`, or run the service on it: SACCADE_MODEL=FOLDER saccade up. A tracker is for
     SACCADE_TRACKER.
 

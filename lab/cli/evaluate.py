@@ -62,10 +62,10 @@ def evaluate(
         saccade eval out/nano --level all --davis ~/davis
     """
     levels = _levels(level)
-    from lab.evaluation.real_clips import find_films, score_footage
+    from lab.evaluation.real_clips import find_real_clips, score_real_clips
     from lab.evaluation.report import Sizes, plain, score_level
 
-    films = find_films(davis) if davis else []
+    films = find_real_clips(davis) if davis else []
     with err.status("Loading the models ..."):
         settings = _named(model, load_settings(config))
         measured = _model(settings)
@@ -78,7 +78,7 @@ def evaluate(
         for one in levels:
             found["levels"].append(plain(score_level(measured, one, Sizes(scenes, clips), watch)))
         if films:
-            found["footage"] = plain(score_footage(measured.tracker, watch(films, "films", len(films))))
+            found["footage"] = plain(score_real_clips(measured.tracker, watch(films, "films", len(films))))
         if live:
             found["live"] = _live(settings, levels[-1], live, progress)
     print_json(found) if as_json else out.print(*eval_tables(found))

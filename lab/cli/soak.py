@@ -1,9 +1,9 @@
-"""`saccade bench soak`: what an endless stream costs in memory."""
+"""`saccade bench soak`: memory on an endless stream."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,17 +11,17 @@ from rich.table import Table
 
 from actors.cli.terminal import AsJson, err, out, print_json
 from engines.backends.choose import resolve_backend
-from lab.cli.bench import Plot, make_room
+from lab.cli.bench import Plot, prepare_plot
 
 if TYPE_CHECKING:
     from lab.benchmarks.soak import Sample, SoakPlan, SoakReport, SoakRun
 
-_MIB = 2**20
+_MIB: Final = 2**20
 
 
 def soak(
-    frames: Annotated[int, typer.Option(help="That every engine follows.", min=20)] = 10_000,
-    backend: Annotated[str, typer.Option(help="Ways to run ours, e.g. openvino,torch.")] = "auto",
+    frames: Annotated[int, typer.Option(help="That every engine tracks.", min=20)] = 10_000,
+    backend: Annotated[str, typer.Option(help="Saccade's backends, e.g. openvino,torch.")] = "auto",
     against: Annotated[str, typer.Option(help="transformers, or nothing.")] = "transformers",
     objects: Annotated[int, typer.Option(help="At a time.", min=1, max=3)] = 2,
     model: Annotated[str, typer.Option(help="`nano`, or the folder or file of a checkpoint.")] = "nano",
@@ -30,47 +30,47 @@ def soak(
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Follow an endless film and watch the memory: ours, and transformers' own session beside it.
+    """Track an endless clip and measure the memory, of Saccade's tracker and of transformers' session.
 
-    Of ours, objects come and go; theirs follows the same all the way, since it can let none go. Each runs in
-    a process of its own, one after the other. A slope within the noise is none.
+    Saccade's objects are replaced one after another; the session tracks the same ones all the time, since it
+    cannot remove any. Each runs in its own process, one after the other. A slope within the noise is none.
 
         saccade bench soak --backend openvino,torch --plot soak.svg --json
     """
     from lab.benchmarks.soak import SoakPlan, SoakReport
-    from lab.benchmarks.soak_plot import draw_soak
+    from lab.benchmarks.soak_plot import plot_soak
 
+    prepare_plot(plot)
     engines = _engines(backend, against)
-    make_room(plot)
     plan = SoakPlan(frames, objects, model, threads, limit_mib * _MIB)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bars:
         report = SoakReport(plan, tuple(_run(engine, plan, bars) for engine in engines))
     print_json(asdict(report)) if as_json else out.print(_table(report))
     if plot is not None:
-        plot.write_text(draw_soak(report))
+        plot.write_text(plot_soak(report))
 
 
 def _engines(backend: str, against: str) -> list[str]:
-    """In order, each once. Raises BackendUnavailable."""
-    from lab.benchmarks.soak import THEIRS
+    """Return the engines in order, each once. Raises BackendUnavailable."""
+    from lab.benchmarks.soak import TRANSFORMERS
 
-    if against not in ("", THEIRS):
-        raise typer.BadParameter(f"Write {THEIRS}, or nothing.")
-    ours = [resolve_backend(name) for name in backend.split(",")]
-    return list(dict.fromkeys([*ours, against] if against else ours))
+    if against not in ("", TRANSFORMERS):
+        raise typer.BadParameter(f"Write {TRANSFORMERS}, or nothing.")
+    backends = [resolve_backend(name) for name in backend.split(",")]
+    return list(dict.fromkeys([*backends, against] if against else backends))
 
 
 def _run(engine: str, plan: SoakPlan, bars: Progress) -> SoakRun:
-    from lab.benchmarks.soak import run_apart
+    from lab.benchmarks.soak import run_in_process
 
     bar = bars.add_task(engine, total=plan.frames)
 
-    def tell(sample: Sample) -> None:
-        grown = f"{engine}, {sample.resident_bytes // _MIB} MiB"
-        bars.update(bar, completed=sample.frames, description=grown)
+    def show(sample: Sample) -> None:
+        description = f"{engine}, {sample.resident_bytes // _MIB} MiB"
+        bars.update(bar, completed=sample.frames, description=description)
 
-    return run_apart(engine, plan, tell)
+    return run_in_process(engine, plan, show)
 
 
 def _table(report: SoakReport) -> Table:

@@ -56,7 +56,7 @@ class TrainingView:
         left_s = max(seen.budget_s - told["elapsed_s"], 0.0)
         self.bars.update(
             seen.bar,
-            completed=told["elapsed_s"],
+            complete_image_weights=told["elapsed_s"],
             left=f"{timedelta(seconds=round(left_s))} left",
             state=f"{seen.loss}  {seen.score}",
         )
@@ -64,4 +64,4 @@ class TrainingView:
     def end(self, stage: str) -> None:
         """A full bar."""
         seen = self._stages[stage]
-        self.bars.update(seen.bar, completed=seen.budget_s, left="done")
+        self.bars.update(seen.bar, complete_image_weights=seen.budget_s, left="done")

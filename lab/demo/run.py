@@ -1,4 +1,4 @@
-"""`saccade demo`: the whole service on the bundled clip, and a judge who reads what it publishes."""
+"""`saccade demo`: run the service on the bundled clip and score what it publishes."""
 
 from __future__ import annotations
 
@@ -11,48 +11,47 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 
 from actors.service import Service, running_service
-from lab.demo.judge import Judge, Verdict
-from lab.demo.scene import CLIP, load_truth
-from lab.evaluation.published_results import reading
-from lab.fixtures.rtsp_camera import Camera, on_air
+from lab.demo.ground_truth import CLIP, load_ground_truth
+from lab.demo.scorer import DemoScore, DemoScorer
+from lab.fixtures.published_results import read_results
+from lab.fixtures.rtsp_camera import ClipCamera, play_over_rtsp
 from lab.fixtures.rtsp_server import find_go2rtc
 from streaming.events import AnswerReport
 from streaming.settings import Settings
 from streaming.vocabulary import FrameResult, QueryId, QueryKind, StreamId, StreamSpec
 
-STREAM = StreamId("demo")
-
-SETTLING_S = 2.0
-"Of the first results, the least late picture tells where the clip was."
-
-STEP_S = 4.0
-"Time for each: an answer takes a fraction of a second, the rest is for tracking."
+STREAM: Final = StreamId("demo")
+OFFSET_WITHIN_S: Final = 2.0
+"The smallest frame offset within this time of the first result is taken as the camera's."
+EDIT_EVERY_S: Final = 4.0
+"An answer takes a fraction of a second; the rest of the time shows tracking."
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the user asked for."""
+    """Options of the command."""
 
     query: str | None
-    "What to follow first; None leaves it to the scene."
+    "The first expression; None takes the clip's first phrase."
     duration_s: float | None
+    "None runs until the task is cancelled."
     browser: bool
 
 
-async def run_demo(settings: Settings, options: DemoOptions, console: Console) -> Verdict:
-    """Start everything, ask, judge, stop everything; cancelled, it returns the verdict so far.
+async def run_demo(settings: Settings, options: DemoOptions, console: Console) -> DemoScore:
+    """Run the service on the clip and return its score; a cancelled run returns the score so far.
 
-    Always on a Redis of its own, for its stream and results are nobody else's. Raises what `running_service`
-    raises.
+    Starts its own Redis, so that other services' streams and results are not touched. Raises what
+    `running_service` raises.
     """
-    truth = load_truth()
-    judge = Judge(truth)
-    tour = list(dict.fromkeys([options.query, *truth.phrases] if options.query else truth.phrases))
+    truth = load_ground_truth()
+    scorer = DemoScorer(truth)
+    texts = list(dict.fromkeys([options.query, *truth.phrases] if options.query else truth.phrases))
     with tempfile.TemporaryDirectory(prefix="saccade-demo-") as folder, _camera(truth.fps, console) as camera:
         demo_settings = settings.model_copy(
             update={
@@ -66,91 +65,91 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console) -
         console.print("Starting Redis, Ray, the models and the gateway ...")
         with suppress(asyncio.CancelledError):
             running = running_service(demo_settings, Path(folder))
-            docket = _Docket(camera, judge)
-            async with running as service, reading(service.redis_url, STREAM, docket.take):
-                await _show(service, camera, options, console)
-                await _follow(_Guide(service, judge, console), tour, options.duration_s)
-    return judge.verdict()
+            pending = _PendingResults(camera, scorer)
+            async with running as service, read_results(service.redis_url, STREAM, pending.add):
+                await _add_stream(service, camera, options, console)
+                await _ask(_Queries(service, scorer, console), texts, options.duration_s)
+    return scorer.score()
 
 
 @contextmanager
-def _camera(fps: float, console: Console) -> Iterator[Camera]:
+def _camera(fps: float, console: Console) -> Iterator[ClipCamera]:
+    """Play the clip over RTSP where go2rtc is installed; else use the file as the source."""
     binary = find_go2rtc(Path.cwd())
     if binary is None:
         console.print("No RTSP server is installed (see `make rtsp-server`): the clip is played directly.")
-        yield Camera(str(CLIP), fps, None)
+        yield ClipCamera(str(CLIP), fps, None)
         return
-    with on_air(CLIP, fps, binary) as camera:
-        console.print(f"The clip is on air at {camera.url}, in real time, for ever.")
+    with play_over_rtsp(CLIP, fps, binary) as camera:
+        console.print(f"The clip is played at {camera.url}, in real time, in a loop.")
         yield camera
 
 
-async def _show(service: Service, camera: Camera, options: DemoOptions, console: Console) -> None:
+async def _add_stream(service: Service, camera: ClipCamera, options: DemoOptions, console: Console) -> None:
     await service.supervisor.add_stream(StreamSpec(STREAM, camera.url))
     console.print(f"Page  {service.page_url}", soft_wrap=True)
     if options.browser:
         await asyncio.to_thread(webbrowser.open, service.page_url)
 
 
-async def _follow(guide: _Guide, tour: Sequence[str], duration_s: float | None) -> None:
-    """Ask, then let it run, for `duration_s` in all or until somebody stops it."""
+async def _ask(queries: _Queries, texts: Sequence[str], duration_s: float | None) -> None:
+    """Ask the first text. With a duration, edit the query every `EDIT_EVERY_S` until the time is over."""
     with suppress(TimeoutError):
         async with asyncio.timeout(duration_s):
-            query_id = await guide.begin(tour)
+            query_id = await queries.add(texts)
             if duration_s is None:
                 await asyncio.Event().wait()
-            await guide.go_round(query_id, tour)
+            await queries.edit_forever(query_id, texts)
 
 
 @dataclass(frozen=True, slots=True)
-class _Guide:
-    """Asks for visitors, and tells the judge and them."""
+class _Queries:
+    """Adds and edits the demo's query, and reports it to the scorer and on the console."""
 
     service: Service
-    judge: Judge
+    scorer: DemoScorer
     console: Console
 
-    async def begin(self, tour: Sequence[str]) -> QueryId:
-        """Ask for the first; the others are theirs to try."""
-        first, *others = tour
+    async def add(self, texts: Sequence[str]) -> QueryId:
+        first, *others = texts
         status = await self.service.supervisor.add_query(STREAM, first, QueryKind.REFER)
-        self.judge.ask(status.query)
-        offers = ", ".join(f"“{text}”" for text in others)
-        self.console.print(f"Following “{first}”. Type other words on the page, such as {offers}.")
+        self.scorer.add_query(status.query)
+        examples = ", ".join(f"“{text}”" for text in others)
+        self.console.print(f"Following “{first}”. Type other words on the page, such as {examples}.")
         self.console.print("Ctrl-C stops.")
         return status.query.query_id
 
-    async def go_round(self, query_id: QueryId, tour: Sequence[str]) -> NoReturn:
-        """Change the words every few seconds, for ever."""
-        rest = itertools.cycle((*tour[1:], tour[0]))
+    async def edit_forever(self, query_id: QueryId, texts: Sequence[str]) -> NoReturn:
+        following = itertools.cycle((*texts[1:], texts[0]))
         while True:
-            await asyncio.sleep(STEP_S)
-            status = await self.service.supervisor.edit_query(query_id, next(rest))
-            self.judge.ask(status.query)
+            await asyncio.sleep(EDIT_EVERY_S)
+            status = await self.service.supervisor.edit_query(query_id, next(following))
+            self.scorer.add_query(status.query)
             self.console.print(f"Now “{status.query.text}”.")
 
 
-class _Docket:
-    """Where results wait until it is sure which picture of the clip each is about, before they are judged."""
+class _PendingResults:
+    """Holds the first results back until the camera's frame offset is known, then scores all in order."""
 
-    def __init__(self, camera: Camera, judge: Judge) -> None:
+    def __init__(self, camera: ClipCamera, scorer: DemoScorer) -> None:
         self._camera = camera
-        self._judge = judge
+        self._scorer = scorer
         self._offset: int | None = None
-        self._held: list[FrameResult] = []
-        self._settled_s: float | None = None
+        self._pending: list[FrameResult] = []
+        self._known_s: float | None = None
+        "Monotonic time from which on the offset is taken as known."
 
-    def take(self, said: FrameResult | AnswerReport) -> None:
-        """For `reading`."""
-        if isinstance(said, AnswerReport):
-            self._judge.hear(said)
+    def add(self, entry: FrameResult | AnswerReport) -> None:
+        """Take an entry. Made for `read_results`."""
+        if isinstance(entry, AnswerReport):
+            self._scorer.add_answer(entry)
             return
-        seen = self._camera.offset_of(said)
-        if self._offset is None or (seen is not None and seen < self._offset):
-            self._offset = seen
-        self._held.append(said)
-        self._settled_s = self._settled_s or time.monotonic() + SETTLING_S
-        if time.monotonic() >= self._settled_s:
-            for result in self._held:
-                self._judge.see(result, self._camera.clip_frame(result, self._offset))
-            self._held.clear()
+        offset = self._camera.frame_offset(entry)
+        if self._offset is None or (offset is not None and offset < self._offset):
+            self._offset = offset
+        self._pending.append(entry)
+        self._known_s = self._known_s or time.monotonic() + OFFSET_WITHIN_S
+        if time.monotonic() >= self._known_s:
+            for result in self._pending:
+                self._scorer.add_result(result, self._camera.clip_frame(result, self._offset))
+            self._pending.clear()

@@ -12,9 +12,9 @@ import numpy as np
 from engines.protocols import Grounder
 from lab.evaluation.held_out import Scene
 from lab.evaluation.metrics import Mean, region_j
-from lab.evaluation.phrases import named_by
+from lab.evaluation.phrases import objects_named_by
 from lab.evaluation.referring import at_size_of
-from lab.training.language.frame_facts import ObjectIndices, FrameFacts
+from lab.training.language.frame_facts import FrameFacts, ObjectIndices
 from streaming.vocabulary import Answer, Mask, QueryKind
 
 GROUNDED_J: Final = 0.6
@@ -45,10 +45,10 @@ def score_captions(grounder: Grounder, scenes: Iterable[Scene]) -> DescribingSco
         view = FrameFacts(scene.clip, scene.frame)
         (answer,) = grounder.ground(scene.keyframe([_ASKED], QueryKind.DESCRIBE))
         spoken_of: set[int] = set()
-        phrases = pointings(answer, scene)
+        phrases = phrase_masks(answer, scene)
         spoken.add(len(phrases))
         for phrase, mask in phrases:
-            things, j = _best(named_by(phrase, view), mask, scene)
+            things, j = _best(objects_named_by(phrase, view), mask, scene)
             true.add(float(bool(things)))
             grounded.add(float(j >= GROUNDED_J))
             spoken_of.update(things)
@@ -64,7 +64,7 @@ def score_captions(grounder: Grounder, scenes: Iterable[Scene]) -> DescribingSco
     )
 
 
-def pointings(answer: Answer, scene: Scene) -> list[tuple[str, Mask]]:
+def phrase_masks(answer: Answer, scene: Scene) -> list[tuple[str, Mask]]:
     """Phrases of a caption with their masks; one that was given no mask points at nothing."""
     phrases = [match.strip() for match in _PHRASE.findall(answer.text)]
     masks = [at_size_of(logits, scene) for logits in answer.logits[: len(phrases)]]

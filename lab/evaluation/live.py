@@ -1,4 +1,4 @@
-"""Words on live streams, the whole line: held-out clips on air, words asked of them, masks read back."""
+"""Quality of the whole service: held-out clips as live RTSP cameras, expressions asked, masks read back."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.service import Service
-from lab.benchmarks.isolated_service import service_apart, watched_stream
 from lab.evaluation.live_clips import FPS, FRAMES, LiveClip, Window, draw_live_clips
-from lab.evaluation.live_score import Asked, LiveScore, Played, Shown, score_played
-from lab.evaluation.published_results import Watching
-from lab.fixtures.rtsp_camera import Camera, on_air, require_go2rtc
+from lab.evaluation.live_score import LiveQuery, LiveResult, LiveRun, LiveScore, score_live_runs
+from lab.fixtures.isolated_service import recorded_stream, run_isolated_service
+from lab.fixtures.published_results import ResultRecorder
+from lab.fixtures.rtsp_camera import ClipCamera, play_over_rtsp, require_go2rtc
 from lab.training.world.levels import Level
 from streaming.settings import Settings
 from streaming.vocabulary import QueryKind, StreamId, StreamSpec
@@ -22,71 +22,72 @@ from streaming.vocabulary import QueryKind, StreamId, StreamSpec
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """What is played."""
+    """Options of `score_live`."""
 
     level: Level
     clips: int
-    "Each takes about a quarter of a minute."
+    "Each takes about 15 s."
 
 
 async def score_live(settings: Settings, options: LiveOptions, advance: Callable[[], None]) -> LiveScore:
-    """Measure the service that `settings` make; `advance` is called after each clip.
+    """Measure a service with these settings; `advance` is called after each clip.
 
     Raises ServiceUnavailable where go2rtc is missing, and what `running_service` raises.
     """
     binary = require_go2rtc()
-    played = []
+    runs = []
     with tempfile.TemporaryDirectory(prefix="saccade-live-") as folder:
         clips = await asyncio.to_thread(draw_live_clips, options.clips, options.level, Path(folder))
-        async with service_apart(settings, Path(folder)) as service:
+        async with run_isolated_service(settings, Path(folder)) as service:
             for clip in clips:
-                with on_air(clip.path, FPS, binary) as camera:
-                    played.append(await _play(service, clip, camera))
+                with play_over_rtsp(clip.path, FPS, binary) as camera:
+                    runs.append(await _play(service, clip, camera))
                 advance()
-    # Judging takes time: not while anything is measured.
-    return score_played(played)
+    # After the service has stopped: scoring would take CPU time from it.
+    return score_live_runs(runs)
 
 
-async def _play(service: Service, clip: LiveClip, camera: Camera) -> Played:
+async def _play(service: Service, clip: LiveClip, camera: ClipCamera) -> LiveRun:
+    """Ask every window's expressions, beginning with the window that comes next."""
     spec = StreamSpec(StreamId(f"live-{clip.seed}"), camera.url)
-    asked: list[Asked] = []
-    async with watched_stream(service, spec) as watching:
-        now = _picture_on(camera)
+    queries: list[LiveQuery] = []
+    async with recorded_stream(service, spec) as recorder:
+        now = _current_frame(camera)
         for window in sorted(clip.windows, key=lambda window: (window.start - now) % FRAMES):
-            asked += await _ask(service, spec.stream_id, window, camera)
-    return Played(clip, tuple(asked), _shown(watching, camera), tuple(watching.answers))
+            queries += await _ask(service, spec.stream_id, window, camera)
+    return LiveRun(clip, tuple(queries), _live_results(recorder, camera), tuple(recorder.answers))
 
 
-async def _ask(service: Service, stream_id: StreamId, window: Window, camera: Camera) -> list[Asked]:
-    """Wait for the window, ask its words, let them be followed to its end, take them back."""
-    await asyncio.sleep(_until(camera, window.start) / FPS)
-    ends_s = time.time() + (window.end - window.start) / FPS
-    asked = []
-    for expression in window.words:
+async def _ask(service: Service, stream_id: StreamId, window: Window, camera: ClipCamera) -> list[LiveQuery]:
+    """Wait for the window, add its queries, remove them at its end."""
+    await asyncio.sleep(_frames_until(camera, window.start) / FPS)
+    until_s = time.time() + (window.end - window.start) / FPS
+    queries = []
+    for expression in window.expressions:
         status = await service.supervisor.add_query(stream_id, expression.text, QueryKind.REFER)
-        asked.append(Asked(status.query, expression, ends_s))
-    await asyncio.sleep(max(0.0, ends_s - time.time()))
-    for one in asked:
-        await service.supervisor.remove_query(one.query.query_id)
-    return asked
+        queries.append(LiveQuery(status.query, expression, until_s))
+    await asyncio.sleep(max(0.0, until_s - time.time()))
+    for query in queries:
+        await service.supervisor.remove_query(query.query.query_id)
+    return queries
 
 
-def _until(camera: Camera, frame: int) -> int:
-    """Pictures from now to the next time that a frame of the clip is on."""
-    return (frame - _picture_on(camera)) % FRAMES
+def _frames_until(camera: ClipCamera, frame: int) -> int:
+    """Return the number of frames until the camera next sends this frame of the clip."""
+    return (frame - _current_frame(camera)) % FRAMES
 
 
-def _picture_on(camera: Camera) -> int:
-    on_air = camera.on_at(time.time())
-    assert on_air is not None, "results came, so pictures went"
-    return on_air
+def _current_frame(camera: ClipCamera) -> int:
+    frame = camera.frame_at(time.time())
+    assert frame is not None, "the stream has results, so the camera has sent frames"
+    return frame
 
 
-def _shown(watching: Watching, camera: Camera) -> tuple[Shown, ...]:
-    """Every result with its pictures. The least late one tells how the stream's time lies to the clip's."""
-    offsets = [camera.offset_of(result) for result in watching.results]
+def _live_results(recorder: ResultRecorder, camera: ClipCamera) -> tuple[LiveResult, ...]:
+    """Find each result's frames of the clip; the smallest frame offset is the stream's."""
+    offsets = [camera.frame_offset(result) for result in recorder.results]
     offset = min((offset for offset in offsets if offset is not None), default=None)
     return tuple(
-        Shown(result, camera.clip_frame(result, offset), camera.on_at(result.published_s) or 0)
-        for result in watching.results
+        LiveResult(result, camera.clip_frame(result, offset), camera.frame_at(result.published_s) or 0)
+        for result in recorder.results
     )

@@ -1,4 +1,4 @@
-"""Drawn clips to be played as live streams, with words to ask of them and the truth about every picture."""
+"""Drawn clips to be played as live streams, with expressions to ask and the ground truth of every frame."""
 
 from __future__ import annotations
 
@@ -24,72 +24,72 @@ FPS: Final = 30
 SIZE: Final = (360, 640)
 "(height, width) in pixels."
 WINDOWS: Final = ((30, 118), (120, 208), (210, 298))
-"""Frames on which words are asked and judged, first and last. The clip starts anew after `FRAMES`; a second
-later no picture from before the jump is shown with a question any more."""
+"""First and last frame on which expressions are asked and scored. The clip is repeated after `FRAMES`; from a
+second after the jump on, keyframes have no earlier frames from before it."""
 FRAMES: Final = 300
-THERE, NOT_THERE = 2, 1
-"Words of each window about what is there, of different kinds, and about what is not."
+PRESENT, ABSENT = 2, 1
+"Expressions per window: about present objects, of different kinds, and about absent objects."
 
 _FIRST_SEED: Final = Split.UNSEEN.first_seed + 10**6
-"Scenes of its own, which no other measurement asks about."
-_LOOK_EVERY: Final = 8
-"Frames from one on which the meaning is looked at to the next: objects do not change places unseen."
+"Held-out scenes that no other measurement uses."
+_CHECK_EVERY: Final = 8
+"An expression's referents must be the same on every such frame of its window."
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a clip and what is asked at its beginning."""
+    """A part of a clip and the expressions asked at its beginning."""
 
     start: int
     end: int
     "First and last frame."
-    words: tuple[Expression, ...]
+    expressions: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveClip:
-    """A clip on disk."""
+    """A clip in a file, with its ground truth."""
 
     seed: int
     path: Path
     masks: tuple[tuple[MaskRle, ...], ...]
-    "By frame, then by thing: the visible part."
+    "By frame, then by object: the visible part."
     windows: tuple[Window, ...]
 
-    def mask_of(self, targets: Sequence[int], picture: int) -> Mask:
-        """(H, W): some things on a picture, counted through all rounds."""
-        shown = self.masks[picture % len(self.masks)]
-        meant = [decode_mask(shown[index]) for index in targets]
-        return np.asarray(np.logical_or.reduce([np.zeros(SIZE, bool), *meant]), bool)
+    def mask_of(self, objects: Sequence[int], frame: int) -> Mask:
+        """Return the union of objects' masks, (H, W); frame: counted through all repetitions of the clip."""
+        shown = self.masks[frame % len(self.masks)]
+        masks = [decode_mask(shown[index]) for index in objects]
+        return np.asarray(np.logical_or.reduce([np.zeros(SIZE, bool), *masks]), bool)
 
 
 def draw_live_clips(clips: int, level: Level, folder: Path) -> list[LiveClip]:
-    """The first so many of the level's held-out clips of which anything can be asked; seconds for each."""
+    """Draw the level's first held-out clips that have stable expressions. Takes seconds for each."""
     return list(islice(_drawn(level, folder), clips))
 
 
 def _drawn(level: Level, folder: Path) -> Iterator[LiveClip]:
     for seed in count(_FIRST_SEED):
         clip = draw_clip(seed, frames=FRAMES, size=SIZE, stride=30 / FPS, level=level)
-        windows = [Window(*frames, _words(clip, *frames)) for frames in WINDOWS]
-        if any(window.words for window in windows):
-            yield _kept(clip, tuple(window for window in windows if window.words), folder)
+        windows = [Window(*frames, _expressions(clip, *frames)) for frames in WINDOWS]
+        if any(window.expressions for window in windows):
+            yield _write(clip, tuple(window for window in windows if window.expressions), folder)
 
 
-def _words(clip: Clip, start: int, end: int) -> tuple[Expression, ...]:
+def _expressions(clip: Clip, start: int, end: int) -> tuple[Expression, ...]:
     rng = np.random.default_rng((clip.seed, start))
-    said = stable_expressions(clip, range(start, end, _LOOK_EVERY), int(rng.integers(12)))
-    absent = [one for one in said if not one.referents]
+    stable = stable_expressions(clip, range(start, end, _CHECK_EVERY), int(rng.integers(12)))
+    absent = [expression for expression in stable if not expression.referents]
     by_kind: dict[str, list[Expression]] = defaultdict(list)
-    for one in said:
-        if one.referents:
-            by_kind[one.kind].append(one)
-    kinds = [list(by_kind)[index] for index in rng.permutation(len(by_kind))[:THERE]]
-    there = [by_kind[kind][int(rng.integers(len(by_kind[kind])))] for kind in kinds]
-    return (*there, *(absent[index] for index in rng.permutation(len(absent))[:NOT_THERE]))
+    for expression in stable:
+        if expression.referents:
+            by_kind[expression.kind].append(expression)
+    kinds = [list(by_kind)[index] for index in rng.permutation(len(by_kind))[:PRESENT]]
+    present = [by_kind[kind][int(rng.integers(len(by_kind[kind])))] for kind in kinds]
+    return (*present, *(absent[index] for index in rng.permutation(len(absent))[:ABSENT]))
 
 
-def _kept(clip: Clip, windows: tuple[Window, ...], folder: Path) -> LiveClip:
+def _write(clip: Clip, windows: tuple[Window, ...], folder: Path) -> LiveClip:
     path = folder / f"{clip.seed}.mp4"
     with VideoWriter(path, fps=FPS) as writer:
         for index, pixels in enumerate(clip.frames):

@@ -1,4 +1,4 @@
-"""How well masks fit a live stream: against the picture that is on when they are published. Pure."""
+"""Score masks of live streams against the frame that the camera sends when they are published. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from lab.benchmarks.rates import Flow, quantile
-from lab.demo.judge import published_mask
-from lab.evaluation.answered_revisions import Promises
+from lab.benchmarks.rates import ResultRates, quantile
+from lab.demo.scorer import published_mask
+from lab.evaluation.answered_revisions import AnsweredRevisions
 from lab.evaluation.live_clips import SIZE, LiveClip
 from lab.evaluation.metrics import Fit, Fits, Mean, region_j
 from lab.training.language.expressions import Expression
@@ -20,58 +20,60 @@ from streaming.events import AnswerReport
 from streaming.vocabulary import FrameResult, Query
 
 PATIENCE_S: Final = 1.0
-"Words that are not answered by then are judged all the same: nothing is shown for them."
+"A query that is not answered by then is scored from then on, without masks."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Words as they were asked of a live clip."""
+class LiveQuery:
+    """A query on a live clip."""
 
     query: Query
     expression: Expression
     until_s: float
-    "When they end to be judged, Unix time."
+    "End of scoring, Unix time."
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A result, and which pictures of the clip it has to do with."""
+class LiveResult:
+    """A result with two frames of the clip."""
 
     result: FrameResult
-    about: int
-    "The picture that was tracked ..."
-    on_air: int
-    "... and the one that was on when the result was published."
+    tracked_frame: int
+    "The frame that the result is about."
+    current_frame: int
+    "The frame that the camera sent when the result was published."
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
-    """All that was heard of one clip."""
+class LiveRun:
+    """A played clip with all that was asked and published."""
 
     clip: LiveClip
-    asked: tuple[Asked, ...]
-    shown: tuple[Shown, ...]
+    queries: tuple[LiveQuery, ...]
+    results: tuple[LiveResult, ...]
     answers: tuple[AnswerReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveScore:
-    """Words on live streams; shares are 0..1, NaN of no case."""
+    """Figures of live streams; shares are 0..1, NaN without cases."""
 
     clips: int
     words: int
+    "Queries."
     overall: Fit
-    """Of published masks against what is on when they are published, over all results from the answer to the
-    words, or the end of patience, on; where neither has a pixel there is nothing to fit."""
+    """Of published masks against the current frame's ground truth, over the results from a query's answer (or
+    `PATIENCE_S`) on; frames where neither has a pixel are left out."""
     by_kind: dict[str, Fit]
+    "The same by kind of expression."
     j_own_picture: float
-    "J of the same masks against the picture that they are about: what delay costs is the difference."
+    "J of the same masks against the tracked frame: the difference is the cost of latency."
     unmasked: float
-    "Share of words about what is there that had no mask while they were judged."
+    "Share of queries about present objects that had no mask while they were scored."
     silent: float
-    "Share of results without a mask for words about what is not there."
+    "Share of results without a mask, of queries about absent objects."
     silent_away: float
-    "The same for what is there, but out of sight."
+    "The same of queries about present objects, over frames on which they are not visible."
     prompt_to_mask_p50_s: float | None
     tracked_fps: float
     frame_age_p50_s: float | None
@@ -79,56 +81,56 @@ class LiveScore:
     dropped: int
 
 
-def score_played(played: Sequence[Played]) -> LiveScore:
-    """The figures of clips that were played."""
-    flows = [_flow(one) for one in played]
-    promises = [_promises(one) for one in played]
-    tally = _Tally()
-    for one, kept in zip(played, promises, strict=True):
-        for asked in one.asked:
-            tally.add(one.clip, asked, list(_judged(one, asked, kept)))
-    waits_s = [wait_s for kept in promises for wait_s in kept.waits_s()]
-    ages_s = [shown.result.latency_s.total for one in played for shown in one.shown]
+def score_live_runs(runs: Sequence[LiveRun]) -> LiveScore:
+    """Return the figures of played clips."""
+    rates = [_rates(run) for run in runs]
+    answered = [_answered_revisions(run) for run in runs]
+    sums = _Sums()
+    for run, revisions in zip(runs, answered, strict=True):
+        for query in run.queries:
+            sums.add(run.clip, query, list(_scored_results(run, query, revisions)))
+    latencies_s = [latency_s for revisions in answered for latency_s in revisions.prompt_to_mask_s()]
+    ages_s = [live.result.latency_s.total for run in runs for live in run.results]
     return LiveScore(
-        clips=len(played),
-        words=sum(len(one.asked) for one in played),
-        overall=tally.overall.fit,
-        by_kind={kind: fits.fit for kind, fits in sorted(tally.by_kind.items())},
-        j_own_picture=tally.own_picture.value,
-        unmasked=tally.unmasked.value,
-        silent=tally.silent.value,
-        silent_away=tally.silent_away.value,
-        prompt_to_mask_p50_s=quantile(waits_s, 0.5),
-        tracked_fps=float(np.mean([flow.fps for flow in flows])) if flows else math.nan,
+        clips=len(runs),
+        words=sum(len(run.queries) for run in runs),
+        overall=sums.overall.fit,
+        by_kind={kind: fits.fit for kind, fits in sorted(sums.by_kind.items())},
+        j_own_picture=sums.tracked_frame.value,
+        unmasked=sums.unmasked.value,
+        silent=sums.silent.value,
+        silent_away=sums.silent_away.value,
+        prompt_to_mask_p50_s=quantile(latencies_s, 0.5),
+        tracked_fps=float(np.mean([each.fps for each in rates])) if rates else math.nan,
         frame_age_p50_s=quantile(ages_s, 0.5),
         frame_age_p95_s=quantile(ages_s, 0.95),
-        dropped=sum(flow.dropped for flow in flows),
+        dropped=sum(each.dropped for each in rates),
     )
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Sums over words."""
+class _Sums:
+    """Sums over queries."""
 
     overall: Fits = field(default_factory=Fits)
     by_kind: defaultdict[str, Fits] = field(default_factory=lambda: defaultdict(Fits))
-    own_picture: Mean = field(default_factory=Mean)
+    tracked_frame: Mean = field(default_factory=Mean)
     unmasked: Mean = field(default_factory=Mean)
     silent: Mean = field(default_factory=Mean)
     silent_away: Mean = field(default_factory=Mean)
 
-    def add(self, clip: LiveClip, asked: Asked, judged: Sequence[Shown]) -> None:
-        """Take in the results by which one query's words are judged."""
-        masked = [self._compare(clip, asked, shown) for shown in judged]
-        if asked.expression.referents:
+    def add(self, clip: LiveClip, query: LiveQuery, results: Sequence[LiveResult]) -> None:
+        """Add the results that a query is scored by."""
+        masked = [self._compare(clip, query, live) for live in results]
+        if query.expression.referents:
             self.unmasked.add(float(not any(masked)))
 
-    def _compare(self, clip: LiveClip, asked: Asked, shown: Shown) -> bool:
-        """Judge one result; whether it has a mask."""
-        targets, kind = asked.expression.referents, asked.expression.kind
-        found = published_mask(shown.result, asked.query.query_id, SIZE)
-        true = clip.mask_of(targets, shown.on_air)
-        if not targets:
+    def _compare(self, clip: LiveClip, query: LiveQuery, live: LiveResult) -> bool:
+        """Add a result; return whether it has a mask of the query."""
+        referents, kind = query.expression.referents, query.expression.kind
+        found = published_mask(live.result, query.query.query_id, SIZE)
+        true = clip.mask_of(referents, live.current_frame)
+        if not referents:
             self.silent.add(float(not found.any()))
             return bool(found.any())
         if not true.any():
@@ -136,31 +138,31 @@ class _Tally:
         if true.any() or found.any():
             self.overall.add(found, true)
             self.by_kind[kind].add(found, true)
-            self.own_picture.add(region_j(found, clip.mask_of(targets, shown.about)))
+            self.tracked_frame.add(region_j(found, clip.mask_of(referents, live.tracked_frame)))
         return bool(found.any())
 
 
-def _promises(played: Played) -> Promises:
-    promises = Promises()
-    for asked in played.asked:
-        promises.ask(asked.query)
-    for answer in played.answers:
-        promises.hear(answer)
-    for shown in played.shown:
-        promises.see(shown.result)
-    return promises
+def _answered_revisions(run: LiveRun) -> AnsweredRevisions:
+    answered = AnsweredRevisions()
+    for query in run.queries:
+        answered.add_query(query.query)
+    for answer in run.answers:
+        answered.add_answer(answer)
+    for live in run.results:
+        answered.add_result(live.result)
+    return answered
 
 
-def _judged(played: Played, asked: Asked, promises: Promises) -> Iterator[Shown]:
-    """Results from the answer, or the end of patience, to the end of the words' window."""
-    latest_s = asked.query.accepted_s + PATIENCE_S
-    answered_s = promises.answered_s(asked.query)
+def _scored_results(run: LiveRun, query: LiveQuery, answered: AnsweredRevisions) -> Iterator[LiveResult]:
+    """Yield the results from the query's answer, or the end of patience, to the end of its window."""
+    latest_s = query.query.accepted_s + PATIENCE_S
+    answered_s = answered.answered_s(query.query)
     from_s = latest_s if answered_s is None else min(answered_s, latest_s)
-    return (shown for shown in played.shown if from_s <= shown.result.published_s <= asked.until_s)
+    return (live for live in run.results if from_s <= live.result.published_s <= query.until_s)
 
 
-def _flow(played: Played) -> Flow:
-    flow = Flow()
-    for shown in played.shown:
-        flow.see(shown.result)
-    return flow
+def _rates(run: LiveRun) -> ResultRates:
+    rates = ResultRates()
+    for live in run.results:
+        rates.add(live.result)
+    return rates

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.training.language.frame_facts import FrameFacts, ObjectIndices
 from lab.training.language.lexicon import GENERIC_NOUNS, NUMBERS, plural
 from lab.training.language.noun_phrases import NounPhrase
-from lab.training.language.frame_facts import ObjectIndices, FrameFacts
 from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 
@@ -15,7 +15,7 @@ _KINDS: Final = {name: kind for kind in CATEGORIES for name in (kind, plural(kin
 _ANYTHING: Final = {name for word in GENERIC_NOUNS for name in (word, f"{word}s")}
 
 
-def named_by(phrase: str, view: FrameFacts) -> list[ObjectIndices]:
+def objects_named_by(phrase: str, view: FrameFacts) -> list[ObjectIndices]:
     """Every set of things that the phrase could truthfully mean; none where there is nothing of that name.
 
     "A red cup" may be any of several; "two red cups" are all there are, hardly seen ones counted or not.

@@ -27,7 +27,7 @@ def propagate(
     is lost is not replaced.
     """
     for index, pixels in enumerate(pictures):
-        tracks = tracker.step(framed(index, pixels), [answer_from_masks(first)] if index == 1 else [])
+        tracks = tracker.step(stream_frame(index, pixels), [answer_from_masks(first)] if index == 1 else [])
         if index == 0:
             tracker.pin(0)
             continue
@@ -39,15 +39,15 @@ def answer_from_masks(masks: NDArray[np.bool_]) -> Answer:
     """Masks (N, H, W) on frame 0 as a grounder's answer; each phrase is its thing's index."""
     size = (GIVEN_PX, GIVEN_PX)
     cover = [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in masks]
-    return given_by((np.stack(cover) - 0.5).astype(np.float32) * 20)
+    return answer_from_logits((np.stack(cover) - 0.5).astype(np.float32) * 20)
 
 
-def given_by(logits: Logits) -> Answer:
+def answer_from_logits(logits: Logits) -> Answer:
     """Logits (N, h, w) on frame 0 as an answer; each phrase is its thing's index."""
     prompts = tuple(SegPrompt(str(thing), np.zeros(1, np.float32), 1.0) for thing in range(len(logits)))
     return Answer(_STREAM, QueryId("q"), 1, 0, "", prompts, logits)
 
 
-def framed(index: int, pixels: Pixels) -> Frame:
+def stream_frame(index: int, pixels: Pixels) -> Frame:
     """A picture of a film as a frame of a stream, 30 a second."""
     return Frame(_STREAM, index, pixels, index / 30, 0.0, Clock.ARRIVAL)

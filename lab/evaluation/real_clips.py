@@ -18,7 +18,7 @@ from streaming.vocabulary import Mask, Pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class RealClip:
     """One thing in consecutive pictures, and where it truly is."""
 
     name: str
@@ -36,7 +36,7 @@ class Film:
 
 
 @dataclass(frozen=True, slots=True)
-class FilmScore:
+class RealClipScore:
     """Mean J of a film over all frames but the first."""
 
     frames: int
@@ -46,16 +46,16 @@ class FilmScore:
 
 
 @dataclass(frozen=True, slots=True)
-class FootageScore:
-    """Figures of `score_footage`."""
+class RealClipsScore:
+    """Figures of `score_real_clips`."""
 
-    films: dict[str, FilmScore]
+    films: dict[str, RealClipScore]
     j: float
     "Mean over films, each alike."
     j_copy: float
 
 
-def find_films(folder: Path) -> list[Film]:
+def find_real_clips(folder: Path) -> list[RealClip]:
     """Every `folder/<name>/frames/*.jpg` with its `masks/*.png` (DAVIS 2016, one merged mask a frame).
 
     Raises NotFound where there is none, or one whose pictures and masks do not pair.
@@ -66,7 +66,7 @@ def find_films(folder: Path) -> list[Film]:
         masks = tuple(sorted(frames.with_name("masks").glob("*.png")))
         if [path.stem for path in pictures] != [path.stem for path in masks] or len(pictures) < 2:
             raise NotFound(f"{frames.parent} has no mask of the same name for every picture.")
-        films.append(Film(frames.parent.name, pictures, masks))
+        films.append(RealClip(frames.parent.name, pictures, masks))
     if not films:
         raise NotFound(
             f"There are no films in {folder}.",
@@ -75,17 +75,17 @@ def find_films(folder: Path) -> list[Film]:
     return films
 
 
-def score_footage(compiled: CompiledTracker, films: Iterable[Film]) -> FootageScore:
+def score_real_clips(compiled: CompiledTracker, films: Iterable[RealClip]) -> RealClipsScore:
     """Follow the thing of every film. Raises NotFound where a picture cannot be read."""
     scores = {film.name: _score(compiled, film) for film in films}
-    return FootageScore(
+    return RealClipsScore(
         films=scores,
         j=float(np.mean([score.j for score in scores.values()])),
         j_copy=float(np.mean([score.j_copy for score in scores.values()])),
     )
 
 
-def _score(compiled: CompiledTracker, film: Film) -> FilmScore:
+def _score(compiled: CompiledTracker, film: RealClip) -> RealClipScore:
     j, j_copy = Mean(), Mean()
     truth = film.truth()
     first = next(truth)
@@ -93,7 +93,7 @@ def _score(compiled: CompiledTracker, film: Film) -> FilmScore:
     for (mask,), true in zip(drawn, truth, strict=True):
         j.add(region_j(np.zeros_like(first) if mask is None else mask, true))
         j_copy.add(region_j(first, true))
-    return FilmScore(len(film.pictures), j.value, j_copy.value)
+    return RealClipScore(len(film.pictures), j.value, j_copy.value)
 
 
 def _read(path: Path, how: int) -> Pixels:

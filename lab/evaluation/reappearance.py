@@ -40,7 +40,7 @@ def returns(truth: NDArray[np.bool_]) -> list[int]:
     ]
 
 
-def draw_returning(count: int, level: Level = NANO_LEVEL, frames: int = FRAMES) -> Iterator[Clip]:
+def draw_reappearance_clips(count: int, level: Level = NANO_LEVEL, frames: int = FRAMES) -> Iterator[Clip]:
     """The first `count` unseen clips in which a thing clearly seen at the beginning leaves and comes back."""
     seeds = itertools.count(Split.UNSEEN.first_seed)
     clips = (draw_clip(seed, frames=frames, level=level) for seed in seeds)

@@ -41,7 +41,7 @@ def score_grounder(grounder: Grounder, scenes: Iterable[Scene]) -> ReferringScor
     overall, by_kind = Fits(), defaultdict[str, Fits](Fits)
     refused, absent, took = Mean(), Mean(), Mean()
     for scene in scenes:
-        answered = ask_everything(grounder, scene)
+        answered = ask_all_expressions(grounder, scene)
         for _, answer in answered[:1]:
             took.add(answer.ground_s)
         for expression, answer in answered:
@@ -63,7 +63,7 @@ def score_grounder(grounder: Grounder, scenes: Iterable[Scene]) -> ReferringScor
     )
 
 
-def ask_everything(grounder: Grounder, scene: Scene) -> list[tuple[Expression, Answer]]:
+def ask_all_expressions(grounder: Grounder, scene: Scene) -> list[tuple[Expression, Answer]]:
     """A grounder's answers to everything that can be said of a scene."""
     said = generate_expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
     keyframe = scene.keyframe([one.text for one in said], QueryKind.REFER)

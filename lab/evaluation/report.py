@@ -11,10 +11,10 @@ from engines.protocols import Grounder
 from engines.tracking.compiled import CompiledTracker
 from lab.evaluation.answering import AnsweringScore, score_answers
 from lab.evaluation.describing import DescribingScore, score_captions
-from lab.evaluation.following import FollowingScore, score_clips
 from lab.evaluation.held_out import draw_scenes
-from lab.evaluation.reappearance import draw_returning
+from lab.evaluation.reappearance import draw_reappearance_clips
 from lab.evaluation.referring import ReferringScore, score_grounder
+from lab.evaluation.tracking import TrackingScore, score_tracking
 from lab.training.world.holdout import Split
 from lab.training.world.levels import Level
 
@@ -54,7 +54,7 @@ class LevelScore:
     level: str
     referring: dict[str, ReferringScore]
     "By held-out set."
-    following: FollowingScore
+    following: TrackingScore
     answering: AnsweringScore
     describing: DescribingScore
 
@@ -73,8 +73,8 @@ def score_level(model: Model, level: Level, sizes: Sizes, watch: Watch) -> Level
     answering = score_answers(model.grounder, asked)
     described = watch(draw_scenes(scenes, level), f"{level.name}: captions", scenes)
     describing = score_captions(model.grounder, described)
-    clips = watch(draw_returning(sizes.clips, level), f"{level.name}: clips", sizes.clips)
-    following = score_clips(model.tracker, clips)
+    clips = watch(draw_reappearance_clips(sizes.clips, level), f"{level.name}: clips", sizes.clips)
+    following = score_tracking(model.tracker, clips)
     return LevelScore(level.name, referring, following, answering, describing)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.grounder import SaGrounder
 from lab.evaluation.held_out import draw_scene
-from lab.evaluation.referring import ask_everything
+from lab.evaluation.referring import ask_all_expressions
 from lab.training.world.holdout import CALIBRATION_SEED
 
 REFUSED: Final = 0.95
@@ -26,7 +26,7 @@ def calibrated(checkpoint: Sa2Va, scenes: int) -> Sa2Va:
     absent = [
         answer.prompts[0].presence if answer.prompts else 0.0
         for seed in range(CALIBRATION_SEED, CALIBRATION_SEED + scenes)
-        for expression, answer in ask_everything(grounder, draw_scene(seed))
+        for expression, answer in ask_all_expressions(grounder, draw_scene(seed))
         if not expression.referents
     ]
     return _with_threshold(checkpoint, lowest_threshold(np.array(absent)))

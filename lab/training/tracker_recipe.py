@@ -22,7 +22,7 @@ from transformers import Sam2VideoModel
 from engines.backends.torch_backend import TorchBackend
 from engines.tracking.checkpoints import TrackerWeights, save_tracker
 from engines.tracking.compilation import compile_tracker
-from lab.evaluation.following import FollowingScore, score_clips
+from lab.evaluation.tracking import TrackingScore, score_tracking
 from lab.training.checkpoint import Progress
 from lab.training.curriculum import Ladder
 from lab.training.device import mixed_precision, training_device
@@ -162,13 +162,13 @@ def train_tracker(run: TrackerRun, tell: Tell) -> None:
     course.run(take_step, partial(save_tracker, follower.average))
 
 
-def judge(model: Sam2VideoModel, level: Level) -> FollowingScore:
+def judge(model: Sam2VideoModel, level: Level) -> TrackingScore:
     """Quality on a few held-out clips of a level, through the tracker that the service uses: on the CPU."""
     weights = TrackerWeights("training", deepcopy(model).cpu())
     backend = TorchBackend(torch.get_num_threads())
     seeds = range(VALIDATION_SEED, VALIDATION_SEED + JUDGED_CLIPS)
     clips = (draw_clip(seed, frames=12, stride=3.0, level=level) for seed in seeds)
-    return score_clips(compile_tracker(weights, backend), clips)
+    return score_tracking(compile_tracker(weights, backend), clips)
 
 
 def rate_at(share: float, step: int) -> float:

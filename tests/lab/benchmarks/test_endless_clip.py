@@ -1,4 +1,4 @@
-"""The film without an end, and that ours holds no more of it than at first."""
+"""The endless clip, and the constant size of the tracker on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FunctionType, MethodType, ModuleType
 import numpy as np
 import pytest
 
-from lab.benchmarks.endless_clip import EndlessFilm, OurFollower
+from lab.benchmarks.endless_clip import EndlessClip, SaccadeRun
 from lab.training.world.holdout import Split
 from lab.training.world.scenes import draw_clip
 from tests.colour_sam import ColourSam
@@ -19,14 +19,14 @@ NOT_COUNTED = (type, ModuleType, FunctionType, MethodType, int)
 
 
 @pytest.fixture(scope="module")
-def film() -> EndlessFilm:
-    return EndlessFilm(draw_clip(Split.UNSEEN.first_seed + 1, frames=4, size=(64, 64)))
+def clip() -> EndlessClip:
+    return EndlessClip(draw_clip(Split.UNSEEN.first_seed + 1, frames=4, size=(64, 64)))
 
 
-def held(thing: object) -> tuple[int, int]:
-    """Objects that can be reached from it, and the bytes of its arrays."""
+def held(root: object) -> tuple[int, int]:
+    """Number of Python objects reachable from `root`, and the size of its arrays in bytes."""
     seen: dict[int, object] = {}
-    waiting: list[object] = [thing]
+    waiting: list[object] = [root]
     while waiting:
         one = waiting.pop()
         if id(one) not in seen and not isinstance(one, NOT_COUNTED):
@@ -36,28 +36,28 @@ def held(thing: object) -> tuple[int, int]:
     return len(seen), sum(one.nbytes for one in arrays)
 
 
-def test_the_film_goes_forwards_and_backwards_without_a_jump(film: EndlessFilm) -> None:
-    pictures = [film.picture(index) for index in range(7)]
+def test_the_clip_runs_forwards_and_backwards(clip: EndlessClip) -> None:
+    frames = [clip.frame(index) for index in range(7)]
     for index, twin in {4: 2, 5: 1, 6: 0}.items():
-        np.testing.assert_array_equal(pictures[index], pictures[twin])
-    np.testing.assert_array_equal(film.picture(6 * 1000 + 2), pictures[2])
+        np.testing.assert_array_equal(frames[index], frames[twin])
+    np.testing.assert_array_equal(clip.frame(6 * 1000 + 2), frames[2])
 
 
-def test_objects_come_and_go_and_only_so_many_are_there(film: EndlessFilm) -> None:
-    follower = OurFollower(ColourSam().compiled(), film, objects=2, change_every=3)
+def test_objects_are_replaced_and_never_exceed_the_capacity(clip: EndlessClip) -> None:
+    run = SaccadeRun(ColourSam().compiled(), clip, objects=2, replace_every=3)
     for index in range(30):
-        follower.step(index)
-    followed = follower.tracker._followed
-    assert {one.query_id for one in followed} == {"q000008", "q000009"}
-    assert follower.tracker.counts.refused_objects == 0
+        run.step(index)
+    objects = run.tracker._objects
+    assert {each.query_id for each in objects} == {"q000008", "q000009"}
+    assert run.tracker.counts.refused_objects == 0
 
 
-def test_what_a_tracker_holds_stops_growing(film: EndlessFilm) -> None:
-    """Exactly: after every known query has been forgotten once, as many objects and bytes, for ever."""
-    follower = OurFollower(ColourSam().compiled(), film, objects=2, change_every=2)
+def test_the_trackers_size_stops_growing(clip: EndlessClip) -> None:
+    """Exactly: once every query slot was reused, the numbers of objects and bytes stay equal."""
+    run = SaccadeRun(ColourSam().compiled(), clip, objects=2, replace_every=2)
     lap, sizes = 600, []
     for index in range(2 * lap + 1):
-        follower.step(index)
+        run.step(index)
         if index in (lap, 2 * lap):
-            sizes.append(held(follower.tracker))
+            sizes.append(held(run.tracker))
     assert sizes[0] == sizes[1]

@@ -1,4 +1,4 @@
-"""The bench of the whole line."""
+"""The benchmark of the whole service."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from engines.masks import encode_mask
-from lab.benchmarks.line import most_seen, shows
-from lab.demo.scene import Truth, load_truth
+from lab.benchmarks.line import has_mask, most_visible
+from lab.demo.ground_truth import GroundTruth, load_ground_truth
 from streaming.vocabulary import (
     Clock,
     FrameResult,
@@ -32,28 +32,31 @@ from tests.up import CACHE, START_S
 S = StreamId("line")
 
 
-def test_what_is_always_in_sight_comes_before_what_leaves() -> None:
-    here, gone = encode_mask(np.ones((4, 4), bool)), encode_mask(np.zeros((4, 4), bool))
-    masks = tuple((gone if frame < 50 else here, here) for frame in range(100))
-    assert most_seen(Truth(60.0, ("red star", "blue ring"), masks)) == ["the blue ring", "the red star"]
+def test_objects_visible_on_more_frames_come_first() -> None:
+    visible, empty = encode_mask(np.ones((4, 4), bool)), encode_mask(np.zeros((4, 4), bool))
+    masks = tuple((empty if frame < 50 else visible, visible) for frame in range(100))
+    assert most_visible(GroundTruth(60.0, ("red star", "blue ring"), masks)) == [
+        "the blue ring",
+        "the red star",
+    ]
 
 
-def test_three_things_of_the_scene_can_be_followed_all_the_time() -> None:
-    truth = load_truth()
-    for name in most_seen(truth)[:3]:
-        assert all(truth.mask_of(name, frame).any() for frame in range(0, len(truth.masks), 10))
+def test_three_objects_of_the_scene_are_always_visible() -> None:
+    truth = load_ground_truth()
+    for text in most_visible(truth)[:3]:
+        assert all(truth.mask_of(text, frame).any() for frame in range(0, len(truth.masks), 10))
 
 
-def test_words_show_when_their_own_revision_has_a_mask() -> None:
+def test_only_a_mask_of_the_same_revision_counts() -> None:
     track = Track(
         TrackId(1), QueryId("q"), 2, "", TrackState.ACTIVE, 1.0, None, MaskRle((4, 4), "0"), keyframe_index=0
     )
     result = FrameResult(S, 0, 0, 0, Clock.ARRIVAL, 0, 4, 4, 0, Latency(0, 0, 0), (track,))
-    assert shows(result, Query(QueryId("q"), S, "the star", revision=2))
-    assert not shows(result, Query(QueryId("q"), S, "the star", revision=3))
-    assert not shows(result, Query(QueryId("other"), S, "the star", revision=2))
+    assert has_mask(result, Query(QueryId("q"), S, "the star", revision=2))
+    assert not has_mask(result, Query(QueryId("q"), S, "the star", revision=3))
+    assert not has_mask(result, Query(QueryId("other"), S, "the star", revision=2))
     hidden = replace(result, tracks=(replace(track, mask=None),))
-    assert not shows(hidden, Query(QueryId("q"), S, "the star", revision=2))
+    assert not has_mask(hidden, Query(QueryId("q"), S, "the star", revision=2))
 
 
 @pytest.mark.slow

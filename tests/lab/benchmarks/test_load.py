@@ -1,4 +1,4 @@
-"""The bench of many words on many streams."""
+"""The load test."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from pathlib import Path
 import pytest
 
 from lab.benchmarks.load import prompt_to_mask_ratio, rate_ratio, weights_bytes
-from lab.benchmarks.load_queries import CrowdRow, StreamRow
-from lab.benchmarks.pace import Pace
+from lab.benchmarks.load_queries import LoadRow, StreamRow
+from lab.benchmarks.rates import IntervalRates
 from tests.servers import ROOT, go2rtc
 from tests.up import CACHE, START_S
 
 
-def row(p95_s: float | None, *rates: float) -> CrowdRow:
+def row(p95_s: float | None, *rates: float) -> LoadRow:
     streams = tuple(
-        StreamRow("s", fps, None, 0, 1.0, Pace(1, 1, None), Pace(1, 2 * fps, None)) for fps in rates
+        StreamRow("s", fps, None, 0, 1.0, IntervalRates(1, 1, None), IntervalRates(1, 2 * fps, None))
+        for fps in rates
     )
-    return CrowdRow("", 1, 1, 1, 1, p95_s, p95_s, None, None, streams, {})
+    return LoadRow("", 1, 1, 1, 1, p95_s, p95_s, None, None, streams, {})
 
 
-def test_all_at_once_is_held_against_one_that_follows_alone() -> None:
+def test_all_streams_are_compared_with_a_single_stream_between_its_answers() -> None:
     rows = [row(0.2, 10.0), row(0.5, 15.0, 12.0), row(0.9, 1.0)]
     assert prompt_to_mask_ratio(rows) == 2.5
     assert rate_ratio(rows) == 12 / 20
 
 
 @pytest.mark.parametrize("rows", [[row(0.2, 10.0)], [row(None, 0.0), row(0.5, 15.0)], [row(0.2, 0.0)]])
-def test_where_there_is_nothing_to_compare_there_is_no_ratio(rows: list[CrowdRow]) -> None:
+def test_without_figures_to_compare_there_is_no_ratio(rows: list[LoadRow]) -> None:
     assert (prompt_to_mask_ratio(rows), rate_ratio(rows)) == (None, None)
 
 
-def test_a_models_weights_are_its_files_of_weights(tmp_path: Path) -> None:
+def test_the_weights_size_is_that_of_the_safetensors_files(tmp_path: Path) -> None:
     for name, size in (("a.safetensors", 300), ("b.safetensors", 50), ("config.json", 7)):
         (tmp_path / name).write_bytes(b"0" * size)
     assert weights_bytes(str(tmp_path)) == 350
@@ -46,7 +47,7 @@ def test_a_models_weights_are_its_files_of_weights(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(500)
-def test_many_words_on_many_streams_are_all_answered_and_a_camera_that_goes_takes_nobody_along() -> None:
+def test_all_queries_of_all_streams_are_answered_and_a_stopped_camera_affects_no_other() -> None:
     go2rtc()
     shape = [
         "--streams",

@@ -1,4 +1,4 @@
-"""Queries whose words change, and what came of them; the service behind them: test_load."""
+"""Adding and editing queries under measurement; test_load runs them on the real service."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import time
 from dataclasses import replace
 
-from lab.benchmarks.load_queries import Crowd
-from lab.evaluation.published_results import Watching
+from lab.benchmarks.load_queries import QueryLoad
+from lab.fixtures.published_results import ResultRecorder
 from streaming.events import AnswerReport
 from streaming.status import QueryStatus
 from streaming.vocabulary import (
@@ -26,16 +26,16 @@ from streaming.vocabulary import (
     TrackState,
 )
 
-WORDS = ("the car", "the umbrella", "the person")
-NEVER = "the ghost"
-"Is refused."
+TEXTS = ("the car", "the umbrella", "the person")
+ABSENT = "the ghost"
+"Reported absent."
 
 
-class AtOnce:
-    """A supervisor whose streams show every query's mask, or refuse it, as soon as it is asked."""
+class InstantSupervisor:
+    """A supervisor whose streams publish every revision's mask, or report its absence, at once."""
 
     def __init__(self, *streams: str) -> None:
-        self.watchings = {StreamId(name): Watching() for name in streams}
+        self.recorders = {StreamId(name): ResultRecorder() for name in streams}
         self.asked: list[Query] = []
 
     async def add_query(
@@ -54,14 +54,14 @@ class AtOnce:
         return QueryStatus(query)
 
     def _answer(self, query: Query) -> None:
-        now_s, watching = time.time(), self.watchings[query.stream_id]
-        refused = query.text == NEVER
+        now_s, recorder = time.time(), self.recorders[query.stream_id]
+        absent = query.text == ABSENT
         steps_s = GroundSeconds(wait=0.25)
-        presence = None if refused else 0.9
+        presence = None if absent else 0.9
         report = AnswerReport(
             query.stream_id, query.query_id, query.revision, 0, "", presence, now_s, None, 0.5, steps_s
         )
-        watching.take(report)
+        recorder.add(report)
         track = Track(
             TrackId(1),
             query.query_id,
@@ -73,31 +73,31 @@ class AtOnce:
             MaskRle((4, 4), "0"),
             0,
         )
-        tracks = () if refused else (track,)
-        watching.take(
+        tracks = () if absent else (track,)
+        recorder.add(
             FrameResult(query.stream_id, 0, 0, 0, Clock.ARRIVAL, now_s, 4, 4, 2, Latency(0, 0, 0.1), tracks)
         )
 
 
-def crowd(supervisor: AtOnce, *words: str) -> Crowd:
-    return Crowd(supervisor, supervisor.watchings, words, patience_s=0.05)  # type: ignore[arg-type]
+def query_load(supervisor: InstantSupervisor, *words: str) -> QueryLoad:
+    return QueryLoad(supervisor, supervisor.recorders, words, timeout_s=0.05)  # type: ignore[arg-type]
 
 
-async def test_queries_are_spread_over_the_streams_each_with_words_of_its_own() -> None:
-    supervisor = AtOnce("a", "b")
-    await crowd(supervisor, *WORDS).gather(5)
+async def test_queries_are_spread_over_the_streams_each_with_another_text() -> None:
+    supervisor = InstantSupervisor("a", "b")
+    await query_load(supervisor, *TEXTS).add_queries(5)
     asked = {name: [query.text for query in supervisor.asked if query.stream_id == name] for name in "ab"}
-    assert asked == {"a": list(WORDS), "b": list(WORDS[:2])}
+    assert asked == {"a": list(TEXTS), "b": list(TEXTS[:2])}
 
 
-async def test_all_words_change_at_one_moment_and_each_is_waited_for() -> None:
-    supervisor = AtOnce("a", "b")
-    measured = crowd(supervisor, *WORDS)
-    await measured.gather(3)
+async def test_all_queries_are_edited_at_once_and_each_revision_is_measured() -> None:
+    supervisor = InstantSupervisor("a", "b")
+    measured = query_load(supervisor, *TEXTS)
+    await measured.add_queries(3)
     before = [query.text for query in supervisor.asked]
     measured.start_measuring()
-    await measured.change_words()
-    await measured.change_words()
+    await measured.edit_queries()
+    await measured.edit_queries()
     row = measured.row("all")
     assert (row.queries, row.asked, row.answered, row.masked) == (3, 6, 6, 6)
     assert row.prompt_to_mask_p50_s is not None and 0 <= row.prompt_to_mask_p50_s < 0.05
@@ -106,20 +106,20 @@ async def test_all_words_change_at_one_moment_and_each_is_waited_for() -> None:
         assert len({first, *(query.text for query in changed)}) == 3
 
 
-async def test_a_refusal_is_an_answer_and_no_mask() -> None:
-    measured = crowd(AtOnce("a"), NEVER)
-    await measured.gather(1)
+async def test_a_report_of_absence_is_an_answer_without_a_mask() -> None:
+    measured = query_load(InstantSupervisor("a"), ABSENT)
+    await measured.add_queries(1)
     row = measured.row("one")
     assert (row.asked, row.answered, row.masked, row.prompt_to_mask_p95_s) == (1, 1, 0, None)
 
 
-async def test_a_stream_that_was_lost_is_not_asked_or_told_of() -> None:
-    supervisor = AtOnce("a", "b")
-    measured = crowd(supervisor, *WORDS)
-    await measured.gather(4)
-    measured.lose(StreamId("b"))
+async def test_a_removed_stream_is_neither_edited_nor_reported() -> None:
+    supervisor = InstantSupervisor("a", "b")
+    measured = query_load(supervisor, *TEXTS)
+    await measured.add_queries(4)
+    measured.remove_stream(StreamId("b"))
     measured.start_measuring()
-    await measured.change_words()
+    await measured.edit_queries()
     row = measured.row("without b")
     assert (row.queries, row.asked) == (2, 2)
     assert [(stream.stream, stream.dropped) for stream in row.streams] == [("a", 4)]

@@ -1,4 +1,4 @@
-"""What a frame asks for, and what the device can do."""
+"""FLOPs of a frame, and the device's peak."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lab.benchmarks.roofline import frame_flops, peak_flops
 from lab.fixtures.random_sam2 import random_tracker
 
 
-def test_a_frame_of_tiny_at_512_asks_for_what_others_have_counted() -> None:
-    """62.5 GFLOP for the picture; 48.3 + 2.9 + 0.95 for an object, with one slot fewer (PyTorch's counter on
+def test_flops_of_tiny_at_512_agree_with_an_independent_count() -> None:
+    """62.5 GFLOP per image; 48.3 + 2.9 + 0.95 per object with one memory fewer (PyTorch's counter on
     transformers' modules)."""
     weights = random_tracker("sam2.1-tiny", 512)
     one, two = frame_flops(weights, 1), frame_flops(weights, 2)
@@ -18,5 +18,5 @@ def test_a_frame_of_tiny_at_512_asks_for_what_others_have_counted() -> None:
     assert two - one == pytest.approx(52e9, rel=0.25)
 
 
-def test_a_device_has_a_peak() -> None:
+def test_the_peak_is_a_plausible_number() -> None:
     assert peak_flops(torch.device("cpu"), torch.float32) > 1e9

@@ -1,4 +1,4 @@
-"""Parts of a frame, counted."""
+"""Times of parts of a frame."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from engines.backends.torch_backend import TorchBackend
-from lab.benchmarks.timing import CpuClock, Stopwatch, Timed, clock_of
+from lab.benchmarks.timing import CpuClock, Stopwatch, TimedProgram, clock_for
 from tests.toy_graph import toy_graph
 
 
 @dataclass
-class Hours:
-    """A clock that strikes one further each time it is asked."""
+class CountingClock:
+    """A clock that advances by 1 s with every mark."""
 
     now: list[int] = field(default_factory=lambda: [0])
 
@@ -27,31 +27,31 @@ class Hours:
         return end - start
 
 
-def test_parts_add_up_until_they_are_read() -> None:
-    watch = Stopwatch(Hours())
+def test_times_are_summed_until_the_lap_is_read() -> None:
+    watch = Stopwatch(CountingClock())
     assert watch.run("a", lambda: 5) == 5
     watch.run("b", lambda: watch.run("a", lambda: None))
     assert watch.lap() == {"a": 2.0, "b": 3.0}
     assert watch.lap() == {}
 
 
-def test_every_call_of_a_module_counts() -> None:
-    watch, module = Stopwatch(Hours()), nn.Sequential(nn.Linear(2, 2), nn.ReLU())
-    watch.watch("whole", module)
-    watch.watch("inner", module[0])
+def test_every_call_of_a_module_is_timed() -> None:
+    watch, module = Stopwatch(CountingClock()), nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    watch.time_module("whole", module)
+    watch.time_module("inner", module[0])
     for _ in range(2):
         module(torch.zeros(1, 2))
     assert watch.lap() == {"whole": 6.0, "inner": 2.0}
 
 
-def test_a_timed_program_gives_what_the_program_gives() -> None:
+def test_a_timed_program_returns_the_programs_outputs() -> None:
     graph = toy_graph()
     program, watch = TorchBackend().compile(graph), Stopwatch(CpuClock())
     inputs = [port.example(2).numpy() for port in graph.ports]
-    timed = Timed(program, "toy", watch).runner()(*inputs)
+    timed = TimedProgram(program, "toy", watch).runner()(*inputs)
     assert all(np.array_equal(*pair) for pair in zip(timed, program.runner()(*inputs), strict=True))
     assert watch.lap()["toy"] > 0
 
 
-def test_a_cpu_is_timed_by_the_wall() -> None:
-    assert isinstance(clock_of(torch.device("cpu")), CpuClock)
+def test_a_cpu_is_timed_by_the_wall_clock() -> None:
+    assert isinstance(clock_for(torch.device("cpu")), CpuClock)

@@ -1,4 +1,4 @@
-"""The bench: everybody on the same pictures, masks compared."""
+"""The tracker benchmark on a small random SAM 2.1: rows, ratios, agreement of masks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def report() -> BenchReport:
     return bench_tracker(options)
 
 
-def test_everybody_runs_and_peers_in_two_precisions(report: BenchReport) -> None:
+def test_every_candidate_has_a_row_and_baselines_one_per_precision(report: BenchReport) -> None:
     assert [(row.engine, row.precision) for row in report.rows] == [
         ("torch", "float32"),
         ("transformers", "float32"),
@@ -46,33 +46,33 @@ def test_everybody_runs_and_peers_in_two_precisions(report: BenchReport) -> None
     assert json.loads(json.dumps(asdict(report)))["device"] == "cpu"
 
 
-def test_ours_sees_in_float32_what_both_peers_see(report: BenchReport) -> None:
+def test_masks_agree_with_both_baselines_in_float32(report: BenchReport) -> None:
     ours = report.rows[0]
     assert min(ours.mask_iou.values()) > 0.99 and ours.seen == 1.0
 
 
-def test_ours_is_compared_with_the_faster_precision_of_a_peer(report: BenchReport) -> None:
+def test_times_are_compared_with_the_faster_precision_of_a_baseline(report: BenchReport) -> None:
     ours, *theirs = report.rows
-    for peer, times in ours.times_as_fast.items():
-        fastest_ms = min(row.frame_ms for row in theirs if row.engine == peer)
+    for baseline, times in ours.times_as_fast.items():
+        fastest_ms = min(row.frame_ms for row in theirs if row.engine == baseline)
         assert times == pytest.approx(fastest_ms / ours.frame_ms, rel=0.02)
-        assert max(row.times_as_fast[peer] for row in theirs if row.engine == peer) == 1.0
+        assert max(row.times_as_fast[baseline] for row in theirs if row.engine == baseline) == 1.0
 
 
-def test_a_frame_is_made_of_parts_for_everybody(report: BenchReport) -> None:
+def test_every_row_divides_the_frame_into_the_same_parts(report: BenchReport) -> None:
     for row in report.rows:
         assert tuple(row.parts_ms) == (*PARTS, OTHER)
         assert all(row.parts_ms[part] > 0 for part in PARTS)
         assert sum(row.parts_ms[part] for part in PARTS) < 2 * row.frame_ms
 
 
-def test_ours_keeps_as_much_on_every_frame_and_peers_keep_more(report: BenchReport) -> None:
+def test_the_trackers_size_is_constant_and_that_of_baselines_grows(report: BenchReport) -> None:
     ours, *theirs = report.rows
     assert ours.held_bytes > 0 and ours.grown_bytes == 0
     assert all(row.grown_bytes > 0 for row in theirs)
 
 
-def test_nano_is_raced_by_the_rules_it_was_taught(tmp_path: Path) -> None:
+def test_nano_runs_with_the_memory_policy_of_its_training(tmp_path: Path) -> None:
     save_tracker(fresh_tracker(1), tmp_path)
     rows = bench_tracker(BenchOptions(model=str(tmp_path), objects=(1,), backends=("torch",), frames=2)).rows
     assert rows[0].mask_iou["transformers"] > 0.95
@@ -90,7 +90,7 @@ def test_nano_is_raced_by_the_rules_it_was_taught(tmp_path: Path) -> None:
         (BenchOptions(model="/nowhere"), NotFound),
     ],
 )
-def test_what_cannot_be_raced_is_refused_before_anything_is_compiled(
+def test_impossible_options_are_refused_before_anything_is_compiled(
     options: BenchOptions, error: type[Exception]
 ) -> None:
     with pytest.raises(error):

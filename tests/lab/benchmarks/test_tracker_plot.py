@@ -1,11 +1,13 @@
-"""The bench, drawn."""
+"""The tracker benchmark's plot."""
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+import pytest
 
 from lab.benchmarks.tracker import BenchReport, BenchRow
-from lab.benchmarks.tracker_plot import WIDTH, draw_bench
+from lab.benchmarks.tracker_plot import draw_tracker, plot_tracker
+
+figures = pytest.importorskip("matplotlib.figure")
 
 
 def row(engine: str, frame_ms: float) -> BenchRow:
@@ -14,30 +16,26 @@ def row(engine: str, frame_ms: float) -> BenchRow:
     return BenchRow(engine, "float32", 1, frame_ms, 1e3 / frame_ms, parts_ms, times, 1.0, agreed, 1, 0, 0.5)
 
 
-def drawn(*rows: BenchRow) -> ElementTree.Element:
-    return ElementTree.fromstring(draw_bench(BenchReport("a<b", 512, 4, 1, "cpu", 0.1, rows)))
+def report(*rows: BenchRow) -> BenchReport:
+    return BenchReport("a<b", 512, 4, 1, "cpu", 0.1, rows)
 
 
-def words(picture: ElementTree.Element) -> str:
-    return " ".join(one.text or "" for one in picture.iter() if one.tag.endswith("text"))
+def test_a_bar_is_as_long_as_the_frames_time_and_divided_into_its_parts() -> None:
+    figure = figures.Figure()
+    draw_tracker(figure, report(row("ours", 10.0), row("theirs", 20.0)))
+    bars = [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches]
+    assert bars[::2] == [(0, 5), (5, 2.5), (7.5, 2.5), (10, 0)]
+    assert bars[1::2] == [(0, 10), (10, 5), (15, 5), (20, 0)]
 
 
-def lengths(picture: ElementTree.Element) -> list[float]:
-    bars = [one for one in picture.iter() if one.tag.endswith("rect") and one.get("height") == "18"]
-    return [float(one.get("width", 0)) for one in bars]
+def test_engine_size_ratio_and_parts_are_text() -> None:
+    svg = plot_tracker(report(row("ours", 10.0)))
+    words = ("a&lt;b", "512 px", "ours, float32", "10.0 (2.00× sam2)", "encode", "remember")
+    assert all(word in svg for word in words)
 
 
-def test_a_bar_is_as_long_as_its_frame_takes_and_made_of_its_parts() -> None:
-    bars = lengths(drawn(row("ours", 10.0), row("theirs", 20.0)))
-    assert bars == [WIDTH / 4, WIDTH / 8, WIDTH / 8, 0, WIDTH / 2, WIDTH / 4, WIDTH / 4, 0]
-
-
-def test_it_names_everything_in_words() -> None:
-    said = words(drawn(row("ours", 10.0)))
-    assert all(
-        word in said for word in ("a<b", "512 px", "ours, float32", "2.00× sam2", "encode", "remember")
-    )
-
-
-def test_nothing_measured_is_a_picture_too() -> None:
-    assert lengths(drawn()) == []
+def test_a_report_without_rows_is_plotted_without_bars() -> None:
+    figure = figures.Figure()
+    draw_tracker(figure, report())
+    assert not figure.axes[0].patches
+    assert plot_tracker(report())

@@ -70,7 +70,7 @@ def test_a_bench_of_the_line_shows_every_number_of_objects_and_who_used_the_proc
 
 
 def test_a_load_shows_every_stream_while_words_were_answered_and_in_between() -> None:
-    pace = {"seconds": 2.0, "fps": 14.5, "age_p95_s": 0.031}
+    rates_during = {"seconds": 2.0, "fps": 14.5, "age_p95_s": 0.031}
     stream = {"stream": "load-1", "fps": 15.0, "age_p95_s": 0.033, "dropped": 0, "tracks": 2.5}
     row = {
         "name": "all at once",
@@ -82,7 +82,7 @@ def test_a_load_shows_every_stream_while_words_were_answered_and_in_between() ->
         "prompt_to_mask_p95_s": 0.412,
         "wait_p95_s": 0.1,
         "ground_p50_s": None,
-        "streams": [stream | {"answering": pace, "following": pace | {"age_p95_s": None}}],
+        "streams": [stream | {"answering": rates_during, "following": rates_during | {"age_p95_s": None}}],
         "cores": {"worker": 1.25, "other programs": 0.5},
     }
     report = {

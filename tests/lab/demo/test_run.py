@@ -1,4 +1,4 @@
-"""The demo: the whole service on the bundled clip, judged against the scene's truth."""
+"""`saccade demo` as a process: the whole service on the bundled clip, scored against its ground truth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.up import CACHE, START_S
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_the_demo_follows_what_it_is_asked_for(tmp_path: Path) -> None:
+def test_the_demo_tracks_the_objects_it_asks_for(tmp_path: Path) -> None:
     environment = os.environ | {"SACCADE_PORT": str(free_port()), "SACCADE_STATE_DIR": str(tmp_path)}
     environment["SACCADE_CACHE_DIR"] = str(CACHE)
     done = subprocess.run(
@@ -28,10 +28,10 @@ def test_the_demo_follows_what_it_is_asked_for(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    verdict = json.loads(done.stdout.splitlines()[-1])
-    assert verdict["results"] > 100
-    assert verdict["prompt_to_mask_p50_s"] > 0
-    assert verdict["tracked_fps"] > 0 and verdict["frame_age_p95_s"] > 0
-    assert verdict["dropped"] >= 0
-    # On a machine that the tests share with others frames are dropped and answers late; quiet ones: README.
-    assert verdict["j_mean"] >= 0.35
+    score = json.loads(done.stdout.splitlines()[-1])
+    assert score["results"] > 100
+    assert score["prompt_to_mask_p50_s"] > 0
+    assert score["tracked_fps"] > 0 and score["frame_age_p95_s"] > 0
+    assert score["dropped"] >= 0
+    # Low: tests run in parallel, so frames are dropped and answers are late. docs/benchmarks.md has an idle machine's.
+    assert score["j_mean"] >= 0.35

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lab.evaluation.phrases import named_by
+from lab.evaluation.phrases import objects_named_by
 from lab.training.language.captions import generate_caption
 from lab.training.language.frame_facts import FrameFacts
 from lab.training.scene_description import ObjectLabel
@@ -66,7 +66,7 @@ def in_a_row(things: tuple[ObjectLabel, ...], widths: list[int]) -> Clip:
 def test_a_true_phrase_names_what_it_may_mean(
     phrase: str, things: list[tuple[int, ...]], view: FrameFacts
 ) -> None:
-    assert named_by(phrase, view) == things
+    assert objects_named_by(phrase, view) == things
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_true_phrase_names_what_it_may_mean(
     ],
 )
 def test_what_is_not_there_in_that_number_is_not_named(phrase: str, view: FrameFacts) -> None:
-    assert named_by(phrase, view) == []
+    assert objects_named_by(phrase, view) == []
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_what_is_not_there_in_that_number_is_not_named(phrase: str, view: FrameF
     ["", "a", "dog", "the", "a red", "a red blue dog", "a dog red", "a unicorn", "some dogs", "a in red"],
 )
 def test_what_is_no_name_names_nothing(phrase: str, view: FrameFacts) -> None:
-    assert named_by(phrase, view) == []
+    assert objects_named_by(phrase, view) == []
 
 
 def test_what_is_hardly_seen_may_be_counted_or_not() -> None:
     view = FrameFacts(in_a_row(THINGS, [8, 1, 8, 8]), 0)
     assert view.barely_visible == (1,)
-    assert named_by("a red cup", view) == [(0,), (1,)]
-    assert named_by("two red cups", view) == [(0, 1)]
-    assert named_by("two red things", view) == [(0, 1)]
+    assert objects_named_by("a red cup", view) == [(0,), (1,)]
+    assert objects_named_by("two red cups", view) == [(0, 1)]
+    assert objects_named_by("two red things", view) == [(0, 1)]
 
 
 @pytest.mark.parametrize("level", CURRICULUM, ids=lambda level: level.name)
@@ -108,6 +108,6 @@ def test_every_caption_of_the_world_is_read_as_it_was_meant(level: object) -> No
         clip = draw_clip(seed, frames=1, level=level)
         told = generate_caption(clip, 0, np.random.default_rng(seed))
         for phrase in told.phrases if told else ():
-            assert phrase.referents in named_by(phrase.text, FrameFacts(clip, 0)), phrase.text
+            assert phrase.referents in objects_named_by(phrase.text, FrameFacts(clip, 0)), phrase.text
             read += 1
     assert read > 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lab.evaluation.reappearance import WITHIN, clearly_seen, draw_returning, returns
+from lab.evaluation.reappearance import WITHIN, clearly_seen, draw_reappearance_clips, returns
 from lab.training.world.holdout import Split, split_of
 from lab.training.world.scenes import draw_clip
 
@@ -46,7 +46,7 @@ def test_only_what_is_clearly_seen_at_first_is_given() -> None:
 
 
 def test_clips_are_unseen_ones_in_which_something_comes_back() -> None:
-    clips = list(draw_returning(2, frames=40))
+    clips = list(draw_reappearance_clips(2, frames=40))
     assert len({clip.seed for clip in clips}) == 2
     for clip in clips:
         assert split_of(clip.seed) is Split.UNSEEN and len(clip.frames) == 40

@@ -1,6 +1,6 @@
 """What a true box on a picture of a real film means to each backend, and to the official package.
 
-No memory is asked, so the image part of a checkpoint is enough (`random_weights.completed`). The package is
+No memory is asked, so the image part of a checkpoint is enough (`random_weights.complete_image_weights`). The package is
 asked twice: with pictures shrunk as ours are, which compares what is computed, and as it shrinks them itself.
 """
 
@@ -23,9 +23,9 @@ from engines.masks import decode_mask, mask_from_logits
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compilation import tracker_graphs
 from engines.tracking.shape import POINTS
-from lab.benchmarks.baselines import official_predictor, official_state, require_peer
+from lab.benchmarks.baselines import official_predictor, official_state, require_baseline
 from lab.evaluation.metrics import region_j
-from lab.evaluation.real_clips import Film
+from lab.evaluation.real_clips import RealClip
 from streaming.vocabulary import Mask, Pixels
 
 WAYS: Final[tuple[tuple[str, Precision], ...]] = (
@@ -70,14 +70,14 @@ class _Found:
 
 
 def score_boxes(
-    weights: TrackerWeights, films: Sequence[Film], every: int | None, cache_dir: Path | None
+    weights: TrackerWeights, films: Sequence[RealClip], every: int | None, cache_dir: Path | None
 ) -> list[BoxScore]:
     """Every way, ours first, then the package sam2's two; one picture in `every` of each film, or its first.
 
     Raises InvalidSettings where the package does not know the model, BackendUnavailable where something is
     not installed, NotFound where a picture cannot be read.
     """
-    require_peer("sam2", weights)
+    require_baseline("sam2", weights)
     ways = [way for way in WAYS if way[1] != "int8" or find_spec("nncf")]
     found = {
         (name, precision): _asked(our_way(weights, _backend(name, precision, cache_dir)), films, every)
@@ -113,7 +113,7 @@ def _backend(name: str, precision: Precision, cache_dir: Path | None) -> Backend
     return choose_backend(name, precision=precision, cache_dir=cache_dir)
 
 
-def _asked(segment: Segment, films: Iterable[Film], every: int | None) -> list[_Found]:
+def _asked(segment: Segment, films: Iterable[RealClip], every: int | None) -> list[_Found]:
     found = []
     for film in films:
         step = every or len(film.pictures)

@@ -27,7 +27,7 @@ FOUND_J: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class FollowingScore:
+class TrackingScore:
     """Figures of things followed; shares are NaN where there was no case."""
 
     clips: int
@@ -49,9 +49,9 @@ class FollowingScore:
     "Share of frames without the thing on which its track had no mask."
 
 
-def score_clips(
+def score_tracking(
     compiled: CompiledTracker, clips: Iterable[Clip], policy: TrackerPolicy = PRODUCT
-) -> FollowingScore:
+) -> TrackingScore:
     """Follow things of these clips; `policy` as in `SamTracker`."""
     found = _Figures()
     for clip in clips:
@@ -63,7 +63,7 @@ def score_clips(
         drawn = list(propagate(tracker, clip.frames, clip.masks[0, things]))
         for place, thing in enumerate(things):
             found.judge(clip.masks[:, thing], [masks[place] for masks in drawn])
-    return FollowingScore(
+    return TrackingScore(
         clips=found.clips,
         objects=found.whole.count,
         j_and_f=found.whole.value,

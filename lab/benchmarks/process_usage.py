@@ -1,6 +1,4 @@
-"""Which process used how much of the processor between two moments, everybody else's included, and how much
-memory each has. Linux alone.
-"""
+"""CPU time and resident memory of this process and its descendants, by role in the service. Linux only."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ ROLES: Final = (
     ("valkey", "redis"),
     ("redis", "redis"),
 )
-"What a process is, by how its command line begins (its program's name, without folders)."
+"Roles by the beginning of the program's name (without folders), or of the title that Ray sets."
 OWN: Final = "gateway, publisher and reader"
 RAY: Final = "ray"
 OTHERS: Final = "other programs"
@@ -31,45 +29,45 @@ OTHERS: Final = "other programs"
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time used since the machine or a process began, seconds."""
+    """CPU time used since the machine or the process started, seconds."""
 
     at_s: float
-    "Monotonic."
+    "Monotonic clock."
     busy_s: float
-    "The whole machine."
+    "Of the whole machine, all cores."
     by_role: dict[str, float]
 
 
-def look() -> Usage:
-    """What this process, its descendants and the machine have used until now; nothing where /proc is not."""
+def read_usage() -> Usage:
+    """Read the CPU time used so far. All zero without /proc."""
     by_role: dict[str, float] = defaultdict(float)
-    for pid in _family(os.getpid()):
-        used = _used_s(pid)
-        if used is not None:
-            by_role[_role(pid)] += used
+    for pid in _with_descendants(os.getpid()):
+        used_s = _used_s(pid)
+        if used_s is not None:
+            by_role[_role(pid)] += used_s
     return Usage(time.monotonic(), _busy_s(), dict(by_role))
 
 
 def cores_between(before: Usage, after: Usage) -> dict[str, float]:
-    """Mean number of cores that each role kept busy, most first; what nobody of ours used is the others'."""
+    """Return the mean number of busy cores by role, largest first; other programs, `OTHERS`, come last."""
     span_s = max(after.at_s - before.at_s, 1e-9)
-    # What a process used that has ended meanwhile is not known any more.
+    # The CPU time of a process that ended in between is lost, so a role's sum may fall.
     used = {role: max(0.0, now - before.by_role.get(role, 0.0)) for role, now in after.by_role.items()}
     used[OTHERS] = max(0.0, after.busy_s - before.busy_s - sum(used.values()))
     ours_first = sorted(used, key=lambda role: (role == OTHERS, -used[role]))
     return {role: round(used[role] / span_s, 3) for role in ours_first}
 
 
-def resident() -> dict[str, int]:
-    """Bytes of memory that each role holds now, pages of its files included; nothing where /proc is not."""
+def resident_bytes() -> dict[str, int]:
+    """Return the resident memory by role, mapped files included. Empty without /proc."""
     by_role: dict[str, int] = defaultdict(int)
-    for pid in _family(os.getpid()):
+    for pid in _with_descendants(os.getpid()):
         by_role[_role(pid)] += _resident_bytes(pid)
     return dict(by_role)
 
 
-def _family(pid: int) -> Iterator[int]:
-    """The process and all that descend from it."""
+def _with_descendants(pid: int) -> Iterator[int]:
+    """Yield the process and all its descendants."""
     children: dict[int, list[int]] = defaultdict(list)
     for folder in _PROC.glob("[0-9]*"):
         fields = _stat(int(folder.name))
@@ -77,9 +75,9 @@ def _family(pid: int) -> Iterator[int]:
             children[int(fields[1])].append(int(folder.name))
     waiting = [pid]
     while waiting:
-        one = waiting.pop()
-        yield one
-        waiting += children[one]
+        current = waiting.pop()
+        yield current
+        waiting += children[current]
 
 
 def _role(pid: int) -> str:
@@ -94,13 +92,13 @@ def _role(pid: int) -> str:
 
 
 def _used_s(pid: int) -> float | None:
-    """Time in user and system mode; None where the process is gone."""
+    """Return the time in user and system mode; None where the process has ended."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if fields else None
 
 
 def _resident_bytes(pid: int) -> int:
-    """0 where the process is gone (proc(5), /proc/pid/statm)."""
+    """Return 0 where the process has ended (proc(5), /proc/pid/statm)."""
     try:
         return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE_BYTES
     except OSError:
@@ -108,17 +106,17 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields of /proc/pid/stat from the state on (proc(5), field 3); empty where the process is gone."""
+    """Return the fields of /proc/pid/stat from field 3, the state, on (proc(5)); empty where it has ended."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
     except OSError:
         return []
-    # The name before them is in brackets and may hold anything.
+    # Field 2, the name, is in brackets and may contain spaces and brackets.
     return text[text.rindex(")") + 2 :].split()
 
 
 def _busy_s() -> float:
-    """User, nice, system, interrupts and what the hypervisor took, of all cores (proc(5), /proc/stat)."""
+    """Return user, nice, system, interrupt and stolen time of all cores (proc(5), /proc/stat)."""
     try:
         line = (_PROC / "stat").read_text().partition("\n")[0]
     except OSError:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from engines.tracking.memory_policy import PRODUCT
-from lab.evaluation.following import FollowingScore, _Figures, score_clips
+from lab.evaluation.tracking import TrackingScore, _Figures, score_tracking
 from lab.training.world.holdout import Split
 from lab.training.world.scenes import draw_clip
 from tests.colour_sam import ColourSam
@@ -62,13 +62,13 @@ def test_a_tracker_that_follows_colours_beats_the_copied_mask() -> None:
     first = Split.UNSEEN.first_seed
     clips = [draw_clip(seed, frames=8, stride=6.0) for seed in range(first, first + 3)]
     # Colours alone do not tell whose a pixel is.
-    score = score_clips(ColourSam().compiled(), clips, replace(PRODUCT, non_overlap_min_share=0.0))
-    assert isinstance(score, FollowingScore) and score.clips == 3 and score.objects >= 3
+    score = score_tracking(ColourSam().compiled(), clips, replace(PRODUCT, non_overlap_min_share=0.0))
+    assert isinstance(score, TrackingScore) and score.clips == 3 and score.objects >= 3
     assert score.j > score.j_copy > 0 and score.j_and_f > score.j_and_f_copy > 0
 
 
 def test_every_clip_counts_and_one_without_a_thing_to_give_has_no_objects() -> None:
     clip = draw_clip(Split.UNSEEN.first_seed, frames=3)
     clip.masks[:] = False
-    score = score_clips(ColourSam().compiled(), [clip])
+    score = score_tracking(ColourSam().compiled(), [clip])
     assert (score.clips, score.objects) == (1, 0) and math.isnan(score.j_and_f)

@@ -13,9 +13,9 @@ import torch
 from engines.backends.torch_backend import TorchBackend
 from lab.benchmarks import box_prompts
 from lab.benchmarks.baselines import official_predictor
-from lab.benchmarks.box_prompts import OWN_PICTURES, box_of, official_way, our_way, score_boxes
+from lab.evaluation.box_prompts import OWN_PICTURES, box_of, official_way, our_way, score_boxes
 from lab.evaluation.metrics import region_j
-from lab.evaluation.real_clips import Film, find_films
+from lab.evaluation.real_clips import RealClip, find_real_clips
 from lab.fixtures.random_sam2 import bench_weights, random_tracker
 from lab.training.world.scenes import draw_clip
 
@@ -44,7 +44,7 @@ def test_a_box_means_to_us_what_it_means_to_the_official_package() -> None:
 
 @pytest.mark.skipif(not REAL.is_file(), reason=f"no real weights at {REAL}: ../shared/data is absent")
 def test_metas_own_weights_find_the_swan_in_its_box() -> None:
-    film = next(film for film in find_films(DATA / "davis") if film.name == "blackswan")
+    film = next(film for film in find_real_clips(DATA / "davis") if film.name == "blackswan")
     picture, true = next(film.read()), next(film.truth())
     segment = our_way(bench_weights(REAL), TorchBackend())
     assert region_j(segment(picture, box_of(true)), true) > 0.95
@@ -67,10 +67,10 @@ def test_every_way_is_held_against_the_package_picture_by_picture(
     assert first[0].j != each[0].j, "the third picture counts, too"
 
 
-def drawn_film(folder: Path, pictures: int) -> Film:
+def drawn_film(folder: Path, pictures: int) -> RealClip:
     clip = draw_clip(7, frames=pictures, size=(96, 128), stride=10)
     names = [folder / f"{index}.png" for index in range(2 * pictures)]
     for index in range(pictures):
         cv2.imwrite(str(names[index]), clip.frames[index][..., ::-1])
         cv2.imwrite(str(names[pictures + index]), clip.masks[index].any(axis=0).astype(np.uint8) * 255)
-    return Film("drawn", tuple(names[:pictures]), tuple(names[pictures:]))
+    return RealClip("drawn", tuple(names[:pictures]), tuple(names[pictures:]))
