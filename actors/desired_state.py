@@ -20,7 +20,7 @@ from streaming.errors import NotFound
 from streaming.vocabulary import Query, QueryId, StreamId, StreamSpec
 
 HISTORY: Final = 256
-"Changes remembered for each worker; a worker is told of each at once, so it is at most a few behind."
+"Changes remembered for each worker; each is sent at once, so a worker is at most a few behind."
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ class GrounderActor:
             result = self._results.pop(request_id)
             if not result.done():
                 result.set_exception(exc)
-                # The caller may have been cancelled; asyncio need not log that nobody awaited the result.
+                # The caller may have been cancelled; asyncio need not log a result that is not awaited.
                 result.exception()
 
 

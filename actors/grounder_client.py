@@ -8,7 +8,7 @@ from typing import Any
 from actors.grounder import BUDGET_S, Grounded
 from actors.keyframe_queue import needs_text
 from actors.partial_answers import OnPartial
-from actors.ray_runtime import CannotStart, PartDied, call, find_actor, stream
+from actors.ray_runtime import ActorDied, CannotStart, call, find_actor, iterate
 from streaming.errors import ServiceUnavailable
 from streaming.vocabulary import Keyframe
 
@@ -41,7 +41,7 @@ class GrounderClient:
         if not needs_text(keyframe):
             grounded: Grounded = await call(grounder.ground.remote(keyframe), self.timeout_s)
             return grounded
-        async for item in stream(grounder.generate.remote(keyframe), self.timeout_s):
+        async for item in iterate(grounder.generate.remote(keyframe), self.timeout_s):
             if isinstance(item, Grounded):
                 return item
             on_partial(item)
@@ -56,7 +56,7 @@ class GrounderClient:
         while True:
             try:
                 await call(grounder.heartbeat.remote(), _HEARTBEAT_TIMEOUT_S)
-            except (PartDied, CannotStart):
+            except (ActorDied, CannotStart):
                 find_actor.cache_clear()  # another may be made under the same name
                 raise
             except ServiceUnavailable:

@@ -15,7 +15,7 @@ import ray
 
 from actors.actor_health import Action, ActorHealth, MonitorTimes
 from actors.heartbeat import Heartbeat
-from actors.ray_runtime import CannotStart, PartDied, call
+from actors.ray_runtime import ActorDied, CannotStart, call
 from streaming.errors import GroundingTimedOut, SaccadeError
 from streaming.vocabulary import StreamId
 
@@ -39,7 +39,7 @@ class RayActor:
         ray.kill(self.handle, no_restart=False)
 
     async def heartbeat(self, timeout_s: float) -> Heartbeat:
-        """Ask whether it is alive. Raises CannotStart, PartDied, ServiceUnavailable; GroundingTimedOut if it
+        """Ask whether it is alive. Raises CannotStart, ActorDied, ServiceUnavailable; GroundingTimedOut if it
         hangs.
         """
         beat: Heartbeat = await call(self.handle.heartbeat.remote(), timeout_s)
@@ -151,7 +151,7 @@ class ActorMonitor(Generic[A_co]):
         match exc:
             case CannotStart():
                 return self._health.on_failed_start(str(exc), now_s)
-            case PartDied():
+            case ActorDied():
                 return self._health.on_death(now_s)
             case GroundingTimedOut():
                 return self._health.on_hang(str(exc), now_s)

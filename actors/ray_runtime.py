@@ -25,7 +25,7 @@ OBJECT_STORE_BYTES = 224 << 20
 "For keyframes sent to the grounder: the 32 of its queue at 1080p (6.9 MB each) fit."
 
 
-class PartDied(ServiceUnavailable):
+class ActorDied(ServiceUnavailable):
     """An actor's process ended; Ray is restarting it."""
 
 
@@ -81,11 +81,11 @@ def stop_ray() -> None:
 
 @cache
 def find_actor(name: str) -> Any:
-    """Return the handle of the actor of that name. Raises PartDied if there is none (yet)."""
+    """Return the handle of the actor of that name. Raises ActorDied if there is none (yet)."""
     try:
         return ray.get_actor(name, NAMESPACE)
     except ValueError as exc:
-        raise PartDied(f"There is no {name}.") from exc
+        raise ActorDied(f"There is no {name}.") from exc
 
 
 async def call(reference: Awaitable[T], timeout_s: float) -> T:
@@ -102,14 +102,14 @@ async def call(reference: Awaitable[T], timeout_s: float) -> T:
     except ActorDiedError as exc:
         if exc.actor_init_failed:
             raise CannotStart(_message_of(exc)) from exc
-        raise PartDied("A part of the service died; it is being restarted.") from exc
+        raise ActorDied("A part of the service died; it is being restarted.") from exc
     except RayError as exc:
-        raise PartDied("A part of the service died; it is being restarted.") from exc
+        raise ActorDied("A part of the service died; it is being restarted.") from exc
     except TimeoutError as exc:
         raise ServiceUnavailable(f"A part of the service did not answer within {timeout_s:g} s.") from exc
 
 
-async def stream(generator: Any, timeout_s: float) -> AsyncIterator[Any]:
+async def iterate(generator: Any, timeout_s: float) -> AsyncIterator[Any]:
     """Yield what a remote generator yields. Raises as `call`; each item may take `timeout_s`."""
     while True:
         try:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import SecretStr
 
 from actors.redis_server import RedisServer
-from actors.shutdown import to_its_end
+from actors.shutdown import run_to_completion
 from streaming.errors import SaccadeError, StoreUnavailable
 from streaming.results.connection import ping
 
@@ -66,7 +66,7 @@ class RedisMonitor:
             return
         log.warning("Our own Redis died; it is started again.")
         try:
-            await to_its_end(asyncio.to_thread(self._server.restart))
+            await run_to_completion(asyncio.to_thread(self._server.restart))
             self._restarts.inc()
         except (SaccadeError, OSError) as exc:
             log.error("Redis does not start: %s", exc)

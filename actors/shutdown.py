@@ -38,7 +38,7 @@ async def _until_signal(work: Coroutine[Any, Any, T]) -> T | None:
             loop.remove_signal_handler(number)
 
 
-async def to_its_end(work: Awaitable[T]) -> T:
+async def run_to_completion(work: Awaitable[T]) -> T:
     """Await `work` to its end even if cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
     try:

@@ -31,7 +31,7 @@ from actors.monitor import ActorMonitor, RayActor
 from actors.ray_runtime import call, start_ray, stop_ray
 from actors.redis_monitor import RedisMonitor
 from actors.redis_server import RedisServer
-from actors.shutdown import to_its_end
+from actors.shutdown import run_to_completion
 from actors.worker import Worker
 from actors.worker_client import WorkerClient
 from streaming.errors import Conflict, LimitReached, ServiceUnavailable, SourceUnavailable
@@ -90,7 +90,7 @@ class Supervisor:
         """
         streams = await asyncio.to_thread(self._store.streams)
         self._desired.load(streams, await asyncio.to_thread(self._store.queries))
-        await to_its_end(asyncio.to_thread(start_ray, self._settings.ray_address))
+        await run_to_completion(asyncio.to_thread(start_ray, self._settings.ray_address))
         self._start_actors()
         self._redis_task = asyncio.create_task(self._redis.run(), name="monitor-redis")
         await self._wait_until_up()

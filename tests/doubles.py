@@ -226,8 +226,8 @@ class ColourGrounder:
         answers = self.ground(keyframe)
         for query, answer in zip(keyframe.queries, answers, strict=True):
             words = answer.text.split()
-            for count in range(1, len(words) + 1):
-                on_partial(query, " ".join(words[:count]))
+            for length in range(1, len(words) + 1):
+                on_partial(query, " ".join(words[:length]))
         return answers
 
     def _answer(self, frame: Frame, query: Query) -> Answer:

@@ -43,7 +43,7 @@ def test_trackers_of_one_load_have_separate_memories(tmp_path: Path) -> None:
 
 def test_the_tracker_image_size_is_the_setting(tmp_path: Path) -> None:
     compiled = load_compiled(Settings(state_dir=tmp_path, backend="torch", tracker_px=128))
-    assert compiled.shape.side_px == 128 and compiled.shape.places == 64
+    assert (compiled.shape.side_px, compiled.shape.feature_px) == (128, 8)
 
 
 @pytest.mark.parametrize("setting", ["model", "tracker"])

@@ -12,7 +12,7 @@ ROUNDING_S = 1e-6
 
 
 class Stream:
-    """A stream with a history; its frames are told apart by identity."""
+    """A stream with a history; its frames are identified by `id`."""
 
     def __init__(self) -> None:
         self.history = FrameHistory()

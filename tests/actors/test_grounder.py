@@ -176,7 +176,7 @@ class RefusingGrounder(CountingGrounder):
 
     def ground(self, keyframe: Keyframe) -> list[Answer]:
         if keyframe.frame.stream_id == "slender":
-            raise InvalidQuery("A picture of this shape cannot be looked at.")
+            raise InvalidQuery("A frame of this shape cannot be grounded.")
         return super().ground(keyframe)
 
 

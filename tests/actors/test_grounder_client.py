@@ -13,7 +13,7 @@ from actors.grounder import GrounderActor
 from actors.grounder_client import GrounderClient
 from actors.heartbeat import Heartbeat
 from actors.partial_answers import PartialAnswer
-from actors.ray_runtime import NAMESPACE, PartDied
+from actors.ray_runtime import NAMESPACE, ActorDied
 from streaming.errors import GroundingFailed, ServiceUnavailable
 from streaming.vocabulary import Answer, Keyframe, Query, QueryId, QueryKind, StreamId
 from tests.doubles import BLUE, RED, ColourGrounder, frame_of, square_image
@@ -96,7 +96,7 @@ async def test_two_missing_heartbeats_are_tolerated(
 
 
 async def test_a_name_without_an_actor_raises_part_died() -> None:
-    with pytest.raises(PartDied, match="no grounder-none"):
+    with pytest.raises(ActorDied, match="no grounder-none"):
         await GrounderClient("grounder-none")(KEYFRAME, ignore)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import ray
 
-from actors.ray_runtime import CannotStart, PartDied, call, find_actor, start_ray, stream
+from actors.ray_runtime import ActorDied, CannotStart, call, find_actor, iterate, start_ray
 from streaming.errors import NotFound, ServiceUnavailable
 from tests.doubles import HostActor
 
@@ -36,7 +36,7 @@ async def test_a_saccade_error_is_raised_as_itself(actor: Any) -> None:
     with pytest.raises(NotFound) as caught:
         await call(actor.not_found.remote(), 60)
     assert type(caught.value) is NotFound
-    assert str(caught.value) == "There is no such thing. Look elsewhere."
+    assert str(caught.value) == "There is no such object. Try another."
 
 
 async def test_another_exception_is_raised_as_service_unavailable(actor: Any) -> None:
@@ -44,9 +44,9 @@ async def test_another_exception_is_raised_as_service_unavailable(actor: Any) ->
         await call(actor.bug.remote(), 60)
 
 
-async def test_stream_yields_in_order_and_raises_after_the_items_before_the_error(actor: Any) -> None:
-    assert [item async for item in stream(actor.count_down.remote(3), 30)] == [3, 2, 1]
-    items = stream(actor.count_down.remote(2, 0), 30)
+async def test_iterate_yields_in_order_and_raises_after_the_items_before_the_error(actor: Any) -> None:
+    assert [item async for item in iterate(actor.count_down.remote(3), 30)] == [3, 2, 1]
+    items = iterate(actor.count_down.remote(2, 0), 30)
     assert [await anext(items), await anext(items)] == [2, 1], "the items before the error"
     with pytest.raises(NotFound, match="no zero"):
         await anext(items)
@@ -63,14 +63,14 @@ async def test_a_killed_actor_raises_part_died_and_is_restarted(actor: Any) -> N
     pid = await call(actor.pid.remote(), 60)
     waiting = actor.hang.remote()
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(PartDied):
+    with pytest.raises(ActorDied):
         await call(waiting, 60)
     assert await restarted_pid(actor) != pid
 
 
 async def test_a_failing_constructor_raises_cannot_start_with_its_message() -> None:
     broken = ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(trouble="No weights here.")
-    with pytest.raises(CannotStart, match=r"^No weights here\. Look elsewhere\.$"):
+    with pytest.raises(CannotStart, match=r"^No weights here\. Try another\.$"):
         await call(broken.pid.remote(), 60)
 
 
@@ -79,13 +79,13 @@ async def restarted_pid(actor: Any) -> int:
     while True:
         try:
             return int(await call(actor.pid.remote(), 60))
-        except PartDied:
+        except ActorDied:
             continue
 
 
 def test_find_actor_of_an_unknown_name_raises_part_died() -> None:
-    with pytest.raises(PartDied, match="nobody"):
-        find_actor("nobody")
+    with pytest.raises(ActorDied, match="no-such-actor"):
+        find_actor("no-such-actor")
 
 
 def test_an_unreachable_cluster_is_an_error_with_its_address() -> None:
@@ -105,7 +105,7 @@ def test_any_error_of_ray_init_is_service_unavailable(monkeypatch: pytest.Monkey
 def test_ray_starts_without_a_writable_home_folder() -> None:
     """As in a read-only container. In a process of its own, as Ray reads its environment once."""
     code = "from actors.ray_runtime import start_ray, stop_ray; start_ray(None); stop_ray()"
-    environment = os.environ | {"HOME": "/proc/nobody"}
+    environment = os.environ | {"HOME": "/proc/no-such-folder"}
     subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, capture_output=True, timeout=120
     )

@@ -52,9 +52,9 @@ def test_without_queries_frames_have_results_and_no_keyframe_is_sent() -> None:
 def test_memory_is_committed_after_the_step_by_its_own_call() -> None:
     line = Line()
     line.step()
-    assert line.tracker.settled == 0
+    assert line.tracker.committed == 0
     line.session.commit_memory()
-    assert line.tracker.settled == 1
+    assert line.tracker.committed == 1
 
 
 def test_a_new_query_is_asked_on_the_next_frame_which_is_pinned() -> None:
@@ -86,11 +86,11 @@ def test_the_first_frame_of_a_stream_has_no_earlier_frames() -> None:
 
 def test_earlier_frames_are_resized_to_448_px_at_most() -> None:
     line = Line()
-    picture = np.full((720, 1280, 3), 90, np.uint8)
+    pixels = np.full((720, 1280, 3), 90, np.uint8)
     for index in range(0, 36, 3):
-        line.session.step(frame_of(picture, index), 0)
+        line.session.step(frame_of(pixels, index), 0)
     line.want(("q", "the red square", 1))
-    line.session.step(frame_of(picture, 36), 0)
+    line.session.step(frame_of(pixels, 36), 0)
     assert [pixels.shape for pixels in line.asked[0].earlier] == [(252, EARLIER_PX, 3)] * 2
 
 

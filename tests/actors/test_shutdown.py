@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from actors.shutdown import SIGNALS, run_stoppable, to_its_end
+from actors.shutdown import SIGNALS, run_stoppable, run_to_completion
 
 
 def raise_here(number: signal.Signals) -> None:
@@ -81,7 +81,7 @@ async def test_to_its_end_completes_before_it_raises_the_cancellation() -> None:
         await asyncio.sleep(0.05)
         ended.set()
 
-    task = asyncio.create_task(to_its_end(start_process()))
+    task = asyncio.create_task(run_to_completion(start_process()))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -153,7 +153,7 @@ async def test_a_hosted_stream_publishes_masks_to_redis(
         assert status.tracked_fps > 0
         assert status.queries[0].prompt_to_mask_s is not None
         tracker = worker._hosted[StreamId("w-red")].session._tracker
-        assert isinstance(tracker, ColourTracker) and tracker.settled > 0
+        assert isinstance(tracker, ColourTracker) and tracker.committed > 0
 
 
 async def test_a_snapshot_of_what_is_hosted_restarts_nothing(redis_server: RedisServer, clips: Path) -> None:

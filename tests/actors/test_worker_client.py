@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from actors.desired_state import Delta, DesiredState
-from actors.ray_runtime import PartDied, call
+from actors.ray_runtime import ActorDied, call
 from actors.worker_client import WorkerClient
 from streaming.vocabulary import Query, QueryId, StreamId, StreamSpec
 from tests.doubles import HostActor
@@ -66,7 +66,7 @@ async def test_a_worker_restarted_between_heartbeat_and_update_gets_a_snapshot(
     await client.update(60)
     os.kill(await call(client.handle.pid.remote(), 60), signal.SIGKILL)
     while True:
-        with suppress(PartDied):
+        with suppress(ActorDied):
             await call(client.handle.pid.remote(), 60)
             break
     desired.put_stream(StreamSpec(StreamId("c"), "whip:"))
