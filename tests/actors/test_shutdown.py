@@ -74,7 +74,7 @@ def test_signal_handlers_are_restored() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-async def test_to_its_end_completes_before_it_raises_the_cancellation() -> None:
+async def test_run_to_completion_finishes_before_it_raises_the_cancellation() -> None:
     ended = asyncio.Event()
 
     async def start_process() -> None:
