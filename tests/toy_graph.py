@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from engines.backends.graph import Array, Graph, Port
-
-CPU_INFO = Path("/proc/cpuinfo")
-HAS_VNNI = not CPU_INFO.is_file() or "vnni" in CPU_INFO.read_text()
-"Without it the runtimes' int8 products saturate at 16 bits, and outputs may be far from float32's."
 
 
 class Toy(nn.Module):

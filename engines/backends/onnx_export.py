@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.backends.artifact_cache import Artifact, ArtifactCache, artifact_key
+from engines.backends.cpu import saturates_int8
 from engines.backends.graph import Graph, Precision
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,8 @@ def _quantised(content: bytes, graph: Graph) -> bytes:
 
 
 def _key(name: str, fingerprint: str, precision: Precision) -> str:
-    return artifact_key(f"{name}-{precision}", fingerprint, _exporter_digest())
+    weights = "-half-range" if precision == "int8" and saturates_int8() else ""
+    return artifact_key(f"{name}-{precision}{weights}", fingerprint, _exporter_digest())
 
 
 @cache

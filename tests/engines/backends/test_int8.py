@@ -16,7 +16,7 @@ from engines.backends.int8 import to_int8
 from engines.backends.onnx_export import Exporter
 from engines.backends.onnx_runtime import OnnxRuntimeBackend
 from streaming.errors import BackendUnavailable
-from tests.toy_graph import HAS_VNNI, toy_graph, toy_inputs
+from tests.toy_graph import toy_graph, toy_inputs
 
 MOVES = ("Transpose", "Reshape", "Unsqueeze")
 TYPICAL = [toy_inputs(4, seed) for seed in range(50)]
@@ -56,7 +56,6 @@ def test_nodes_in_the_ignored_scope_stay_in_floating_point() -> None:
     assert KEY not in products_of_integers(int8((r".*/key/",)))
 
 
-@pytest.mark.skipif(not HAS_VNNI, reason="int8 products saturate on a CPU without VNNI")
 def test_outputs_are_close_to_float32(copy: bytes) -> None:
     float32 = Exporter().export(toy_graph(), "float32").content
     for inputs in (toy_inputs(1, 3), toy_inputs(4, 5)):
