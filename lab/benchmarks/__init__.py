@@ -1,19 +1,25 @@
-"""How well the running service does: a clip with a known truth on air, and what Redis says of it.
+"""Speed and memory of the whole service, of the tracker and of the grounder, against baselines.
 
-    on_air.py       a clip over a real RTSP server, and which of its pictures is on at a moment
-    watching.py     what a stream publishes, read back from Redis as any consumer would
-    apart.py        a service of a measurement's own, and a live stream on it
-    promises.py     from when on which words of a query can be judged
-    flow.py         frames a second, frame ages, drops
-    processor.py    which process used how much of the processor and the memory
-    line.py         `saccade bench line`: the speed of the whole line
-    load.py         `saccade bench load`: many words on many streams at once
-    crowd.py        queries whose words change, and what came of them
-    pace.py         how a stream went on while words were being answered
-    drawn.py        clips with words that mean the same for a while, for `live.py`
-    live.py         `saccade eval`: words on live streams
-    live_score.py   how they are judged
+    line.py           `saccade bench line`: the whole service on an RTSP camera
+    load.py           `saccade bench load`: many queries on many streams
+    load_queries.py   the load test's queries and their figures
+    rates.py          frame rates, frame ages and drops of published results
+    process_usage.py  CPU time and resident memory by process
 
-Rules. The service is the real one (`actors.service`): Ray, gateway, Redis, RTSP; nothing is measured from
-inside it. Judging that costs time waits until the service has stopped.
+    tracker.py        `saccade bench tracker`: the tracker against baselines
+    candidates.py     the interface of what it times, and Saccade's tracker behind it
+    baselines.py      transformers' video session and the package sam2
+    tracker_clip.py   the clip that all track
+    timing.py         times of a frame's parts, on CPU and GPU
+    roofline.py       FLOPs of a frame and the device's peak
+    tracker_plot.py   its plot
+
+    soak.py           `saccade bench soak`: memory on an endless stream
+    endless_clip.py   that stream, and the trackers on it
+    soak_plot.py      its plot
+    grounder.py       `saccade bench grounder`: the grounder's shortcuts
+
+Rules. What is compared runs in one process, alternately, after a warm-up; reports have medians or quantiles.
+The service is the real one (`actors.service`): Ray, gateway, Redis, RTSP; its figures are read from outside.
+Reports are dataclasses whose field names are the keys of `--json`: they do not change.
 """

@@ -1,10 +1,9 @@
-"""What three ways of asking a grounder save, on one model, in one run.
+"""`saccade bench grounder`: the speed-up of three shortcuts of the grounder, on one model, in one run.
 
-An answer that is given ("Sure, [SEG].", read in one prefill) against the same answer said token by token as
-generation says it; queries that share a keyframe's picture against the same queries each asked alone;
-keyframes of several streams together against one after the other. Who is compared takes turns, the order
-reversed each time, so that what else the machine does falls on all alike. Every query is drawn, whatever the
-model believes: random weights believe nothing.
+The answer "Sure, [SEG]." teacher-forced in one prefill, against generated token by token; queries that share
+a keyframe's image prefix, against each with its own; keyframes of several streams in a batch, against one
+after the other. What is compared runs alternately, in reversed order every other time, so that other load on
+the machine affects both alike. The presence threshold is 0: random weights decode a mask for every query too.
 """
 
 from __future__ import annotations
@@ -29,30 +28,32 @@ from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, StreamI
 SIZE: Final = (360, 640)
 "(height, width) of the drawn keyframe."
 STREAMS: Final = 4
-"Whose keyframes are worked on together."
+"Keyframes per batch."
 _SCENE: Final = 8
 _STREAM: Final = StreamId("bench")
-_THINGS: Final = tuple(
-    f"the {colour} {thing}"
+_EXPRESSIONS: Final = tuple(
+    f"the {colour} {category}"
     for colour in ("red", "blue", "green", "yellow")
-    for thing in ("car", "cup", "box", "ball")
+    for category in ("car", "cup", "box", "ball")
 )
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """One query's answer, said token by token and given in one prefill. Times are medians."""
+    """A query's answer, generated token by token and teacher-forced in one prefill. Times are medians."""
 
     part: str
-    '"words": the language model alone, behind a picture it has read; "keyframe": from pixels to mask.'
+    '"words": the language model alone, after the image prefix; "keyframe": from pixels to mask.'
     said_ms: float
+    "Generated."
     given_ms: float
+    "Teacher-forced."
     speedup: float
 
 
 @dataclass(frozen=True, slots=True)
 class SharingRow:
-    """Queries on one keyframe, each asked alone and all together. Times are medians, from pixels to masks."""
+    """Queries on a keyframe, each alone and all on one prefix. Times are medians, from pixels to masks."""
 
     queries: int
     alone_ms: float
@@ -62,7 +63,7 @@ class SharingRow:
 
 @dataclass(frozen=True, slots=True)
 class StreamsRow:
-    """Keyframes of several streams with one query each, one after the other and together. Medians."""
+    """Keyframes with one query each, one after the other and in a batch. Times are medians."""
 
     streams: int
     alone_ms: float
@@ -72,7 +73,7 @@ class StreamsRow:
 
 @dataclass(frozen=True, slots=True)
 class GrounderReport:
-    """What `bench_grounder` measured of one model."""
+    """What `bench_grounder` measured."""
 
     model: str
     parameters: int
@@ -82,7 +83,7 @@ class GrounderReport:
     threads: int
     repeats: int
     answer_tokens: int
-    "Of the answer that is said or given."
+    "Length of the answer."
     answers: tuple[AnswerRow, ...]
     sharing: tuple[SharingRow, ...]
     streams: tuple[StreamsRow, ...]
@@ -96,17 +97,17 @@ def bench_grounder(
     threads: int = 1,
     device: str = "cpu",
 ) -> GrounderReport:
-    """Time a checkpoint, named as `load_sa2va` names it, with each number of queries (1-16) on a keyframe.
+    """Time a checkpoint with each number of queries (1 to 16) on a keyframe; model: for `load_sa2va`.
 
     Raises NotFound, CheckpointError, BackendUnavailable.
     """
     torch.set_num_threads(threads)
     checkpoint = load_sa2va(model, RunOptions(dtype="auto", device=device))
-    sure = replace(checkpoint, config={**checkpoint.config, "presence_threshold": 0.0})
+    always_present = replace(checkpoint, config={**checkpoint.config, "presence_threshold": 0.0})
     with torch.inference_mode():
-        answers = _answers(sure, repeats)
-        sharing = tuple(_sharing(SaGrounder(sure), count, repeats) for count in queries)
-        streams = (_streams(SaGrounder(sure), STREAMS, repeats),)
+        answers = _answers(always_present, repeats)
+        sharing = tuple(_sharing(SaGrounder(always_present), count, repeats) for count in queries)
+        streams = (_streams(SaGrounder(always_present), STREAMS, repeats),)
     weights = list(checkpoint.model.parameters())
     return GrounderReport(
         model=model,
@@ -124,38 +125,40 @@ def bench_grounder(
 
 def _answers(checkpoint: Sa2Va, repeats: int) -> tuple[AnswerRow, ...]:
     keyframe, template = _keyframe(1), checkpoint.template
-    question = template.segment_question(_THINGS[0])
+    question = template.segment_question(_EXPRESSIONS[0])
     prefix = KeyframeFeatures(checkpoint, keyframe).prefix(past=False)
     grounder = SaGrounder(checkpoint)
-    words = _race(
+    language_model = _time_alternately(
         {
-            "said": lambda: _said(checkpoint, prefix, question).cpu(),
+            "said": lambda: _generate(checkpoint, prefix, question).cpu(),
             "given": lambda: prefix.prefill([[*question, *template.answer]]).hidden.cpu(),
         },
         repeats,
     )
-    whole = _race(
+    whole = _time_alternately(
         {
-            "said": lambda: _said_and_drawn(checkpoint, keyframe, question),
+            "said": lambda: _generate_mask(checkpoint, keyframe, question),
             "given": lambda: grounder.ground(keyframe),
         },
         repeats,
     )
     return tuple(
-        AnswerRow(part, _ms(spent["said"]), _ms(spent["given"]), round(spent["said"] / spent["given"], 2))
-        for part, spent in (("words", words), ("keyframe", whole))
+        AnswerRow(
+            part, _ms(times_s["said"]), _ms(times_s["given"]), _ratio(times_s["said"], times_s["given"])
+        )
+        for part, times_s in (("words", language_model), ("keyframe", whole))
     )
 
 
-def _said(checkpoint: Sa2Va, prefix: Prefix, question: list[int]) -> Tensor:
-    """The answer as generation comes to it where the model says the template: (A, D) states at its tokens.
+def _generate(checkpoint: Sa2Va, prefix: Prefix, question: list[int]) -> Tensor:
+    """Decode the template's answer token by token; return the hidden states at its tokens, (A, D).
 
-    What is chosen is not looked at, for random weights would choose something else.
+    The argmax is computed as in generation and discarded: random weights would choose other tokens.
     """
-    *said, _ = checkpoint.template.answer
+    *tokens, _ = checkpoint.template.answer
     states = []
     with prefix.decode(question) as decoding:
-        for token in said:
+        for token in tokens:
             checkpoint.model.token_log_probs(decoding.hidden).argmax(dim=-1).item()
             decoding.append(token)
             states.append(decoding.hidden)
@@ -163,60 +166,63 @@ def _said(checkpoint: Sa2Va, prefix: Prefix, question: list[int]) -> Tensor:
     return torch.stack(states)
 
 
-def _said_and_drawn(checkpoint: Sa2Va, keyframe: Keyframe, question: list[int]) -> Tensor:
-    """(1, h, w) logits, from the picture on."""
+def _generate_mask(checkpoint: Sa2Va, keyframe: Keyframe, question: list[int]) -> Tensor:
+    """Return mask logits (1, h, w), from the keyframe's pixels on."""
     model, features = checkpoint.model, KeyframeFeatures(checkpoint, keyframe)
-    states = _said(checkpoint, features.prefix(past=False), question)
+    states = _generate(checkpoint, features.prefix(past=False), question)
     zero = torch.zeros(1, dtype=torch.int64)
-    words = model.expressions(states[None], zero, zero, zero + checkpoint.template.seg_offset)
-    return best_mask(*model.decode_masks(features.feature_maps, words.seg[None], words))[0].cpu()
+    expressions = model.expressions(states[None], zero, zero, zero + checkpoint.template.seg_offset)
+    return best_mask(*model.decode_masks(features.feature_maps, expressions.seg[None], expressions))[0].cpu()
 
 
 def _sharing(grounder: SaGrounder, count: int, repeats: int) -> SharingRow:
-    together = _keyframe(count)
-    apart = [replace(together, queries=(query,)) for query in together.queries]
-    spent = _race(
+    keyframe = _keyframe(count)
+    single = [replace(keyframe, queries=(query,)) for query in keyframe.queries]
+    times_s = _time_alternately(
         {
-            "alone": lambda: [grounder.ground(one) for one in apart],
-            "shared": lambda: grounder.ground(together),
+            "alone": lambda: [grounder.ground(each) for each in single],
+            "shared": lambda: grounder.ground(keyframe),
         },
         repeats,
     )
-    return SharingRow(
-        count, _ms(spent["alone"]), _ms(spent["shared"]), round(spent["alone"] / spent["shared"], 2)
-    )
+    alone_s, shared_s = times_s["alone"], times_s["shared"]
+    return SharingRow(count, _ms(alone_s), _ms(shared_s), _ratio(alone_s, shared_s))
 
 
 def _streams(grounder: SaGrounder, count: int, repeats: int) -> StreamsRow:
     keyframes = [_keyframe(1, _SCENE + number) for number in range(count)]
-    spent = _race(
+    times_s = _time_alternately(
         {
-            "alone": lambda: [grounder.ground(one) for one in keyframes],
+            "alone": lambda: [grounder.ground(each) for each in keyframes],
             "together": lambda: grounder.ground_batch(keyframes),
         },
         repeats,
     )
-    speedup = round(spent["alone"] / spent["together"], 2)
-    return StreamsRow(count, _ms(spent["alone"]), _ms(spent["together"]), speedup)
+    alone_s, together_s = times_s["alone"], times_s["together"]
+    return StreamsRow(count, _ms(alone_s), _ms(together_s), _ratio(alone_s, together_s))
 
 
-def _race(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each, in alternating order; the first time is not counted."""
-    spent: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(repeats + 1):
-        for name in list(runs)[:: 1 if turn % 2 else -1]:
+def _time_alternately(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Return each run's median seconds over `repeats`, in alternating order, after one warm-up."""
+    times_s: dict[str, list[float]] = {name: [] for name in runs}
+    for repeat in range(repeats + 1):
+        for name in list(runs)[:: 1 if repeat % 2 else -1]:
             started_s = time.perf_counter()
             runs[name]()
-            spent[name].append(time.perf_counter() - started_s)
-    return {name: float(np.median(times[1:])) for name, times in spent.items()}
+            times_s[name].append(time.perf_counter() - started_s)
+    return {name: float(np.median(values[1:])) for name, values in times_s.items()}
 
 
 def _keyframe(count: int, scene: int = _SCENE) -> Keyframe:
-    """A drawn picture with so many referring queries."""
+    """Return a drawn frame with so many referring queries."""
     pixels = draw_clip(scene, frames=1, size=SIZE).frames[0]
     frame = Frame(_STREAM, 0, pixels, pts_s=0.0, captured_s=0.0, clock=Clock.ARRIVAL)
-    queries = (Query(QueryId(f"q{k}"), _STREAM, text) for k, text in enumerate(_THINGS[:count]))
+    queries = (Query(QueryId(f"q{k}"), _STREAM, text) for k, text in enumerate(_EXPRESSIONS[:count]))
     return Keyframe(frame, tuple(queries), asked_s=0.0)
+
+
+def _ratio(slow_s: float, fast_s: float) -> float:
+    return round(slow_s / fast_s, 2)
 
 
 def _ms(seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""What the structure-aware terms are worth, measured: a command of hours that may be stopped at any time."""
+"""`saccade train ablation`: measure the effect of the structure-aware losses on stage decoder."""
 
 from __future__ import annotations
 
@@ -25,18 +25,16 @@ def ablate(
     tracker: Annotated[Path, typer.Option(help="Checkpoint of stage tracker.")] = Path(
         "runs/tracker/last.pt"
     ),
-    runs: Annotated[Path, typer.Option(help="Folder for trials and what came of them.")] = Path(
-        "runs/ablation"
-    ),
-    steps: Annotated[int, typer.Option(help="Of every trial.", min=1)] = 600,
-    seeds: Annotated[int, typer.Option(help="Trials of each arm.", min=1)] = 3,
+    runs: Annotated[Path, typer.Option(help="Folder for trials and their results.")] = Path("runs/ablation"),
+    steps: Annotated[int, typer.Option(help="Per trial.", min=1)] = 600,
+    seeds: Annotated[int, typer.Option(help="Trials per arm.", min=1)] = 3,
     scenes: Annotated[int, typer.Option(help="Held-out scenes to measure on.", min=1)] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Train stage decoder with and without the structure-aware terms, and tell what they are worth.
+    """Train stage decoder with and without the structure-aware losses and compare the results.
 
-    The same steps, first weights and pictures for every arm of a seed. Ten minutes a trial on a CPU core.
-    May be stopped at any time: what is finished is kept in --runs and not trained again.
+    All arms of a seed have the same steps, initial weights and images. A trial takes ten minutes on a CPU
+    core. May be stopped at any time: finished trials stay in --runs and are not trained again.
 
         saccade train ablation --steps 600 --seeds 3 --json
     """
@@ -53,17 +51,15 @@ def ablate(
         def run(trial: Trial) -> Fit:
             name = f"{trial.arm}, seed {trial.seed}"
             steps_bar = bars.add_task(name, total=steps)
-            fit = train_trial(
-                ablation, trial, lambda told: bars.update(steps_bar, complete_image_weights=told["step"])
-            )
+            fit = train_trial(ablation, trial, lambda told: bars.update(steps_bar, completed=told["step"]))
             bars.remove_task(steps_bar)
             return fit
 
-        def tell(cell: Cell) -> None:
+        def show(cell: Cell) -> None:
             bars.advance(bar)
             err.print(f"{cell.arm}, seed {cell.seed}: J&F {cell.fit.j_and_f:.3f}", highlight=False)
 
-        report = run_ablation(ablation, run, tell)
+        report = run_ablation(ablation, run, show)
     print_json(asdict(report)) if as_json else out.print(_table(report))
 
 

@@ -1,4 +1,4 @@
-"""`saccade bench`: speed and memory on this machine, of the whole service, of the tracker, of the grounder."""
+"""`saccade bench`: speed and memory of the whole service, of the tracker and of the grounder."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def bench_boxes_command(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Compare every backend's masks from box prompts, on real weights, with those of the official package sam2.
+    """Compare every backend's masks of box prompts, on real weights, with the official package sam2's.
 
     Ground-truth boxes on frames of every clip; J of the masks on torch, ONNX Runtime, OpenVINO in float32, in
     bfloat16 and in int8 (where nncf is installed), and by the package (`make test` installs it), on frames
@@ -212,8 +212,8 @@ def bench_grounder_command(
 ) -> None:
     """Time the grounder's three shortcuts: teacher forcing, a shared image prefix, batches of keyframes.
 
-    Three tables. The first: "Sure, [SEG]." generated token by token, against the same answer teacher-forced in
-    one prefill; for the language model alone, and from the image to the mask. The second: queries on one
+    Three tables. The first: "Sure, [SEG]." generated token by token, against the same answer teacher-forced
+    in one prefill; for the language model alone, and from the image to the mask. The second: queries on one
     keyframe, each with its own prefill of the image, against all of them after one shared prefix. The third:
     keyframes of four streams in a batch, against one after the other. Both ways alternate in one run; times
     are medians. Run it on a quiet machine.
@@ -240,9 +240,9 @@ def bench_checkpoint_command(
 ) -> None:
     """Write a checkpoint of a published model's exact shape with random weights, to measure speed and memory.
 
-    It loads and takes memory and time as the published model does; its answers mean nothing. Give Sa2VA-1B to `saccade bench
-    grounder --model`, or run the service on it: SACCADE_MODEL=FOLDER saccade up. A tracker is for
-    SACCADE_TRACKER.
+    It loads and takes memory and time as the published model does; its answers mean nothing. Pass Sa2VA-1B to
+    `saccade bench grounder --model`, or run the service on it: SACCADE_MODEL=FOLDER saccade up. A tracker is
+    for SACCADE_TRACKER.
 
         saccade bench checkpoint sa2va-1b
         saccade bench checkpoint edgetam --of edgetam

@@ -21,23 +21,23 @@ _LINE_TIMES = {
 
 
 def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
-    """What was measured, frames of every engine, and what they are made of."""
+    """Return tables of the setup, of every engine's frames, and of their parts and memory."""
     names = ("model", "side_px", "frames", "threads", "device", "peak_tflops")
-    peers = list(report["rows"][0]["times_as_fast"])
-    heads = [f"{what} {peer}" for peer in peers for what in ("times", "IoU with")]
+    baselines = list(report["rows"][0]["times_as_fast"])
+    heads = [f"{what} {name}" for name in baselines for what in ("times", "IoU with")]
     frames = Table("engine", "in", "objects", "ms a frame", "frames/s", *heads, "seen", box=None)
     parts_of = list(report["rows"][0]["parts_ms"])
     parts = Table("engine", "in", "objects", *parts_of, "kept", "a frame more", "of the peak", box=None)
     for row in report["rows"]:
-        who = row["engine"], row["precision"], str(row["objects"])
+        engine = row["engine"], row["precision"], str(row["objects"])
         against = [
-            f"{row[what][peer]:.{digits}f}"
-            for peer in peers
+            f"{row[what][name]:.{digits}f}"
+            for name in baselines
             for what, digits in (("times_as_fast", 2), ("mask_iou", 4))
         ]
-        frames.add_row(*who, f"{row['frame_ms']:.1f}", f"{row['fps']:.1f}", *against, f"{row['seen']:.0%}")
+        frames.add_row(*engine, f"{row['frame_ms']:.1f}", f"{row['fps']:.1f}", *against, f"{row['seen']:.0%}")
         parts.add_row(
-            *who,
+            *engine,
             *(f"{row['parts_ms'][part]:.1f}" for part in parts_of),
             f"{row['held_bytes'] / 1e6:.1f} MB",
             f"{row['grown_bytes'] / 1e3:.0f} kB",
@@ -47,39 +47,39 @@ def bench_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
 
 
 def boxes_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """J of every film and their mean, a line for every way to read a box."""
-    films = list(rows[0]["j"])
-    table = Table("J from a box", "in", *films, "mean", "furthest from sam2", "IoU with sam2", box=None)
+    """Return a table of J by clip, with a row per engine and precision."""
+    clips = list(rows[0]["j"])
+    table = Table("J from a box", "in", *clips, "mean", "furthest from sam2", "IoU with sam2", box=None)
     for row in rows:
-        scores = (*(row["j"][film] for film in films), row["mean_j"], row["furthest"], row["agreement"])
+        scores = (*(row["j"][clip] for clip in clips), row["mean_j"], row["furthest"], row["agreement"])
         table.add_row(row["engine"], row["precision"], *(f"{score:.4f}" for score in scores))
     return table
 
 
 def grounder_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table, Table]:
-    """What was measured, an answer said against given, queries alone against behind one look, streams."""
+    """Return tables of the setup, of teacher forcing, of the shared prefix, and of batches."""
     measured = {name: report[name] for name in ("model", "parameters", "dtype", "device", "threads")}
     answers = Table(
         f"one answer of {report['answer_tokens']} tokens", "said, ms", "given, ms", "times as fast", box=None
     )
     parts = {"words": "the language model, its picture read", "keyframe": "from the picture to the mask"}
     for row in report["answers"]:
-        answers.add_row(parts[row["part"]], *_raced(row, "said_ms", "given_ms"))
+        answers.add_row(parts[row["part"]], *_times(row, "said_ms", "given_ms"))
     sharing = Table("queries on one keyframe", "each alone, ms", "one look, ms", "times as fast", box=None)
     for row in report["sharing"]:
-        sharing.add_row(str(row["queries"]), *_raced(row, "alone_ms", "shared_ms"))
+        sharing.add_row(str(row["queries"]), *_times(row, "alone_ms", "shared_ms"))
     streams = Table("streams with a query each", "in turns, ms", "together, ms", "times as fast", box=None)
     for row in report["streams"]:
-        streams.add_row(str(row["streams"]), *_raced(row, "alone_ms", "together_ms"))
+        streams.add_row(str(row["streams"]), *_times(row, "alone_ms", "together_ms"))
     return pairs_table(measured), answers, sharing, streams
 
 
-def _raced(row: Mapping[str, Any], slow: str, fast: str) -> tuple[str, str, str]:
+def _times(row: Mapping[str, Any], slow: str, fast: str) -> tuple[str, str, str]:
     return f"{row[slow]:.1f}", f"{row[fast]:.1f}", f"{row['speedup']:.2f}"
 
 
 def line_table(report: Mapping[str, Any]) -> Table:
-    """The whole line, a column for every number of objects, and who used the processor meanwhile."""
+    """Return a table with a column per number of objects, busy cores included."""
     columns = [_line_figures(row, report["source_fps"]) for row in report["rows"]]
     table = Table("the whole line", *(f"objects: {row['objects']}" for row in report["rows"]), box=None)
     for name in dict.fromkeys(name for column in columns for name in column):
@@ -100,7 +100,7 @@ def _line_figures(row: Mapping[str, Any], source_fps: int) -> dict[str, str]:
 
 
 def load_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
-    """What was asked, how each stream went on, and the ratios; a row for one alone, all, and all but one."""
+    """Return tables of latencies, of each stream's rates, and of ratios and memory."""
     words = Table(
         "words", "queries", "answered", "got a mask", "to mask p50", "p95", "queued p95", "work p50"
     )
@@ -112,9 +112,9 @@ def load_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
         counts = (f"{row[key]} of {row['asked']}" for key in ("answered", "masked"))
         words.add_row(row["name"], str(row["queries"]), *counts, *(milliseconds(row[key]) for key in figures))
         for stream in row["streams"]:
-            paces = (stream, stream["answering"], stream["following"])
-            rates = (f"{one['fps']:.1f}" for one in paces)
-            ages = (milliseconds(one["age_p95_s"]) for one in paces)
+            intervals = (stream, stream["answering"], stream["following"])
+            rates = (f"{each['fps']:.1f}" for each in intervals)
+            ages = (milliseconds(each["age_p95_s"]) for each in intervals)
             streams.add_row(row["name"], stream["stream"], *rates, *ages, f"{stream['tracks']:.1f}")
     for table in (words, streams):
         table.box = None

@@ -1,4 +1,4 @@
-"""Tables of an evaluation. They take what `saccade eval --json` prints."""
+"""Tables of `saccade eval`. They take what `--json` prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from actors.cli.tables import dashed, pairs_table, share
 
 
 def eval_tables(report: Mapping[str, Any]) -> list[Table]:
-    """Every level of an evaluation in a row; of a single level all there is; real films; live streams."""
+    """Return a table with a row per level; details of a single level; real clips; live streams."""
     levels = report["levels"]
     tables = [_levels_table(levels)]
     if len(levels) == 1:
@@ -19,7 +19,7 @@ def eval_tables(report: Mapping[str, Any]) -> list[Table]:
         tables += [_phrases_table(level["referring"]), _questions_table(level["answering"])]
         tables += [_titled(part, pairs_table(dashed(level[part]))) for part in ("following", "describing")]
     if report["footage"]:
-        tables.append(_films_table(report["footage"]))
+        tables.append(_real_clips_table(report["footage"]))
     if report["live"]:
         tables.append(_titled("live", pairs_table(dashed(_live_figures(report["live"])))))
     return tables
@@ -57,12 +57,12 @@ def _levels_table(levels: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _phrases_table(sets: Mapping[str, Mapping[str, Any]]) -> Table:
-    """J&F by kind of words, a column for every held-out set."""
+    """J&F by kind of expression, with a column per held-out set."""
     unseen = sets["unseen"]
     titles = ("words", "asked", "J", "F", *(f"J&F {name.replace('_', '-')}" for name in sets))
     table = _titled("referring", Table(*titles, box=None))
     for kind in (*unseen["by_kind"], "overall"):
-        fits = [one["overall"] if kind == "overall" else one["by_kind"].get(kind) for one in sets.values()]
+        fits = [each["overall"] if kind == "overall" else each["by_kind"].get(kind) for each in sets.values()]
         first = fits[0]
         found = [share(fit["j_and_f"] if fit else None) for fit in fits]
         table.add_row(kind, str(first["cases"]), share(first["j"]), share(first["f"]), *found)
@@ -76,16 +76,16 @@ def _questions_table(score: Mapping[str, Any]) -> Table:
     return table
 
 
-def _films_table(score: Mapping[str, Any]) -> Table:
+def _real_clips_table(score: Mapping[str, Any]) -> Table:
     table = _titled("footage", Table("film", "frames", "J", "copied\nmask", box=None))
-    for name, film in score["films"].items():
-        table.add_row(name, str(film["frames"]), share(film["j"]), share(film["j_copy"]))
+    for name, clip in score["films"].items():
+        table.add_row(name, str(clip["frames"]), share(clip["j"]), share(clip["j_copy"]))
     table.add_row("mean", "", share(score["j"]), share(score["j_copy"]))
     return table
 
 
 def _live_figures(score: Mapping[str, Any]) -> dict[str, object]:
-    """J&F overall and by kind of words, then the rest; or the reason why there is none."""
+    """J&F overall and by kind of expression, then the other figures; or the reason why there are none."""
     if "left_out" in score:
         return dict(score)
     fits = {"overall": score["overall"], **score["by_kind"]}

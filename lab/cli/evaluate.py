@@ -1,4 +1,4 @@
-"""`saccade eval`: measure the models on scenes that no training saw."""
+"""`saccade eval`: measure the models' quality on held-out scenes."""
 
 from __future__ import annotations
 
@@ -30,30 +30,27 @@ def evaluate(
     level: Annotated[
         str, typer.Option(help="Of the drawn world: its name, or all, one after the other.")
     ] = "world",
-    scenes: Annotated[
-        int, typer.Option(help="Held-out scenes of each set to ask everything about.", min=1)
-    ] = 200,
-    clips: Annotated[int, typer.Option(help="Held-out clips of 4 s to follow things through.", min=1)] = 40,
+    scenes: Annotated[int, typer.Option(help="Held-out scenes of each set to ask about.", min=1)] = 200,
+    clips: Annotated[int, typer.Option(help="Held-out clips of 4 s to track objects in.", min=1)] = 40,
     davis: Annotated[
-        Path | None, typer.Option(help="Folder of real films, <name>/frames/*.jpg and <name>/masks/*.png.")
+        Path | None, typer.Option(help="Folder of real clips, <name>/frames/*.jpg and <name>/masks/*.png.")
     ] = None,
-    live: Annotated[
-        int, typer.Option(help="Held-out clips to play as live cameras and ask words of; 0 for none.", min=0)
-    ] = 8,
+    live: Annotated[int, typer.Option(help="Held-out clips to play as live cameras; 0 for none.", min=0)] = 8,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Measure the models on drawn scenes that no training saw.
+    """Measure the models' quality on held-out drawn scenes.
 
-    Words that point, by kind, on unseen scenes, on held-out combinations
-    of colour and kind, and among look-alikes; things followed from a first
-    mask through clips in which they hide and return; questions; captions,
-    whose phrases have to lie on what they name; words on live RTSP streams,
-    whose masks have to fit the picture that is on when they are published
-    (needs go2rtc); with --davis real films.
+    Masks of referring expressions, by kind, on unseen scenes, on held-out
+    combinations of colour and category, and among look-alikes; objects
+    tracked from a first mask through clips in which they disappear and
+    reappear; answers to questions; captions, whose phrases' masks must fit
+    the objects that they name; expressions on live RTSP streams, whose
+    masks must fit the frame that is current when they are published (needs
+    go2rtc); with --davis real clips.
 
-    J&F is that of DAVIS: how well a mask covers (J) and how well its edge
-    fits (F), 1 at best. The same command gives the same figures, but for
+    J&F is that of DAVIS: the mask's IoU (J) and its boundary's F-measure
+    (F), 1 at best. The same command gives the same figures, but for
     live streams, which are as good as the machine is quiet. Some minutes on
     two quiet cores; with --level all, that for each level, live the last.
 
@@ -63,22 +60,23 @@ def evaluate(
     """
     levels = _levels(level)
     from lab.evaluation.real_clips import find_real_clips, score_real_clips
-    from lab.evaluation.report import Sizes, plain, score_level
+    from lab.evaluation.report import Sizes, score_level, to_json
 
-    films = find_real_clips(davis) if davis else []
+    real_clips = find_real_clips(davis) if davis else []
     with err.status("Loading the models ..."):
-        settings = _named(model, load_settings(config))
-        measured = _model(settings)
+        settings = _with_models(model, load_settings(config))
+        measured = _load_models(settings)
     found: dict[str, Any] = {"model": model or "settings", "levels": [], "footage": None, "live": None}
     with progress_bar() as progress:
 
-        def watch(items: Iterable[T], part: str, total: int) -> Iterable[T]:
+        def track(items: Iterable[T], part: str, total: int) -> Iterable[T]:
             return progress.track(items, total=total, description=part)
 
-        for one in levels:
-            found["levels"].append(plain(score_level(measured, one, Sizes(scenes, clips), watch)))
-        if films:
-            found["footage"] = plain(score_real_clips(measured.tracker, watch(films, "films", len(films))))
+        for each in levels:
+            found["levels"].append(to_json(score_level(measured, each, Sizes(scenes, clips), track)))
+        if real_clips:
+            tracked = track(real_clips, "real clips", len(real_clips))
+            found["footage"] = to_json(score_real_clips(measured.tracker, tracked))
         if live:
             found["live"] = _live(settings, levels[-1], live, progress)
     print_json(found) if as_json else out.print(*eval_tables(found))
@@ -93,18 +91,18 @@ def _levels(name: str) -> tuple[Level, ...]:
     return levels[name]
 
 
-def _named(name: str, settings: Settings) -> Settings:
-    """With the two models of a name or a folder; without one, those that the settings name."""
+def _with_models(name: str, settings: Settings) -> Settings:
+    """Return settings with the two models of a name or a folder; without a name, the settings' own."""
     if name == "nano":
         return settings.model_copy(update={"model": name, "tracker": name})
     if name:
-        folder = Path(name).absolute()  # other processes read it too
+        folder = Path(name).absolute()  # the service's processes have another working directory
         parts = {"model": str(folder / "sa2va"), "tracker": str(folder / "tracker")}
         return settings.model_copy(update=parts)
     return settings
 
 
-def _model(settings: Settings) -> Model:
+def _load_models(settings: Settings) -> Model:
     from actors.engine_loading import load_compiled, load_grounder
     from lab.evaluation.report import Model
 
@@ -112,10 +110,10 @@ def _model(settings: Settings) -> Model:
 
 
 def _live(settings: Settings, level: Level, clips: int, progress: Progress) -> dict[str, Any]:
-    """Words on live streams, or why they were left out."""
+    """Return the score of live streams, or the reason why it was left out."""
     from actors.shutdown import run_stoppable
     from lab.evaluation.live import LiveOptions, score_live
-    from lab.evaluation.report import plain
+    from lab.evaluation.report import to_json
     from lab.fixtures.rtsp_camera import require_go2rtc
 
     try:
@@ -128,4 +126,4 @@ def _live(settings: Settings, level: Level, clips: int, progress: Progress) -> d
     score = run_stoppable(score_live(quiet, LiveOptions(level, clips), lambda: progress.advance(bar)))
     if score is None:
         raise KeyboardInterrupt
-    return plain(score)
+    return to_json(score)

@@ -1,4 +1,4 @@
-"""Commands of hours that may be stopped at any time: train nano, tune a checkpoint, draw how it went."""
+"""`saccade train`: train nano, tune a Sa2VA checkpoint, plot a training. Trainings can be continued."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 STOPPED_EXIT: Final = 130
 MAX_BATCH: Final = 512
-"Seeds of training count batches by the million: larger ones would reach held-out seeds."
+"A larger batch would make training seeds reach the held-out ones."
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-train_app = typer.Typer(help="Train models, and show how it went.", no_args_is_help=True)
+train_app = typer.Typer(help="Train models and plot their training.", no_args_is_help=True)
 
 Budget = Annotated[
     str, typer.Option(help="Time to train, as 90s, 30m, 2h or 1d; earlier sessions count.", metavar="TIME")
 ]
-Runs = Annotated[Path, typer.Option(help="Folder that keeps what was learnt, logs and pictures.")]
+Runs = Annotated[Path, typer.Option(help="Folder of checkpoints, logs and plots.")]
 
 
 @train_app.command("nano")
@@ -39,15 +39,16 @@ def train_nano_command(
     budget: Budget = "2h",
     runs: Runs = Path("runs"),
     export: Annotated[Path, typer.Option(help="Folder for the finished model.")] = Path("out/nano"),
-    clips: Annotated[int, typer.Option(help="Of a step of stage tracker.", min=1, max=MAX_BATCH)] = 4,
+    clips: Annotated[int, typer.Option(help="Clips per step of stage tracker.", min=1, max=MAX_BATCH)] = 4,
     pictures: Annotated[
-        int, typer.Option(help="Of a step of the other stages; more for a GPU.", min=1, max=MAX_BATCH)
+        int, typer.Option(help="Images per step of the other stages; more for a GPU.", min=1, max=MAX_BATCH)
     ] = 8,
     as_json: AsJson = False,
 ) -> None:
-    """Train the bundled model from nothing, on scenes it draws itself.
+    """Train the bundled model from random weights on drawn scenes.
 
-    Goes on from what is in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out scores.
+    Continues from the checkpoints in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out
+    scores.
     How the bundled weights were made with it, and how good they are: engines/nano/MODEL_CARD.md.
 
         saccade train nano --budget 2h --export out/nano
@@ -60,12 +61,12 @@ def train_nano_command(
 
     if stage not in set(Stage):
         raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
-    options = TrainOptions(Stage(stage), budget_s, runs, export, clips=clips, pictures=pictures)
+    options = TrainOptions(Stage(stage), budget_s, runs, export, clips=clips, images=pictures)
     with _shown() as view:
 
         def show(progress: TrainProgress) -> None:
-            if progress.figures:
-                view.show(progress.stage, progress.figures)
+            if progress.metrics:
+                view.show(progress.stage, progress.metrics)
             elif progress.spent_s:
                 view.end(progress.stage)
             else:
@@ -87,30 +88,30 @@ def tune(
     budget: Budget = "2h",
     runs: Runs = Path("runs"),
     export: Annotated[Path, typer.Option(help="Folder for the tuned checkpoint.")] = Path("out/tuned"),
-    pictures: Annotated[int, typer.Option(help="Of a step.", min=1, max=MAX_BATCH)] = 2,
+    pictures: Annotated[int, typer.Option(help="Images per step.", min=1, max=MAX_BATCH)] = 2,
     as_json: AsJson = False,
 ) -> None:
     """Tune a Sa2VA checkpoint of any size on the drawn world, SAM-2 frozen but for its mask decoder.
 
-    The papers' recipe: the language model, what leads into it from its eyes and what leads from it to SAM-2
-    learn. Wants a GPU that holds the language model four times in float32. Goes on from RUNS/tune; Ctrl-C at
-    any time.
+    The papers' recipe: the language model, the projector of image features into it and the projection of
+    [SEG] into SAM-2 are trained. Needs a GPU with memory for the language model four times in float32.
+    Continues from RUNS/tune; Ctrl-C at any time.
 
         saccade train tune ~/Sa2VA-1B --budget 8h --pictures 8 --export out/tuned
         SACCADE_MODEL=out/tuned saccade demo
     """
     budget_s = _seconds(budget)
     from lab.training.curves import CURVES
-    from lab.training.trainer import Told
-    from lab.training.tuning_recipe import TuningRun, train_tuning
+    from lab.training.trainer import LogEntry
+    from lab.training.tuning_recipe import TuningRunConfig, train_tuning
 
     name, directory = "tune", runs / "tune"
-    run = TuningRun(directory, checkpoint=checkpoint, export=export, budget_s=budget_s, pictures=pictures)
+    run = TuningRunConfig(directory, checkpoint=checkpoint, export=export, budget_s=budget_s, images=pictures)
     with _shown() as view:
         view.begin(name, budget_s)
 
-        def show(told: Told) -> None:
-            view.show(name, told)
+        def show(entry: LogEntry) -> None:
+            view.show(name, entry)
 
         train_tuning(run, show)
         view.end(name)
@@ -123,7 +124,7 @@ def plot(
     folders: Annotated[list[Path], typer.Argument(help="Folders with a log.jsonl, one for each stage.")],
     picture: Annotated[Path, typer.Option("--out", help="SVG file to write.")] = Path("curves.svg"),
 ) -> None:
-    """Draw loss and held-out scores over time, of runs that are finished or on their way.
+    """Plot loss and held-out scores over time, of finished or running trainings.
 
     saccade train plot runs/tracker runs/vision --out curves.svg
     """
@@ -142,7 +143,7 @@ def _seconds(budget: str) -> float:
 
 @contextmanager
 def _shown() -> Iterator[TrainingView]:
-    """A view on trainings; one that is stopped says how to go on."""
+    """Show a training's progress; after Ctrl-C print the command that continues it."""
     from lab.cli.training_progress import TrainingView
 
     view = TrainingView(err)
@@ -150,7 +151,7 @@ def _shown() -> Iterator[TrainingView]:
         with view.bars:
             yield view
     except KeyboardInterrupt:
-        again = shlex.join(["saccade", *sys.argv[1:]])
-        words = "Stopped; what was learnt up to the last checkpoint is kept. Go on with:"
-        err.print(f"{words}\n  {again}", highlight=False, markup=False, soft_wrap=True)
+        command = shlex.join(["saccade", *sys.argv[1:]])
+        message = "Stopped; the last checkpoint is kept. Continue with:"
+        err.print(f"{message}\n  {command}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(STOPPED_EXIT) from None

@@ -1,4 +1,4 @@
-"""What a training looks like in a terminal: a bar for each stage, a line for each held-out score."""
+"""Progress of a training in the terminal: a bar per stage, a line per held-out score."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lab.training.curves import headline
 
 @dataclass(slots=True)
 class _Stage:
-    """What was last heard of a stage."""
+    """A stage's bar and its last figures."""
 
     bar: TaskID
     budget_s: float
     loss: str = ""
     score: str = ""
-    "With the level that it was measured on."
+    "With its level."
 
 
 class TrainingView:
-    """Shows trainings while its `bars` are entered."""
+    """Shows stages within the context of `bars`."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -39,12 +39,12 @@ class TrainingView:
         self._stages: dict[str, _Stage] = {}
 
     def begin(self, stage: str, budget_s: float) -> None:
-        """A bar for a stage that has so much time in all."""
+        """Add a bar for a stage with a time budget."""
         bar = self.bars.add_task(stage, total=budget_s, left="", state="")
         self._stages[stage] = _Stage(bar, budget_s)
 
     def show(self, stage: str, told: Mapping[str, Any]) -> None:
-        """What a begun stage tells (`lab.training.trainer.Told`)."""
+        """What a begun stage tells (`lab.training.trainer.LogEntry`)."""
         seen = self._stages[stage]
         if "loss" in told:
             seen.loss = f"loss {told['loss']:.3g}"
@@ -56,12 +56,12 @@ class TrainingView:
         left_s = max(seen.budget_s - told["elapsed_s"], 0.0)
         self.bars.update(
             seen.bar,
-            complete_image_weights=told["elapsed_s"],
+            completed=told["elapsed_s"],
             left=f"{timedelta(seconds=round(left_s))} left",
             state=f"{seen.loss}  {seen.score}",
         )
 
     def end(self, stage: str) -> None:
-        """A full bar."""
+        """Fill a stage's bar."""
         seen = self._stages[stage]
-        self.bars.update(seen.bar, complete_image_weights=seen.budget_s, left="done")
+        self.bars.update(seen.bar, completed=seen.budget_s, left="done")

@@ -1,18 +1,23 @@
-"""How well: words, tracks, answers and captions on held-out scenes, real films, and speed.
+"""Quality of masks, tracks, answers and captions on held-out scenes, on real clips and on live streams.
 
-    metrics.py      J, F, J&F of masks               held_out.py    scenes as a grounder is shown them
-    referring.py    words that point                 answering.py   questions
-    describing.py   captions whose phrases point     phrases.py     what such a phrase names
-    propagation.py  first masks carried on           returns.py     clips in which things hide and come back
-    following.py    a tracker on drawn clips         footage.py     a tracker on real films
-    report.py       all of it, on a level            boxes.py       a box's meaning on every backend
-    bench.py        our tracker against its peers    bench_plot.py  a picture of that
-    contestants.py  us in the bench                  peers.py       transformers' session, the package sam2
-    bench_clip.py   what all follow there            stopwatch.py   parts of a frame
-    peak.py         what a device can do at best     bench_grounder.py  the grounder's shortcuts, timed
-    random_weights.py  published models, untrained
+    metrics.py             J, F and J&F of masks, as DAVIS defines them
+    held_out.py            held-out scenes as keyframes
+    referring.py           masks of expressions
+    answering.py           answers to questions
+    describing.py          captions: phrases and their masks
+    phrases.py             the objects that a caption's phrase can mean
+    propagation.py         first masks propagated through a clip
+    tracking.py            the tracker on drawn clips
+    reappearance.py        drawn clips in which an object leaves and returns
+    real_clips.py          the tracker on real clips with masks
+    box_prompts.py         box prompts on real clips, on every backend and by the package sam2
+    report.py              everything that `saccade eval` measures on a level of the drawn world
+    live.py                the whole service on held-out clips played by an RTSP camera
+    live_clips.py          those clips, with expressions and ground truth
+    live_score.py          scores of what the service published
+    answered_revisions.py  when each query revision was first answered
 
-Rules. What is measured goes through the verb that the service uses; held-out seeds only. A scorer takes what
-it is to measure as an iterable, so that whoever calls it can watch. To add a measurement: a scorer of its own
-and a field of `report.LevelScore`.
+Rules. Only held-out seeds. Models are measured through the methods that the service calls. A scorer takes an
+iterable, so that the caller can show progress. Scoring live streams begins after the service has stopped.
+To add a measurement: write a scorer and add a field to `report.LevelScore`.
 """

@@ -1,4 +1,4 @@
-"""How well a grounder answers in words: questions about held-out scenes, each with one right answer."""
+"""Accuracy of a grounder's answers to questions about held-out scenes."""
 
 from __future__ import annotations
 
@@ -19,55 +19,55 @@ _ARTICLES: Final = {"a", "an", "the"}
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
-    """How many questions were answered right."""
+class Accuracy:
+    """Share of right answers to some questions."""
 
     questions: int
     right: float
-    "Share of them; NaN of none."
+    "Share of questions answered right; NaN without questions."
     commonest: float
-    """Share that the one answer which is right most often would have got; over all kinds, that of each kind:
-    the floor for who does not look. Not for comparisons, which name both answers: guessing gets half."""
+    """Accuracy of always giving the most frequent right answer: the floor without an image. Over all kinds:
+    the mean of their floors. Comparisons name both candidates: there, guessing is right half of the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweringScore:
     """Figures of `score_answers`."""
 
-    overall: Right
-    by_kind: dict[str, Right]
+    overall: Accuracy
+    by_kind: dict[str, Accuracy]
     "By kind of question."
 
 
 def score_answers(grounder: Grounder, scenes: Iterable[Scene]) -> AnsweringScore:
-    """Ask everything that `language.questions` asks about scenes."""
+    """Ask all questions of `language.questions` about each scene; every question has one right answer."""
     by_kind = defaultdict[str, list[tuple[str, bool]]](list)
     for scene in scenes:
-        asked = generate_questions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 3)))
-        keyframe = scene.keyframe([question.text for question in asked], QueryKind.ASK)
-        for question, answer in zip(asked, grounder.ground(keyframe), strict=True):
-            verdict = normalised(answer.text) == normalised(question.answer)
-            by_kind[question.kind].append((question.answer, verdict))
-    rights = {kind: _right(cases) for kind, cases in sorted(by_kind.items())}
-    return AnsweringScore(overall=_together(list(rights.values())), by_kind=rights)
+        questions = generate_questions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 3)))
+        keyframe = scene.keyframe([question.text for question in questions], QueryKind.ASK)
+        for question, answer in zip(questions, grounder.ground(keyframe), strict=True):
+            right = normalise_answer(answer.text) == normalise_answer(question.answer)
+            by_kind[question.kind].append((question.answer, right))
+    accuracies = {kind: _accuracy(cases) for kind, cases in sorted(by_kind.items())}
+    return AnsweringScore(overall=_overall(list(accuracies.values())), by_kind=accuracies)
 
 
-def normalised(answer: str) -> str:
-    """An answer without case, articles and final full stop."""
+def normalise_answer(answer: str) -> str:
+    """Remove case, articles and a final full stop."""
     words = answer.casefold().strip().removesuffix(".").split()
     return " ".join(word for word in words if word not in _ARTICLES)
 
 
-def _together(rights: Sequence[Right]) -> Right:
-    """All kinds, every question alike."""
-    count = sum(one.questions for one in rights)
+def _overall(accuracies: Sequence[Accuracy]) -> Accuracy:
+    """Average over kinds, every question with the same weight."""
+    count = sum(each.questions for each in accuracies)
     if not count:
-        return Right(0, math.nan, math.nan)
-    right = sum(one.questions * one.right for one in rights) / count
-    return Right(count, right, sum(one.questions * one.commonest for one in rights) / count)
+        return Accuracy(0, math.nan, math.nan)
+    right = sum(each.questions * each.right for each in accuracies) / count
+    return Accuracy(count, right, sum(each.questions * each.commonest for each in accuracies) / count)
 
 
-def _right(cases: list[tuple[str, bool]]) -> Right:
-    """Of one kind; `cases` are right answers, and whether they were given."""
+def _accuracy(cases: list[tuple[str, bool]]) -> Accuracy:
+    """Return the accuracy of one kind; cases: right answers, and whether they were given."""
     commonest = Counter(answer for answer, _ in cases).most_common(1)[0][1]
-    return Right(len(cases), sum(verdict for _, verdict in cases) / len(cases), commonest / len(cases))
+    return Accuracy(len(cases), sum(right for _, right in cases) / len(cases), commonest / len(cases))

@@ -1,4 +1,4 @@
-"""What a phrase of a caption names: its words read back, and looked for among the things that are there."""
+"""Parse a caption's phrase and find the sets of objects that it can mean."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ _KINDS: Final = {name: kind for kind in CATEGORIES for name in (kind, plural(kin
 _ANYTHING: Final = {name for word in GENERIC_NOUNS for name in (word, f"{word}s")}
 
 
-def objects_named_by(phrase: str, view: FrameFacts) -> list[ObjectIndices]:
-    """Every set of things that the phrase could truthfully mean; none where there is nothing of that name.
+def objects_named_by(phrase: str, facts: FrameFacts) -> list[ObjectIndices]:
+    """Return every set of objects that the phrase can mean; empty where there is no such object.
 
-    "A red cup" may be any of several; "two red cups" are all there are, hardly seen ones counted or not.
+    "a red cup" means any red cup; "two red cups" means all of them, with or without the barely visible.
     """
     words = phrase.casefold().split()
     number = _number(words[0]) if words else 0
     noun = _noun(words[1:])
     if not number or noun is None:
         return []
-    seen = tuple(index for index in view.visible if noun.matches(view.labels[index]))
-    doubtful = tuple(index for index in view.barely_visible if noun.matches(view.labels[index]))
+    visible = tuple(index for index in facts.visible if noun.matches(facts.labels[index]))
+    barely = tuple(index for index in facts.barely_visible if noun.matches(facts.labels[index]))
     if number == 1:
-        return [(index,) for index in (*seen, *doubtful)]
-    return [among for among in dict.fromkeys((seen, (*seen, *doubtful))) if len(among) == number]
+        return [(index,) for index in (*visible, *barely)]
+    return [objects for objects in dict.fromkeys((visible, (*visible, *barely))) if len(objects) == number]
 
 
 def _number(word: str) -> int:
-    """How many an article or a number says; 0 of any other word."""
+    """Return the number that an article or a numeral means; 0 for any other word."""
     if word in _ONE:
         return 1
     return NUMBERS.index(word) if word in NUMBERS else 0
 
 
 def _noun(words: list[str]) -> NounPhrase | None:
-    """ "red cup", "people in blue", "things"; None of anything that is not such a name."""
+    """Parse "red cup", "people in blue", "things"; return None for other words."""
     if len(words) == 3 and words[1] == "in":
         words = [words[2], words[0]]
     *colours, name = words or [""]

@@ -1,4 +1,4 @@
-"""How well a tracker follows in real films: the first true mask of each, carried on."""
+"""Quality of a tracker on real clips: the first ground-truth mask of each, propagated."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from streaming.vocabulary import Mask, Pixels
 
 @dataclass(frozen=True, slots=True)
 class RealClip:
-    """One thing in consecutive pictures, and where it truly is."""
+    """Consecutive frames with the ground-truth masks of an object."""
 
     name: str
-    pictures: tuple[Path, ...]
+    frames: tuple[Path, ...]
     masks: tuple[Path, ...]
-    "As many, of the same size: not black where the thing is."
+    "As many, of the same size: not black where the object is."
 
     def read(self) -> Iterator[Pixels]:
-        """The pictures, one at a time."""
-        return (_read(path, cv2.IMREAD_COLOR_RGB) for path in self.pictures)
+        """Yield the frames, (H, W, 3) uint8 RGB."""
+        return (_read(path, cv2.IMREAD_COLOR_RGB) for path in self.frames)
 
     def truth(self) -> Iterator[Mask]:
-        """The masks, one at a time."""
+        """Yield the masks, (H, W) bool."""
         return (_read(path, cv2.IMREAD_GRAYSCALE) > 0 for path in self.masks)
 
 
 @dataclass(frozen=True, slots=True)
 class RealClipScore:
-    """Mean J of a film over all frames but the first."""
+    """Mean J of a clip over all frames but the first."""
 
     frames: int
     j: float
     j_copy: float
-    "Of the first mask, kept: the floor."
+    "Of the first mask, copied to all frames: the floor."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +51,33 @@ class RealClipsScore:
 
     films: dict[str, RealClipScore]
     j: float
-    "Mean over films, each alike."
+    "Mean over clips, with equal weights."
     j_copy: float
 
 
 def find_real_clips(folder: Path) -> list[RealClip]:
-    """Every `folder/<name>/frames/*.jpg` with its `masks/*.png` (DAVIS 2016, one merged mask a frame).
+    """Find every `folder/<name>/frames/*.jpg` with its `masks/*.png` (as DAVIS 2016: one mask per frame).
 
-    Raises NotFound where there is none, or one whose pictures and masks do not pair.
+    Raises NotFound where there is none, or where a clip's frames and masks do not pair.
     """
-    films = []
-    for frames in sorted(folder.glob("*/frames")):
-        pictures = tuple(sorted(frames.glob("*.jpg")))
-        masks = tuple(sorted(frames.with_name("masks").glob("*.png")))
-        if [path.stem for path in pictures] != [path.stem for path in masks] or len(pictures) < 2:
-            raise NotFound(f"{frames.parent} has no mask of the same name for every picture.")
-        films.append(RealClip(frames.parent.name, pictures, masks))
-    if not films:
+    clips = []
+    for frames_dir in sorted(folder.glob("*/frames")):
+        frames = tuple(sorted(frames_dir.glob("*.jpg")))
+        masks = tuple(sorted(frames_dir.with_name("masks").glob("*.png")))
+        if [path.stem for path in frames] != [path.stem for path in masks] or len(frames) < 2:
+            raise NotFound(f"{frames_dir.parent} has no mask of the same name for every frame.")
+        clips.append(RealClip(frames_dir.parent.name, frames, masks))
+    if not clips:
         raise NotFound(
-            f"There are no films in {folder}.",
+            f"There are no clips in {folder}.",
             remedy="It should hold <name>/frames/*.jpg and <name>/masks/*.png.",
         )
-    return films
+    return clips
 
 
-def score_real_clips(compiled: CompiledTracker, films: Iterable[RealClip]) -> RealClipsScore:
-    """Follow the thing of every film. Raises NotFound where a picture cannot be read."""
-    scores = {film.name: _score(compiled, film) for film in films}
+def score_real_clips(compiled: CompiledTracker, clips: Iterable[RealClip]) -> RealClipsScore:
+    """Track the object of every clip. Raises NotFound where a file cannot be read."""
+    scores = {clip.name: _score(compiled, clip) for clip in clips}
     return RealClipsScore(
         films=scores,
         j=float(np.mean([score.j for score in scores.values()])),
@@ -85,20 +85,20 @@ def score_real_clips(compiled: CompiledTracker, films: Iterable[RealClip]) -> Re
     )
 
 
-def _score(compiled: CompiledTracker, film: RealClip) -> RealClipScore:
+def _score(compiled: CompiledTracker, clip: RealClip) -> RealClipScore:
     j, j_copy = Mean(), Mean()
-    truth = film.truth()
+    truth = clip.truth()
     first = next(truth)
-    drawn = propagate(SamTracker(compiled, capacity=1), film.read(), first[None])
-    for (mask,), true in zip(drawn, truth, strict=True):
+    tracked = propagate(SamTracker(compiled, capacity=1), clip.read(), first[None])
+    for (mask,), true in zip(tracked, truth, strict=True):
         j.add(region_j(np.zeros_like(first) if mask is None else mask, true))
         j_copy.add(region_j(first, true))
-    return RealClipScore(len(film.pictures), j.value, j_copy.value)
+    return RealClipScore(len(clip.frames), j.value, j_copy.value)
 
 
-def _read(path: Path, how: int) -> Pixels:
-    """(H, W), or (H, W, 3) in the order asked for."""
-    read = cv2.imread(str(path), how)
-    if read is None:
-        raise NotFound(f"{path} cannot be read as a picture.")
-    return np.asarray(read, dtype=np.uint8)
+def _read(path: Path, flags: int) -> Pixels:
+    """Return (H, W) or (H, W, 3) uint8; flags: of `cv2.imread`."""
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise NotFound(f"{path} cannot be read as an image.")
+    return np.asarray(image, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Things that go wholly out of sight and come back, and held-out clips in which one does."""
+"""Objects that leave a clip or are fully occluded and reappear, and held-out clips with such an object."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from lab.training.world.levels import NANO_LEVEL, Level
 from lab.training.world.scenes import Clip, draw_clip
 
 FRAMES: Final = 120
-"Of a clip, 30 to the second."
-CLEAR: Final = 0.004
-"A thing is clearly seen from this share of the picture on."
-AWAY: Final = 3
-"Frames wholly out of sight that count as an absence."
-WITHIN: Final = 10
-"Frames after its return in which a thing must be clearly seen: else it only peeped out."
+"Per clip: 4 s at 30 frames per second."
+MIN_SHARE: Final = 0.004
+"Of the frame that a clearly visible object covers."
+ABSENT_FRAMES: Final = 3
+"Consecutive frames without a visible pixel that count as an absence."
+FOUND_WITHIN: Final = 10
+"Frames after an absence: the object must be clearly visible on one of them for a reappearance."
 
 
-def clearly_seen(clip: Clip) -> list[int]:
-    """Things that are clearly seen on the first frame: those that are given to a tracker."""
-    return [int(index) for index in np.flatnonzero(clip.masks[0].mean(axis=(1, 2)) > CLEAR)]
+def clearly_visible(clip: Clip) -> list[int]:
+    """Return the indices of the objects that are clearly visible on the first frame."""
+    return [int(index) for index in np.flatnonzero(clip.masks[0].mean(axis=(1, 2)) > MIN_SHARE)]
 
 
-def returns(truth: NDArray[np.bool_]) -> list[int]:
-    """Frames on which a thing, masks (T, H, W), is seen again after an absence."""
-    area = truth.mean(axis=(1, 2))
+def reappearances(truth: NDArray[np.bool_]) -> list[int]:
+    """Return the frames on which an object, masks (T, H, W), is visible again after an absence."""
+    share = truth.mean(axis=(1, 2))
     return [
         frame
-        for frame in range(AWAY + 1, len(area))
-        if area[frame] > 0
-        and not area[frame - AWAY : frame].any()
-        and area[frame : frame + WITHIN].max() > CLEAR
+        for frame in range(ABSENT_FRAMES + 1, len(share))
+        if share[frame] > 0
+        and not share[frame - ABSENT_FRAMES : frame].any()
+        and share[frame : frame + FOUND_WITHIN].max() > MIN_SHARE
     ]
 
 
 def draw_reappearance_clips(count: int, level: Level = NANO_LEVEL, frames: int = FRAMES) -> Iterator[Clip]:
-    """The first `count` unseen clips in which a thing clearly seen at the beginning leaves and comes back."""
+    """Draw the first `count` held-out clips in which an object of the first frame reappears."""
     seeds = itertools.count(Split.UNSEEN.first_seed)
     clips = (draw_clip(seed, frames=frames, level=level) for seed in seeds)
-    return itertools.islice((clip for clip in clips if _has_return(clip)), count)
+    return itertools.islice((clip for clip in clips if _has_reappearance(clip)), count)
 
 
-def _has_return(clip: Clip) -> bool:
-    return any(returns(clip.masks[:, thing]) for thing in clearly_seen(clip))
+def _has_reappearance(clip: Clip) -> bool:
+    return any(reappearances(clip.masks[:, index]) for index in clearly_visible(clip))

@@ -1,4 +1,4 @@
-"""How well a grounder understands words: held-out scenes, through the verb that the service uses."""
+"""Quality of a grounder's masks of referring expressions on held-out scenes."""
 
 from __future__ import annotations
 
@@ -18,68 +18,68 @@ from streaming.vocabulary import Answer, Logits, Mask, QueryKind
 
 @dataclass(frozen=True, slots=True)
 class ReferringScore:
-    """Figures over every phrase that was asked; all but counts and seconds are 0..1, NaN of no case."""
+    """Figures over all expressions; all but counts and seconds are 0..1, NaN without cases."""
 
     scenes: int
-    "Of which anything could be said."
+    "Scenes with at least one expression."
     phrases: int
-    "Those about what is not there included."
+    "Expressions, those about absent objects included."
     overall: Fit
-    "Over phrases about things that are there; a refusal fits nothing."
+    "Over expressions about present objects; a report of absence is an empty mask."
     by_kind: dict[str, Fit]
     "The same by kind of expression."
     wrongly_refused: float
-    "Share of them answered with no such thing."
+    "Share of expressions about present objects that were answered as absent."
     absent_refused: float
-    "Share of phrases about what is not there that were answered so."
+    "Share of expressions about absent objects that were answered as absent."
     ground_s: float
-    "Mean time per keyframe, all its phrases together, seconds."
+    "Mean time per keyframe with all its expressions, seconds."
 
 
 def score_grounder(grounder: Grounder, scenes: Iterable[Scene]) -> ReferringScore:
-    """Ask for everything that can be said of scenes."""
+    """Ask for all expressions of each scene."""
     overall, by_kind = Fits(), defaultdict[str, Fits](Fits)
-    refused, absent, took = Mean(), Mean(), Mean()
+    missed, absent, ground_s = Mean(), Mean(), Mean()
     for scene in scenes:
         answered = ask_all_expressions(grounder, scene)
         for _, answer in answered[:1]:
-            took.add(answer.ground_s)
+            ground_s.add(answer.ground_s)
         for expression, answer in answered:
             if not expression.referents:
                 absent.add(float(not answer.prompts))
                 continue
-            refused.add(float(not answer.prompts))
-            found, meant = answered_mask(answer, scene), scene.mask_of(expression.referents)
-            overall.add(found, meant)
-            by_kind[expression.kind].add(found, meant)
+            missed.add(float(not answer.prompts))
+            found, true = answered_mask(answer, scene), scene.mask_of(expression.referents)
+            overall.add(found, true)
+            by_kind[expression.kind].add(found, true)
     return ReferringScore(
-        scenes=took.count,
-        phrases=refused.count + absent.count,
+        scenes=ground_s.count,
+        phrases=missed.count + absent.count,
         overall=overall.fit,
         by_kind={kind: fits.fit for kind, fits in sorted(by_kind.items())},
-        wrongly_refused=refused.value,
+        wrongly_refused=missed.value,
         absent_refused=absent.value,
-        ground_s=took.value,
+        ground_s=ground_s.value,
     )
 
 
 def ask_all_expressions(grounder: Grounder, scene: Scene) -> list[tuple[Expression, Answer]]:
-    """A grounder's answers to everything that can be said of a scene."""
-    said = generate_expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
-    keyframe = scene.keyframe([one.text for one in said], QueryKind.REFER)
-    return list(zip(said, grounder.ground(keyframe), strict=True))
+    """Return all expressions of a scene with the grounder's answers."""
+    expressions = generate_expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
+    keyframe = scene.keyframe([expression.text for expression in expressions], QueryKind.REFER)
+    return list(zip(expressions, grounder.ground(keyframe), strict=True))
 
 
 def answered_mask(answer: Answer, scene: Scene) -> Mask:
-    """Union of an answer's masks, at the size of the scene's picture."""
+    """Return the union of an answer's masks, (H, W) bool at the scene's size."""
     union = np.zeros(scene.clip.masks.shape[2:], dtype=np.bool_)
     for logits in answer.logits:
-        union |= at_size_of(logits, scene)
+        union |= mask_at_scene_size(logits, scene)
     return union
 
 
-def at_size_of(logits: Logits, scene: Scene) -> Mask:
-    """One mask of an answer, at the size of the scene's picture."""
+def mask_at_scene_size(logits: Logits, scene: Scene) -> Mask:
+    """Resize logits (h, w) to the scene's size and threshold them at 0: (H, W) bool."""
     height, width = scene.clip.masks.shape[2:]
     mask: Mask = cv2.resize(logits, (width, height), interpolation=cv2.INTER_LINEAR) > 0
     return mask

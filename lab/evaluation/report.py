@@ -1,4 +1,4 @@
-"""Everything that is measured of a model on a level of the world, at sizes of one's choice."""
+"""All measurements of a model on a level of the drawn world: what `saccade eval` reports."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ T = TypeVar("T")
 SPLITS = (Split.UNSEEN, Split.COMBINATIONS, Split.LOOK_ALIKES)
 
 
-class Watch(Protocol):
-    """What is told of progress: it hands on the items of a part of the work."""
+class TrackProgress(Protocol):
+    """Shows progress while it passes items on."""
 
     def __call__(self, items: Iterable[T], part: str, total: int) -> Iterable[T]:
-        """The same items, of which there will be `total`."""
+        """Return the same items, of which there are `total`; part: a description."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What is measured."""
+    """The models that are measured."""
 
     grounder: Grounder
     tracker: CompiledTracker
@@ -40,16 +40,16 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is drawn of a level."""
+    """How much is drawn per level."""
 
     scenes: int
-    "Of each held-out set."
+    "Per held-out set."
     clips: int
 
 
 @dataclass(frozen=True, slots=True)
 class LevelScore:
-    """Figures of one level."""
+    """Figures of a level."""
 
     level: str
     referring: dict[str, ReferringScore]
@@ -59,34 +59,34 @@ class LevelScore:
     describing: DescribingScore
 
 
-def score_level(model: Model, level: Level, sizes: Sizes, watch: Watch) -> LevelScore:
+def score_level(model: Model, level: Level, sizes: Sizes, progress: TrackProgress) -> LevelScore:
     """Measure a model on a level's held-out scenes and clips."""
     scenes = sizes.scenes
     referring = {
         split.name.lower(): score_grounder(
             model.grounder,
-            watch(draw_scenes(scenes, level, split), f"{level.name}: {split.name.lower()}", scenes),
+            progress(draw_scenes(scenes, level, split), f"{level.name}: {split.name.lower()}", scenes),
         )
         for split in SPLITS
     }
-    asked = watch(draw_scenes(scenes, level), f"{level.name}: questions", scenes)
-    answering = score_answers(model.grounder, asked)
-    described = watch(draw_scenes(scenes, level), f"{level.name}: captions", scenes)
-    describing = score_captions(model.grounder, described)
-    clips = watch(draw_reappearance_clips(sizes.clips, level), f"{level.name}: clips", sizes.clips)
-    following = score_tracking(model.tracker, clips)
-    return LevelScore(level.name, referring, following, answering, describing)
+    for_questions = progress(draw_scenes(scenes, level), f"{level.name}: questions", scenes)
+    answering = score_answers(model.grounder, for_questions)
+    for_captions = progress(draw_scenes(scenes, level), f"{level.name}: captions", scenes)
+    describing = score_captions(model.grounder, for_captions)
+    clips = progress(draw_reappearance_clips(sizes.clips, level), f"{level.name}: clips", sizes.clips)
+    tracking = score_tracking(model.tracker, clips)
+    return LevelScore(level.name, referring, tracking, answering, describing)
 
 
-def plain(score: Any) -> dict[str, Any]:
-    """A score as JSON has it: figures to four digits, null where there was no case."""
-    figures: dict[str, Any] = _plain(asdict(score))
+def to_json(score: Any) -> dict[str, Any]:
+    """Return a score's dataclass as JSON values: figures with four digits, None for NaN."""
+    figures: dict[str, Any] = _json_value(asdict(score))
     return figures
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _json_value(each) for name, each in value.items()}
     if isinstance(value, float):
         return None if math.isnan(value) else round(value, 4)
     return value

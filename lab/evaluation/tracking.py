@@ -1,7 +1,7 @@
-"""How well a tracker follows: drawn clips it has never seen, stepped as the service steps it.
+"""Quality of a tracker on held-out drawn clips, stepped as the service steps it.
 
-Every thing clearly seen on the first frame is given there, by its true mask at the size a grounder's
-mask has, and followed through the rest without another word.
+Every object clearly visible on the first frame is added by its ground-truth mask, at the size of a grounder's
+mask, and tracked to the end of the clip without further prompts.
 """
 
 from __future__ import annotations
@@ -18,93 +18,94 @@ from engines.tracking.memory_policy import PRODUCT, TrackerPolicy
 from engines.tracking.tracker import SamTracker
 from lab.evaluation.metrics import Fits, Mean, region_j
 from lab.evaluation.propagation import propagate
-from lab.evaluation.reappearance import WITHIN, clearly_seen, returns
+from lab.evaluation.reappearance import FOUND_WITHIN, clearly_visible, reappearances
 from lab.training.world.scenes import Clip
 from streaming.vocabulary import Mask
 
 FOUND_J: Final = 0.5
-"A thing is found again where its track's mask fits so well."
+"An object is found again if its track's mask has at least this J."
 
 
 @dataclass(frozen=True, slots=True)
 class TrackingScore:
-    """Figures of things followed; shares are NaN where there was no case."""
+    """Figures over tracked objects; shares are NaN without cases."""
 
     clips: int
     objects: int
     j_and_f: float
-    """J&F as DAVIS 2017 means it: of every frame after the first, then of every thing alike. Where a thing is
-    out of sight nothing fits, and any mask misses."""
+    """J&F as in DAVIS 2017: the mean over all frames but the first, then over objects. Where an object is not
+    visible, an empty mask scores 1 and any other mask 0."""
     j_and_f_copy: float
-    "The same of the first mask, kept: the floor."
+    "The same of the first mask, copied to all frames: the floor."
     j: float
-    "Mean J over frames on which the thing is seen, the given one left out."
+    "Mean J over the frames on which the object is visible, without the first."
     j_copy: float
-    "The same of the first mask, kept."
+    "The same of the first mask, copied."
     absences: int
-    "Times a thing was wholly out of sight and came back (`returns`)."
+    "Times that an object was entirely invisible and reappeared (`reappearances`)."
     found_again: float
-    f"Share of those after which the same track had J >= {FOUND_J} within {WITHIN} frames."
+    f"Share of those after which the same track had J >= {FOUND_J} within {FOUND_WITHIN} frames."
     silent: float
-    "Share of frames without the thing on which its track had no mask."
+    "Share of frames without the object on which its track had no mask."
 
 
 def score_tracking(
     compiled: CompiledTracker, clips: Iterable[Clip], policy: TrackerPolicy = PRODUCT
 ) -> TrackingScore:
-    """Follow things of these clips; `policy` as in `SamTracker`."""
-    found = _Figures()
+    """Track the objects of these clips; policy: for `SamTracker`."""
+    sums = _Sums()
     for clip in clips:
-        found.clips += 1
-        things = clearly_seen(clip)
-        if not things:
+        sums.clips += 1
+        objects = clearly_visible(clip)
+        if not objects:
             continue
-        tracker = SamTracker(compiled, capacity=len(things), policy=policy)
-        drawn = list(propagate(tracker, clip.frames, clip.masks[0, things]))
-        for place, thing in enumerate(things):
-            found.judge(clip.masks[:, thing], [masks[place] for masks in drawn])
+        tracker = SamTracker(compiled, capacity=len(objects), policy=policy)
+        tracked = list(propagate(tracker, clip.frames, clip.masks[0, objects]))
+        for row, index in enumerate(objects):
+            sums.add(clip.masks[:, index], [masks[row] for masks in tracked])
     return TrackingScore(
-        clips=found.clips,
-        objects=found.whole.count,
-        j_and_f=found.whole.value,
-        j_and_f_copy=found.whole_copy.value,
-        j=found.j.value,
-        j_copy=found.j_copy.value,
-        absences=found.again.count,
-        found_again=found.again.value,
-        silent=found.silent.value,
+        clips=sums.clips,
+        objects=sums.j_and_f.count,
+        j_and_f=sums.j_and_f.value,
+        j_and_f_copy=sums.j_and_f_copy.value,
+        j=sums.j.value,
+        j_copy=sums.j_copy.value,
+        absences=sums.found.count,
+        found_again=sums.found.value,
+        silent=sums.silent.value,
     )
 
 
 @dataclass(slots=True)
-class _Figures:
+class _Sums:
+    """Sums over objects."""
+
     clips: int = 0
-    whole: Mean = field(default_factory=Mean)
-    whole_copy: Mean = field(default_factory=Mean)
+    j_and_f: Mean = field(default_factory=Mean)
+    j_and_f_copy: Mean = field(default_factory=Mean)
     j: Mean = field(default_factory=Mean)
     j_copy: Mean = field(default_factory=Mean)
-    again: Mean = field(default_factory=Mean)
+    found: Mean = field(default_factory=Mean)
     silent: Mean = field(default_factory=Mean)
 
-    def judge(self, truth: NDArray[np.bool_], drawn: list[Mask | None]) -> None:
-        """Take in a thing, masks (T, H, W), and its track's masks on all frames but the first."""
-        nothing = np.zeros_like(truth[0])
-        masks = [nothing if mask is None else mask for mask in drawn]
-        self.whole.add(_davis(masks, truth[1:]))
-        self.whole_copy.add(_davis([truth[0]] * len(masks), truth[1:]))
+    def add(self, truth: NDArray[np.bool_], tracked: list[Mask | None]) -> None:
+        """Add an object; truth: (T, H, W); tracked: its track's masks on all frames but the first."""
+        empty = np.zeros_like(truth[0])
+        masks = [empty if mask is None else mask for mask in tracked]
+        self.j_and_f.add(_j_and_f(masks, truth[1:]))
+        self.j_and_f_copy.add(_j_and_f([truth[0]] * len(masks), truth[1:]))
         js = [region_j(mask, true) for mask, true in zip(masks, truth[1:], strict=True)]
-        for mask, j, true in zip(drawn, js, truth[1:], strict=True):
+        for mask, j, true in zip(tracked, js, truth[1:], strict=True):
             if true.any():
                 self.j.add(j)
                 self.j_copy.add(region_j(truth[0], true))
             else:
                 self.silent.add(float(mask is None))
-        for back in returns(truth):
-            self.again.add(float(max(js[back - 1 : back - 1 + WITHIN]) >= FOUND_J))
+        for frame in reappearances(truth):
+            self.found.add(float(max(js[frame - 1 : frame - 1 + FOUND_WITHIN]) >= FOUND_J))
 
 
-def _davis(masks: list[Mask], truth: NDArray[np.bool_]) -> float:
-    """J&F over frames."""
+def _j_and_f(masks: list[Mask], truth: NDArray[np.bool_]) -> float:
     fits = Fits()
     for mask, true in zip(masks, truth, strict=True):
         fits.add(mask, true)

@@ -1,4 +1,4 @@
-"""The bench of the grounder: both ways answer the same, and everything asked for is measured."""
+"""The grounder's benchmark: compared ways give the same answer, and all requested rows are measured."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ def test_every_number_of_queries_is_timed_both_ways(folder: Path) -> None:
     assert json.loads(json.dumps(asdict(report)))["answer_tokens"] == report.answer_tokens
 
 
-def test_what_is_compared_comes_to_the_same(folder: Path) -> None:
-    """Else the faster one might only do less."""
+def test_compared_ways_give_the_same_states_and_masks(folder: Path) -> None:
+    """Otherwise the faster way might just do less."""
     checkpoint, keyframe = load_sa2va(folder), bench._keyframe(1)
     question = checkpoint.template.segment_question(keyframe.queries[0].text)
     prefix = KeyframeFeatures(checkpoint, keyframe).prefix(past=False)
-    said = bench._said(checkpoint, prefix, question)
-    given = prefix.prefill([[*question, *checkpoint.template.answer]]).hidden[0, len(question) : -1]
-    torch.testing.assert_close(said, given, atol=1e-4, rtol=0)
-    sure = type(checkpoint)(
+    generated = bench._generate(checkpoint, prefix, question)
+    forced = prefix.prefill([[*question, *checkpoint.template.answer]]).hidden[0, len(question) : -1]
+    torch.testing.assert_close(generated, forced, atol=1e-4, rtol=0)
+    always_present = type(checkpoint)(
         checkpoint.model, checkpoint.template, {**checkpoint.config, "presence_threshold": 0.0}
     )
-    (answer,) = SaGrounder(sure).ground(keyframe)
-    drawn = bench._said_and_drawn(sure, keyframe, question).numpy()
-    assert answer.logits.shape == (0, *drawn.shape[1:]) or abs(answer.logits - drawn).max() < 1e-3
+    (answer,) = SaGrounder(always_present).ground(keyframe)
+    expected = bench._generate_mask(always_present, keyframe, question).numpy()
+    assert answer.logits.shape == (0, *expected.shape[1:]) or abs(answer.logits - expected).max() < 1e-3
 
 
-def test_those_who_race_take_turns_and_the_first_time_is_not_counted() -> None:
+def test_runs_alternate_and_the_warm_up_is_not_counted() -> None:
     ran: list[str] = []
-    spent = bench._race({"a": lambda: ran.append("a"), "b": lambda: ran.append("b")}, 2)
+    times_s = bench._time_alternately({"a": lambda: ran.append("a"), "b": lambda: ran.append("b")}, 2)
     assert "".join(ran) == "baabba"
-    assert spent.keys() == {"a", "b"}
+    assert times_s.keys() == {"a", "b"}
 
 
-def test_queries_are_different_and_known_to_nano() -> None:
+def test_queries_differ_and_are_in_nanos_vocabulary() -> None:
     texts = [query.text for query in bench._keyframe(16).queries]
     assert len(set(texts)) == 16
     unknown = nano_tokenizer().token_to_id("<unk>")
     assert not [text for text in texts if unknown in nano_tokenizer().encode(text).ids]
 
 
-def test_a_model_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+def test_a_missing_model_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         bench_grounder(str(tmp_path / "none"))

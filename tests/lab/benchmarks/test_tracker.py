@@ -12,7 +12,7 @@ import pytest
 from engines.tracking.checkpoints import save_tracker
 from lab.benchmarks.candidates import PARTS
 from lab.benchmarks.tracker import OTHER, BenchOptions, BenchReport, bench_tracker
-from lab.training.tracker_recipe import fresh_tracker
+from lab.training.initial_weights import initial_tracker
 from streaming.errors import BackendUnavailable, InvalidSettings, NotFound
 
 WITH_SAM2 = importlib.util.find_spec("sam2") is not None
@@ -73,7 +73,7 @@ def test_the_trackers_size_is_constant_and_that_of_baselines_grows(report: Bench
 
 
 def test_nano_runs_with_the_memory_policy_of_its_training(tmp_path: Path) -> None:
-    save_tracker(fresh_tracker(1), tmp_path)
+    save_tracker(initial_tracker(1), tmp_path)
     rows = bench_tracker(BenchOptions(model=str(tmp_path), objects=(1,), backends=("torch",), frames=2)).rows
     assert rows[0].mask_iou["transformers"] > 0.95
 

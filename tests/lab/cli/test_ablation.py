@@ -1,4 +1,4 @@
-"""Laws of the command of an ablation: it says what it lacks before it trains for hours."""
+"""`saccade train ablation` refuses missing checkpoints and options before it trains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.command_line import is_one_line, saccade
 
 
 @pytest.mark.parametrize("stage", ["grounding", "tracker"])
-def test_a_stage_that_is_not_trained_is_asked_for(stage: str, tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_named_with_its_stage(stage: str, tmp_path: Path) -> None:
     for other in {"grounding", "tracker"} - {stage}:
         (tmp_path / "runs" / other).mkdir(parents=True)
         (tmp_path / "runs" / other / "last.pt").touch()
@@ -21,5 +21,5 @@ def test_a_stage_that_is_not_trained_is_asked_for(stage: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("option", ["--steps", "--seeds", "--scenes"])
-def test_an_ablation_of_nothing_is_refused(option: str, tmp_path: Path) -> None:
+def test_zero_steps_seeds_or_scenes_are_refused(option: str, tmp_path: Path) -> None:
     assert saccade("train", "ablation", option, "0", cwd=tmp_path).returncode == 2

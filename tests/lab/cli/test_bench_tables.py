@@ -14,7 +14,7 @@ def shown(table: Table) -> str:
     return console.export_text()
 
 
-def test_a_bench_shows_times_ratios_agreement_and_what_a_frame_is_made_of() -> None:
+def test_the_trackers_tables_have_times_ratios_iou_and_parts() -> None:
     row = {
         "engine": "openvino",
         "precision": "bfloat16",
@@ -36,13 +36,13 @@ def test_a_bench_shows_times_ratios_agreement_and_what_a_frame_is_made_of() -> N
     assert all(said in shown(parts) for said in ("encode", "5.3", "7.1 MB", "31%"))
 
 
-def test_boxes_show_every_film_and_the_furthest() -> None:
+def test_the_table_of_boxes_has_every_clip_and_the_largest_difference() -> None:
     row = {"engine": "openvino", "precision": "float32", "j": {"dog": 0.9512}, "mean_j": 0.9512}
     table = shown(boxes_table([{**row, "furthest": 0.0004, "agreement": 0.9917}]))
     assert all(said in table for said in ("dog", "0.9512", "0.0004", "openvino"))
 
 
-def test_a_bench_of_the_line_shows_every_number_of_objects_and_who_used_the_processor() -> None:
+def test_the_lines_table_has_a_column_per_number_of_objects_and_busy_cores() -> None:
     row = {
         "objects": 1,
         "followed": 0.998,
@@ -69,7 +69,7 @@ def test_a_bench_of_the_line_shows_every_number_of_objects_and_who_used_the_proc
     assert "None" not in text
 
 
-def test_a_load_shows_every_stream_while_words_were_answered_and_in_between() -> None:
+def test_the_loads_tables_have_every_streams_rates_while_answering_and_between() -> None:
     rates_during = {"seconds": 2.0, "fps": 14.5, "age_p95_s": 0.031}
     stream = {"stream": "load-1", "fps": 15.0, "age_p95_s": 0.033, "dropped": 0, "tracks": 2.5}
     row = {

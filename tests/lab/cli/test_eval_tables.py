@@ -1,4 +1,4 @@
-"""Tables of an evaluation."""
+"""Tables of `saccade eval`."""
 
 import io
 
@@ -28,7 +28,7 @@ def evaluated(level: str) -> dict[str, object]:
     }
 
 
-def test_an_evaluation_of_a_level_shows_it_kind_by_kind() -> None:
+def test_a_single_level_is_shown_by_kind() -> None:
     found = eval_tables({"levels": [evaluated("world")], "footage": None, "live": None})
     first, text = shown(found[0]), "".join(map(shown, found))
     assert all(figure in first for figure in ("world", "0.751", "0.952", "0.851", "0.905", "0.806"))
@@ -41,14 +41,14 @@ def test_several_levels_are_rows_of_one_table() -> None:
     assert len(found) == 1 and found[0].row_count == 2
 
 
-def test_real_films_stand_beside_their_floor() -> None:
-    film = {"frames": 50, "j": 0.612, "j_copy": 0.512}
-    footage = {"films": {"cows": film}, "j": 0.632, "j_copy": 0.532}
+def test_real_clips_are_shown_beside_the_copied_mask() -> None:
+    clip = {"frames": 50, "j": 0.612, "j_copy": 0.512}
+    footage = {"films": {"cows": clip}, "j": 0.632, "j_copy": 0.532}
     text = shown(eval_tables({"levels": [evaluated("world")], "footage": footage, "live": None})[-1])
     assert all(figure in text for figure in ("cows", "50", "0.612", "0.512", "0.632", "0.532"))
 
 
-def test_live_streams_are_shown_by_kind_of_words_or_why_they_were_left_out() -> None:
+def test_live_streams_are_shown_by_kind_or_with_the_reason_why_they_were_left_out() -> None:
     fit = {"cases": 70, "j": 0.78, "f": 0.8, "j_and_f": 0.791}
     live = {"words": 9, "overall": fit, "by_kind": {"relation": fit}, "unmasked": 0.111, "silent": None}
     text = shown(eval_tables({"levels": [evaluated("world")], "footage": None, "live": live})[-1])

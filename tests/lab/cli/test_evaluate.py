@@ -15,26 +15,26 @@ from tests.command_line import is_one_line, saccade
 from tests.up import CACHE
 
 
-def test_a_level_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
+def test_an_unknown_level_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     done = saccade("eval", "nano", "--level", "mars", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "plain, names, kinds" in done.stderr and "all" in done.stderr
 
 
-def test_films_that_are_not_there_are_said_before_anything_is_measured(tmp_path: Path) -> None:
+def test_missing_real_clips_are_an_error_before_anything_is_measured(tmp_path: Path) -> None:
     done = saccade("eval", "nano", "--davis", "none", cwd=tmp_path)
     assert (done.returncode, is_one_line(done)) == (2, True)
-    assert "no films in none" in done.stderr
+    assert "no clips in none" in done.stderr
 
 
-def test_a_model_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
     done = saccade("eval", "out/nano", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "out/nano/sa2va" in done.stderr
 
 
 @pytest.mark.slow
-def test_an_evaluation_is_one_line_of_json(tmp_path: Path) -> None:
+def test_json_output_is_one_line(tmp_path: Path) -> None:
     sizes = ("--scenes", "1", "--clips", "1", "--live", "0")
     cache = {"SACCADE_CACHE_DIR": str(CACHE)}
     done = saccade("eval", "nano", "--level", "plain", *sizes, "--json", cwd=tmp_path, **cache)

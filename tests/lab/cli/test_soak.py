@@ -1,4 +1,4 @@
-"""`saccade bench soak`: refuses what it cannot run before it starts, and teaches itself."""
+"""`saccade bench soak` refuses unknown backends before it starts, and writes table and plot."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from tests.command_line import is_one_line, saccade
 
 
-def test_a_backend_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_an_unknown_backend_is_an_error_in_one_line(tmp_path: Path) -> None:
     done = saccade("bench", "soak", "--backend", "openvino,abacus", cwd=tmp_path)
     assert (done.returncode, done.stdout, is_one_line(done)) == (1, "", True)
     assert "abacus" in done.stderr
 
 
 @pytest.mark.slow
-def test_a_soak_tells_of_every_engine_and_draws_it(tmp_path: Path) -> None:
+def test_a_soak_prints_a_row_per_engine_and_writes_the_plot(tmp_path: Path) -> None:
     options = ("--frames", "20", "--backend", "torch", "--against", "", "--plot", "soak.svg")
     done = saccade("bench", "soak", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

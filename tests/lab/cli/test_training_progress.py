@@ -1,4 +1,4 @@
-"""Laws of what a training looks like: time left, loss, and the last held-out score with its level."""
+"""Progress of a training: time left, loss, and the last held-out score with its level."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Terminal:
         return shown.get().splitlines()
 
 
-def test_a_bar_tells_what_is_left_the_loss_and_where_it_stands() -> None:
+def test_a_bar_has_the_time_left_the_loss_and_the_last_score() -> None:
     terminal = Terminal()
     terminal.view.begin("tracker", 7200.0)
     terminal.view.show("tracker", {"step": 20, "elapsed_s": 1800.0, "loss": 0.6543, "j": 0.1})
@@ -40,7 +40,7 @@ def test_a_bar_tells_what_is_left_the_loss_and_where_it_stands() -> None:
     assert all(word in bar for word in ("loss 0.654", "level names, J, followed 0.76"))
 
 
-def test_a_held_out_score_stays_as_a_line() -> None:
+def test_a_held_out_score_is_printed_as_a_line() -> None:
     terminal = Terminal()
     terminal.view.begin("vision", 60.0)
     terminal.view.show("vision", {"step": 50, "elapsed_s": 5.0, "loss": 4.0})
@@ -50,7 +50,7 @@ def test_a_held_out_score_stays_as_a_line() -> None:
     assert terminal.lines == ["vision, step 70: level plain, kinds named 0.50  loss 4"]
 
 
-def test_stages_have_a_bar_each_and_one_that_is_finished_says_so() -> None:
+def test_every_stage_has_a_bar_and_a_finished_bar_is_marked() -> None:
     terminal = Terminal()
     terminal.view.begin("tracker", 60.0)
     terminal.view.end("tracker")

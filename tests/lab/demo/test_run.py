@@ -33,5 +33,5 @@ def test_the_demo_tracks_the_objects_it_asks_for(tmp_path: Path) -> None:
     assert score["prompt_to_mask_p50_s"] > 0
     assert score["tracked_fps"] > 0 and score["frame_age_p95_s"] > 0
     assert score["dropped"] >= 0
-    # Low: tests run in parallel, so frames are dropped and answers are late. docs/benchmarks.md has an idle machine's.
+    # Low, since tests run in parallel: frames are dropped and answers are late.
     assert score["j_mean"] >= 0.35

@@ -24,6 +24,6 @@ async def test_masks_of_a_live_clip_lie_on_the_current_frame() -> None:
     assert score.words == len(WINDOWS) * (PRESENT + ABSENT)
     assert score.prompt_to_mask_p50_s is not None and score.prompt_to_mask_p50_s > 0
     assert score.overall.cases > 30
-    # Low: tests run in parallel, so frames are dropped and answers are late. docs/benchmarks.md has an idle machine's.
+    # Low, since tests run in parallel: frames are dropped and answers are late.
     assert score.overall.j_and_f > 0.25
     assert score.j_own_picture > 0.25

@@ -1,4 +1,4 @@
-"""Laws of the mask metrics."""
+"""J, F and J&F of masks."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def _box(x0: int, x1: int, size: int = 64) -> NDArray[np.bool_]:
 EMPTY = np.zeros((64, 64), dtype=np.bool_)
 
 
-def test_a_mask_fits_itself() -> None:
+def test_a_mask_scores_one_with_itself() -> None:
     assert region_j(_box(8, 24), _box(8, 24)) == 1.0
     assert boundary_f(_box(8, 24), _box(8, 24)) == 1.0
 
 
-def test_two_empty_masks_fit() -> None:
+def test_two_empty_masks_score_one() -> None:
     assert region_j(EMPTY, EMPTY) == 1.0
     assert boundary_f(EMPTY, EMPTY) == 1.0
 
 
-def test_an_empty_mask_does_not_fit_a_full_one() -> None:
+def test_an_empty_and_a_full_mask_score_zero() -> None:
     assert region_j(EMPTY, _box(8, 24)) == 0.0
     assert boundary_f(EMPTY, _box(8, 24)) == 0.0
     assert boundary_f(_box(8, 24), EMPTY) == 0.0
 
 
-def test_half_a_mask_over_is_a_third() -> None:
+def test_a_shift_by_half_the_width_has_j_of_a_third() -> None:
     assert region_j(_box(0, 16), _box(8, 24)) == pytest.approx(1 / 3)
 
 
@@ -45,21 +45,21 @@ def test_a_boundary_one_pixel_off_is_within_tolerance() -> None:
     assert region_j(_box(9, 25), _box(8, 24)) < 1.0
 
 
-def test_a_boundary_far_off_is_not() -> None:
+def test_a_boundary_far_off_has_f_zero() -> None:
     assert boundary_f(_box(40, 56), _box(4, 20)) == 0.0
 
 
 def test_f_is_symmetric() -> None:
-    one, other = _box(8, 24), _box(12, 40)
-    assert boundary_f(one, other) == pytest.approx(boundary_f(other, one))
+    first, second = _box(8, 24), _box(12, 40)
+    assert boundary_f(first, second) == pytest.approx(boundary_f(second, first))
 
 
-def test_j_and_f_is_their_mean() -> None:
-    one, other = _box(8, 24), _box(12, 40)
-    assert j_and_f(one, other) == pytest.approx((region_j(one, other) + boundary_f(one, other)) / 2)
+def test_j_and_f_is_the_mean_of_both() -> None:
+    first, second = _box(8, 24), _box(12, 40)
+    assert j_and_f(first, second) == pytest.approx((region_j(first, second) + boundary_f(first, second)) / 2)
 
 
-def test_a_mean_of_nothing_is_no_number() -> None:
+def test_a_mean_without_values_is_nan() -> None:
     mean = Mean()
     assert math.isnan(mean.value)
     mean.add(1.0)

@@ -1,4 +1,4 @@
-"""Laws of what a caption's phrase names."""
+"""The objects that a caption's phrase can mean."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.training.world.holdout import Split, vocabulary_of
 from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import Clip, draw_clip
 
-THINGS = (
+OBJECTS = (
     ObjectLabel("cup", "red"),
     ObjectLabel("cup", "red"),
     ObjectLabel("dog", "blue"),
@@ -22,14 +22,14 @@ THINGS = (
 
 
 @pytest.fixture(scope="module")
-def view() -> FrameFacts:
-    """Four things in a row, all clearly seen."""
-    return FrameFacts(in_a_row(THINGS, [8] * 4), 0)
+def facts() -> FrameFacts:
+    """Four objects in a row, all clearly visible."""
+    return FrameFacts(in_a_row(OBJECTS, [8] * 4), 0)
 
 
-def in_a_row(things: tuple[ObjectLabel, ...], widths: list[int]) -> Clip:
-    """Things of 8 by 8 pixels in a picture of 16 by 64, of which so many columns are seen."""
-    count = len(things)
+def in_a_row(objects: tuple[ObjectLabel, ...], widths: list[int]) -> Clip:
+    """Objects of 8x8 pixels in a frame of 16x64 pixels, of which so many columns are visible."""
+    count = len(objects)
     masks = np.zeros((1, count, 16, 64), np.bool_)
     for index, width in enumerate(widths):
         masks[0, index, 4:12, 16 * index : 16 * index + width] = True
@@ -41,7 +41,7 @@ def in_a_row(things: tuple[ObjectLabel, ...], widths: list[int]) -> Clip:
         centres_px=np.zeros((1, count, 2), np.float32),
         boxes_px=np.zeros((1, count, 4), np.float32),
         world_centres_px=np.zeros((1, count, 2), np.float32),
-        labels=things,
+        labels=objects,
         step_s=1 / 30,
         vocabulary=vocabulary_of(CURRICULUM[-1], Split.TRAINING),
         seed=0,
@@ -50,7 +50,7 @@ def in_a_row(things: tuple[ObjectLabel, ...], widths: list[int]) -> Clip:
 
 
 @pytest.mark.parametrize(
-    ("phrase", "things"),
+    ("phrase", "objects"),
     [
         ("a blue dog", [(2,)]),
         ("the dog", [(2,)]),
@@ -63,10 +63,10 @@ def in_a_row(things: tuple[ObjectLabel, ...], widths: list[int]) -> Clip:
         ("four things", [(0, 1, 2, 3)]),
     ],
 )
-def test_a_true_phrase_names_what_it_may_mean(
-    phrase: str, things: list[tuple[int, ...]], view: FrameFacts
+def test_a_true_phrase_returns_all_its_meanings(
+    phrase: str, objects: list[tuple[int, ...]], facts: FrameFacts
 ) -> None:
-    assert objects_named_by(phrase, view) == things
+    assert objects_named_by(phrase, facts) == objects
 
 
 @pytest.mark.parametrize(
@@ -81,28 +81,28 @@ def test_a_true_phrase_names_what_it_may_mean(
         "two people in green",
     ],
 )
-def test_what_is_not_there_in_that_number_is_not_named(phrase: str, view: FrameFacts) -> None:
-    assert objects_named_by(phrase, view) == []
+def test_a_phrase_with_a_wrong_number_has_no_meaning(phrase: str, facts: FrameFacts) -> None:
+    assert objects_named_by(phrase, facts) == []
 
 
 @pytest.mark.parametrize(
     "phrase",
     ["", "a", "dog", "the", "a red", "a red blue dog", "a dog red", "a unicorn", "some dogs", "a in red"],
 )
-def test_what_is_no_name_names_nothing(phrase: str, view: FrameFacts) -> None:
-    assert objects_named_by(phrase, view) == []
+def test_other_words_have_no_meaning(phrase: str, facts: FrameFacts) -> None:
+    assert objects_named_by(phrase, facts) == []
 
 
-def test_what_is_hardly_seen_may_be_counted_or_not() -> None:
-    view = FrameFacts(in_a_row(THINGS, [8, 1, 8, 8]), 0)
-    assert view.barely_visible == (1,)
-    assert objects_named_by("a red cup", view) == [(0,), (1,)]
-    assert objects_named_by("two red cups", view) == [(0, 1)]
-    assert objects_named_by("two red things", view) == [(0, 1)]
+def test_barely_visible_objects_may_be_counted_or_not() -> None:
+    facts = FrameFacts(in_a_row(OBJECTS, [8, 1, 8, 8]), 0)
+    assert facts.barely_visible == (1,)
+    assert objects_named_by("a red cup", facts) == [(0,), (1,)]
+    assert objects_named_by("two red cups", facts) == [(0, 1)]
+    assert objects_named_by("two red things", facts) == [(0, 1)]
 
 
 @pytest.mark.parametrize("level", CURRICULUM, ids=lambda level: level.name)
-def test_every_caption_of_the_world_is_read_as_it_was_meant(level: object) -> None:
+def test_every_generated_caption_is_parsed_to_its_objects(level: object) -> None:
     read = 0
     for seed in range(Split.UNSEEN.first_seed, Split.UNSEEN.first_seed + 12):
         clip = draw_clip(seed, frames=1, level=level)

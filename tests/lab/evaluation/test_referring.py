@@ -1,4 +1,4 @@
-"""Laws of the referring score: a grounder that knows the truth, one that refuses, one that always points."""
+"""Scores of referring expressions: exact masks, reports of absence, masks of everything."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def scene() -> Scene:
     return draw_scene(SEED, CURRICULUM[-1])
 
 
-def knowing(scene: Scene) -> ScriptedGrounder:
-    """Reads the answers from the scene that it is asked about."""
+def exact_grounder(scene: Scene) -> ScriptedGrounder:
+    """Return a grounder that answers with the scene's ground truth."""
     said = generate_expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
     truth = {one.text: one.referents for one in said}
 
@@ -34,15 +34,15 @@ def knowing(scene: Scene) -> ScriptedGrounder:
     return ScriptedGrounder(say)
 
 
-def test_who_knows_everything_scores_one_of_every_kind(scene: Scene) -> None:
-    score = score_grounder(knowing(scene), [scene])
+def test_exact_masks_score_one_for_every_kind(scene: Scene) -> None:
+    score = score_grounder(exact_grounder(scene), [scene])
     assert "motion" in score.by_kind and len(score.by_kind) > 5
     assert {fit.j_and_f for fit in (score.overall, *score.by_kind.values())} == {1.0}
     assert (score.wrongly_refused, score.absent_refused) == (0.0, 1.0)
     assert (score.scenes, score.ground_s) == (1, 0.25)
 
 
-def test_kinds_add_up(scene: Scene) -> None:
+def test_kinds_sum_up_to_the_overall_figures(scene: Scene) -> None:
     score = score_grounder(ScriptedGrounder(whole_image), [scene])
     there = sum(fit.cases for fit in score.by_kind.values())
     assert there == score.overall.cases < score.phrases
@@ -50,19 +50,19 @@ def test_kinds_add_up(scene: Scene) -> None:
     assert total / there == pytest.approx(score.overall.j)
 
 
-def test_a_refusal_of_what_is_there_fits_nothing() -> None:
+def test_a_present_object_reported_absent_scores_zero() -> None:
     score = score_grounder(ScriptedGrounder(refuse), draw_scenes(2))
     assert score.scenes == 2
     assert (score.overall.j_and_f, score.wrongly_refused, score.absent_refused) == (0.0, 1.0, 1.0)
 
 
-def test_pointing_at_everything_is_not_rewarded() -> None:
+def test_full_masks_score_low() -> None:
     score = score_grounder(ScriptedGrounder(whole_image), draw_scenes(2))
     assert 0.0 < score.overall.j < 0.3
     assert score.absent_refused == 0.0
 
 
-def test_everything_that_can_be_said_is_asked_at_once(scene: Scene) -> None:
+def test_all_expressions_are_asked_on_one_keyframe(scene: Scene) -> None:
     grounder = ScriptedGrounder(refuse)
     asked = [expression for expression, _ in ask_all_expressions(grounder, scene)]
     assert {one.kind for one in asked} >= {"both", "motion"}
@@ -71,7 +71,7 @@ def test_everything_that_can_be_said_is_asked_at_once(scene: Scene) -> None:
     assert len(keyframe.earlier) == 2
 
 
-def test_an_answer_of_two_masks_means_both(scene: Scene) -> None:
+def test_an_answers_masks_are_united(scene: Scene) -> None:
     left = np.full((4, 4), -1.0, dtype=np.float32)
     right = left.copy()
     left[:, :1], right[:, 3:] = 1.0, 1.0

@@ -1,4 +1,4 @@
-"""Laws of the whole report: every part on the level that is asked for, as JSON can have it, watched."""
+"""The report of a level: all measurements, JSON values, progress."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.evaluation.report import LevelScore, Model, Sizes, plain, score_level
+from lab.evaluation.report import LevelScore, Model, Sizes, score_level, to_json
 from lab.training.world.levels import CURRICULUM
 from tests.colour_sam import ColourSam
 from tests.scripted_grounder import ScriptedGrounder, refuse
 
 
-class ResultRecorder:
-    """Counts what it hands on."""
+class CountingProgress:
+    """Counts the items that it passes on."""
 
     def __init__(self) -> None:
         self.seen: dict[str, tuple[int, int]] = {}
@@ -29,17 +29,17 @@ class ResultRecorder:
 
 
 @pytest.fixture(scope="module")
-def recorder() -> ResultRecorder:
-    return ResultRecorder()
+def progress() -> CountingProgress:
+    return CountingProgress()
 
 
 @pytest.fixture(scope="module")
-def score(recorder: ResultRecorder) -> LevelScore:
+def score(progress: CountingProgress) -> LevelScore:
     model = Model(ScriptedGrounder(refuse), ColourSam().compiled())
-    return score_level(model, CURRICULUM[-1], Sizes(scenes=2, clips=1), recorder)
+    return score_level(model, CURRICULUM[-1], Sizes(scenes=2, clips=1), progress)
 
 
-def test_every_part_is_measured_at_its_size(score: LevelScore) -> None:
+def test_every_measurement_has_the_requested_size(score: LevelScore) -> None:
     assert score.level == "world"
     assert score.referring.keys() == {"unseen", "combinations", "look_alikes"}
     assert {one.scenes for one in score.referring.values()} == {2}
@@ -51,16 +51,16 @@ def test_held_out_sets_differ(score: LevelScore) -> None:
     assert len({one.phrases for one in score.referring.values()}) > 1
 
 
-def test_whoever_calls_sees_every_part_to_its_end(score: LevelScore, recorder: ResultRecorder) -> None:
-    assert len(recorder.seen) == 6
-    assert all(count == total for count, total in recorder.seen.values())
+def test_progress_is_reported_for_every_measurement(score: LevelScore, progress: CountingProgress) -> None:
+    assert len(progress.seen) == 6
+    assert all(count == total for count, total in progress.seen.values())
 
 
-def test_figures_without_a_case_are_null_and_not_nan(score: LevelScore) -> None:
-    said = json.dumps(plain(score), allow_nan=False)
+def test_figures_without_cases_are_null(score: LevelScore) -> None:
+    said = json.dumps(to_json(score), allow_nan=False)
     assert json.loads(said)["describing"]["grounded"] is None
 
 
 def test_figures_are_rounded(score: LevelScore) -> None:
-    found = plain(score)["following"]["j_copy"]
+    found = to_json(score)["following"]["j_copy"]
     assert found == pytest.approx(score.following.j_copy, abs=5e-5) and found == np.round(found, 4)
