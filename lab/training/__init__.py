@@ -1,36 +1,40 @@
-"""How nano is made, and larger ones tuned: a world drawn from seeds, and the recipes that learn it.
+"""How nano is trained, and larger checkpoints are tuned: a drawn world, its language, recipes and losses.
 
-    world/               clips with exact masks, on a ladder of levels; the demo
-    language/            unambiguous words about them: expressions, questions, captions
-    nano.py              nano's shapes, in the published layouts
-    tokenizer.py         nano's words
-    mixture.py           what is asked and told about a scene: expressions, questions, captions, varied
-    batches.py           scenes and their tasks as tensors with every label
-    feeding.py           batches drawn ahead by processes of their own
-    first_weights.py     weights to start from in narrow layers
-    pupil.py             the grounder before its first lesson, and the heads that only training has
-    losses.py            see, look, point, speak, draw
-    structure_losses.py  regions near to their words, sharp outlines
-    grounding_recipe.py  stages `vision`, `grounding` and `decoder`: Sa2VA from scratch
-    clips.py             batches of clips with the truth about some of their objects
-    tracker_recipe.py    stage `tracker`: SAM-2 with its memory from scratch
-    calibration.py       when a thing is there
-    recipe.py            all stages in order, within a budget of time
-    ablation.py          stage `decoder` with and without the structure-aware terms
-    tuning_batches.py    the mixture as large as a published checkpoint wants to see it
-    tuning_recipe.py     any Sa2VA tuned as in the papers, SAM-2 frozen but for its mask decoder
+What is learnt from
+    world/                  clips with exact masks, by levels of a curriculum; the demo's clip
+    language/               unambiguous expressions, questions and captions about them
+    scene_description.py    what the language reads of a scene, whatever made it
+    task_mixture.py         a scene's tasks: expressions, questions, captions as tokens
+    tracker_clips.py        batches of stage `tracker`, and the interface of their source
+    batches.py              batches of stages `vision`, `grounding` and `decoder`
+    tuning_batches.py       the same in the sizes of a published checkpoint
+    prefetch.py             batches made ahead by worker processes
 
-    course.py            what the stages share: steps until the time is spent; told, logged, saved, exported
-    checkpoint.py        last.pt: what learns, what teaches it, how far they are
-    follower.py          who learns in stage `tracker`
-    ladder.py            a level is left for the next when it is mastered
-    plot.py              log.jsonl as a picture: losses, held-out scores, levels
-    average.py           the running mean of the weights
-    optimiser.py         Muon and AdamW, stepping together
-    device.py            the GPU where there is one
+What is trained
+    nano_config.py          nano's configurations, in the published layouts
+    tokenizer.py            nano's vocabulary
+    initial_weights.py      nano with random weights
+    trainable_tracker.py    SAM-2 stepped through clips, with the EMA of its weights
+    trainable_grounder.py   the grounder with its auxiliary heads
+    losses.py               loss terms of the grounder
+    structure_losses.py     region-phrase contrast and mask boundaries
+    optimiser.py            Muon, and optimisers that step together
+    schedules.py            learning-rate schedules
 
-Rules. A clip is a function of its seed; training seeds are never held-out seeds. Time is the schedule. A
-checkpoint is written beside the old one and renamed over it. A batch is drawn on the CPU and moved to where
-the model is.
-May import: the rest of `engines`, `streaming.vocabulary`, `streaming.errors`, torch, transformers.
+How it is trained
+    nano_recipe.py          the four stages of nano within a time budget
+    tracker_recipe.py       stage `tracker`
+    grounding_recipe.py     stages `vision`, `grounding` and `decoder`
+    tuning_recipe.py        tuning of a published Sa2VA checkpoint
+    presence_threshold.py   calibration of the presence threshold
+    ablation.py             stage `decoder` with and without the structure-aware terms
+    trainer.py              the loop of every stage: steps, log, checkpoints, exports
+    checkpoint.py           last.pt
+    curriculum.py           levels, each opened by a held-out score
+    device.py               the GPU where there is one
+    curves.py               log.jsonl as a plot
+
+Rules. A clip is a function of its seed; training never draws held-out seeds. Schedules are functions of the
+share of the time budget that is spent. A checkpoint is written beside the old one and renamed over it.
+Batches are made on the CPU and moved to the device of the model.
 """

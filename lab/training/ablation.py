@@ -1,9 +1,9 @@
-"""What the structure-aware terms are worth: stage `decoder` with and without them, everything else the same.
+"""Ablation of the structure-aware terms: stage `decoder` with and without them, all else equal.
 
-Every arm is trained from the same reader, for the same number of steps, with the same seeds: of one seed,
-arms share first weights and every picture. So the gain over the first arm is told seed by seed, too, which
-takes out what a seed does to all arms alike. A cell, one arm with one seed, is kept as soon as it is
-measured; called again, the ablation goes on with those that are missing.
+A trial is one arm with one seed. All trials start from the same checkpoints and take the same number of
+steps; trials of one seed have the same initial weights and samples. Gains over the first arm are therefore
+computed seed by seed, which removes the variance between seeds. The result of a trial, a cell, is stored as
+soon as it is measured; an interrupted ablation resumes with the missing ones.
 """
 
 from __future__ import annotations
@@ -26,42 +26,43 @@ from engines.grounding.structure import RefinementKind
 from lab.evaluation.held_out import draw_scenes
 from lab.evaluation.metrics import Fit
 from lab.evaluation.referring import score_grounder
-from lab.training.curriculum import Ladder
-from lab.training.grounding_recipe import GroundingRun, train_decoder
-from lab.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, Structure
-from lab.training.trainer import Tell
-from lab.training.world.levels import NANO_LEVEL, CURRICULUM, Level
+from lab.training.curriculum import Curriculum
+from lab.training.grounding_recipe import GroundingRunConfig, train_decoder
+from lab.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, StructureConfig
+from lab.training.trainer import OnLog
+from lab.training.world.levels import CURRICULUM, NANO_LEVEL, Level
 from streaming.errors import Conflict
 
-_ALIGNED: Final = Structure(CONTRAST_WEIGHT, BOUNDARY_WEIGHT)
+_LOSSES: Final = StructureConfig(CONTRAST_WEIGHT, BOUNDARY_WEIGHT)
 ARMS: Final = {
-    "base": Structure(),
-    "+ contrast and boundary": _ALIGNED,
-    "+ mask-biased attention": replace(_ALIGNED, refinement=RefinementKind.MASK_BIASED_ATTENTION),
-    "FiLM in its place": replace(_ALIGNED, refinement=RefinementKind.FILM),
+    "base": StructureConfig(),
+    "+ contrast and boundary": _LOSSES,
+    "+ mask-biased attention": replace(_LOSSES, refinement=RefinementKind.MASK_BIASED_ATTENTION),
+    "FiLM in its place": replace(_LOSSES, refinement=RefinementKind.FILM),
 }
-"Each is compared with the first."
-FIRST_NUMBER: Final = 2001
-"Of the first seed's runs; far from those of the stages."
+"By name; each is compared with the first."
+FIRST_RUN_SEED: Final = 2001
+"Run seed of the trials of seed 0; far from those of the stages."
 
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """What is trained, for how long, and on what it is measured."""
+    """Settings of an ablation."""
 
-    reader: Path
-    "Checkpoint of stage `grounding`, from which every trial starts ..."
+    grounding: Path
+    "Checkpoint of stage `grounding` that every trial starts from."
     tracker: Path
-    "... with the SAM-2 of this checkpoint of stage `tracker`."
+    "Checkpoint of stage `tracker` whose SAM-2 every trial starts from."
     directory: Path = Path("runs/ablation")
-    "Holds cells.json, and a folder for each trial."
+    "Folder of cells.json and of a run's directory for each trial."
     steps: int = 600
     "Of every trial."
     seeds: int = 3
+    "Trials of every arm."
     scenes: int = 100
-    "Held-out, the same for every trial."
+    "Held-out scenes of a measurement, the same for every trial."
     level: Level = NANO_LEVEL
-    "The reader's."
+    "Of the held-out scenes: the level that stage `grounding` has reached."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +70,21 @@ class Trial:
     """One arm with one seed."""
 
     arm: str
-    "A name of `ARMS`."
+    "Key of `ARMS`."
     seed: int
     directory: Path
-    """The trial's own. It is not there yet: an interrupted trial begins again, because a run that is resumed
-    draws other pictures than it would have, and than the other arms do."""
+    """Of the trial's run. It does not exist yet: an interrupted trial starts again, because a resumed run
+    draws other samples than an uninterrupted one."""
 
     @property
-    def structure(self) -> Structure:
-        """What the arm adds."""
+    def structure(self) -> StructureConfig:
+        """The structure-aware parts of the arm."""
         return ARMS[self.arm]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A finished trial."""
+    """The result of a trial."""
 
     arm: str
     seed: int
@@ -92,28 +93,28 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A mean over seeds and the deviation of a sample between them."""
+    """A mean over seeds with the sample standard deviation."""
 
     mean: float
     sd: float | None
-    "None of a single seed."
+    "None for a single seed."
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one arm."""
+    """The result of an arm."""
 
     arm: str
     j: float
     f: float
     j_and_f: Spread
     gain: Spread
-    "Of J&F over the first arm, seed by seed."
+    "In J&F over the first arm with the same seed."
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of an ablation."""
+    """The result of an ablation."""
 
     budget: dict[str, Any]
     rows: tuple[Row, ...]
@@ -121,31 +122,31 @@ class Report:
 
 
 def run_ablation(
-    ablation: Ablation, run_trial: Callable[[Trial], Fit], tell: Callable[[Cell], None]
+    ablation: Ablation, run_trial: Callable[[Trial], Fit], on_cell: Callable[[Cell], None]
 ) -> Report:
-    """Run every trial that is not kept, all arms of a seed before the next seed, and keep it at once.
+    """Run all trials that have no stored cell, all arms of a seed before the next seed.
 
-    `tell` hears of every cell, those that were kept first. Raises Conflict where cells from other weights, of
-    another level, or of another number of steps or scenes are kept. What `run_trial` raises ends the
-    ablation, which may be called again.
+    `on_cell` is called with every cell, stored ones first. Raises Conflict where the folder has cells of
+    other checkpoints, another level, or another number of steps or scenes. Exceptions of `run_trial`
+    propagate; call again to resume.
     """
-    kept = _Kept(ablation)
-    for cell in kept.cells:
-        tell(cell)
+    store = _CellStore(ablation)
+    for cell in store.cells:
+        on_cell(cell)
     for seed in range(ablation.seeds):
         for arm in ARMS:
-            if not kept.holds(arm, seed):
+            if not store.contains(arm, seed):
                 trial = Trial(arm, seed, ablation.directory / f"{list(ARMS).index(arm)}-{seed}")
                 shutil.rmtree(trial.directory, ignore_errors=True)
                 cell = Cell(arm, seed, run_trial(trial))
-                kept.add(cell)
-                tell(cell)
-    cells = [cell for cell in kept.cells if cell.seed < ablation.seeds]
-    return Report(kept.budget, summarise(cells), tuple(cells))
+                store.add(cell)
+                on_cell(cell)
+    cells = [cell for cell in store.cells if cell.seed < ablation.seeds]
+    return Report(store.budget, summarise(cells), tuple(cells))
 
 
 def summarise(cells: Sequence[Cell]) -> tuple[Row, ...]:
-    """A row for every arm; the cells are of the same seeds in all arms."""
+    """Return a row for every arm; all arms have cells of the same seeds."""
     fits = {arm: {cell.seed: cell.fit for cell in cells if cell.arm == arm} for arm in ARMS}
     first = fits[next(iter(ARMS))]
     return tuple(
@@ -161,55 +162,55 @@ def summarise(cells: Sequence[Cell]) -> tuple[Row, ...]:
 
 
 def measure(checkpoint: Sa2Va, ablation: Ablation) -> Fit:
-    """Ask for everything that is there in held-out scenes, and compare what is drawn.
+    """Score the masks of all expressions with a referent in held-out scenes.
 
-    Everything is drawn, however improbable the model holds it: an ablation of drawing is not to depend on
-    when a reader speaks.
+    The presence threshold is 0: all masks count, so that the score depends on masks only.
     """
     grounder = SaGrounder(replace(checkpoint, config={**checkpoint.config, "presence_threshold": 0.0}))
     return score_grounder(grounder, draw_scenes(ablation.scenes, ablation.level)).overall
 
 
-def level_of(reader: Path) -> Level:
-    """The level that a reader has reached."""
-    ladder = Ladder(CURRICULUM, math.inf)
-    ladder.load_state_dict(torch.load(reader, weights_only=True, map_location="cpu")["ladder"])
-    return ladder.level
+def level_of(grounding: Path) -> Level:
+    """Return the level that a checkpoint of stage `grounding` has reached."""
+    curriculum = Curriculum(CURRICULUM, math.inf)
+    state = torch.load(grounding, weights_only=True, map_location="cpu")
+    curriculum.load_state_dict(state["curriculum"])
+    return curriculum.level
 
 
-def train_trial(ablation: Ablation, trial: Trial, tell: Tell) -> Fit:
-    """One trial of stage `decoder`; its level stays that of its reader."""
-    run = GroundingRun(
+def train_trial(ablation: Ablation, trial: Trial, on_log: OnLog) -> Fit:
+    """Train stage `decoder` for a trial, without validations, at the level of its start, and measure it."""
+    config = GroundingRunConfig(
         trial.directory,
         budget_s=float(ablation.steps),
-        gate=math.inf,
-        judge_s=math.inf,
-        number=FIRST_NUMBER + trial.seed,
+        promotion_score=math.inf,
+        validation_s=math.inf,
+        seed=FIRST_RUN_SEED + trial.seed,
         structure=trial.structure,
         clock=StepClock(),
     )
-    return measure(train_decoder(run, ablation.reader, ablation.tracker, tell), ablation)
+    return measure(train_decoder(config, ablation.grounding, ablation.tracker, on_log), ablation)
 
 
 class StepClock:
-    """A clock whose time is steps, for a `Course`, which asks once at the start and once after each step."""
+    """A clock that counts steps instead of seconds: `Trainer` reads it at the start and after each step."""
 
     def __init__(self) -> None:
-        self._asked = 0
+        self._reads = 0
 
     def __call__(self) -> float:
-        """Steps since the start."""
-        self._asked += 1
-        return float(self._asked - 1)
+        """Return the number of steps since the start."""
+        self._reads += 1
+        return float(self._reads - 1)
 
 
-class _Kept:
-    """The cells on disk."""
+class _CellStore:
+    """The cells of an ablation on disk."""
 
     def __init__(self, ablation: Ablation) -> None:
         self._path = ablation.directory / "cells.json"
         self.budget = {
-            "reader": _digest(ablation.reader),
+            "reader": _digest(ablation.grounding),
             "tracker": _digest(ablation.tracker),
             "steps": ablation.steps,
             "level": ablation.level.name,
@@ -217,25 +218,25 @@ class _Kept:
         }
         self.cells: list[Cell] = []
         if self._path.is_file():
-            kept = json.loads(self._path.read_text())
-            if kept["budget"] != self.budget:
+            stored = json.loads(self._path.read_text())
+            if stored["budget"] != self.budget:
                 raise Conflict(
-                    f"{self._path} holds trials of {kept['budget']}, not of {self.budget}.",
+                    f"{self._path} holds trials of {stored['budget']}, not of {self.budget}.",
                     remedy="Choose another folder.",
                 )
-            self.cells = [Cell(cell["arm"], cell["seed"], Fit(**cell["fit"])) for cell in kept["cells"]]
+            self.cells = [Cell(cell["arm"], cell["seed"], Fit(**cell["fit"])) for cell in stored["cells"]]
 
-    def holds(self, arm: str, seed: int) -> bool:
-        """Whether this trial is finished."""
+    def contains(self, arm: str, seed: int) -> bool:
+        """Return whether the trial is finished."""
         return any((cell.arm, cell.seed) == (arm, seed) for cell in self.cells)
 
     def add(self, cell: Cell) -> None:
-        """Keep one more, by writing beside the old file and renaming over it."""
+        """Add a cell: write a new file beside the old one and rename it over that."""
         self.cells.append(cell)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".partial")
-        kept = {"budget": self.budget, "cells": [asdict(cell) for cell in self.cells]}
-        partial.write_text(json.dumps(kept, indent=2) + "\n")
+        content = {"budget": self.budget, "cells": [asdict(cell) for cell in self.cells]}
+        partial.write_text(json.dumps(content, indent=2) + "\n")
         partial.replace(self._path)
 
 

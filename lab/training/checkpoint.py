@@ -1,4 +1,4 @@
-"""`last.pt`: what learns, what teaches it, and how far they are. Half a file is never there."""
+"""`last.pt`: the state of a training run, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from streaming.errors import CheckpointError
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is."""
+    """How much of a run is done."""
 
     step: int = 0
-    "Steps taken."
+    "Optimiser steps taken."
     spent_s: float = 0.0
-    "Time trained, earlier sessions included."
+    "Seconds trained, of all sessions."
     session: int = 0
-    "How often the run was resumed: seeds of steps that a crash lost need not come again."
+    "How often the run was resumed. Seeds of samples depend on it, so that a resumed run draws new samples."
 
 
 class Stateful(Protocol):
-    """What a checkpoint keeps: a module, an optimiser."""
+    """A part of a checkpoint: a module, an optimiser, a curriculum."""
 
     def state_dict(self) -> Any:
-        """Tensors and numbers by name."""
+        """Return tensors and numbers by name."""
 
     def load_state_dict(self, state: Any, /) -> Any:
-        """Be as `state_dict` said."""
+        """Restore what `state_dict` returned. Raises KeyError, ValueError or RuntimeError for another's."""
 
 
 class Checkpoint:
-    """The parts of a run by name, kept in one file."""
+    """Parts of a run by name, stored in one file."""
 
     def __init__(self, path: Path, parts: Mapping[str, Stateful]) -> None:
         self._path = path
         self._parts = parts
 
     def save(self, progress: Progress) -> None:
-        """Write beside the old file and rename over it."""
+        """Write a new file beside the old one and rename it over that: a crash leaves the old one."""
         state = {name: part.state_dict() for name, part in self._parts.items()}
         partial = self._path.with_suffix(".partial")
         torch.save(state | asdict(progress), partial)
         partial.replace(self._path)
 
     def resume(self) -> Progress:
-        """Put the parts where they were; a beginning where nothing was saved.
+        """Restore all parts; return `Progress()` where there is no file.
 
-        A run that began on a GPU goes on without one, and the other way round. Raises CheckpointError where
-        the file is damaged or of another run.
+        Tensors are loaded to the CPU first: a run may move between a GPU and a CPU. Raises CheckpointError
+        where the file is damaged or of another run.
         """
         if not self._path.is_file():
             return Progress()

@@ -1,4 +1,4 @@
-"""How the world widens while a run learns: a level is left for the next when it is mastered, never before."""
+"""The curriculum of a run: which level of the drawn world its samples come from."""
 
 from __future__ import annotations
 
@@ -8,39 +8,37 @@ from typing import Any
 from lab.training.world.levels import Level
 
 
-class Ladder:
-    """The level that a run stands on. Survives an interruption (`checkpoint.Stateful`)."""
+class Curriculum:
+    """Levels in order, each left for the next when its held-out score reaches a threshold.
 
-    def __init__(self, levels: Sequence[Level], gate: float) -> None:
-        """`gate`: what held-out scenes of a level have to reach before the next one is drawn."""
+    Part of a run's checkpoint (`checkpoint.Stateful`).
+    """
+
+    def __init__(self, levels: Sequence[Level], promotion_score: float) -> None:
+        """`promotion_score`: held-out score of a level, 0..1, from which on the next level is drawn."""
         self._levels = tuple(levels)
-        self._gate = gate
-        self._rung = 0
+        self._promotion_score = promotion_score
+        self._index = 0
 
     @property
     def level(self) -> Level:
-        """What is drawn now."""
-        return self._levels[self._rung]
+        """The level that samples are drawn from now."""
+        return self._levels[self._index]
 
     @property
-    def rung(self) -> int:
-        """How many gates were passed."""
-        return self._rung
+    def remaining(self) -> tuple[Level, ...]:
+        """The level of now and all that follow."""
+        return self._levels[self._index :]
 
-    @property
-    def above(self) -> tuple[Level, ...]:
-        """This level and those that are left."""
-        return self._levels[self._rung :]
-
-    def judged(self, score: float) -> None:
-        """Take the score on held-out scenes of this level; climb where it passes the gate."""
-        if score >= self._gate:
-            self._rung = min(self._rung + 1, len(self._levels) - 1)
+    def update(self, score: float) -> None:
+        """Take a held-out score of the level of now, 0..1; go to the next level if it is high enough."""
+        if score >= self._promotion_score:
+            self._index = min(self._index + 1, len(self._levels) - 1)
 
     def state_dict(self) -> Any:
-        """The level by its name: a ladder may get new rungs below."""
+        """Return the level by its name, which stays valid when levels are inserted."""
         return {"level": self.level.name}
 
     def load_state_dict(self, state: Any, /) -> None:
-        """Stand where `state_dict` was taken. Raises ValueError where this ladder has no such level."""
-        self._rung = [level.name for level in self._levels].index(state["level"])
+        """Go to the level that `state_dict` named. Raises ValueError where there is none of that name."""
+        self._index = [level.name for level in self._levels].index(state["level"])

@@ -1,4 +1,4 @@
-"""Where training runs: the GPU that torch sees, else the CPU. Batches are drawn on the CPU and moved."""
+"""The device that a run trains on: the GPU that torch finds, else the CPU. Batches are drawn on the CPU."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-Moved = TypeVar("Moved")
+Batch = TypeVar("Batch")
 
 
 def training_device() -> torch.device:
-    """The one device of a run."""
+    """Return the first CUDA device where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """Within it, a model on that device multiplies in bfloat16; its weights stay float32."""
+    """Return a context in which matrix products on the device are bfloat16; weights stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def to_device(batch: Moved, device: torch.device) -> Moved:
-    """The same with its tensors on a device: a tensor, or a dict or dataclass of such, however deep."""
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move all tensors of a batch to a device: a tensor, or dicts and dataclasses of them at any depth."""
     moved: Any = batch
     if isinstance(batch, Tensor):
         moved = batch.to(device)

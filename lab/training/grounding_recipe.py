@@ -1,12 +1,11 @@
-"""How nano's grounder is trained from scratch on drawn pictures.
+"""Stages `vision`, `grounding` and `decoder`: nano's grounder trained on drawn scenes.
 
-Three stages. `vision`: its eyes learn to name what they see. `grounding`: the language model learns to look,
-point and speak; SAM-2 is not there yet.
-`decoder`: SAM-2 joins, as stage `tracker` has taught it, and learns to draw what `[SEG]` points at, the
-language model following at a lower rate. The learning rate follows the share of the budget spent.
+    vision      vision tower                          dense class loss
+    grounding   + language model, text_hidden_fcs     all terms of `losses` but masks; no SAM-2 yet
+    decoder     + SAM-2 of stage `tracker`            masks, too; the language model at a lower learning rate
 
-Seeds are `(number * 10**6 + step) * pictures + i`: a session that resumes counts its number up, so that it
-draws no picture again; runs whose numbers are far apart share none.
+Seeds of samples are `(seed * 10**6 + step) * images + i`, where `seed` grows by one with every session: a
+resumed run draws no scene again, and runs whose seeds are far apart have no scene in common.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,279 +24,307 @@ from engines.grounding.checkpoints import Sa2Va, save_sa2va
 from engines.grounding.model import SaModel
 from engines.grounding.structure import Expressions
 from engines.grounding.templates import Template
-from lab.training.batches import Batch, Pictures, draw_batch, draw_pictures
+from lab.training.batches import GroundingBatch, ImageBatch, draw_grounding_batch, draw_image_batch
 from lab.training.checkpoint import Progress, Stateful
-from lab.training.curriculum import Ladder
+from lab.training.curriculum import Curriculum
 from lab.training.device import mixed_precision, to_device, training_device
 from lab.training.losses import (
-    Helpers,
-    Lesson,
-    drawing_lesson,
-    placing_loss,
-    reading_lesson,
-    seeing_lesson,
+    AuxiliaryHeads,
+    Loss,
+    grounding_loss,
+    mask_loss,
+    prompt_position_loss,
+    vision_loss,
 )
 from lab.training.optimiser import Muon, Optimisers, split_parameters
-from lab.training.prefetch import feed, painters_for
-from lab.training.structure_losses import Structure, structure_loss, warmth
-from lab.training.task_mixture import shows_window
-from lab.training.trainable_grounder import Pupil, fresh_pupil, inherit, refined
-from lab.training.trainer import Course, Every, Figures, Run, Tally, Tell
+from lab.training.prefetch import prefetch, workers_for
+from lab.training.schedules import warmup_stable_decay
+from lab.training.structure_losses import StructureConfig, structure_loss, warmup_scale
+from lab.training.task_mixture import has_windows
+from lab.training.trainable_grounder import (
+    TrainableGrounder,
+    add_refinement,
+    copy_tracker_weights,
+    trainable_grounder,
+)
+from lab.training.trainer import MetricMeans, Metrics, OnLog, RunConfig, Timer, Trainer
 from lab.training.world.holdout import VALIDATION_SEED
 from lab.training.world.levels import Level
 from streaming.errors import CheckpointError
 
-READER_SCALE: Final = 0.4
-"Learning rate of what stage `grounding` taught, while stage `decoder` runs."
-BRIDGE_SCALE: Final = 0.5
-"Learning rate of what leads from the language model to SAM-2; at twice that, or by Muon, its ReLUs die."
-DRAWER_SCALE: Final = 0.25
-"Learning rate of SAM-2."
-READ_EVERY: Final = 2
-"""Stage `decoder` teaches reader and image encoder in one step of so many; those without them are cheap. No
-factor in common with `WINDOW_EVERY`: at 3 the reader met nothing but windows."""
-
-JUDGED_BATCHES: Final = 12
+DECODER_LANGUAGE_LR: Final = 0.4
+"Factor on the learning rates of what stage `grounding` has trained, in stage `decoder`."
+PROMPT_LR: Final = 0.5
+"Factor for `text_hidden_fcs` and its heads: at 1, or with Muon, its ReLUs die."
+SEGMENTER_LR: Final = 0.25
+"Factor for SAM-2."
+LANGUAGE_EVERY: Final = 2
+"""In stage `decoder` one step in so many trains the language model and SAM-2's image encoder; the others are
+cheap. It has no factor in common with `WINDOW_EVERY`: at 3 these steps had windows only."""
+VALIDATION_BATCHES: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroundingRun(Run):
-    """One run of stage `vision`, `grounding` or `decoder`."""
+class GroundingRunConfig(RunConfig):
+    """Settings of a run of stage `vision`, `grounding` or `decoder`."""
 
-    pictures: int = 8
-    "Of a step."
+    images: int = 8
+    "Scenes of a step; half as many where they are windows."
     expressions: int = 8
-    "About each picture, beside questions."
-    judge_s: float = 240.0
-    "Time between two measurements on held-out scenes."
-    muon_rate: float = 0.02
-    adam_rate: float = 2e-3
-    tell_steps: int = 50
-    structure: Structure = field(default_factory=Structure)
+    "Referring expressions of a scene, beside questions and captions."
+    validation_s: float = 240.0
+    "Seconds of training between two validations."
+    muon_lr: float = 0.02
+    "Peak learning rate of Muon."
+    adamw_lr: float = 2e-3
+    "Peak learning rate of AdamW."
+    log_steps: int = 50
+    structure: StructureConfig = field(default_factory=StructureConfig)
     "Of stage `decoder`."
     clock: Callable[[], float] = time.monotonic
+    "Seconds of training; `ablation.StepClock` counts steps instead."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Subject:
-    """What a stage teaches."""
+class _Objective:
+    """What a stage is trained on, and by what."""
 
-    draw: Callable[[int, int, Level], Any]
-    "From a first seed, the number of a step and a level to a batch."
-    teach: Callable[[Any, Progress], Lesson]
-    "From a batch and how far the run is to its loss."
-    judged_by: str
-    """The rate that opens gates: `kind`, of patches named rightly; `hit`, how often a prompt is most like a
-    patch of the very thing that is meant."""
+    load: Callable[[int, int, Level], Any]
+    "From a first seed, a step and a level to a batch; picklable."
+    loss: Callable[[Any, Progress], Loss]
+    "From a batch on the training device."
+    promoted_by: str
+    """The held-out metric that opens the next level: `category`, accuracy on patches of objects, or `hit`,
+    how often a prompt embedding is most similar to a patch of its object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """Something that learns, at its own share of the learning rates."""
+class _ParameterGroup:
+    """Modules that train at the same factor on the peak learning rates."""
 
     module: nn.Module
-    scale: float
-    by_muon: bool
-    "Its matrices by Muon; else everything by AdamW."
+    lr_scale: float
+    muon: bool
+    "Matrices by Muon; else all weights by AdamW."
 
 
-def train_vision(run: GroundingRun, tell: Tell) -> Sa2Va:
-    """Stage `vision`: to name what is seen. Returns the grounder, on the CPU."""
-    pupil = fresh_pupil(run.number)
-    tower = pupil.model.mllm.model.vision_tower
-    parts = [_Part(nn.ModuleList([tower, pupil.helpers.patches]), 1.0, True)]
-
-    def teach(pictures: Pictures, _: Progress) -> Lesson:
-        return seeing_lesson(pupil.model, pupil.helpers, pictures)
-
-    subject = _Subject(partial(_pictures_of, run), teach, judged_by="kind")
-    return _train(run, pupil, _optimisers(run, parts), subject, tell)
+# --- stages ---------------------------------------------------------------------------------------
 
 
-def train_grounding(run: GroundingRun, vision: Path, tell: Tell) -> Sa2Va:
-    """Stage `grounding`, from stage `vision`'s last.pt: everything but the drawing. Returns likewise."""
-    pupil = fresh_pupil(run.number)
-    model, helpers = pupil.model, pupil.helpers
-    _take_over(pupil, vision)
-    parts = [
-        _Part(_bridge(model, helpers), BRIDGE_SCALE, False),
-        _Part(_reader(model, helpers), 1.0, True),
+def train_vision(config: GroundingRunConfig, on_log: OnLog) -> Sa2Va:
+    """Stage `vision`: train the vision tower. Returns the grounder, on the CPU. Raises CheckpointError."""
+    trainable = trainable_grounder(config.seed)
+    tower = trainable.model.mllm.model.vision_tower
+    groups = [_ParameterGroup(nn.ModuleList([tower, trainable.heads.patch_classes]), 1.0, True)]
+
+    def loss(batch: ImageBatch, _: Progress) -> Loss:
+        return vision_loss(trainable.model, trainable.heads, batch)
+
+    objective = _Objective(partial(_load_images, config), loss, promoted_by="category")
+    return _train(config, trainable, _optimisers(config, groups), objective, on_log)
+
+
+def train_grounding(config: GroundingRunConfig, vision: Path, on_log: OnLog) -> Sa2Va:
+    """Stage `grounding`, from the last.pt of stage `vision`: train all but SAM-2. Returns likewise."""
+    trainable = trainable_grounder(config.seed)
+    model, heads = trainable.model, trainable.heads
+    _load_stage(trainable, vision)
+    groups = [
+        _ParameterGroup(_prompt_modules(model, heads), PROMPT_LR, False),
+        _ParameterGroup(_language_modules(model, heads), 1.0, True),
     ]
 
-    def teach(batch: Batch, _: Progress) -> Lesson:
-        read, words = reading_lesson(model, helpers, batch)
-        placed = placing_loss(model, helpers, words.seg, batch)
-        return Lesson(read.loss + placed, read.figures | {"placed": float(placed.detach())})
+    def loss(batch: GroundingBatch, _: Progress) -> Loss:
+        grounding, expressions = grounding_loss(model, heads, batch)
+        position = prompt_position_loss(model, heads, expressions.seg, batch)
+        metrics = grounding.metrics | {"prompt_position": float(position.detach())}
+        return Loss(grounding.value + position, metrics)
 
-    subject = _Subject(partial(_batch_of, run, pupil.grounder.template), teach, judged_by="hit")
-    return _train(run, pupil, _optimisers(run, parts), subject, tell)
+    load = partial(_load_scenes, config, trainable.grounder.template)
+    objective = _Objective(load, loss, promoted_by="hit")
+    return _train(config, trainable, _optimisers(config, groups), objective, on_log)
 
 
-def train_decoder(run: GroundingRun, reader: Path, tracker: Path, tell: Tell) -> Sa2Va:
-    """Stage `decoder`: from the last.pt of stages `grounding` and `tracker`. Returns likewise."""
-    pupil = refined(fresh_pupil(run.number), run.structure.refinement)
-    model, helpers = pupil.model, pupil.helpers
-    ladder = Ladder(run.levels, run.gate)
-    ladder.load_state_dict(_take_over(pupil, reader))
-    run = replace(run, levels=ladder.above)
-    inherit(model.segmenter, torch.load(tracker, weights_only=True, map_location="cpu")["average"])
-    # Muon's steps have one size whatever the gradient's: with them the decoder did not learn to listen.
-    parts = [
-        _Part(nn.ModuleList([model.segmenter, helpers.map]), DRAWER_SCALE, False),
-        _Part(_bridge(model, helpers), BRIDGE_SCALE, False),
-        _Part(_reader(model, helpers), READER_SCALE, True),
+def train_decoder(config: GroundingRunConfig, grounding: Path, tracker: Path, on_log: OnLog) -> Sa2Va:
+    """Stage `decoder`, from the last.pt of stages `grounding` and `tracker`. Returns and raises likewise."""
+    trainable = add_refinement(trainable_grounder(config.seed), config.structure.refinement)
+    model, heads = trainable.model, trainable.heads
+    curriculum = Curriculum(config.levels, config.promotion_score)
+    curriculum.load_state_dict(_load_stage(trainable, grounding))
+    config = replace(config, levels=curriculum.remaining)
+    tracker_state = torch.load(tracker, weights_only=True, map_location="cpu")
+    copy_tracker_weights(model.segmenter, tracker_state["ema"])
+    # Muon's steps do not scale with the gradient: with it the mask decoder did not learn to use prompts.
+    groups = [
+        _ParameterGroup(nn.ModuleList([model.segmenter, heads.map_classes]), SEGMENTER_LR, False),
+        _ParameterGroup(_prompt_modules(model, heads), PROMPT_LR, False),
+        _ParameterGroup(_language_modules(model, heads), DECODER_LANGUAGE_LR, True),
     ]
     if model.structure is not None:
-        parts.append(_Part(model.structure, DRAWER_SCALE, False))
+        groups.append(_ParameterGroup(model.structure, SEGMENTER_LR, False))
 
-    def teach(batch: Batch, progress: Progress) -> Lesson:
-        reads, warm = progress.step % READ_EVERY == 0, warmth(run.share(progress))
+    def loss(batch: GroundingBatch, progress: Progress) -> Loss:
+        warmup = warmup_scale(config.spent_share(progress))
+        trains_language = progress.step % LANGUAGE_EVERY == 0
         if model.structure is not None:
-            model.structure.gamma_scale = warm
-        if reads:
-            read, words = reading_lesson(model, helpers, batch)
+            model.structure.gamma_scale = warmup
+        if trains_language:
+            language, expressions = grounding_loss(model, heads, batch)
         else:
-            read, words = Lesson(torch.zeros((), device=batch.pixels.device), {}), _words(model, batch)
-        placed = placing_loss(model, helpers, words.seg, batch)
-        drawing, drawn = drawing_lesson(model, helpers, _maps(model, batch, reads), words, batch)
-        aligning, aligned = structure_loss(run.structure, drawn)
-        return Lesson(
-            read.loss + placed + drawing.loss + warm * aligning,
-            read.figures | drawing.figures | aligned | {"placed": float(placed.detach())},
+            language = Loss(torch.zeros((), device=batch.pixels.device), {})
+            expressions = _frozen_expressions(model, batch)
+        position = prompt_position_loss(model, heads, expressions.seg, batch)
+        maps = _maps(model, batch, trains_language)
+        masks, predictions = mask_loss(model, heads, maps, expressions, batch)
+        structure, structure_metrics = structure_loss(config.structure, predictions)
+        return Loss(
+            language.value + position + masks.value + warmup * structure,
+            language.metrics
+            | masks.metrics
+            | structure_metrics
+            | {"prompt_position": float(position.detach())},
         )
 
-    subject = _Subject(partial(_batch_of, run, pupil.grounder.template), teach, judged_by="hit")
-    return _train(run, pupil, _optimisers(run, parts), subject, tell)
+    load = partial(_load_scenes, config, trainable.grounder.template)
+    objective = _Objective(load, loss, promoted_by="hit")
+    return _train(config, trainable, _optimisers(config, groups), objective, on_log)
 
 
-def _take_over(pupil: Pupil, last: Path) -> Any:
-    """Give it what an earlier stage has learnt; returns that stage's ladder. Raises CheckpointError."""
+def _load_stage(trainable: TrainableGrounder, last: Path) -> Any:
+    """Load the weights of an earlier stage's last.pt; return the state of its curriculum.
+
+    Weights that it lacks, of a refinement or a newer head, keep their initial values. Raises CheckpointError
+    for weights that this model lacks.
+    """
     saved = torch.load(last, weights_only=True, map_location="cpu")
-    for module, learnt in ((pupil.model, saved["model"]), (pupil.helpers, saved["helpers"])):
-        # What is missing begins now: a refinement, a head newer than that stage.
-        found = module.load_state_dict(learnt, strict=False)
-        if found.unexpected_keys:
-            surplus = ", ".join(found.unexpected_keys[:10])
+    for module, state in ((trainable.model, saved["model"]), (trainable.heads, saved["heads"])):
+        result = module.load_state_dict(state, strict=False)
+        if result.unexpected_keys:
+            surplus = ", ".join(result.unexpected_keys[:10])
             raise CheckpointError(
-                f"{last} has learnt what this pupil has no place for: {surplus}.",
-                remedy="Train that stage again.",
+                f"{last} has weights that this model lacks: {surplus}.", remedy="Train that stage again."
             )
-    return saved["ladder"]
+    return saved["curriculum"]
 
 
-def _words(model: SaModel, batch: Batch) -> Expressions:
-    """What was said of the pointings; only `text_hidden_fcs`, the last layers, will learn from it."""
+def _frozen_expressions(model: SaModel, batch: GroundingBatch) -> Expressions:
+    """Return the phrases of the `[SEG]`s; of the model only `text_hidden_fcs` gets gradients."""
     with torch.no_grad():
         hidden = model.prefill(model.encode_images(batch.pixels).tokens, batch.packed).hidden
-    pointings = batch.pointings
-    return model.expressions(hidden, pointings.rows, pointings.begins, pointings.seg)
+    segs = batch.segs
+    return model.expressions(hidden, segs.rows, segs.begins, segs.seg)
 
 
-def _maps(model: SaModel, batch: Batch, learning: bool) -> tuple[Tensor, ...]:
-    # Whoever only measures wants no gradients even of a step that learns.
-    with torch.set_grad_enabled(learning and torch.is_grad_enabled()):
-        return model.feature_maps(batch.pixels[batch.pictures - 1 :: batch.pictures])
+def _maps(model: SaModel, batch: GroundingBatch, with_gradients: bool) -> tuple[Tensor, ...]:
+    """Return SAM-2's maps of the last image of every scene."""
+    # A validation runs without gradients also on a step that has them.
+    with torch.set_grad_enabled(with_gradients and torch.is_grad_enabled()):
+        return model.feature_maps(batch.pixels[batch.images_per_scene - 1 :: batch.images_per_scene])
 
 
-def _reader(model: SaModel, helpers: Helpers) -> nn.Module:
-    """What Muon teaches: the language model, its eyes, and the heads on both."""
-    heat = nn.ParameterList([helpers.heat_bias])
-    heads = [helpers.patches, helpers.place, helpers.heat, helpers.where, helpers.shift]
-    return nn.ModuleList([model.mllm, *heads, heat])
+def _language_modules(model: SaModel, heads: AuxiliaryHeads) -> nn.Module:
+    """Return the language model, its vision tower, and the heads on both."""
+    own = [heads.patch_classes, heads.token_position, heads.heat_map, heads.localisation, heads.displacement]
+    return nn.ModuleList([model.mllm, *own, nn.ParameterList([heads.heat_map_bias])])
 
 
-def _bridge(model: SaModel, helpers: Helpers) -> nn.Module:
-    """From the language model to SAM-2; its weights are large (`PROMPT_GAIN`), Muon hardly moves them."""
-    return nn.ModuleList([model.text_hidden_fcs, helpers.prompt, helpers.point])
+def _prompt_modules(model: SaModel, heads: AuxiliaryHeads) -> nn.Module:
+    """Return the modules between language model and SAM-2.
+
+    Their weights are large (`initial_weights.PROMPT_GAIN`): Muon's steps would hardly change them.
+    """
+    return nn.ModuleList([model.text_hidden_fcs, heads.prompt_classes, heads.prompt_position])
 
 
 # --- the loop -------------------------------------------------------------------------------------
 
 
-def rate_at(spent: float) -> float:
-    """Factor on the learning rates where a share 0..1 of the budget is spent."""
-    if spent < 0.02:
-        return max(spent / 0.02, 0.05)
-    return 1.0 if spent < 0.55 else max(0.03, (1.0 - spent) / 0.45)
+def first_seed(run_seed: int, step: int, images: int) -> int:
+    """Return the seed of the first scene of a step."""
+    return (run_seed * 10**6 + step) * images
 
 
-def first_seed(number: int, step: int, pictures: int) -> int:
-    """Seed of the first of a step's pictures."""
-    return (number * 10**6 + step) * pictures
+def _load_images(config: GroundingRunConfig, first: int, _: int, level: Level) -> ImageBatch:
+    return draw_image_batch(range(first, first + config.images), level)
 
 
-def _pictures_of(run: GroundingRun, first: int, _: int, level: Level) -> Pictures:
-    return draw_pictures(range(first, first + run.pictures), level)
+def _load_scenes(
+    config: GroundingRunConfig, template: Template, first: int, step: int, level: Level
+) -> GroundingBatch:
+    """Draw the scenes of a step with seeds from `first` on: half as many where they are windows."""
+    window = has_windows(level, step)
+    seeds = range(first, first + (max(config.images // 2, 1) if window else config.images))
+    return draw_grounding_batch(seeds, template, level, window=window, expressions=config.expressions)
 
 
-def _batch_of(run: GroundingRun, template: Template, first: int, step: int, level: Level) -> Batch:
-    """Scenes from seed `first` on: as many as a step has, fewer where each is a window."""
-    window = shows_window(level, step)
-    seeds = range(first, first + (max(run.pictures // 2, 1) if window else run.pictures))
-    return draw_batch(seeds, template, level, window=window, referring=run.expressions)
+def _load(load: Callable[[int, int, Level], Any], request: tuple[int, int, Level]) -> Any:
+    return load(*request)
 
 
-def _optimisers(run: GroundingRun, parts: list[_Part]) -> Optimisers:
-    matrices: list[dict[str, Any]] = []
-    others: list[dict[str, Any]] = []
-    for part in parts:
-        of_matrices, of_others = split_parameters(part.module)
-        if part.by_muon:
-            matrices.append({"params": of_matrices, "lr": run.muon_rate * part.scale})
+def _optimisers(config: GroundingRunConfig, groups: list[_ParameterGroup]) -> Optimisers:
+    muon_groups: list[dict[str, Any]] = []
+    adamw_groups: list[dict[str, Any]] = []
+    for group in groups:
+        matrices, others = split_parameters(group.module)
+        if group.muon:
+            muon_groups.append({"params": matrices, "lr": config.muon_lr * group.lr_scale})
         else:
-            of_others += of_matrices
-        others.append({"params": of_others, "lr": run.adam_rate * part.scale})
-    muon = Muon(matrices, lr=run.muon_rate)
-    adam = torch.optim.AdamW(others, lr=run.adam_rate, weight_decay=0.0, betas=(0.9, 0.98))
-    return Optimisers([muon, adam], clipped=[weight for group in others for weight in group["params"]])
+            others += matrices
+        adamw_groups.append({"params": others, "lr": config.adamw_lr * group.lr_scale})
+    muon = Muon(muon_groups, lr=config.muon_lr)
+    adamw = torch.optim.AdamW(adamw_groups, lr=config.adamw_lr, weight_decay=0.0, betas=(0.9, 0.98))
+    return Optimisers([muon, adamw], clipped=[w for group in adamw_groups for w in group["params"]])
 
 
-def _train(run: GroundingRun, pupil: Pupil, optimisers: Optimisers, subject: _Subject, tell: Tell) -> Sa2Va:
-    """Steps until the time is spent; the pupil leaves the GPU then."""
+def _train(
+    config: GroundingRunConfig,
+    trainable: TrainableGrounder,
+    optimisers: Optimisers,
+    objective: _Objective,
+    on_log: OnLog,
+) -> Sa2Va:
+    """Train until the budget is spent; return the grounder, on the CPU."""
     device = training_device()
-    ladder = Ladder(run.levels, run.gate)
+    curriculum = Curriculum(config.levels, config.promotion_score)
     parts: dict[str, Stateful] = {
-        "model": pupil.model,
-        "helpers": pupil.helpers,
+        "model": trainable.model,
+        "heads": trainable.heads,
         "optimisers": optimisers,
-        "ladder": ladder,
+        "curriculum": curriculum,
     }
-    course = Course(run, parts, tell, run.clock)
-    judging = Every(run.judge_s, course.progress.spent_s)
-    number = run.number + course.progress.session
-    orders = (
-        (first_seed(number, step, run.pictures), step, ladder.level) for step in count(course.progress.step)
+    trainer = Trainer(config, parts, on_log, config.clock)
+    validation_timer = Timer(config.validation_s, trainer.progress.spent_s)
+    seed = config.seed + trainer.progress.session
+    requests = (
+        (first_seed(seed, step, config.images), step, curriculum.level) for step in trainer.upcoming_steps()
     )
-    batches = feed(partial(_drawn, subject.draw), orders, painters_for(device))
+    batches = prefetch(partial(_load, objective.load), requests, workers_for(device))
 
-    def learnt(batch: Any, progress: Progress) -> Lesson:
+    def loss_of(batch: Any, progress: Progress) -> Loss:
         with mixed_precision(device):
-            return subject.teach(to_device(batch, device), progress)
+            return objective.loss(to_device(batch, device), progress)
 
     @torch.no_grad()
-    def judge() -> Figures:
-        """Rates on unseen scenes of the level."""
-        tally = Tally()
-        for step in range(JUDGED_BATCHES):
-            first = VALIDATION_SEED + step * run.pictures
-            batch = subject.draw(first, step, ladder.level)
-            tally.add(learnt(batch, replace(course.progress, step=0)).figures)
-        return tally.take()
+    def validate() -> Metrics:
+        """Return the metrics of held-out scenes of the level."""
+        means = MetricMeans()
+        for step in range(VALIDATION_BATCHES):
+            first = VALIDATION_SEED + step * config.images
+            batch = objective.load(first, step, curriculum.level)
+            means.add(loss_of(batch, replace(trainer.progress, step=0)).metrics)
+        return means.pop()
 
-    def take_step(progress: Progress) -> Figures:
-        if judging.strikes(progress.spent_s):
-            told = judge()
-            course.tell({f"held_out_{name}": value for name, value in told.items()} | {"rung": ladder.rung})
-            ladder.judged(told[subject.judged_by])
-        lesson = learnt(next(batches), progress)
-        torch.autograd.backward(lesson.loss)
-        optimisers.step(rate_at(run.share(progress)))
-        return lesson.figures | {"loss": float(lesson.loss.detach())}
+    def take_step(progress: Progress) -> Metrics:
+        if validation_timer.is_due(progress.spent_s):
+            held_out = validate()
+            metrics = {f"held_out_{name}": value for name, value in held_out.items()}
+            trainer.log_validation(metrics, curriculum.level)
+            curriculum.update(held_out[objective.promoted_by])
+        loss = loss_of(next(batches), progress)
+        torch.autograd.backward(loss.value)
+        optimisers.step(warmup_stable_decay(config.spent_share(progress)))
+        return loss.metrics | {"loss": float(loss.value.detach())}
 
-    course.run(take_step, partial(save_sa2va, pupil.grounder))
-    pupil.model.cpu()
-    return pupil.grounder
-
-
-def _drawn(draw: Callable[[int, int, Level], Any], order: tuple[int, int, Level]) -> Any:
-    return draw(*order)
+    trainer.run(take_step, partial(save_sa2va, trainable.grounder))
+    trainable.model.cpu()
+    return trainable.grounder

@@ -1,5 +1,21 @@
-"""What the grounder is taught: see (dense), look (attention), point (heat), speak (answers), draw
-(masks)."""
+"""The loss terms of stages `vision`, `grounding` and `decoder`, and the auxiliary heads that some of them
+need.
+
+    dense class loss       category and colour of every patch                  vision tower, SAM-2's map
+    language-model loss    weighted cross entropy of the answers' tokens       language model
+    heat-map loss          a `[SEG]`'s prompt embedding against patches        language model, vision tower
+    token position loss    image tokens regress their positional embedding     language model
+    prompt class loss      category and colour from a prompt embedding         language model
+    attention supervision  attention of answers to the right image tokens      last layers
+    localisation loss      centre of the attended object from hidden states    last layer
+    correspondence loss    attention to the same object in earlier images      first layers
+    displacement loss      motion of objects from image tokens                 middle layer
+    prompt position loss   a prompt embedding against positional embeddings    text_hidden_fcs
+    mask loss              dice + BCE of masks, L1 of predicted IoU            SAM-2, text_hidden_fcs
+
+Names of shapes are those of `batches`: B scenes, N `[SEG]`s, S tokens, E channels of prompt embeddings. A
+term is a scalar, 0 where a batch has no target of it.
+"""
 
 from __future__ import annotations
 
@@ -11,318 +27,360 @@ from torch.nn import functional
 
 from engines.grounding.model import ImageFeatures, LanguageModelOutput, SaModel
 from engines.grounding.structure import Expressions
-from lab.training.batches import GRID, GROUPS, MASK_SIDE, NOTHING, Batch, Pictures
-from lab.training.structure_losses import Drawn
+from lab.training.batches import GRID, IGNORE_INDEX, MASK_SIDE, TASK_KINDS, GroundingBatch, ImageBatch
+from lab.training.structure_losses import MaskPredictions
 from lab.training.task_mixture import WINDOW
 from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 
-ATTENDING_LAYERS = 2
-"Attention is guided in this many last layers ..."
-TRACING_LAYERS = 2
-"In this many first layers things are to find themselves in earlier pictures ..."
-ATTENDING_HEADS = 2
-"... both with this many first heads of each layer; the others are free."
+ATTENTION_LAYERS = 2
+"Number of last layers with attention supervision."
+CORRESPONDENCE_LAYERS = 2
+"Number of first layers with the correspondence loss."
+SUPERVISED_HEADS = 2
+"Number of first heads with either, in each of these layers; other heads are free."
+ATTENDED_COVERAGE = 0.2
+"Image tokens whose cell is covered by more than this share are right to attend to."
+MASKS_PER_SCENE = 4
+"Most masks that are decoded per scene; more would add little about the same image."
+LANGUAGE_WEIGHT = 3.0
+"Weight of the language-model loss, of which the decisive tokens are a small part."
+MIN_DISPLACEMENT = 0.02
+"Displacements, as shares of the image, count in the metric from this on."
 
-DRAWN = 4
-"Masks drawn per scene; more would teach little more of the same picture."
-SEEN_IN_CELL = 0.2
-"What covers this share of an image token's cell is seen by it."
-SPEAKING = 3.0
-"Weight of the language model's own loss, of which a decision is a small part."
-STILL = 0.02
-"Shifts (pictures) are told of as moved from this on."
 
-
-class Naming(nn.Module):
-    """Names the kind and the colour of every cell of a map."""
+class DenseClassHead(nn.Module):
+    """Logits of category and colour, background included, of every cell of a map."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.kind = nn.Linear(width, 1 + len(CATEGORIES))
+        self.category = nn.Linear(width, 1 + len(CATEGORIES))
         self.colour = nn.Linear(width, 1 + len(COLOURS))
 
 
-class Describing(nn.Module):
-    """Names the kind and the colour of the thing that a prompt means."""
+class PromptClassHead(nn.Module):
+    """Logits of category and colour of a prompt embedding's object."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.kind = nn.Linear(width, len(CATEGORIES))
+        self.category = nn.Linear(width, len(CATEGORIES))
         self.colour = nn.Linear(width, len(COLOURS))
 
 
-class Helpers(nn.Module):
-    """Heads that exist only while training."""
+class AuxiliaryHeads(nn.Module):
+    """Heads of loss terms; they are not exported."""
 
-    def __init__(self, patch_width: int, reader_width: int, prompt_width: int) -> None:
+    def __init__(self, vision_width: int, language_width: int, prompt_width: int) -> None:
         super().__init__()
-        self.patches = Naming(patch_width)
-        "On the vision tower."
-        self.map = Naming(prompt_width)
-        "On SAM-2's coarse map: what it must tell apart to be pointed at."
-        self.prompt = Describing(prompt_width)
-        "On the prompt: it must say what was found, not what was said; the mask decoder sees colours long"
-        "before it sees kinds and sides."
-        self.place = nn.Linear(reader_width, prompt_width)
-        "On the language model's image tokens: where am I? Without it they forget, and no word finds a side."
-        self.where = nn.Linear(reader_width, 2)
-        "On the language model's states that look at something: where is that?"
-        self.shift = nn.Linear(reader_width, 2 * (len(WINDOW) - 1))
-        "On the language model's image tokens half-way through: where has this been? So words can ask."
-        self.point = nn.Linear(prompt_width, prompt_width, bias=False)
-        "From a prompt to the code of the place where it points."
-        nn.init.eye_(self.point.weight)
-        self.heat = nn.Linear(patch_width, prompt_width)
-        self.heat_bias = nn.Parameter(torch.tensor(-2.0))
+        self.patch_classes = DenseClassHead(vision_width)
+        "On the vision tower's patches."
+        self.map_classes = DenseClassHead(prompt_width)
+        "On SAM-2's stride-16 map: classes have to be linearly separable for a prompt to select one."
+        self.prompt_classes = PromptClassHead(prompt_width)
+        """On prompt embeddings: they have to contain what was found, not what was asked for. The mask decoder
+        learns colours long before categories and sides."""
+        self.token_position = nn.Linear(language_width, prompt_width)
+        """On the image tokens that enter the language model. Without it they lose their positions, and no
+        expression of place is learnt."""
+        self.localisation = nn.Linear(language_width, 2)
+        "On hidden states with supervised attention: x, y of the object, -1..1."
+        self.displacement = nn.Linear(language_width, 2 * (len(WINDOW) - 1))
+        "On image tokens in the middle layer, so that later layers can attend to motion."
+        self.prompt_position = nn.Linear(prompt_width, prompt_width, bias=False)
+        "From a prompt embedding to the positional embedding of its object."
+        nn.init.eye_(self.prompt_position.weight)
+        self.heat_map = nn.Linear(vision_width, prompt_width)
+        self.heat_map_bias = nn.Parameter(torch.tensor(-2.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """The loss of one batch, and how well it went."""
+class Loss:
+    """A loss of a batch with metrics."""
 
-    loss: Tensor
-    figures: dict[str, float]
-    "Sums and counts by name; a rate is `name` over `name/n`."
-
-
-def seeing_lesson(model: SaModel, helpers: Helpers, pictures: Pictures) -> Lesson:
-    """To name what every patch shows."""
-    patches = model.encode_images(pictures.pixels).patches
-    return Lesson(*_dense(helpers.patches, patches, pictures.kinds, pictures.colours))
+    value: Tensor
+    "Scalar."
+    metrics: dict[str, float]
+    "Sums and counts, see `trainer.Metrics`."
 
 
-def reading_lesson(model: SaModel, helpers: Helpers, batch: Batch) -> tuple[Lesson, Expressions]:
-    """Everything but drawing. Also returns what was said of the N pointings, for the drawing lesson."""
-    look = model.encode_images(batch.pixels)
-    reading = model.prefill(look.tokens, batch.packed, output_internals=True)
-    pointings = batch.pointings
-    words = model.expressions(reading.hidden, pointings.rows, pointings.begins, pointings.seg)
-    prompts = words.seg
-    parts = [
-        _dense(helpers.patches, look.patches, batch.kinds, batch.colours),
-        _say(model, reading, batch),
-        _heat(helpers, look, prompts, batch),
-        _place(model, helpers, look, batch),
-        _describe(helpers, prompts, batch),
-        (0.5 * _attention(reading, batch), {}),
-        _where(helpers, reading, batch),
-        _trace(reading, batch),
-        _shift(helpers, reading, batch),
+Term = tuple[Tensor, dict[str, float]]
+"""A weighted term, scalar, and its metrics."""
+
+
+# --- losses of the stages -------------------------------------------------------------------------
+
+
+def vision_loss(model: SaModel, heads: AuxiliaryHeads, batch: ImageBatch) -> Loss:
+    """Return the dense class loss of the vision tower."""
+    patches = model.encode_images(batch.pixels).patches
+    return Loss(*dense_class_loss(heads.patch_classes, patches, batch.categories, batch.colours))
+
+
+def grounding_loss(model: SaModel, heads: AuxiliaryHeads, batch: GroundingBatch) -> tuple[Loss, Expressions]:
+    """Return the sum of all terms but prompt position and masks, and the phrases of the N `[SEG]`s."""
+    features = model.encode_images(batch.pixels)
+    output = model.prefill(features.tokens, batch.packed, output_internals=True)
+    segs = batch.segs
+    expressions = model.expressions(output.hidden, segs.rows, segs.begins, segs.seg)
+    prompts = expressions.seg
+    terms = [
+        dense_class_loss(heads.patch_classes, features.patches, batch.categories, batch.colours),
+        language_model_loss(model, output, batch),
+        heat_map_loss(heads, features, prompts, batch),
+        token_position_loss(model, heads, features, batch),
+        prompt_class_loss(heads, prompts, batch),
+        (0.5 * attention_loss(output, batch), {}),
+        localisation_loss(heads, output, batch),
+        correspondence_loss(output, batch),
+        displacement_loss(heads, output, batch),
     ]
-    loss = torch.stack([part for part, _ in parts]).sum()
-    return Lesson(loss, {name: value for _, figures in parts for name, value in figures.items()}), words
+    total = torch.stack([term for term, _ in terms]).sum()
+    return Loss(total, {name: value for _, metrics in terms for name, value in metrics.items()}), expressions
 
 
-def drawing_lesson(
-    model: SaModel, helpers: Helpers, maps: tuple[Tensor, ...], words: Expressions, batch: Batch
-) -> tuple[Lesson, Drawn]:
-    """Dice + BCE of the decoder's three masks, and its own estimate of how good they are.
+def mask_loss(
+    model: SaModel,
+    heads: AuxiliaryHeads,
+    maps: tuple[Tensor, ...],
+    expressions: Expressions,
+    batch: GroundingBatch,
+) -> tuple[Loss, MaskPredictions]:
+    """Return dice + BCE of the decoder's masks, L1 of predicted IoU and the map's dense class loss.
 
-    All three are taught the same: words leave no doubt which thing is meant. Taught the best of three only,
-    as clicks are, the decoder learns to offer three things whatever was said.
+    maps: SAM-2's of the last image of each scene, strides 4, 8, 16. expressions: of the N `[SEG]`s. The
+    first MASKS_PER_SCENE `[SEG]`s of a scene are decoded; their predictions are returned, too.
 
-    `maps` are of the last picture of each scene, `words` of the batch's pointings. Also returns what was
-    drawn.
+    All three masks of the multimask output have the same target: a phrase is not ambiguous as a click is.
+    Trained on the best of three only, the decoder offered three different objects whatever the phrase.
     """
-    chosen, *places = _places(batch)
-    kinds, colours = (dense[batch.pictures - 1 :: batch.pictures] for dense in (batch.kinds, batch.colours))
-    seeing, seen = _dense(helpers.map, maps[2].flatten(2).transpose(1, 2), kinds, colours)
-    table = words[chosen].scatter(places[0] * DRAWN + places[1], len(batch.packed.ids) * DRAWN)
-    prompts = table.seg.view(len(batch.packed.ids), DRAWN, -1)
-    masks, quality = model.decode_masks(maps, prompts, table)
-    masks, quality = masks[*places].float(), quality[*places].float()
-    drawn = Drawn(
-        features=maps[2][places[0]],
-        prompts=words.seg[chosen],
+    chosen, rows, columns = _first_segs(batch)
+    last = slice(batch.images_per_scene - 1, None, batch.images_per_scene)
+    classes, class_metrics = dense_class_loss(
+        heads.map_classes, maps[2].flatten(2).transpose(1, 2), batch.categories[last], batch.colours[last]
+    )
+    scenes = len(batch.packed.ids)
+    table = expressions[chosen].scatter(rows * MASKS_PER_SCENE + columns, scenes * MASKS_PER_SCENE)
+    masks, quality = model.decode_masks(maps, table.seg.view(scenes, MASKS_PER_SCENE, -1), table)
+    masks, quality = masks[rows, columns].float(), quality[rows, columns].float()
+    predictions = MaskPredictions(
+        features=maps[2][rows],
+        prompts=expressions.seg[chosen],
         logits=masks,
         quality=quality,
-        truth=batch.pointings.masks[chosen],
+        truth=batch.segs.masks[chosen],
     )
-    target = drawn.truth[:, None].expand_as(masks)
+    target = predictions.truth[:, None].expand_as(masks)
     bce = functional.binary_cross_entropy_with_logits(masks, target, reduction="none").mean(dim=(-1, -2))
-    each = 5 * bce + _dice(masks.sigmoid(), target)
+    each = 5 * bce + dice_loss(masks.sigmoid(), target)
     with torch.no_grad():
-        overlap = iou(masks > 0, target > 0.5)
-    loss = _mean(each) + _mean((quality - overlap).abs()) + seeing
-    trusted = overlap.gather(1, quality.argmax(dim=1, keepdim=True)).squeeze(1)
-    figures = {f"map_{name}": value for name, value in seen.items()}
-    return Lesson(loss, figures | {"j": float(trusted.sum()), "j/n": float(len(trusted))}), drawn
+        true_iou = iou(masks > 0, target > 0.5)
+    total = _mean(each) + _mean((quality - true_iou).abs()) + classes
+    best = true_iou.gather(1, quality.argmax(dim=1, keepdim=True)).squeeze(1)
+    metrics = {f"map_{name}": value for name, value in class_metrics.items()}
+    return Loss(total, metrics | {"j": float(best.sum()), "j/n": float(len(best))}), predictions
 
 
-def _places(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Which pointings are drawn, the first `DRAWN` of every scene; the scene and the turn of each."""
-    rows = batch.pointings.rows
-    turns = (rows[:, None] == rows[None, :]).tril(-1).sum(dim=1)
-    few = (turns < DRAWN).nonzero()[:, 0]
-    return few, rows[few], turns[few]
+def _first_segs(batch: GroundingBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the indices of the first MASKS_PER_SCENE `[SEG]`s of all scenes, their scenes, and their numbers
+    within the scene: (K,) int64 each."""
+    rows = batch.segs.rows
+    numbers = (rows[:, None] == rows[None, :]).tril(-1).sum(dim=1)
+    chosen = (numbers < MASKS_PER_SCENE).nonzero()[:, 0]
+    return chosen, rows[chosen], numbers[chosen]
 
 
-def placing_loss(model: SaModel, helpers: Helpers, prompts: Tensor, batch: Batch) -> Tensor:
-    """Cross entropy between where a prompt (N, E) points, in SAM-2's position codes, and what is meant.
+# --- terms ----------------------------------------------------------------------------------------
 
-    A prompt that carries its place as a click does is one that a mask decoder learns to follow in hundreds of
-    steps, not thousands.
+
+def dense_class_loss(heads: DenseClassHead, cells: Tensor, categories: Tensor, colours: Tensor) -> Term:
+    """Cross entropy of category and colour of every cell; background has half the weight.
+
+    cells: (B, G * G, C). categories, colours: (B, G, G) int64, 0 for background. The metrics are accuracies
+    on cells of objects.
+    """
+    total = cells.new_zeros(())
+    metrics: dict[str, float] = {}
+    for name, head, truth in (("category", heads.category, categories), ("colour", heads.colour, colours)):
+        logits, labels = head(cells).flatten(0, 1), truth.flatten()
+        each, is_object = functional.cross_entropy(logits, labels, reduction="none"), labels > 0
+        total = total + _mean(each[is_object]) + 0.5 * _mean(each[~is_object])
+        right = (logits[is_object].argmax(dim=1) == labels[is_object]).sum()
+        metrics |= {name: float(right), f"{name}/n": float(is_object.sum())}
+    return total, metrics
+
+
+def language_model_loss(model: SaModel, output: LanguageModelOutput, batch: GroundingBatch) -> Term:
+    """Weighted cross entropy of the answers' tokens; metrics: accuracy on decisive tokens by kind of task."""
+    answers = batch.answers
+    logits = model.token_logits(output.hidden[answers.rows, answers.positions])
+    each = functional.cross_entropy(logits, answers.ids, reduction="none")
+    right = logits.argmax(dim=1) == answers.ids
+    metrics: dict[str, float] = {}
+    for index, kind in enumerate(TASK_KINDS):
+        own = answers.kinds == index
+        metrics |= {f"answer_{kind}": float(right[own].sum()), f"answer_{kind}/n": float(own.sum())}
+    return LANGUAGE_WEIGHT * (each * answers.weights).sum() / answers.weights.sum(), metrics
+
+
+def heat_map_loss(
+    heads: AuxiliaryHeads, features: ImageFeatures, prompts: Tensor, batch: GroundingBatch
+) -> Term:
+    """BCE + dice of the similarity of prompt embeddings (N, E) to the patches of the last image.
+
+    The metric `hit` is the share of prompts whose most similar patch is covered by the object.
+    """
+    last = features.patches[batch.images_per_scene - 1 :: batch.images_per_scene]
+    keys = heads.heat_map(last)[batch.segs.rows]
+    logits = (keys @ prompts[:, :, None])[..., 0] / keys.shape[-1] ** 0.5 + heads.heat_map_bias
+    target = _pool_cells(batch.segs.masks, GRID)
+    bce = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)
+    weighted = _mean(bce / target.sum(dim=1).clamp(min=1))
+    dice = _mean(dice_loss(logits.sigmoid()[:, None], target[:, None]))
+    hit = target.gather(1, logits.argmax(dim=1, keepdim=True)) > 0.3
+    return 0.5 * weighted + dice, {"hit": float(hit.sum()), "hit/n": float(len(hit))}
+
+
+def token_position_loss(
+    model: SaModel, heads: AuxiliaryHeads, features: ImageFeatures, batch: GroundingBatch
+) -> Term:
+    """Squared error of image tokens as predictors of SAM-2's positional embedding of their cells.
+
+    The metric is the mean absolute error.
+    """
+    codes = model.segmenter.get_image_wide_positional_embeddings()
+    truth = functional.adaptive_avg_pool2d(codes, batch.image_side).flatten(2).transpose(1, 2)
+    # Normalised, as the language model's first layer does: the norm of a token is free.
+    tokens = functional.layer_norm(features.tokens, features.tokens.shape[-1:])
+    error = heads.token_position(tokens) - truth
+    mean_error = float(error.detach().abs().mean())
+    return 2 * error.square().mean(), {"token_position_error": mean_error, "token_position_error/n": 1.0}
+
+
+def prompt_class_loss(heads: AuxiliaryHeads, prompts: Tensor, batch: GroundingBatch) -> Term:
+    """Cross entropy of category and colour from prompt embeddings (N, E), where the objects have only one."""
+    total = prompts.new_zeros(())
+    metrics: dict[str, float] = {}
+    pairs = (
+        ("prompt_category", heads.prompt_classes.category, batch.segs.categories),
+        ("prompt_colour", heads.prompt_classes.colour, batch.segs.colours),
+    )
+    for name, head, truth in pairs:
+        labelled = truth != IGNORE_INDEX
+        logits, labels = head(prompts[labelled]), truth[labelled]
+        total = total + _mean(functional.cross_entropy(logits, labels, reduction="none"))
+        metrics |= {name: float((logits.argmax(dim=1) == labels).sum()), f"{name}/n": float(len(labels))}
+    return total, metrics
+
+
+def attention_loss(output: LanguageModelOutput, batch: GroundingBatch) -> Tensor:
+    """Mean of -log of the share of attention to the last image that is on the target (supervision)."""
+    side, start, targets = batch.image_side, batch.image_starts[-1], batch.attention
+    right = (_pool_cells(targets.masks, side) > ATTENDED_COVERAGE).float()
+    total = output.hidden.new_zeros(())
+    for layer in output.attentions[-ATTENTION_LAYERS:]:
+        paid = layer[targets.rows, :SUPERVISED_HEADS, targets.positions, start : start + side * side]
+        share = (paid * right[:, None]).sum(dim=-1) / paid.sum(dim=-1).clamp(min=1e-6)
+        total = total - _mean(share.clamp(min=1e-4).log())
+    return total / ATTENTION_LAYERS
+
+
+def localisation_loss(heads: AuxiliaryHeads, output: LanguageModelOutput, batch: GroundingBatch) -> Term:
+    """L1 of the centre of the target, from the hidden state with supervised attention.
+
+    The metric is the mean error along x or y, as a share of the image. Without this term the `[SEG]` state
+    had the object's classes but not its position: a linear probe found none after 2,300 steps, though it
+    found 98 % of image tokens' positions.
+    """
+    targets = batch.attention
+    share = targets.masks / targets.masks.sum(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+    along = torch.linspace(-1, 1, MASK_SIDE, device=share.device)
+    truth = torch.stack([(share.sum(dim=1) * along).sum(dim=1), (share.sum(dim=2) * along).sum(dim=1)], dim=1)
+    states = output.layer_inputs[-1][targets.rows, targets.positions]
+    states = functional.layer_norm(states, states.shape[-1:])
+    error = (heads.localisation(states).float() - truth).abs()
+    metrics = {"centre_error": float(error.detach().sum()) / 4, "centre_error/n": float(len(error))}
+    return 4 * _mean(error), metrics
+
+
+def correspondence_loss(output: LanguageModelOutput, batch: GroundingBatch) -> Term:
+    """Mean of -log of the share of an object token's attention to an earlier image that is on its object.
+
+    Attention to the same object in earlier images gives tokens the object's displacement. The metric is the
+    mean share.
+    """
+    now, *earlier = batch.image_starts[::-1]
+    tokens = batch.image_side**2
+    own = batch.objects[:, -1].flatten(1)
+    shares = []
+    for index, start in enumerate(earlier, start=2):
+        same = (own[:, :, None] == batch.objects[:, -index].flatten(1)[:, None]) & (own >= 0)[:, :, None]
+        scene, token = same.any(dim=2).nonzero(as_tuple=True)
+        for layer in output.attentions[:CORRESPONDENCE_LAYERS]:
+            paid = layer[scene, :SUPERVISED_HEADS, now + token, start : start + tokens]
+            right = (paid * same[scene, token][:, None]).sum(dim=-1)
+            shares.append((right / paid.sum(dim=-1).clamp(min=1e-6)).flatten())
+    if not shares:
+        return output.hidden.new_zeros(()), {}
+    share = torch.cat(shares)
+    metrics = {"correspondence": float(share.detach().sum()), "correspondence/n": float(len(share))}
+    return 0.5 * -_mean(share.clamp(min=1e-4).log()), metrics
+
+
+def displacement_loss(heads: AuxiliaryHeads, output: LanguageModelOutput, batch: GroundingBatch) -> Term:
+    """Smooth L1 of the displacement of objects, from image tokens in the middle layer.
+
+    The metric is the share of right directions, along x and y, of displacements above MIN_DISPLACEMENT.
+    """
+    if batch.images_per_scene == 1:
+        return output.hidden.new_zeros(()), {}
+    start, tokens = batch.image_starts[-1], batch.image_side**2
+    middle = output.layer_inputs[len(output.layer_inputs) // 2][:, start : start + tokens]
+    predicted = heads.displacement(functional.layer_norm(middle, middle.shape[-1:])).flatten()
+    truth = batch.displacements.flatten()
+    labelled = ~truth.isnan()
+    predicted, truth = predicted[labelled].float(), truth[labelled]
+    loss = _mean(functional.smooth_l1_loss(predicted, 4 * truth, reduction="none", beta=0.1))
+    moved = truth.abs() > MIN_DISPLACEMENT
+    right = (predicted[moved] > 0) == (truth[moved] > 0)
+    return 4 * loss, {"direction": float(right.sum()), "direction/n": float(moved.sum())}
+
+
+def prompt_position_loss(
+    model: SaModel, heads: AuxiliaryHeads, prompts: Tensor, batch: GroundingBatch
+) -> Tensor:
+    """Cross entropy between similarities of prompts (N, E) to SAM-2's positional embeddings and the masks.
+
+    A prompt embedding that contains its object's position, as that of a click does, is one that a mask
+    decoder learns to use in hundreds of steps instead of thousands.
     """
     codes = model.segmenter.get_image_wide_positional_embeddings().flatten(2)[0]
-    target = _cells(batch.pointings.masks, round(codes.shape[1] ** 0.5))
-    scores = helpers.point(prompts) @ codes / (codes.shape[0] / 8)
+    target = _pool_cells(batch.segs.masks, round(codes.shape[1] ** 0.5))
+    scores = heads.prompt_position(prompts) @ codes / (codes.shape[0] / 8)
     share = target / target.sum(dim=1, keepdim=True).clamp(min=1e-6)
     return _mean(functional.cross_entropy(scores.float(), share, reduction="none"))
 
 
-def iou(found: Tensor, true: Tensor) -> Tensor:
-    """Intersection over union of (…, H, W) bool masks; 1 where both are empty."""
-    both, either = (found & true).sum(dim=(-1, -2)), (found | true).sum(dim=(-1, -2))
+# --- masks ----------------------------------------------------------------------------------------
+
+
+def iou(masks: Tensor, truth: Tensor) -> Tensor:
+    """Return intersection over union of (…, H, W) bool masks; 1 where both are empty."""
+    both, either = (masks & truth).sum(dim=(-1, -2)), (masks | truth).sum(dim=(-1, -2))
     return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both, dtype=torch.float32))
 
 
-def _cells(masks: Tensor, side: int) -> Tensor:
-    """(N, M, M) → (N, side * side): the mean over every cell; N may be 0."""
+def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
+    """Return the dice loss, smoothed by 1, of each of (…, H, W) soft masks of 0..1."""
+    both = 2 * (probability * truth).sum(dim=(-1, -2)) + 1
+    return 1 - both / (probability.sum(dim=(-1, -2)) + truth.sum(dim=(-1, -2)) + 1)
+
+
+def _pool_cells(masks: Tensor, side: int) -> Tensor:
+    """(N, M, M) → (N, side * side): the mean of every cell; N may be 0."""
     count, size = masks.shape[0], masks.shape[-1] // side
     return masks.reshape(count, side, size, side, size).mean(dim=(2, 4)).flatten(1)
 
 
 def _mean(each: Tensor) -> Tensor:
-    """The mean; 0 of nothing, as where nothing of a batch is present."""
+    """Return the mean; 0 of no elements."""
     return each.sum() / max(each.numel(), 1)
-
-
-def _dice(found: Tensor, true: Tensor) -> Tensor:
-    both = 2 * (found * true).sum(dim=(-1, -2)) + 1
-    return 1 - both / (found.sum(dim=(-1, -2)) + true.sum(dim=(-1, -2)) + 1)
-
-
-Told = tuple[Tensor, dict[str, float]]
-"""A part of the loss and its figures."""
-
-
-def _dense(heads: Naming, cells: Tensor, kinds: Tensor, colours: Tensor) -> Told:
-    """Name kind and colour of every cell (B, G * G, C); the rate is told of things only, ground is easy."""
-    total = cells.new_zeros(())
-    figures: dict[str, float] = {}
-    for name, head, truth in (("kind", heads.kind, kinds), ("colour", heads.colour, colours)):
-        logits, labels = head(cells).flatten(0, 1), truth.flatten()
-        each, thing = functional.cross_entropy(logits, labels, reduction="none"), labels > 0
-        total = total + _mean(each[thing]) + 0.5 * _mean(each[~thing])
-        right = (logits[thing].argmax(dim=1) == labels[thing]).sum()
-        figures |= {f"{name}": float(right), f"{name}/n": float(thing.sum())}
-    return total, figures
-
-
-def _say(model: SaModel, reading: LanguageModelOutput, batch: Batch) -> Told:
-    answers = batch.answers
-    logits = model.token_logits(reading.hidden[answers.rows, answers.places])
-    each = functional.cross_entropy(logits, answers.ids, reduction="none")
-    right = logits.argmax(dim=1) == answers.ids
-    figures: dict[str, float] = {}
-    for index, group in enumerate(GROUPS):
-        own = answers.groups == index
-        figures |= {f"said_{group}": float(right[own].sum()), f"said_{group}/n": float(own.sum())}
-    return SPEAKING * (each * answers.weights).sum() / answers.weights.sum(), figures
-
-
-def _heat(helpers: Helpers, look: ImageFeatures, prompts: Tensor, batch: Batch) -> Told:
-    last = look.patches[batch.pictures - 1 :: batch.pictures]
-    keys = helpers.heat(last)[batch.pointings.rows]
-    logits = (keys @ prompts[:, :, None])[..., 0] / keys.shape[-1] ** 0.5 + helpers.heat_bias
-    target = _cells(batch.pointings.masks, GRID)
-    bce = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)
-    weighted = _mean(bce / target.sum(dim=1).clamp(min=1))
-    dice = _mean(_dice(logits.sigmoid()[:, None], target[:, None]))
-    hit = target.gather(1, logits.argmax(dim=1, keepdim=True)) > 0.3
-    return 0.5 * weighted + dice, {"hit": float(hit.sum()), "hit/n": float(len(hit))}
-
-
-def _place(model: SaModel, helpers: Helpers, look: ImageFeatures, batch: Batch) -> Told:
-    """Every image token says the code that SAM-2 has for its place; the mean absolute error is told."""
-    codes = model.segmenter.get_image_wide_positional_embeddings()
-    truth = functional.adaptive_avg_pool2d(codes, batch.image_side).flatten(2).transpose(1, 2)
-    # The language model's own first step: tokens as long as they like, only their direction is read.
-    error = helpers.place(functional.layer_norm(look.tokens, look.tokens.shape[-1:])) - truth
-    return 2 * error.square().mean(), {"place": float(error.detach().abs().mean()), "place/n": 1.0}
-
-
-def _describe(helpers: Helpers, prompts: Tensor, batch: Batch) -> Told:
-    """The prompt says what it found, where that has one kind or one colour."""
-    total = prompts.new_zeros(())
-    figures: dict[str, float] = {}
-    pairs = (
-        ("told_kind", helpers.prompt.kind, batch.pointings.kinds),
-        ("told_colour", helpers.prompt.colour, batch.pointings.colours),
-    )
-    for name, head, truth in pairs:
-        sure = truth != NOTHING
-        logits, labels = head(prompts[sure]), truth[sure]
-        total = total + _mean(functional.cross_entropy(logits, labels, reduction="none"))
-        figures |= {name: float((logits.argmax(dim=1) == labels).sum()), f"{name}/n": float(len(labels))}
-    return total, figures
-
-
-def _attention(reading: LanguageModelOutput, batch: Batch) -> Tensor:
-    """Minus log of the share of a gaze's attention to the picture that falls on what is to be looked at."""
-    side, start, gazes = batch.image_side, batch.image_starts[-1], batch.gazes
-    wanted = (_cells(gazes.masks, side) > SEEN_IN_CELL).float()
-    total = reading.hidden.new_zeros(())
-    for layer in reading.attentions[-ATTENDING_LAYERS:]:
-        paid = layer[gazes.rows, :ATTENDING_HEADS, gazes.places, start : start + side * side]
-        share = (paid * wanted[:, None]).sum(dim=-1) / paid.sum(dim=-1).clamp(min=1e-6)
-        total = total - _mean(share.clamp(min=1e-4).log())
-    return total / ATTENDING_LAYERS
-
-
-def _where(helpers: Helpers, reading: LanguageModelOutput, batch: Batch) -> Told:
-    """Who looks at something knows where it is; the mean error along x or y is told, in pictures.
-
-    Without it nothing but what a thing is reached `[SEG]`: of its place a linear probe found nothing there
-    after 2,300 steps, though 98 % of every image token's.
-    """
-    gazes = batch.gazes
-    share = gazes.masks / gazes.masks.sum(dim=(1, 2), keepdim=True).clamp(min=1e-6)
-    along = torch.linspace(-1, 1, MASK_SIDE, device=share.device)
-    truth = torch.stack([(share.sum(dim=1) * along).sum(dim=1), (share.sum(dim=2) * along).sum(dim=1)], dim=1)
-    states = reading.layer_inputs[-1][gazes.rows, gazes.places]
-    error = (helpers.where(functional.layer_norm(states, states.shape[-1:])).float() - truth).abs()
-    return 4 * _mean(error), {"where": float(error.detach().sum()) / 4, "where/n": float(len(error))}
-
-
-def _trace(reading: LanguageModelOutput, batch: Batch) -> Told:
-    """Minus log of the share of a token's attention to an earlier picture that falls on the same thing.
-
-    What has found itself there knows how far it came. The mean share is told.
-    """
-    now, *earlier = batch.image_starts[::-1]
-    tokens = batch.image_side**2
-    mine = batch.owners[:, -1].flatten(1)
-    shares = []
-    for index, start in enumerate(earlier, start=2):
-        same = (mine[:, :, None] == batch.owners[:, -index].flatten(1)[:, None]) & (mine >= 0)[:, :, None]
-        scene, token = same.any(dim=2).nonzero(as_tuple=True)
-        for layer in reading.attentions[:TRACING_LAYERS]:
-            paid = layer[scene, :ATTENDING_HEADS, now + token, start : start + tokens]
-            found = (paid * same[scene, token][:, None]).sum(dim=-1)
-            shares.append((found / paid.sum(dim=-1).clamp(min=1e-6)).flatten())
-    if not shares:
-        return reading.hidden.new_zeros(()), {}
-    share = torch.cat(shares)
-    figures = {"traced": float(share.detach().sum()), "traced/n": float(len(share))}
-    return 0.5 * -_mean(share.clamp(min=1e-4).log()), figures
-
-
-def _shift(helpers: Helpers, reading: LanguageModelOutput, batch: Batch) -> Told:
-    """Half-way through the language model an image token of a thing knows how far the thing came.
-
-    The rate told is that of the directions, along x and y, of what clearly moved.
-    """
-    if batch.pictures == 1:
-        return reading.hidden.new_zeros(()), {}
-    start, tokens = batch.image_starts[-1], batch.image_side**2
-    middle = reading.layer_inputs[len(reading.layer_inputs) // 2][:, start : start + tokens]
-    said = helpers.shift(functional.layer_norm(middle, middle.shape[-1:])).flatten()
-    truth = batch.shifts.flatten()
-    known = ~truth.isnan()
-    said, truth = said[known].float(), truth[known]
-    loss = _mean(functional.smooth_l1_loss(said, 4 * truth, reduction="none", beta=0.1))
-    moved = truth.abs() > STILL
-    right = (said[moved] > 0) == (truth[moved] > 0)
-    return 4 * loss, {"shift": float(right.sum()), "shift/n": float(moved.sum())}

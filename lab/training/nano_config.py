@@ -1,7 +1,7 @@
-"""Nano's shapes, in the layouts of published configurations.
+"""The configurations of nano's tracker and grounder, in the layouts of published checkpoints.
 
-Tracker and grounder have the same SAM-2, but for the memory: what one has learnt to see the other may begin
-with.
+Both contain the same SAM-2 image encoder and mask decoder, so that the grounder can start from the tracker's
+weights (`trainable_grounder.copy_tracker_weights`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,21 @@ from typing import Any, Final
 from transformers import Sam2VideoConfig
 
 SIDE_PX: Final = 256
+"Side of the square image that both models take."
 STEM_WIDTHS: Final = (32, 64, 160)
+"Channels of the vision tower's convolutional stem."
 VISION_WIDTH: Final = 160
-READER_WIDTH: Final = 160
+"Channels of the vision tower."
+LANGUAGE_WIDTH: Final = 160
+"Channels of the language model."
 PROMPT_WIDTH: Final = 128
+"Channels of prompt embeddings and of SAM-2's feature maps."
 
 
 def tracker_config() -> Sam2VideoConfig:
-    """Nano's tracker: 256 px, about 1.7 M parameters, memories of two frames beside the given ones."""
+    """Return the tracker's: 256 px, 1.9 M parameters, 2 conditioning and 2 recent memories."""
     return Sam2VideoConfig(
-        **_drawing(),
+        **_sam2_config(),
         image_size=SIDE_PX,
         num_maskmem=3,
         max_object_pointers_in_encoder=7,
@@ -45,7 +50,10 @@ def tracker_config() -> Sam2VideoConfig:
 
 
 def grounder_config(vocabulary: int) -> dict[str, Any]:
-    """Nano in the published `config.json` layout; `stem_widths` and `sam2_config` are ours."""
+    """Return the grounder's `config.json` as Sa2VA publishes it, for a number of tokens.
+
+    `stem_widths` and `sam2_config` are additions of this project.
+    """
     return {
         "architectures": ["Sa2VAChatModel"],
         "model_type": "sa2va_chat",
@@ -74,7 +82,7 @@ def grounder_config(vocabulary: int) -> dict[str, Any]:
         "llm_config": {
             "architectures": ["Qwen2ForCausalLM"],
             "model_type": "qwen2",
-            "hidden_size": READER_WIDTH,
+            "hidden_size": LANGUAGE_WIDTH,
             "intermediate_size": 480,
             "num_hidden_layers": 5,
             "num_attention_heads": 4,
@@ -84,12 +92,12 @@ def grounder_config(vocabulary: int) -> dict[str, Any]:
             "initializer_range": 0.06,
             "tie_word_embeddings": True,
         },
-        "sam2_config": _drawing(),
+        "sam2_config": _sam2_config(),
     }
 
 
-def _drawing() -> dict[str, Any]:
-    """SAM-2 without memory: its picture encoder, prompt encoder and mask decoder."""
+def _sam2_config() -> dict[str, Any]:
+    """Return the part that both share: SAM-2's image encoder, prompt encoder and mask decoder."""
     return {
         "vision_config": {
             "model_type": "sam2_vision_model",

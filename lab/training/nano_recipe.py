@@ -1,8 +1,8 @@
-"""All of nano from nothing, within a budget of time: tracker, vision, grounding, decoder.
+"""The recipe of nano: four stages, trained one after the other from random weights within a time budget.
 
-The papers' recipe at a small scale: SAM-2 first, by following (`tracker`); a language model that
-looks and points (`vision`, `grounding`: the pre-training); then both together on the mixture (`decoder`).
-Every stage keeps its last.pt under `runs/<stage>` and goes on from there. How the bundled weights were made:
+It is Sa2VA's at a small scale: a SAM-2 that tracks (`tracker`), a language model that grounds (`vision` and
+`grounding`, the pre-training), then both together on the task mixture (`decoder`). `RECIPE` lists the stages;
+each has its checkpoint under `runs/<stage>` and resumes from there. How the bundled weights were made:
 engines/nano/MODEL_CARD.md.
 """
 
@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import Final
 
 from engines.grounding.checkpoints import save_sa2va
-from lab.training.curves import CURVES, draw_runs
-from lab.training.grounding_recipe import GroundingRun, train_decoder, train_grounding, train_vision
-from lab.training.presence_threshold import calibrated
-from lab.training.tracker_recipe import TrackerRun, train_tracker
-from lab.training.trainer import Told
+from lab.training.curves import CURVES, draw_curves_if_possible
+from lab.training.grounding_recipe import GroundingRunConfig, train_decoder, train_grounding, train_vision
+from lab.training.presence_threshold import calibrate_presence
+from lab.training.tracker_clips import DrawnClips
+from lab.training.tracker_recipe import TrackerRunConfig, train_tracker
+from lab.training.trainer import LogEntry, OnLog
 from streaming.errors import NotFound
 
 CALIBRATION_SCENES: Final = 200
-DECODER_NUMBER: Final = 1001
-"Far from stage `grounding`'s, which counts from 1 with every session: the two share no picture."
+DECODER_SEED: Final = 1001
+"Far from that of stage `grounding`, which is 1 plus the number of the session: no scene is in both."
 
 
 class Stage(StrEnum):
-    """What is trained."""
+    """A stage of the recipe, or all of them."""
 
     TRACKER = "tracker"
     VISION = "vision"
@@ -38,116 +39,145 @@ class Stage(StrEnum):
     ALL = "all"
 
 
-SHARES: Final = {
-    Stage.TRACKER: 0.35,
-    Stage.VISION: 0.15,
-    Stage.GROUNDING: 0.25,
-    Stage.DECODER: 0.25,
-}
-"""Of the budget, where all stages are trained."""
-
-
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What somebody asked for."""
+    """What is trained, for how long, and where."""
 
     stage: Stage = Stage.ALL
     budget_s: float = 7200.0
-    "Time to train, earlier sessions included; a single stage gets all of it."
+    "Seconds to train, of all sessions; for all stages together where all are trained."
     runs: Path = Path("runs")
-    "Keeps what every stage has learnt; what is there is gone on from."
+    "Folder with a run's directory for each stage; what is there is resumed."
     export: Path = Path("out/nano")
-    "Gets the folders `tracker` and `sa2va`."
+    "Gets the folders `tracker` and `sa2va`, in the published layouts."
     clips: int = 4
-    "Of a step of stage `tracker`."
-    pictures: int = 8
-    "Of a step of the other stages."
+    "Clips of a step of stage `tracker`, see `DrawnClips.clips`."
+    images: int = 8
+    "Scenes of a step of the other stages."
+
+    def checkpoint(self, stage: Stage) -> Path:
+        """Return where the checkpoint of a stage is."""
+        return self.runs / stage.value / "last.pt"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainProgress:
-    """Where the training is."""
+    """State of a training, for display."""
 
     stage: Stage
     spent_s: float
     budget_s: float
     "Both of this stage."
-    figures: Told
-    "Loss and rates since the last word, or held-out scores; empty at a stage's beginning and end."
+    metrics: LogEntry
+    "The newest entry of the log; empty when a stage starts and when it is finished."
 
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What was done."""
+    """A finished training."""
 
     stages: tuple[Stage, ...]
     took_s: float
     export: Path
 
 
-def train_nano(options: TrainOptions, progress: Callable[[TrainProgress], None]) -> TrainReport:
-    """Train the stages asked for, in order; may be stopped at any time and called again.
+@dataclass(frozen=True, slots=True)
+class StageRecipe:
+    """How a stage is trained."""
 
-    `plot.CURVES`, of all stages, is drawn after every stage and when one is stopped.
-    Raises NotFound where a stage has none to stand on: `grounding` wants `vision`, `decoder` wants
-    `grounding` and `tracker`.
+    stage: Stage
+    budget_share: float
+    "Of the budget, where all stages are trained."
+    needs: tuple[Stage, ...]
+    "Stages whose checkpoints it starts from."
+    train: Callable[[TrainOptions, float, OnLog], None]
+    "With the seconds of the stage; trains until they are spent and exports."
+
+
+def train_nano(options: TrainOptions, on_progress: Callable[[TrainProgress], None]) -> TrainReport:
+    """Train the stages asked for, in order; may be interrupted at any time and called again to resume.
+
+    The curves of all stages are drawn into the folder of runs after every stage and when one is interrupted.
+    Raises NotFound where the checkpoint of a needed stage is missing, CheckpointError where a folder holds a
+    run of another model.
     """
-    stages = tuple(SHARES) if options.stage is Stage.ALL else (options.stage,)
+    recipes = [recipe for recipe in RECIPE if options.stage in (recipe.stage, Stage.ALL)]
     started_s = time.monotonic()
-    for stage in stages:
-        budget_s = options.budget_s * (SHARES[stage] if options.stage is Stage.ALL else 1.0)
-        progress(TrainProgress(stage, 0.0, budget_s, {}))
-        try:
-            _train(stage, options, budget_s, progress)
-        finally:
-            _draw_curves(options.runs)
-        progress(TrainProgress(stage, budget_s, budget_s, {}))
+    for recipe in recipes:
+        _train_stage(recipe, options, on_progress)
+    stages = tuple(recipe.stage for recipe in recipes)
     return TrainReport(stages, time.monotonic() - started_s, options.export)
 
 
-def _train(
-    stage: Stage, options: TrainOptions, budget_s: float, progress: Callable[[TrainProgress], None]
+def _train_stage(
+    recipe: StageRecipe, options: TrainOptions, on_progress: Callable[[TrainProgress], None]
 ) -> None:
-    directory = options.runs / stage.value
+    budget_s = options.budget_s * (recipe.budget_share if options.stage is Stage.ALL else 1.0)
 
-    def tell(figures: Told) -> None:
-        progress(TrainProgress(stage, figures["elapsed_s"], budget_s, figures))
+    def on_log(entry: LogEntry) -> None:
+        on_progress(TrainProgress(recipe.stage, entry["elapsed_s"], budget_s, entry))
 
-    match stage:
-        case Stage.TRACKER:
-            export = options.export / "tracker"
-            train_tracker(TrackerRun(directory, export=export, budget_s=budget_s, clips=options.clips), tell)
-        case Stage.VISION:
-            train_vision(GroundingRun(directory, budget_s=budget_s, pictures=options.pictures), tell)
-        case Stage.GROUNDING:
-            run = GroundingRun(directory, budget_s=budget_s, pictures=options.pictures)
-            train_grounding(run, _needed(options, Stage.VISION), tell)
-        case Stage.DECODER:
-            reader, tracker = _needed(options, Stage.GROUNDING), _needed(options, Stage.TRACKER)
-            export = options.export / "sa2va"
-            run = GroundingRun(
-                directory,
-                export=export,
-                budget_s=budget_s,
-                number=DECODER_NUMBER,
-                pictures=options.pictures,
-            )
-            save_sa2va(calibrated(train_decoder(run, reader, tracker, tell), CALIBRATION_SCENES), export)
+    on_progress(TrainProgress(recipe.stage, 0.0, budget_s, {}))
+    for needed in recipe.needs:
+        if not (checkpoint := options.checkpoint(needed)).exists():
+            raise NotFound(f"There is no {checkpoint}.", remedy=f"Train stage `{needed}` first.")
+    try:
+        recipe.train(options, budget_s, on_log)
+    finally:
+        _draw_curves(options.runs)
+    on_progress(TrainProgress(recipe.stage, budget_s, budget_s, {}))
 
 
 def _draw_curves(runs: Path) -> None:
-    begun = [runs / stage for stage in SHARES if (runs / stage / "log.jsonl").is_file()]
-    if begun:
-        draw_runs(begun, runs / CURVES)
+    started = [runs / one.stage for one in RECIPE if (runs / one.stage / "log.jsonl").is_file()]
+    if started:
+        draw_curves_if_possible(started, runs / CURVES)
 
 
-def _needed(options: TrainOptions, stage: Stage) -> Path:
-    """The checkpoint of a stage that another stands on. Raises NotFound."""
-    last = _last(options, stage)
-    if not last.exists():
-        raise NotFound(f"There is no {last}.", remedy=f"Train stage `{stage}` first.")
-    return last
+# --- stages ---------------------------------------------------------------------------------------
 
 
-def _last(options: TrainOptions, stage: Stage) -> Path:
-    return options.runs / stage.value / "last.pt"
+def _tracker(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
+    config = TrackerRunConfig(
+        options.runs / Stage.TRACKER,
+        data=DrawnClips(clips=options.clips),
+        export=options.export / "tracker",
+        budget_s=budget_s,
+    )
+    train_tracker(config, on_log)
+
+
+def _vision(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
+    train_vision(_grounding_config(options, Stage.VISION, budget_s), on_log)
+
+
+def _grounding(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
+    config = _grounding_config(options, Stage.GROUNDING, budget_s)
+    train_grounding(config, options.checkpoint(Stage.VISION), on_log)
+
+
+def _decoder(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
+    export = options.export / "sa2va"
+    config = GroundingRunConfig(
+        options.runs / Stage.DECODER,
+        export=export,
+        budget_s=budget_s,
+        seed=DECODER_SEED,
+        images=options.images,
+    )
+    grounding, tracker = options.checkpoint(Stage.GROUNDING), options.checkpoint(Stage.TRACKER)
+    trained = train_decoder(config, grounding, tracker, on_log)
+    save_sa2va(calibrate_presence(trained, CALIBRATION_SCENES), export)
+
+
+def _grounding_config(options: TrainOptions, stage: Stage, budget_s: float) -> GroundingRunConfig:
+    return GroundingRunConfig(options.runs / stage, budget_s=budget_s, images=options.images)
+
+
+RECIPE: Final = (
+    StageRecipe(Stage.TRACKER, 0.35, (), _tracker),
+    StageRecipe(Stage.VISION, 0.15, (), _vision),
+    StageRecipe(Stage.GROUNDING, 0.25, (Stage.VISION,), _grounding),
+    StageRecipe(Stage.DECODER, 0.25, (Stage.GROUNDING, Stage.TRACKER), _decoder),
+)
+"The stages in the order of training."

@@ -1,13 +1,12 @@
-"""Muon for the matrices, AdamW for the rest.
+"""Optimisers: Muon for matrices, torch's AdamW for other weights, and a group that steps them together.
 
-Muon (Jordan et al., 2024): momentum, then the nearest orthogonal matrix by five Newton-Schulz steps,
-so that every direction of a weight learns at one rate. Convolutions are matrices of (out, in·k·k).
-Matrices of one shape are orthogonalised in one batch. `Optimisers` steps both together.
+Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon): momentum, then the nearest orthogonal
+matrix by five Newton-Schulz steps, so that all directions of a weight have one step size. Weights of
+convolutions are matrices (out, in·k·k). Matrices of one shape are orthogonalised in one batch.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -16,20 +15,20 @@ import torch
 from torch import Tensor, nn
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315
-"""Coefficients of the quintic iteration, from the paper."""
+"Coefficients of the quintic Newton-Schulz iteration, from the source above."
 MAX_NORM: Final = 1.0
-"Longer gradients are shortened to this."
+"Gradients are clipped to this norm."
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised; parameters of two or more dimensions only."""
+    """Orthogonalised Nesterov momentum with decoupled weight decay, for weights of 2 or more dimensions."""
 
     def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.95, decay: float = 0.01) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update; `closure` is part of torch's interface and must be None."""
+        """Update the weights that have a gradient; `closure`, of torch's interface, must be None."""
         assert closure is None
         for group in self.param_groups:
             by_shape: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
@@ -38,15 +37,15 @@ class Muon(torch.optim.Optimizer):
                     by_shape[weight.shape[0], weight[0].numel()].append(weight)
             for shape, weights in by_shape.items():
                 updates = orthogonal(
-                    torch.stack([self._push(weight, group["momentum"]) for weight in weights])
+                    torch.stack([self._nesterov(weight, group["momentum"]) for weight in weights])
                 )
-                size = max(1.0, shape[0] / shape[1]) ** 0.5
+                scale = max(1.0, shape[0] / shape[1]) ** 0.5
                 for weight, update in zip(weights, updates, strict=True):
                     weight.mul_(1 - group["lr"] * group["decay"])
-                    weight.add_(update.reshape(weight.shape), alpha=-group["lr"] * size)
+                    weight.add_(update.reshape(weight.shape), alpha=-group["lr"] * scale)
 
-    def _push(self, weight: Tensor, momentum: float) -> Tensor:
-        """Nesterov momentum of a weight's gradient, as a matrix."""
+    def _nesterov(self, weight: Tensor, momentum: float) -> Tensor:
+        """Update the momentum of a weight; return Nesterov's direction as a matrix."""
         assert weight.grad is not None
         state = self.state[weight]
         if "momentum" not in state:
@@ -56,42 +55,44 @@ class Muon(torch.optim.Optimizer):
 
 
 class Optimisers:
-    """Optimisers that step together; the rates they come with are the peaks of the rates they use.
+    """Several optimisers that step together, with one schedule factor and one gradient norm.
 
-    A run that is resumed may be told other peaks: they are no part of the state.
+    The learning rates that they are made with are the peaks of the schedule. A resumed run may have other
+    peaks: its state does not contain them.
     """
 
     def __init__(self, optimisers: Sequence[torch.optim.Optimizer], clipped: Iterable[Tensor]) -> None:
-        """`clipped`: the weights whose gradient, all in one, is kept short; Muon's need it not."""
+        """`clipped`: weights whose joint gradient norm is clipped to MAX_NORM. Muon's need no clipping: its
+        steps do not depend on the size of gradients."""
         self._optimisers = optimisers
         self._clipped = list(clipped)
         self._peaks = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
 
-    def step(self, share: float) -> None:
-        """Learn from the gradients at a share 0..1 of the peak rates, and forget them.
+    def step(self, lr_scale: float) -> None:
+        """Update all weights at `lr_scale` (0..1) times the peak learning rates, then clear the gradients.
 
-        Nothing is learnt from a gradient that is not finite.
+        The step is skipped where the norm of the gradients is not finite.
         """
         finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(self._clipped, MAX_NORM)))
         for optimiser, peaks in zip(self._optimisers, self._peaks, strict=True):
             for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-                group["lr"] = share * peak
+                group["lr"] = lr_scale * peak
             if finite:
                 optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """The states of each, in order."""
+        """Return the state of each optimiser, in order."""
         return [optimiser.state_dict() for optimiser in self._optimisers]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Be as `state_dict` said. Raises ValueError where it was of other optimisers."""
+        """Restore what `state_dict` returned. Raises ValueError for another number or shape of optimisers."""
         for optimiser, state in zip(self._optimisers, states, strict=True):
             optimiser.load_state_dict(state)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """(N, a, b) -> about the nearest matrices with singular values near 1."""
+    """(N, a, b) → approximately the nearest orthogonal matrices: singular values between 0.5 and 1.4."""
     x = (matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
     tall = x.shape[1] > x.shape[2]
     if tall:
@@ -103,22 +104,16 @@ def orthogonal(matrices: Tensor) -> Tensor:
     return result
 
 
-def warmed_cosine(share: float, step: int, *, warm_steps: int, floor: float) -> float:
-    """Share of a peak rate: so many steps up, then a cosine over the budget's share 0..1 down to `floor`."""
-    warmth = min(1.0, (step + 1) / warm_steps)
-    return warmth * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * share)))
-
-
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Weights of linear and convolution layers, and everything else that learns."""
+    """Return the matrices of linear and convolution layers, and all other weights that require gradients."""
     matrices = [
         module.weight
         for module in model.modules()
         if isinstance(module, nn.Linear | nn.Conv2d)
         and min(module.weight.shape[0], module.weight[0].numel()) > 1
     ]
-    known = {id(weight) for weight in matrices}
+    are_matrices = {id(weight) for weight in matrices}
     others: list[Tensor] = [
-        weight for weight in model.parameters() if weight.requires_grad and id(weight) not in known
+        weight for weight in model.parameters() if weight.requires_grad and id(weight) not in are_matrices
     ]
     return matrices, others

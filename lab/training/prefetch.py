@@ -1,7 +1,7 @@
-"""Batches drawn ahead by processes of their own.
+"""Prefetching: batches are made ahead by worker processes.
 
-A picture and its words take about 7 ms of a core on the widest level: little beside a CPU that learns from
-them, not beside a GPU.
+An image with its texts takes about 7 ms of a core on the last level: little beside a training step on a CPU,
+too much beside one on a GPU.
 """
 
 from __future__ import annotations
@@ -16,45 +16,46 @@ import cv2
 import torch
 from torch import multiprocessing
 
-Order = TypeVar("Order")
-Drawn = TypeVar("Drawn")
+Request = TypeVar("Request")
+Batch = TypeVar("Batch")
 
-AHEAD: Final = 4
-"Batches for each process that are being drawn or wait."
+PREFETCH_FACTOR: Final = 4
+"Batches per worker that are in work or wait to be taken."
 
 
-def painters_for(device: torch.device) -> int:
-    """Processes that should draw: every core but one where a GPU learns; none beside a CPU, which is busy."""
+def workers_for(device: torch.device) -> int:
+    """Number of workers for training on a device: all cores but one for a GPU, none for the CPU."""
     return max((os.cpu_count() or 1) - 1, 1) if device.type == "cuda" else 0
 
 
-def feed(draw: Callable[[Order], Drawn], orders: Iterable[Order], painters: int) -> Iterator[Drawn]:
-    """What `draw` makes of each order, in their order, whoever draws it; without painters it is drawn here.
+def prefetch(load: Callable[[Request], Batch], requests: Iterable[Request], workers: int) -> Iterator[Batch]:
+    """Yield `load(request)` for each request, in order; without workers it is called in this process.
 
-    With painters, `draw` must be picklable, and orders are taken `AHEAD` batches per painter before they are
-    needed. Painters end with the iterator.
+    With workers, `load` and the requests have to be picklable, and requests are taken `PREFETCH_FACTOR *
+    workers` batches before they are needed. Workers end with the iterator. An exception of `load` is raised
+    here, at the place of its batch.
 
-    Not torch's DataLoader: forked or not, with it a process that had used OpenVINO crashed soon after, at its
-    next child, five times of five (torch 2.13, OpenVINO 2026.4).
+    torch's DataLoader is not used: with it a process that had used OpenVINO crashed when it next started a
+    child, in five of five runs, forked or not (torch 2.13, OpenVINO 2026.4).
     """
-    if painters == 0:
-        yield from map(draw, orders)
+    if workers == 0:
+        yield from map(load, requests)
         return
     context = multiprocessing.get_context("forkserver")  # torch's: tensors travel in shared memory
-    pool = ProcessPoolExecutor(painters, mp_context=context, initializer=_alone)
-    waiting: deque[Future[Drawn]] = deque()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_use_one_core)
+    pending: deque[Future[Batch]] = deque()
     try:
-        for order in orders:
-            waiting.append(pool.submit(draw, order))
-            if len(waiting) == AHEAD * painters:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for request in requests:
+            pending.append(pool.submit(load, request))
+            if len(pending) == PREFETCH_FACTOR * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _alone() -> None:
-    """A painter uses one core: there is one painter for each."""
+def _use_one_core() -> None:
+    """Limit this worker to one thread: there is a worker for every core."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""From which probability on a thing is said to be there: measured, then kept in config.json."""
+"""Calibration of the presence threshold: P([SEG]) below it means that the phrase's object is absent."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from lab.evaluation.held_out import draw_scene
 from lab.evaluation.referring import ask_all_expressions
 from lab.training.world.holdout import CALIBRATION_SEED
 
-REFUSED: Final = 0.95
-"""Share of phrases about nothing that have to be refused. A mask on the wrong thing is a false alarm on a
-dashboard; a phrase that is refused is put to the next keyframe again."""
+REFUSED_SHARE: Final = 0.95
+"""Share of absent phrases that have to be refused. A mask on the wrong object is a false alarm on a
+dashboard; a phrase that was refused is asked again on the next keyframe."""
 BOUNDS: Final = (0.2, 0.95)
-"Few scenes could put the threshold anywhere above clear answers; it stays away from the ends."
+"Least and greatest threshold: few scenes could put it anywhere above clear answers."
 
 
-def calibrated(checkpoint: Sa2Va, scenes: int) -> Sa2Va:
-    """The same checkpoint with the lowest threshold that refuses enough on drawn scenes."""
+def calibrate_presence(checkpoint: Sa2Va, scenes: int) -> Sa2Va:
+    """Return the checkpoint with `presence_threshold` in its config set on so many drawn scenes.
+
+    The scenes have seeds from CALIBRATION_SEED on, which neither training nor the test splits use.
+    """
     grounder = SaGrounder(_with_threshold(checkpoint, 0.0))
     absent = [
         answer.prompts[0].presence if answer.prompts else 0.0
@@ -33,9 +36,12 @@ def calibrated(checkpoint: Sa2Va, scenes: int) -> Sa2Va:
 
 
 def lowest_threshold(absent: NDArray[np.float64]) -> float:
-    """The lowest, in hundredths, below which a share `REFUSED` of these probabilities lies."""
+    """Return the lowest threshold, in hundredths, below which `REFUSED_SHARE` of the scores lies.
+
+    absent: (N,) presence scores 0..1 of phrases whose object is absent.
+    """
     candidates = np.arange(BOUNDS[0], BOUNDS[1] + 1e-9, 0.01)
-    enough = (absent[None] < candidates[:, None]).mean(axis=1) >= REFUSED
+    enough = (absent[None] < candidates[:, None]).mean(axis=1) >= REFUSED_SHARE
     return round(float(candidates[enough.argmax()] if enough.any() else candidates[-1]), 2)
 
 

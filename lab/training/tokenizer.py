@@ -1,4 +1,4 @@
-"""Nano's words: one token each."""
+"""Nano's tokenizer: one token per word of the drawn world's language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.training.language.lexicon import all_words
 from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 
-SYNONYMS: Final = {
+SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "circle": ("ball", "disc", "dot"),
     "square": ("rectangle",),
     "triangle": ("pyramid",),
@@ -30,9 +30,10 @@ SYNONYMS: Final = {
     "thing": ("item",),
     "top": ("upper side",),
 }
+"By word of the lexicon: words that stand for it in some expressions."
 UNKNOWN: Final = "zzz"
-"Not in the vocabulary: becomes <unk>."
-_OTHER_WORDS: Final = (
+"A word outside of the vocabulary: its token is <unk>."
+_TEMPLATE_WORDS: Final = (
     "please segment in this image the a an on of thing object one shape item left right top bottom upper "
     "side sure sorry i cannot see it user assistant find show me what is where describe how many are there "
     "and no yes"
@@ -40,13 +41,13 @@ _OTHER_WORDS: Final = (
 
 
 def nano_tokenizer() -> Tokenizer:
-    """One id per word; a word that is not known becomes <unk>, case does not matter."""
+    """Make a word-level tokenizer without case; words outside of the vocabulary are <unk>."""
     words = [
         *all_words(CATEGORIES, COLOURS),
-        *(w for group in SYNONYMS.values() for g in group for w in g.split()),
+        *(word for synonyms in SYNONYMS.values() for synonym in synonyms for word in synonym.split()),
     ]
-    framing = [*_OTHER_WORDS.split(), *DESCRIBE.lower().replace("?", "").replace(".", "").split()]
-    ordered = dict.fromkeys(["<unk>", *SPECIAL, "\n", ".", ",", "?", "!", *framing, *words])
+    templates = [*_TEMPLATE_WORDS.split(), *DESCRIBE.lower().replace("?", "").replace(".", "").split()]
+    ordered = dict.fromkeys(["<unk>", *SPECIAL, "\n", ".", ",", "?", "!", *templates, *words])
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(ordered)}, unk_token="<unk>"))  # noqa: S106
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -55,6 +56,6 @@ def nano_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def synonym(word: str, rng: np.random.Generator) -> str:
-    """Now and then another word for the same."""
+def maybe_synonym(word: str, rng: np.random.Generator) -> str:
+    """Return a synonym with a probability of 0.15 where the word has one, else the word."""
     return str(rng.choice(SYNONYMS[word])) if word in SYNONYMS and rng.random() < 0.15 else word

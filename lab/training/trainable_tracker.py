@@ -1,39 +1,51 @@
-"""Who learns to follow: SAM-2 stepped through clips, what teaches it, and the running mean of what it was."""
+"""The trainable tracker: SAM-2's graphs stepped through clips, and the EMA of its weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from transformers import Sam2VideoModel
 
-from engines.tracking.graphs import MaskPrompt, EncodeMemory, TrackStep
+from engines.tracking.graphs import EncodeMemory, MaskPrompt, TrackStep
 from engines.tracking.hiera import HieraImageEncoder
 from lab.training.checkpoint import Stateful
 from lab.training.device import to_device
-from lab.training.ema import blend
 from lab.training.optimiser import Optimisers
-from lab.training.tracker_clips import Batch
-from lab.training.trainer import Figures
+from lab.training.tracker_clips import TrackerBatch
+from lab.training.trainer import Metrics
 
-Remembered = list[tuple[int, Tensor, Tensor]]
-"""Frame, pointer and memory of each."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Exercise:
-    """Clips to follow things through."""
-
-    clips: Batch
-    prompts: dict[int, Tensor]
-    "By frame, the first one among them: masks (B, S, S) float32, 0 or 1, true or as coarse as a grounder's."
+EMA_DECAY: Final = 0.98
+"Weight of the past in the EMA (exponential moving average) of the weights: about the last 50 steps count."
 
 
-class TrainedTracker(nn.Module):
-    """The graphs over one model, followed through clips with gradients."""
+class MemoryEntry(NamedTuple):
+    """What is remembered of a frame, of B objects."""
+
+    frame: int
+    obj_ptr: Tensor
+    "(B, C)."
+    memory: Tensor
+    "(B, n, D)."
+
+
+class FramePrediction(NamedTuple):
+    """What is predicted on a frame, for B objects."""
+
+    logits: Tensor
+    "(B, S / 4, S / 4) mask logits."
+    iou: Tensor
+    "(B,) predicted IoU, 0..1."
+    object_score: Tensor
+    "(B,) logit of presence."
+
+
+class TrainableTracker(nn.Module):
+    """The graphs that run in service (`engines/tracking/graphs.py`) over one model, with gradients."""
 
     def __init__(self, model: Sam2VideoModel) -> None:
         super().__init__()
@@ -45,72 +57,87 @@ class TrainedTracker(nn.Module):
         self.recent_memories = model.config.num_maskmem - 1
         self.recent_obj_ptrs = model.config.max_object_pointers_in_encoder - 1
 
-    def follow(self, frames: Tensor, prompts: dict[int, Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Follow the objects of K clips at once.
+    def track_clips(self, frames: Tensor, prompts: dict[int, Tensor]) -> list[FramePrediction]:
+        """Track the objects of K clips of T frames, all at once.
 
-        frames (K, T, S, S, 3) uint8; prompts: by frame index (B, S, S) float32, 0 or 1, B a multiple of K;
-        must hold 0. Returns for frames 1..T-1 (logits (B, 64, 64), iou (B,), score (B,)).
+        frames: (K, T, S, S, 3) uint8 RGB. prompts: mask prompts (B, S, S) float32, 0 or 1, by frame index; B
+        is a multiple of K and there is a prompt on frame 0. Returns the predictions of frames 1..T-1.
         """
         clips, length = frames.shape[:2]
         levels = self.encode(frames.flatten(0, 1))
         levels = [level.unflatten(0, (clips, length)) for level in levels]
-        given: Remembered = []
-        recent: Remembered = []
-        seen = []
+        cond: list[MemoryEntry] = []
+        recent: list[MemoryEntry] = []
+        predictions = []
         for index in range(length):
-            here = [level[:, index] for level in levels]
+            features = [level[:, index] for level in levels]
             if index:
-                decoded, pointer, memory = self._look(here, self._bank(index, given, recent))
-                seen.append(decoded)
-                recent = [*recent, (index, pointer, memory)][-self.recent_obj_ptrs :]
+                prediction, entry = self._track_frame(index, features, self._bank(index, cond, recent))
+                predictions.append(prediction)
+                recent = [*recent, entry][-self.recent_obj_ptrs :]
             if index in prompts:
-                pointer, memory = self.prompt(*here, prompts[index])
-                given = [*given[:1], (index, pointer, memory)]
-        return seen
+                obj_ptr, memory = self.prompt(*features, prompts[index])
+                cond = [*cond[:1], MemoryEntry(index, obj_ptr, memory)]
+        return predictions
 
-    def _look(
-        self, here: list[Tensor], bank: tuple[Tensor, ...]
-    ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
-        """Decode and remember a frame's levels: (logits, iou, score), pointer, memory."""
-        logits, iou, score, pointer = self.track(*here, *bank)
-        (memory,) = self.remember(here[0], logits, score, torch.zeros_like(score, dtype=torch.bool))
-        return (logits, iou, score), pointer, memory
+    def _track_frame(
+        self, index: int, features: list[Tensor], bank: tuple[Tensor, ...]
+    ) -> tuple[FramePrediction, MemoryEntry]:
+        """Decode the masks of a frame and encode its memory."""
+        logits, iou, score, obj_ptr = self.track(*features, *bank)
+        (memory,) = self.remember(features[0], logits, score, torch.zeros_like(score, dtype=torch.bool))
+        return FramePrediction(logits, iou, score), MemoryEntry(index, obj_ptr, memory)
 
-    def _bank(self, now: int, given: Remembered, recent: Remembered) -> tuple[Tensor, ...]:
-        """What `track` takes of memories that were given and that were made, on frame `now`."""
+    def _bank(self, now: int, cond: list[MemoryEntry], recent: list[MemoryEntry]) -> tuple[Tensor, ...]:
+        """Return the memory inputs of `TrackStep` on frame `now`: conditioning entries, then recent ones."""
         last = recent[-self.recent_memories :]
-        memory = torch.stack([entry[2] for entry in given + last], dim=1)
-        ages = [0] * len(given) + [now - entry[0] for entry in last]
+        memory = torch.stack([entry.memory for entry in cond + last], dim=1)
+        ages = [0] * len(cond) + [now - entry.frame for entry in last]
         memory_age = torch.tensor(ages, device=memory.device).expand(memory.shape[0], -1)
         memory_bias = torch.zeros(memory_age.shape, device=memory.device)
-        pointer = torch.stack([entry[1] for entry in given + recent], dim=1)
-        pointer_ages = [float(min(now - entry[0], self.recent_obj_ptrs)) for entry in given + recent]
-        pointer_age = torch.tensor(pointer_ages, device=memory.device).expand(memory.shape[0], -1)
-        pointer_bias = torch.zeros(pointer_age.shape, device=memory.device)
-        return memory, memory_age, memory_bias, pointer, pointer_age, pointer_bias
+        obj_ptr = torch.stack([entry.obj_ptr for entry in cond + recent], dim=1)
+        ptr_ages = [float(min(now - entry.frame, self.recent_obj_ptrs)) for entry in cond + recent]
+        obj_ptr_age = torch.tensor(ptr_ages, device=memory.device).expand(memory.shape[0], -1)
+        obj_ptr_bias = torch.zeros(obj_ptr_age.shape, device=memory.device)
+        return memory, memory_age, memory_bias, obj_ptr, obj_ptr_age, obj_ptr_bias
 
 
-class Follower:
-    """A tracker that learns, and the mean of its last weights, which is what is exported."""
+Backward = Callable[[TrainableTracker, TrackerBatch], Metrics]
+"""Runs a batch, on the tracker's device, adds to the gradients of its weights and returns metrics."""
 
-    def __init__(self, tracker: TrainedTracker, optimisers: Optimisers) -> None:
-        """`optimisers` teach what of the tracker learns; it is where it will be trained."""
-        self.average: Sam2VideoModel = deepcopy(tracker.model)
-        self._tracker = tracker
-        self._optimisers = optimisers
+
+@dataclass(slots=True, eq=False)
+class TrackerLearner:
+    """A trainable tracker with its optimisers and the EMA of its weights, which is what is exported.
+
+    Steps of few clips are noisy; their mean is better than the last of them.
+    """
+
+    tracker: TrainableTracker
+    "On the device that it trains on."
+    optimisers: Optimisers
+    ema: Sam2VideoModel
+
+    @classmethod
+    def of(cls, tracker: TrainableTracker, optimisers: Optimisers) -> TrackerLearner:
+        """Begin with an EMA equal to the weights."""
+        return cls(tracker, optimisers, deepcopy(tracker.model))
 
     @property
     def parts(self) -> dict[str, Stateful]:
-        """What a checkpoint keeps of it."""
-        return {"model": self._tracker.model, "average": self.average, "optimisers": self._optimisers}
+        """What a checkpoint holds."""
+        return {"model": self.tracker.model, "ema": self.ema, "optimisers": self.optimisers}
 
-    def learn(
-        self, teach: Callable[[TrainedTracker, Exercise], Figures], exercise: Exercise, rate: float
-    ) -> Figures:
-        """One step at a share 0..1 of the peak rates; `teach` follows, gathers gradients and tells how it
-        went."""
-        device = next(self._tracker.parameters()).device
-        figures = teach(self._tracker, to_device(exercise, device))
-        self._optimisers.step(rate)
-        blend(self.average, self._tracker.model)
-        return figures
+    def step(self, backward: Backward, batch: TrackerBatch, lr_scale: float) -> Metrics:
+        """Take an optimiser step on a batch at `lr_scale` (0..1) times the peak learning rates."""
+        device = next(self.tracker.parameters()).device
+        metrics = backward(self.tracker, to_device(batch, device))
+        self.optimisers.step(lr_scale)
+        self._update_ema()
+        return metrics
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        """Move the EMA towards the weights; buffers stay, they are not trained."""
+        for mean, weight in zip(self.ema.parameters(), self.tracker.model.parameters(), strict=True):
+            mean.lerp_(weight, 1 - EMA_DECAY)

@@ -31,15 +31,15 @@ class Clip(SceneDescription):
 
     def take_frames(self, indices: Sequence[int]) -> Clip:
         """Return a clip of some of the frames; `step_s` stays that of all frames."""
-        kept = list(indices)
-        return replace(self, **{name: getattr(self, name)[kept] for name in ("frames", *_PER_FRAME)})
+        selected = list(indices)
+        return replace(self, **{name: getattr(self, name)[selected] for name in ("frames", *_PER_FRAME)})
 
     def take_objects(self, indices: Sequence[int]) -> Clip:
         """Return a clip of the same frames that describes only some of the objects."""
-        kept = list(indices)
-        per_object = {name: getattr(self, name)[:, kept] for name in _PER_FRAME}
-        per_object["occluded_px"] = per_object["occluded_px"][:, :, kept]
-        return replace(self, labels=tuple(self.labels[index] for index in kept), **per_object)
+        selected = list(indices)
+        per_object = {name: getattr(self, name)[:, selected] for name in _PER_FRAME}
+        per_object["occluded_px"] = per_object["occluded_px"][:, :, selected]
+        return replace(self, labels=tuple(self.labels[index] for index in selected), **per_object)
 
 
 def draw_clip(

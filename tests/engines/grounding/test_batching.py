@@ -13,7 +13,7 @@ from engines.grounding import batching
 from engines.grounding.checkpoints import Sa2Va, load_sa2va
 from engines.grounding.grounder import MAX_PACKED, SaGrounder
 from engines.grounding.keyframe_features import KeyframeFeatures
-from lab.training.trainable_grounder import fresh_grounder
+from lab.training.initial_weights import initial_grounder
 from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, QueryKind, StreamId
 from tests import published
@@ -22,7 +22,7 @@ from tests import published
 @pytest.fixture(scope="module")
 def nano() -> Sa2Va:
     torch.set_num_threads(1)
-    checkpoint = fresh_grounder(6)
+    checkpoint = initial_grounder(6)
     checkpoint.model.eval().requires_grad_(False)
     return replace(checkpoint, config={**checkpoint.config, "presence_threshold": 0.0})
 

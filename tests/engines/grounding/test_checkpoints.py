@@ -19,14 +19,14 @@ from engines.grounding.checkpoints import (
     save_sa2va,
 )
 from engines.grounding.structure import RefinementKind
-from lab.training.trainable_grounder import fresh_grounder
+from lab.training.initial_weights import initial_grounder
 from streaming.errors import CheckpointError, NotFound
 from tests import published
 
 
 @pytest.fixture(scope="module")
 def nano() -> Sa2Va:
-    return fresh_grounder(4)
+    return initial_grounder(4)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_every_weight_survives_saving_and_loading(nano: Sa2Va, saved: Path) -> N
 
 @pytest.mark.parametrize("kind", RefinementKind)
 def test_a_refinement_is_loaded_if_the_checkpoint_has_one(kind: RefinementKind, tmp_path: Path) -> None:
-    refined = fresh_grounder(4)
+    refined = initial_grounder(4)
     refined.model.add_refinement(kind)
     save_sa2va(Sa2Va(refined.model, refined.template, {**refined.config, "structure": kind.value}), tmp_path)
     loaded = load_sa2va(tmp_path).model

@@ -10,15 +10,15 @@ from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.generation import MAX_NEW_TOKENS, decode_text, generate, phrases
 from engines.grounding.model import normalise
 from engines.grounding.prefix import Prefix, PrefixTokens
+from lab.training.initial_weights import initial_grounder
 from lab.training.tokenizer import nano_tokenizer
-from lab.training.trainable_grounder import fresh_grounder
 from lab.training.world.scenes import draw_clip
 
 
 @pytest.fixture(scope="module")
 def nano() -> Sa2Va:
     torch.set_num_threads(1)
-    checkpoint = fresh_grounder(4)
+    checkpoint = initial_grounder(4)
     checkpoint.model.eval().requires_grad_(False)
     return checkpoint
 

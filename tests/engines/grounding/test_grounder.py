@@ -16,7 +16,7 @@ from engines.grounding.keyframe_features import KeyframeFeatures
 from engines.grounding.model import SaModel
 from engines.grounding.structure import RefinementKind
 from engines.protocols import Grounder
-from lab.training.trainable_grounder import fresh_grounder
+from lab.training.initial_weights import initial_grounder
 from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Answer, Clock, Frame, Keyframe, Query, QueryId, QueryKind, StreamId
 
@@ -38,7 +38,7 @@ def _refer(*texts: str) -> Keyframe:
 
 def _random(threshold: float) -> SaGrounder:
     torch.set_num_threads(1)
-    checkpoint = fresh_grounder(6)
+    checkpoint = initial_grounder(6)
     checkpoint.model.eval().requires_grad_(False)
     # A random decoder may give empty masks; with this bias every pixel is positive.
     decoder = checkpoint.model.segmenter.mask_decoder
@@ -66,7 +66,7 @@ def rejecting() -> SaGrounder:
 @pytest.mark.parametrize("kind", RefinementKind)
 def test_a_refinement_changes_the_masks(kind: RefinementKind) -> None:
     keyframe = _refer("the red circle", *["the star"] * MAX_PACKED)
-    checkpoint = fresh_grounder(6)
+    checkpoint = initial_grounder(6)
     checkpoint.model.eval().requires_grad_(False)
     checkpoint = Sa2Va(
         checkpoint.model, checkpoint.template, {**checkpoint.config, "presence_threshold": 0.0}
@@ -130,7 +130,7 @@ def test_every_generated_seg_is_decoded_to_a_mask(
     accepting: SaGrounder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Random weights generate no `[SEG]`: generation is replaced, masks are decoded by the model."""
-    template = fresh_grounder(6).template
+    template = initial_grounder(6).template
     ids = tuple(template.assistant_answer("there is <p>a red cup</p> [SEG] and <p>two dogs</p> [SEG].")[:-1])
 
     def fake_generate(

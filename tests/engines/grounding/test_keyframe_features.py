@@ -13,9 +13,9 @@ from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.image_processing import normalise
 from engines.grounding.keyframe_features import KeyframeFeatures, is_about_change
 from engines.grounding.packing import pack
+from lab.training.initial_weights import initial_grounder
 from lab.training.language.lexicon import TEMPLATES
 from lab.training.language.motion_expressions import MOTION_FACTS
-from lab.training.trainable_grounder import fresh_grounder
 from lab.training.world.scenes import draw_clip
 from streaming.vocabulary import Clock, Frame, Keyframe, StreamId
 
@@ -26,7 +26,7 @@ ASKED = ("is moving", "which way")
 @pytest.fixture(scope="module")
 def nano() -> Sa2Va:
     torch.set_num_threads(1)
-    checkpoint = fresh_grounder(4)
+    checkpoint = initial_grounder(4)
     checkpoint.model.eval().requires_grad_(False)
     return checkpoint
 

@@ -10,15 +10,15 @@ from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.model import best_mask, normalise
 from engines.grounding.packing import pack
 from engines.grounding.structure import Expressions, RefinementKind
-from lab.training.nano_config import READER_WIDTH
-from lab.training.trainable_grounder import fresh_grounder
+from lab.training.initial_weights import initial_grounder
+from lab.training.nano_config import LANGUAGE_WIDTH
 from lab.training.world.scenes import draw_clip
 
 
 @pytest.fixture(scope="module")
 def nano() -> Sa2Va:
     torch.set_num_threads(1)
-    checkpoint = fresh_grounder(3)
+    checkpoint = initial_grounder(3)
     checkpoint.model.eval().requires_grad_(False)
     return checkpoint
 
@@ -95,7 +95,7 @@ def test_images_of_a_batch_are_independent(nano: Sa2Va) -> None:
 
 @pytest.mark.parametrize("kind", RefinementKind)
 def test_an_untrained_refinement_changes_no_bit_of_a_mask(kind: RefinementKind) -> None:
-    model = fresh_grounder(3).model.eval().requires_grad_(False)
+    model = initial_grounder(3).model.eval().requires_grad_(False)
     maps = model.feature_maps(
         normalise(np.concatenate([draw_clip(seed, frames=1).frames for seed in (5, 6)]))
     )
@@ -126,5 +126,5 @@ def test_best_mask_has_the_highest_predicted_iou() -> None:
 
 
 def test_token_log_probs_are_a_distribution(nano: Sa2Va) -> None:
-    chances = nano.model.token_log_probs(torch.randn(4, READER_WIDTH)).exp().sum(dim=-1)
+    chances = nano.model.token_log_probs(torch.randn(4, LANGUAGE_WIDTH)).exp().sum(dim=-1)
     torch.testing.assert_close(chances, torch.ones(4), atol=1e-4, rtol=0)

@@ -8,13 +8,13 @@ import torch
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.packing import pack
 from engines.grounding.prefix import Prefix, PrefixTokens
-from lab.training.trainable_grounder import fresh_grounder
+from lab.training.initial_weights import initial_grounder
 
 
 @pytest.fixture(scope="module")
 def nano() -> Sa2Va:
     torch.set_num_threads(1)
-    checkpoint = fresh_grounder(4)
+    checkpoint = initial_grounder(4)
     checkpoint.model.eval().requires_grad_(False)
     return checkpoint
 

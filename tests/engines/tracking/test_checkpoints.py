@@ -16,7 +16,7 @@ from engines.tracking.checkpoint_files import INDEX_FILE, INSIDE_SA2VA, SA2VA_TY
 from engines.tracking.checkpoints import load_tracker_weights, save_tracker
 from engines.tracking.families import TrackerConfig, build_model, published_config
 from engines.tracking.weight_names import to_official
-from lab.training.tracker_recipe import fresh_tracker
+from lab.training.initial_weights import initial_tracker
 from streaming.errors import CheckpointError, InvalidSettings, NotFound
 from tests.edgetam import edge_model
 
@@ -24,7 +24,7 @@ from tests.edgetam import edge_model
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("tracker")
-    save_tracker(fresh_tracker(1), directory)
+    save_tracker(initial_tracker(1), directory)
     return directory
 
 
@@ -43,7 +43,7 @@ def broken(saved: Path, to: Path, **tensors: torch.Tensor | None) -> Path:
 
 def test_a_saved_tracker_is_loaded_with_float16_rounding(saved: Path) -> None:
     loaded = load_tracker_weights(saved).model.state_dict()
-    for name, tensor in fresh_tracker(1).state_dict().items():
+    for name, tensor in initial_tracker(1).state_dict().items():
         assert torch.equal(loaded[name], tensor.half().float()), name
 
 
@@ -55,7 +55,7 @@ def test_a_loaded_tracker_is_in_eval_mode_without_gradients(saved: Path) -> None
 
 
 def test_transformers_names_are_loaded_too(saved: Path, tmp_path: Path) -> None:
-    fresh_tracker(1).half().save_pretrained(tmp_path)
+    initial_tracker(1).half().save_pretrained(tmp_path)
     ours, theirs = load_tracker_weights(saved).model, load_tracker_weights(tmp_path).model
     for name, tensor in ours.state_dict().items():
         assert torch.equal(theirs.state_dict()[name], tensor), name

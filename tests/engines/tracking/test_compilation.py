@@ -17,7 +17,7 @@ from engines.tracking.compilation import compile_tracker, open_tracker
 from engines.tracking.compiled import GRAPHS, CompiledTracker
 from engines.tracking.tracker import SamTracker
 from lab.evaluation.propagation import answer_from_masks
-from lab.training.tracker_recipe import fresh_tracker
+from lab.training.initial_weights import initial_tracker
 from lab.training.world.scenes import draw_clip
 from streaming.errors import NotFound
 from streaming.vocabulary import Clock, Frame, StreamId
@@ -44,7 +44,7 @@ class MemoryCacheBackend:
 
 @pytest.fixture(scope="module")
 def weights() -> TrackerWeights:
-    return TrackerWeights("fresh", fresh_tracker(1).eval().requires_grad_(False))
+    return TrackerWeights("fresh", initial_tracker(1).eval().requires_grad_(False))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def backend() -> MemoryCacheBackend:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    save_tracker(fresh_tracker(1), tmp_path / "checkpoint")
+    save_tracker(initial_tracker(1), tmp_path / "checkpoint")
     return tmp_path / "checkpoint"
 
 
@@ -73,7 +73,7 @@ def test_the_second_open_compiles_nothing_and_gives_the_same_programs(
 
 def test_other_weights_are_compiled_again(checkpoint: Path, backend: MemoryCacheBackend) -> None:
     first = opened(checkpoint, backend)
-    save_tracker(fresh_tracker(2), checkpoint)
+    save_tracker(initial_tracker(2), checkpoint)
     assert opened(checkpoint, backend).encode is not first.encode
     assert len(backend.compiled) == 2 * len(GRAPHS)
 
@@ -139,7 +139,7 @@ def test_streams_that_share_a_compiled_tracker_share_no_memory(weights: TrackerW
 
 
 def test_compiling_a_model_keeps_its_gradients() -> None:
-    model = fresh_tracker(1)
+    model = initial_tracker(1)
     compile_tracker(TrackerWeights("training", model), TorchBackend())
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert np.isfinite(float(model.no_memory_embedding.sum().detach()))

@@ -12,12 +12,12 @@ from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compilation import tracker_graphs
 from engines.tracking.compiled import GRAPH_SOURCES
 from engines.tracking.graph_set import fingerprint_of, tracker_shape
-from lab.training.tracker_recipe import fresh_tracker
+from lab.training.initial_weights import initial_tracker
 
 
 @pytest.fixture(scope="module")
 def weights() -> TrackerWeights:
-    return TrackerWeights("fresh", fresh_tracker(1).eval().requires_grad_(False))
+    return TrackerWeights("fresh", initial_tracker(1).eval().requires_grad_(False))
 
 
 def test_the_shape_follows_from_the_checkpoint(weights: TrackerWeights) -> None:
@@ -35,7 +35,7 @@ def test_every_graph_runs_on_the_examples_of_its_ports(weights: TrackerWeights) 
 
 def test_the_fingerprint_changes_with_one_weight(weights: TrackerWeights) -> None:
     before = tracker_graphs(weights)[0].fingerprint
-    other = fresh_tracker(1).eval()
+    other = initial_tracker(1).eval()
     assert tracker_graphs(TrackerWeights("same", other))[0].fingerprint == before
     with torch.no_grad():
         other.mask_decoder.iou_token.weight[0, 0] += 1e-3

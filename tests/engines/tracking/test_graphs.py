@@ -13,9 +13,9 @@ from engines.tracking.graphs import NO_OBJ_LOGIT, EncodeMemory, MaskPrompt, Poin
 from engines.tracking.hiera import HieraImageEncoder
 from engines.tracking.mask_decoder import BestOfMultimask
 from engines.tracking.shape import POINTS
+from lab.training.initial_weights import initial_tracker
 from lab.training.nano_config import tracker_config
-from lab.training.tracker_recipe import fresh_tracker
-from lab.training.trainable_tracker import TrainedTracker
+from lab.training.trainable_tracker import TrainableTracker
 from lab.training.world.scenes import draw_clip
 from tests.fresh_sam import random_bank
 
@@ -24,7 +24,7 @@ from tests.fresh_sam import random_bank
 def model() -> Iterator[Sam2VideoModel]:
     torch.set_num_threads(1)
     with torch.inference_mode():
-        yield fresh_tracker(3).eval()
+        yield initial_tracker(3).eval()
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def test_streamed_masks_equal_those_of_transformers_session(model: Sam2VideoMode
     """As long as all memories fit. Memories are bfloat16 there and float32 here: hence the tolerance."""
     clip = draw_clip(seed, frames=5, stride=3)
     frames, mask = torch.from_numpy(clip.frames), torch.from_numpy(clip.masks[0, :1]).float()
-    tracker = TrainedTracker(model)
-    ours = tracker.follow(frames[None], {0: mask})
+    tracker = TrainableTracker(model)
+    ours = tracker.track_clips(frames[None], {0: mask})
     session = Sam2VideoInferenceSession(None, 256, 256, dtype=torch.float32)
     session.add_mask_inputs(session.obj_id_to_idx(1), 0, mask[None])
     session.obj_with_new_inputs = [1]

@@ -9,7 +9,7 @@ import torch
 
 from engines.tracking.families import build_model
 from engines.tracking.hiera import HieraImageEncoder
-from lab.training.tracker_recipe import fresh_tracker
+from lab.training.initial_weights import initial_tracker
 from lab.training.world.scenes import draw_clip
 
 
@@ -24,7 +24,7 @@ from lab.training.world.scenes import draw_clip
     ],
 )
 def test_features_equal_those_of_transformers(windows: list[int], global_blocks: list[int]) -> None:
-    config: Any = fresh_tracker(3).config
+    config: Any = initial_tracker(3).config
     backbone = config.vision_config.backbone_config
     backbone.blocks_per_stage = [1, 2, 3, 2]
     backbone.window_size_per_stage, backbone.global_attention_blocks = windows, global_blocks
@@ -40,7 +40,7 @@ def test_features_equal_those_of_transformers(windows: list[int], global_blocks:
 
 
 def test_a_query_stride_other_than_two_is_refused() -> None:
-    model = fresh_tracker(3)
+    model = initial_tracker(3)
     backbone: Any = model.vision_encoder.backbone
     backbone.config.query_stride = [4, 4]
     with pytest.raises(ValueError, match="stride"):

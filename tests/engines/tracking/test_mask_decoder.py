@@ -13,8 +13,8 @@ from engines.tracking.mask_decoder import (
     single_mask_selection,
 )
 from engines.tracking.memory_attention import to_tokens
+from lab.training.initial_weights import initial_tracker
 from lab.training.nano_config import tracker_config
-from lab.training.tracker_recipe import fresh_tracker
 
 
 def candidates(single: torch.Tensor) -> MaskCandidates:
@@ -65,7 +65,7 @@ def test_the_selection_of_a_single_mask_follows_from_the_configuration() -> None
 
 @torch.inference_mode()
 def test_without_masked_tokens_the_decoder_equals_transformers() -> None:
-    model = fresh_tracker(3).eval()
+    model = initial_tracker(3).eval()
     heads, generator = SamHeads(model), torch.Generator().manual_seed(0)
     seen, high_res_s1, high_res_s0, sparse = (
         torch.randn(shape, generator=generator)

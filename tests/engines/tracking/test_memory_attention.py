@@ -10,7 +10,7 @@ from engines.tracking import memory_attention
 from engines.tracking.hiera import HieraImageEncoder
 from engines.tracking.memory_attention import MemoryAttention, attend, attend_in_parts, multi_head_attention
 from engines.tracking.shape import EMPTY_SLOT
-from lab.training.tracker_recipe import fresh_tracker
+from lab.training.initial_weights import initial_tracker
 from lab.training.world.scenes import draw_clip
 from tests.fresh_sam import random_bank
 
@@ -18,7 +18,7 @@ from tests.fresh_sam import random_bank
 @torch.inference_mode()
 def test_a_masked_slot_equals_no_slot() -> None:
     """Fixed slots with an attention bias, compared with transformers' attention over the filled slots."""
-    model = fresh_tracker(3).eval()
+    model = initial_tracker(3).eval()
     levels = HieraImageEncoder(model)(torch.from_numpy(draw_clip(5, frames=1).frames))
     step = MemoryAttention(model)
     memory, _, _, obj_ptr, obj_ptr_age, _ = bank = random_bank(1)
@@ -67,7 +67,7 @@ def test_attention_in_parts_is_exact_at_every_level_of_scores(score: float) -> N
 
 @torch.inference_mode()
 def test_more_keys_than_one_softmax_takes_are_attended_to_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = fresh_tracker(3).eval()
+    model = initial_tracker(3).eval()
     levels = HieraImageEncoder(model)(torch.from_numpy(draw_clip(5, frames=1).frames))
     step, bank = MemoryAttention(model), random_bank(2)
     whole = step(levels[0], *bank)

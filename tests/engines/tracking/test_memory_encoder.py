@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from engines.tracking.memory_encoder import MemoryEncoder
-from lab.training.tracker_recipe import fresh_tracker
+from lab.training.initial_weights import initial_tracker
 
 
 @torch.inference_mode()
 def test_memories_equal_transformers_with_scaled_masks_and_the_no_object_embedding() -> None:
-    model = fresh_tracker(3).eval()
+    model = initial_tracker(3).eval()
     ours, generator = MemoryEncoder(model), torch.Generator().manual_seed(0)
     for norm in (part for part in model.memory_encoder.modules() if isinstance(part, torch.nn.LayerNorm)):
         norm.weight.uniform_(0.5, 2.0, generator=generator)
@@ -27,7 +27,7 @@ def test_memories_equal_transformers_with_scaled_masks_and_the_no_object_embeddi
 
 
 def test_gradients_reach_every_weight() -> None:
-    model = fresh_tracker(3)
+    model = initial_tracker(3)
     memory = MemoryEncoder(model)(torch.randn(1, 128, 16, 16), torch.rand(1, 256, 256), torch.tensor([True]))
     memory.square().sum().backward()
     assert all(
@@ -39,7 +39,7 @@ def test_gradients_reach_every_weight() -> None:
 
 @torch.inference_mode()
 def test_norms_are_computed_in_float32_under_autocast() -> None:
-    model = fresh_tracker(3).eval()
+    model = initial_tracker(3).eval()
     ours, generator = MemoryEncoder(model), torch.Generator().manual_seed(0)
     features = torch.randn(1, 128, 16, 16, generator=generator)
     # A mean far above the deviation, as after a convolution with a large bias.

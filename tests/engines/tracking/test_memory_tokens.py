@@ -9,7 +9,7 @@ import torch
 from transformers import EdgeTamVideoModel
 
 from engines.tracking.memory_tokens import MapTokens, PerceiverTokens, memory_to_tokens, token_layout
-from lab.training.tracker_recipe import fresh_tracker
+from lab.training.initial_weights import initial_tracker
 from tests.edgetam import edge_model
 
 GLOBAL, LOCAL, SIDE, CHANNELS = 12, 16, 8, 64
@@ -31,11 +31,11 @@ def maps(count: int) -> torch.Tensor:
 
 
 def test_sam2_has_one_token_per_place_row_by_row() -> None:
-    to_tokens = memory_to_tokens(fresh_tracker(1))
+    to_tokens = memory_to_tokens(initial_tracker(1))
     assert isinstance(to_tokens, MapTokens)
     memory = maps(2)
     assert torch.equal(to_tokens(memory)[1, SIDE + 3], memory[1, :, 1, 3])
-    layout = token_layout(fresh_tracker(1))
+    layout = token_layout(initial_tracker(1))
     assert layout.position.shape == (256, CHANNELS) and layout.cos.shape == layout.sin.shape == (256, 64)
 
 

@@ -20,8 +20,8 @@ from engines.tracking.compiled import CompiledTracker
 from engines.tracking.memory_policy import AS_SAM2, PRODUCT, TrackerPolicy
 from engines.tracking.tracker import SamTracker
 from lab.evaluation.propagation import answer_from_masks
-from lab.training.tracker_recipe import fresh_tracker
-from lab.training.trainable_tracker import TrainedTracker
+from lab.training.initial_weights import initial_tracker
+from lab.training.trainable_tracker import TrainableTracker
 from lab.training.world.scenes import Clip, draw_clip
 from streaming.errors import InvalidMessage, LimitReached
 from streaming.vocabulary import Answer, Clock, Frame, QueryId, StreamId, Track
@@ -32,7 +32,7 @@ FRAMES = 10
 
 @pytest.fixture(scope="module")
 def weights() -> TrackerWeights:
-    model = fresh_tracker(3).eval().requires_grad_(False)
+    model = initial_tracker(3).eval().requires_grad_(False)
     # A high object score: random weights would never find the object present.
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(3.0)
     return TrackerWeights("fresh", model)
@@ -81,7 +81,7 @@ def test_streamed_equals_whole(weights: TrackerWeights, compiled: CompiledTracke
         tracker.step(frame_of(clip, index), answers)
     with torch.inference_mode():
         prompts = {0: torch.from_numpy(masks).float()}
-        whole = TrainedTracker(weights.model).follow(torch.from_numpy(clip.frames)[None], prompts)
+        whole = TrainableTracker(weights.model).track_clips(torch.from_numpy(clip.frames)[None], prompts)
     assert masks.shape[1:] == (side, side) and len(recorded.outputs) == len(whole) == FRAMES - 1
     for (streamed, _, score, _), (at_once, _, its_score) in zip(recorded.outputs, whole, strict=True):
         np.testing.assert_allclose(streamed, at_once.numpy(), atol=2e-3, rtol=1e-3)

@@ -1,4 +1,4 @@
-"""A checkpoint is whole or not there, and what it holds is what was saved."""
+"""Laws of checkpoints: whole or absent, and equal to what was saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streaming.errors import CheckpointError
 
 
 class Unwritable:
-    """A part that fails while it is saved."""
+    """A part whose state cannot be saved."""
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         raise OSError("No space left on device")
@@ -22,43 +22,43 @@ class Unwritable:
         raise AssertionError
 
 
-def pupil(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+def model_and_optimiser(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
     torch.manual_seed(seed)
     model = nn.Linear(3, 2)
     return model, torch.optim.AdamW(model.parameters(), lr=0.1)
 
 
-def learn(model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def step(model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
     model(torch.ones(1, 3)).square().sum().backward()
     optimiser.step()
     optimiser.zero_grad()
 
 
-def test_where_nothing_was_saved_a_run_begins(tmp_path: Path) -> None:
+def test_without_a_file_a_run_starts(tmp_path: Path) -> None:
     assert Checkpoint(tmp_path / "last.pt", {}).resume() == Progress(0, 0.0, 0)
 
 
-def test_a_resumed_run_learns_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
-    model, adam = pupil(0)
-    learn(model, adam)
+def test_a_resumed_run_continues_like_an_uninterrupted_one(tmp_path: Path) -> None:
+    model, adam = model_and_optimiser(0)
+    step(model, adam)
     Checkpoint(tmp_path / "last.pt", {"model": model, "adam": adam}).save(Progress(1, 2.5))
-    again, its_adam = pupil(1)
+    again, its_adam = model_and_optimiser(1)
     progress = Checkpoint(tmp_path / "last.pt", {"model": again, "adam": its_adam}).resume()
     assert (progress.step, progress.spent_s) == (1, 2.5)
     for one, optimiser in ((model, adam), (again, its_adam)):
-        learn(one, optimiser)
+        step(one, optimiser)
     for ours, theirs in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
-def test_every_resumption_is_another_session(tmp_path: Path) -> None:
+def test_every_resumption_counts_a_session(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "last.pt", {})
     checkpoint.save(Progress(7, 1.0, session=0))
     checkpoint.save(checkpoint.resume())
     assert checkpoint.resume().session == 2
 
 
-def test_a_save_that_fails_leaves_the_last_one(tmp_path: Path) -> None:
+def test_a_failed_save_leaves_the_file_before(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "last.pt", {}).save(Progress(7, 1.0))
     with pytest.raises(OSError):
         Checkpoint(tmp_path / "last.pt", {"part": Unwritable()}).save(Progress(8, 2.0))
@@ -66,16 +66,16 @@ def test_a_save_that_fails_leaves_the_last_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"precious", b"PK\x03\x04 half a zip"])
-def test_a_damaged_file_is_said_and_kept(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_file_is_an_error_and_stays(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "last.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         Checkpoint(tmp_path / "last.pt", {}).resume()
     assert (tmp_path / "last.pt").read_bytes() == content
 
 
-def test_a_file_of_another_model_or_without_a_part_is_said(tmp_path: Path) -> None:
+def test_a_file_of_another_model_or_without_a_part_is_an_error(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "last.pt", {"model": nn.Linear(3, 2)}).save(Progress(1, 1.0))
     with pytest.raises(CheckpointError):
         Checkpoint(tmp_path / "last.pt", {"model": nn.Linear(4, 2)}).resume()
-    with pytest.raises(CheckpointError, match="helpers"):
-        Checkpoint(tmp_path / "last.pt", {"helpers": nn.Linear(3, 2)}).resume()
+    with pytest.raises(CheckpointError, match="heads"):
+        Checkpoint(tmp_path / "last.pt", {"heads": nn.Linear(3, 2)}).resume()

@@ -1,37 +1,37 @@
-"""Laws of how the world widens."""
+"""Laws of the curriculum."""
 
 from __future__ import annotations
 
 import pytest
 
-from lab.training.curriculum import Ladder
+from lab.training.curriculum import Curriculum
 from lab.training.world.levels import CURRICULUM
 
 
-def test_a_level_is_left_when_it_is_mastered_and_not_before() -> None:
-    ladder = Ladder(CURRICULUM, gate=0.7)
-    ladder.judged(0.69)
-    assert (ladder.level, ladder.rung) == (CURRICULUM[0], 0)
-    ladder.judged(0.7)
-    assert (ladder.level, ladder.rung) == (CURRICULUM[1], 1)
-    assert ladder.above == CURRICULUM[1:]
+def test_the_next_level_follows_when_the_score_reaches_the_threshold() -> None:
+    curriculum = Curriculum(CURRICULUM, promotion_score=0.7)
+    curriculum.update(0.69)
+    assert curriculum.level == CURRICULUM[0]
+    curriculum.update(0.7)
+    assert curriculum.level == CURRICULUM[1]
+    assert curriculum.remaining == CURRICULUM[1:]
 
 
-def test_from_the_last_level_there_is_no_way_on() -> None:
-    ladder = Ladder(CURRICULUM[:2], gate=0.5)
+def test_the_last_level_is_never_left() -> None:
+    curriculum = Curriculum(CURRICULUM[:2], promotion_score=0.5)
     for _ in range(5):
-        ladder.judged(0.9)
-    assert ladder.level == CURRICULUM[1]
+        curriculum.update(0.9)
+    assert curriculum.level == CURRICULUM[1]
 
 
-def test_it_stands_where_it_stood_when_a_run_goes_on_also_on_a_longer_ladder() -> None:
-    ladder = Ladder(CURRICULUM[1:], gate=0.5)
-    ladder.judged(1.0)
-    again = Ladder(CURRICULUM, gate=0.5)
-    again.load_state_dict(ladder.state_dict())
-    assert again.level == ladder.level == CURRICULUM[2]
+def test_the_level_is_restored_by_its_name_among_more_levels() -> None:
+    curriculum = Curriculum(CURRICULUM[1:], promotion_score=0.5)
+    curriculum.update(1.0)
+    restored = Curriculum(CURRICULUM, promotion_score=0.5)
+    restored.load_state_dict(curriculum.state_dict())
+    assert restored.level == curriculum.level == CURRICULUM[2]
 
 
 def test_an_unknown_level_is_an_error() -> None:
     with pytest.raises(ValueError):
-        Ladder(CURRICULUM, gate=0.5).load_state_dict({"level": "paradise"})
+        Curriculum(CURRICULUM, promotion_score=0.5).load_state_dict({"level": "paradise"})

@@ -1,4 +1,4 @@
-"""Where training runs. Torch's `meta` device, which has shapes and no numbers, stands for a GPU."""
+"""Laws of the training device; torch's meta device, which has shapes and no numbers, replaces the GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lab.training.device import mixed_precision, to_device, training_device
 
-CPU, ELSEWHERE = torch.device("cpu"), torch.device("meta")
+CPU, META = torch.device("cpu"), torch.device("meta")
 
 
 @dataclass(frozen=True)
@@ -23,35 +23,33 @@ class Inner:
 class Outer:
     pixels: Tensor
     inner: Inner
-    said: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
-@pytest.mark.parametrize(("has_gpu", "wanted"), [(True, "cuda"), (False, "cpu")])
-def test_a_gpu_is_used_where_there_is_one(
-    has_gpu: bool, wanted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("has_gpu", "expected"), [(True, "cuda"), (False, "cpu")])
+def test_a_gpu_is_preferred(has_gpu: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
-    assert training_device().type == wanted
+    assert training_device().type == expected
 
 
-def test_every_tensor_of_a_batch_is_moved_and_the_rest_stays() -> None:
+def test_all_tensors_of_a_batch_are_moved_and_other_fields_stay() -> None:
     batch = Outer(torch.zeros(2, 3), Inner(torch.zeros(4, dtype=torch.int64), 4), ("the red one",))
-    moved = to_device(batch, ELSEWHERE)
-    assert moved.pixels.device == moved.inner.ids.device == ELSEWHERE
+    moved = to_device(batch, META)
+    assert moved.pixels.device == moved.inner.ids.device == META
     assert (moved.pixels.shape, moved.inner.ids.dtype) == (batch.pixels.shape, torch.int64)
-    assert (moved.inner.length, moved.said) == (4, ("the red one",))
+    assert (moved.inner.length, moved.texts) == (4, ("the red one",))
 
 
-def test_prompts_by_frame_are_moved() -> None:
-    assert to_device({0: torch.zeros(1), 3: torch.zeros(1)}, ELSEWHERE)[3].device == ELSEWHERE
+def test_tensors_in_dicts_are_moved() -> None:
+    assert to_device({0: torch.zeros(1), 3: torch.zeros(1)}, META)[3].device == META
 
 
-def test_on_the_cpu_nothing_is_copied() -> None:
+def test_tensors_on_their_device_are_not_copied() -> None:
     one = torch.zeros(3)
     assert to_device({0: one}, CPU)[0] is one
 
 
-def test_products_are_bfloat16_and_weights_stay_float32() -> None:
+def test_mixed_precision_multiplies_in_bfloat16_and_keeps_weights_float32() -> None:
     layer = torch.nn.Linear(4, 4)
     with mixed_precision(CPU):
         assert layer(torch.zeros(1, 4)).dtype == torch.bfloat16

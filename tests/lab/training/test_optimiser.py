@@ -1,4 +1,4 @@
-"""Muon, and optimisers that step together."""
+"""Laws of Muon, and of optimisers that step together."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ def test_an_update_has_singular_values_near_one() -> None:
         assert values.min() > 0.5 and values.max() < 1.4
 
 
-def test_it_finds_the_least_squares_solution() -> None:
+def test_muon_finds_the_least_squares_solution() -> None:
     torch.manual_seed(0)
-    layer, wanted = nn.Linear(6, 4, bias=False), torch.randn(4, 6)
+    layer, target = nn.Linear(6, 4, bias=False), torch.randn(4, 6)
     x = torch.randn(256, 6)
     muon = Muon([layer.weight], lr=0.05, decay=0.0)
     for step in range(300):
         muon.param_groups[0]["lr"] = 0.05 * (1 - step / 300)
         muon.zero_grad()
-        ((layer(x) - x @ wanted.T) ** 2).mean().backward()
+        ((layer(x) - x @ target.T) ** 2).mean().backward()
         muon.step()
-    assert (layer.weight - wanted).abs().max() < 0.05
+    assert (layer.weight - target).abs().max() < 0.05
 
 
-def test_matrices_and_the_rest_are_told_apart_and_nothing_is_left_out() -> None:
+def test_parameters_are_split_into_matrices_and_others_completely() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.LayerNorm(8), nn.Linear(8, 1), nn.Embedding(4, 8))
     matrices, others = split_parameters(model)
     assert [tuple(weight.shape) for weight in matrices] == [(8, 3, 3, 3)]
     assert len(matrices) + len(others) == len(list(model.parameters()))
 
 
-def sgd_and_its_like(rate: float = 1.0) -> tuple[nn.Linear, nn.Linear, Optimisers]:
-    """Two layers, each with an optimiser of its own; only the first one's gradient is clipped."""
+def two_sgd_layers(rate: float = 1.0) -> tuple[nn.Linear, nn.Linear, Optimisers]:
+    """Two layers with an optimiser each; only the gradient of the first is clipped."""
     one, other = nn.Linear(2, 1, bias=False), nn.Linear(2, 1, bias=False)
     optimisers = [
         torch.optim.SGD(one.parameters(), lr=rate),
@@ -50,20 +50,20 @@ def moved(layer: nn.Linear, before: torch.Tensor) -> torch.Tensor:
     return before - layer.weight.detach()
 
 
-def test_a_step_uses_its_share_of_each_peak_rate_and_forgets_the_gradient() -> None:
-    one, other, optimisers = sgd_and_its_like()
-    for share in (0.5, 0.25):  # not a share of the last share
+def test_a_step_scales_each_peak_learning_rate_and_clears_the_gradients() -> None:
+    one, other, optimisers = two_sgd_layers()
+    for scale in (0.5, 0.25):  # of the peak, not of the last learning rate
         starts = one.weight.detach().clone(), other.weight.detach().clone()
         for layer in (one, other):
             layer.weight.grad = torch.full((1, 2), 0.1)
-        optimisers.step(share)
-        torch.testing.assert_close(moved(one, starts[0]), torch.full((1, 2), 0.1 * share))
-        torch.testing.assert_close(moved(other, starts[1]), torch.full((1, 2), 0.05 * share))
+        optimisers.step(scale)
+        torch.testing.assert_close(moved(one, starts[0]), torch.full((1, 2), 0.1 * scale))
+        torch.testing.assert_close(moved(other, starts[1]), torch.full((1, 2), 0.05 * scale))
         assert one.weight.grad is None and other.weight.grad is None
 
 
-def test_a_long_gradient_is_shortened_where_it_is_to_be() -> None:
-    one, other, optimisers = sgd_and_its_like()
+def test_large_gradients_are_clipped_only_of_the_clipped_weights() -> None:
+    one, other, optimisers = two_sgd_layers()
     starts = one.weight.detach().clone(), other.weight.detach().clone()
     for layer in (one, other):
         layer.weight.grad = torch.full((1, 2), 100.0)
@@ -72,18 +72,18 @@ def test_a_long_gradient_is_shortened_where_it_is_to_be() -> None:
     assert float(moved(other, starts[1]).norm()) > MAX_NORM
 
 
-@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
-def test_a_broken_gradient_teaches_nothing_and_is_forgotten(broken: float) -> None:
-    one, other, optimisers = sgd_and_its_like()
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_step_with_a_gradient_that_is_not_finite_is_skipped(value: float) -> None:
+    one, other, optimisers = two_sgd_layers()
     starts = one.weight.detach().clone(), other.weight.detach().clone()
-    one.weight.grad = torch.full((1, 2), broken)
+    one.weight.grad = torch.full((1, 2), value)
     other.weight.grad = torch.ones(1, 2)
     optimisers.step(1.0)
     assert torch.equal(one.weight, starts[0]) and torch.equal(other.weight, starts[1])
     assert one.weight.grad is None
 
 
-def test_a_resumed_run_has_the_memory_of_the_first_and_peaks_of_its_own() -> None:
+def test_a_state_contains_momentum_but_no_peak_learning_rates() -> None:
     weight = nn.Parameter(torch.ones(2))
     first = Optimisers([torch.optim.SGD([weight], lr=1.0, momentum=0.5)], clipped=[weight])
     weight.grad = torch.full((2,), 0.1)
@@ -96,8 +96,8 @@ def test_a_resumed_run_has_the_memory_of_the_first_and_peaks_of_its_own() -> Non
     torch.testing.assert_close(before - weight.detach(), torch.full((2,), 10.0 * 0.5 * 0.1))
 
 
-def test_a_state_of_other_optimisers_is_refused() -> None:
-    _, _, two = sgd_and_its_like()
+def test_a_state_of_other_optimisers_is_an_error() -> None:
+    _, _, two = two_sgd_layers()
     weight = nn.Parameter(torch.ones(2))
     with pytest.raises(ValueError):
         Optimisers([torch.optim.SGD([weight], lr=1.0)], clipped=[weight]).load_state_dict(two.state_dict())

@@ -11,7 +11,7 @@ from engines.grounding.templates import DESCRIBE, Template, make_template
 from lab.training.language.captions import generate_caption
 from lab.training.language.expressions import generate_expressions
 from lab.training.language.questions import generate_questions
-from lab.training.tokenizer import SYNONYMS, UNKNOWN, nano_tokenizer, synonym
+from lab.training.tokenizer import SYNONYMS, UNKNOWN, maybe_synonym, nano_tokenizer
 from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 from lab.training.world.levels import CURRICULUM
@@ -23,27 +23,27 @@ def template() -> Template:
     return make_template(nano_tokenizer(), image_tokens=64)
 
 
-def test_every_word_of_the_world_is_known(template: Template) -> None:
+def test_all_colours_and_categories_are_in_the_vocabulary(template: Template) -> None:
     for word in (*COLOURS, *CATEGORIES):
         assert template.in_vocabulary(f"the {word} thing")
     assert not template.in_vocabulary("the giraffe")
     assert not template.in_vocabulary(UNKNOWN)
 
 
-def test_all_that_the_world_says_is_of_known_words(template: Template) -> None:
+def test_all_generated_texts_are_in_the_vocabulary(template: Template) -> None:
     for seed in range(12):
         clip = draw_clip(seed, frames=6, size=(96, 96), stride=4, level=CURRICULUM[-1])
         rng = np.random.default_rng(seed)
         texts = [one.text for one in generate_expressions(clip, 5, rng)]
         texts += [f"{one.text} {one.answer}" for one in generate_questions(clip, 5, rng)]
-        told = generate_caption(clip, 5, rng)
-        texts += [] if told is None else [re.sub("</?p>", " ", told.text)]
+        caption = generate_caption(clip, 5, rng)
+        texts += [] if caption is None else [re.sub("</?p>", " ", caption.text)]
         assert all(template.in_vocabulary(text) for text in texts), [
             text for text in texts if not template.in_vocabulary(text)
         ]
 
 
-def test_the_wish_for_a_description_is_of_known_words(template: Template) -> None:
+def test_the_caption_question_is_in_the_vocabulary(template: Template) -> None:
     assert template.in_vocabulary(DESCRIBE)
 
 
@@ -51,9 +51,9 @@ def test_case_does_not_matter(template: Template) -> None:
     assert template.segment_question("The RED Circle") == template.segment_question("the red circle")
 
 
-def test_a_synonym_is_now_and_then_said_and_always_known(template: Template) -> None:
+def test_synonyms_are_sampled_and_in_the_vocabulary(template: Template) -> None:
     rng = np.random.default_rng(1)
-    said = {synonym("circle", rng) for _ in range(200)}
+    said = {maybe_synonym("circle", rng) for _ in range(200)}
     assert said == {"circle", *SYNONYMS["circle"]}
     assert all(template.in_vocabulary(word) for words in SYNONYMS.values() for word in words)
-    assert synonym("giraffe", rng) == "giraffe"
+    assert maybe_synonym("giraffe", rng) == "giraffe"

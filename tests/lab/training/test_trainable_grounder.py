@@ -1,50 +1,31 @@
-"""Laws of the beginning."""
+"""Laws of the trainable grounder: what it takes over from a tracker."""
 
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 
 from engines.grounding.model import normalise
-from lab.training.tracker_recipe import fresh_tracker
-from lab.training.trainable_grounder import fresh_grounder, inherit
-from lab.training.trainable_tracker import TrainedTracker
+from lab.training.initial_weights import initial_grounder, initial_tracker
+from lab.training.trainable_grounder import copy_tracker_weights
+from lab.training.trainable_tracker import TrainableTracker
 from lab.training.world.scenes import draw_clip
 
 
-def test_the_same_seed_starts_from_the_same_weights() -> None:
-    one, other = (fresh_grounder(2).model.state_dict() for _ in range(2))
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_nano_is_small() -> None:
-    parameters = sum(weight.numel() for weight in fresh_grounder().model.parameters())
-    assert 3e6 < parameters < 6e6
-
-
-def test_patches_know_their_neighbours_from_the_start() -> None:
-    tower = fresh_grounder().model.mllm.model.vision_tower
-    places = tower.embeddings.position_embeddings.detach()[0, 1:]
-    here = places[8 * 16 + 8]
-    alike = functional.cosine_similarity(places, here[None], dim=1).view(16, 16)
-    assert float(alike[8, 9]) > float(alike[8, 14])
-    assert float(alike[9, 8]) > float(alike[14, 8])
-
-
 @torch.no_grad()
-def test_who_inherits_sees_as_the_tracker_sees() -> None:
-    sam, tracker = fresh_grounder(1).model, fresh_tracker(9)
-    inherit(sam.segmenter, tracker.state_dict())
+def test_image_features_are_those_of_the_tracker() -> None:
+    grounder, tracker = initial_grounder(1).model, initial_tracker(9)
+    copy_tracker_weights(grounder.segmenter, tracker.state_dict())
     frames = draw_clip(3, frames=1).frames
-    ours = sam.feature_maps(normalise(frames))[2]
-    theirs = TrainedTracker(tracker).encode(torch.from_numpy(frames))[0]
+    ours = grounder.feature_maps(normalise(frames))[2]
+    theirs = TrainableTracker(tracker).encode(torch.from_numpy(frames))[0]
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 
 
 @torch.no_grad()
-def test_all_masks_begin_as_the_one_that_the_tracker_draws() -> None:
-    sam = fresh_grounder(1).model
-    inherit(sam.segmenter, fresh_tracker(9).state_dict())
-    maps = sam.feature_maps(normalise(draw_clip(3, frames=1).frames))
-    masks, _ = sam.decode_masks(maps, torch.randn(1, 1, 128, generator=torch.Generator().manual_seed(0)))
+def test_all_multimask_outputs_start_equal() -> None:
+    grounder = initial_grounder(1).model
+    copy_tracker_weights(grounder.segmenter, initial_tracker(9).state_dict())
+    maps = grounder.feature_maps(normalise(draw_clip(3, frames=1).frames))
+    prompt = torch.randn(1, 1, 128, generator=torch.Generator().manual_seed(0))
+    masks, _ = grounder.decode_masks(maps, prompt)
     torch.testing.assert_close(masks[:, :, 0], masks[:, :, 2], atol=1e-3, rtol=1e-3)

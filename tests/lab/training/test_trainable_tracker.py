@@ -1,4 +1,4 @@
-"""Laws of who learns to follow: where it works, what a step changes, and what is kept of it."""
+"""Laws of the trainable tracker: its device, what a step changes, and what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from lab.training.device import to_device
+from lab.training.initial_weights import initial_tracker
 from lab.training.optimiser import Optimisers
-from lab.training.tracker_clips import draw_batch
-from lab.training.tracker_recipe import fresh_tracker
-from lab.training.trainable_tracker import Exercise, Follower, TrainedTracker
-from lab.training.trainer import Figures
+from lab.training.tracker_clips import TrackerBatch, draw_clip_batch
+from lab.training.trainable_tracker import EMA_DECAY, TrackerLearner, TrainableTracker
+from lab.training.trainer import Metrics
 
 
 @pytest.fixture(autouse=True)
@@ -21,55 +21,60 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="module")
-def exercise() -> Exercise:
-    batch = draw_batch(1, (1, 2, 5))
-    return Exercise(batch, {0: batch.masks[0], 2: batch.masks[2]})
+def batch() -> TrackerBatch:
+    clips = draw_clip_batch(1, (1, 2, 5))
+    return TrackerBatch(clips, {0: clips.masks[0], 2: clips.masks[2]})
 
 
-def follower(tracker: TrainedTracker) -> Follower:
-    adam = torch.optim.AdamW(tracker.model.parameters(), lr=1e-5)
-    return Follower(tracker, Optimisers([adam], clipped=tracker.model.parameters()))
+def learner(tracker: TrainableTracker) -> TrackerLearner:
+    adamw = torch.optim.AdamW(tracker.model.parameters(), lr=1e-5)
+    return TrackerLearner.of(tracker, Optimisers([adamw], clipped=tracker.model.parameters()))
 
 
-def want_less(tracker: TrainedTracker, _: Exercise) -> Figures:
-    """A lesson that every weight can learn without a picture."""
+def decay_all(tracker: TrainableTracker, _: TrackerBatch) -> Metrics:
+    """A loss with a gradient for every weight and without a forward pass."""
     loss = torch.stack([weight.square().sum() for weight in tracker.model.parameters()]).sum()
     torch.autograd.backward(loss)
     return {"loss": float(loss.detach())}
 
 
-def test_clips_are_followed_where_the_model_is(exercise: Exercise) -> None:
-    """On the device that has shapes and no numbers: anything left on the CPU would be refused."""
-    elsewhere = torch.device("meta")
-    moved = to_device(exercise, elsewhere)
-    seen = TrainedTracker(fresh_tracker(1)).to(elsewhere).follow(moved.clips.frames, moved.prompts)
-    assert [logits.device for logits, _, _ in seen] == [elsewhere] * 4
+def test_clips_are_tracked_on_the_device_of_the_model(batch: TrackerBatch) -> None:
+    """On the meta device, which has shapes and no numbers: a tensor left on the CPU would be an error."""
+    meta = torch.device("meta")
+    moved = to_device(batch, meta)
+    tracker = TrainableTracker(initial_tracker(1)).to(meta)
+    predictions = tracker.track_clips(moved.clips.frames, moved.prompts)
+    assert [prediction.logits.device for prediction in predictions] == [meta] * 4
 
 
-def test_a_step_tells_how_it_went_and_moves_the_weights_and_their_mean_a_little(exercise: Exercise) -> None:
-    tracker = TrainedTracker(fresh_tracker(1))
-    one = follower(tracker)
+def test_a_step_returns_metrics_and_moves_the_weights_and_a_share_of_that_their_ema(
+    batch: TrackerBatch,
+) -> None:
+    tracker = TrainableTracker(initial_tracker(1))
+    trained = learner(tracker)
     before = tracker.model.no_memory_embedding.detach().clone()
-    losses = [one.learn(want_less, exercise, 1.0)["loss"] for _ in range(2)]
-    moved = float((tracker.model.no_memory_embedding.detach() - before).norm())
-    assert losses[1] < losses[0]
-    assert 0 < float((one.average.no_memory_embedding.detach() - before).norm()) < 0.1 * moved
+    first = trained.step(decay_all, batch, 1.0)["loss"]
+    moved = tracker.model.no_memory_embedding.detach() - before
+    assert float(moved.norm()) > 0
+    torch.testing.assert_close(trained.ema.no_memory_embedding - before, (1 - EMA_DECAY) * moved)
+    assert trained.ema.no_memory_embedding.grad_fn is None
+    assert trained.step(decay_all, batch, 1.0)["loss"] < first
 
 
-def test_at_a_rate_of_nothing_nothing_is_learnt(exercise: Exercise) -> None:
-    tracker = TrainedTracker(fresh_tracker(1))
+def test_a_learning_rate_of_0_changes_nothing(batch: TrackerBatch) -> None:
+    tracker = TrainableTracker(initial_tracker(1))
     before = {name: weight.clone() for name, weight in tracker.model.state_dict().items()}
-    follower(tracker).learn(want_less, exercise, 0.0)
+    learner(tracker).step(decay_all, batch, 0.0)
     assert all(torch.equal(weight, before[name]) for name, weight in tracker.model.state_dict().items())
 
 
-def test_what_is_kept_makes_another_go_on_alike(exercise: Exercise) -> None:
-    trackers = [TrainedTracker(fresh_tracker(seed)) for seed in (1, 2)]
-    first, second = (follower(tracker) for tracker in trackers)
-    first.learn(want_less, exercise, 1.0)
+def test_another_learner_continues_equally_from_the_parts_of_a_checkpoint(batch: TrackerBatch) -> None:
+    trackers = [TrainableTracker(initial_tracker(seed)) for seed in (1, 2)]
+    first, second = (learner(tracker) for tracker in trackers)
+    first.step(decay_all, batch, 1.0)
     for name, part in second.parts.items():
         part.load_state_dict(deepcopy(first.parts[name].state_dict()))
     for one in (first, second):
-        one.learn(want_less, exercise, 1.0)
+        one.step(decay_all, batch, 1.0)
     assert torch.equal(*(tracker.model.no_memory_embedding for tracker in trackers))
-    assert torch.equal(first.average.no_memory_embedding, second.average.no_memory_embedding)
+    assert torch.equal(first.ema.no_memory_embedding, second.ema.no_memory_embedding)

@@ -1,0 +1,79 @@
+"""Laws of the initial weights of layers, of nano's tracker and of its grounder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lab.training.initial_weights import init_layers, initial_grounder, initial_tracker
+from lab.training.trainable_tracker import TrainableTracker
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(400, 300), (64, 400)),
+        (nn.Conv2d(64, 96, 3), (4, 64, 8, 8)),
+        (nn.ConvTranspose2d(256, 64, 2, 2), (4, 256, 8, 8)),
+    ],
+)
+def test_a_layer_keeps_the_standard_deviation_of_its_input(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    init_layers(layer)
+    with torch.no_grad():
+        assert float(layer(torch.randn(shape)).std()) == pytest.approx(1.0, abs=0.15)
+
+
+def test_embeddings_have_a_standard_deviation_of_one_half_and_norms_are_unchanged() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(100, 64), nn.LayerNorm(64))
+    init_layers(model)
+    assert float(model[0].weight.detach().std()) == pytest.approx(0.5, abs=0.05)
+    assert bool((model[1].weight == 1).all())
+
+
+# --- tracker --------------------------------------------------------------------------------------
+
+
+def test_the_tracker_has_about_two_million_parameters() -> None:
+    parameters = sum(weight.numel() for weight in initial_tracker().parameters())
+    assert 1.5e6 < parameters < 2.3e6
+
+
+def test_equal_seeds_give_equal_trackers() -> None:
+    one, other = initial_tracker(2).state_dict(), initial_tracker(2).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_memory_attention_scores_the_querys_own_position_highest() -> None:
+    with torch.no_grad():
+        tracker = TrainableTracker(initial_tracker(1))
+        attention = tracker.track.attention
+        cross = attention.blocks[0].cross_attn_image
+        query = attention._query(cross.q_proj, torch.zeros(1, 256, 128))
+        (key,) = attention._keys(cross, torch.zeros(1, 1, 256, 64), torch.zeros(1, 0, 64))
+        assert torch.equal((query @ key.transpose(1, 2))[0].argmax(dim=1), torch.arange(256))
+
+
+# --- grounder -------------------------------------------------------------------------------------
+
+
+def test_the_grounder_has_about_five_million_parameters() -> None:
+    parameters = sum(weight.numel() for weight in initial_grounder().model.parameters())
+    assert 3e6 < parameters < 6e6
+
+
+def test_equal_seeds_give_equal_grounders() -> None:
+    one, other = (initial_grounder(2).model.state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_position_embeddings_of_neighbouring_patches_are_similar() -> None:
+    tower = initial_grounder().model.mllm.model.vision_tower
+    positions = tower.embeddings.position_embeddings.detach()[0, 1:]
+    center = positions[8 * 16 + 8]
+    similarity = functional.cosine_similarity(positions, center[None], dim=1).view(16, 16)
+    assert float(similarity[8, 9]) > float(similarity[8, 14])
+    assert float(similarity[9, 8]) > float(similarity[14, 8])
