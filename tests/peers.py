@@ -1,4 +1,4 @@
-"""Browsers as WebRTC sees them: the other end of WHIP and WHEP, with a picture to send and to know again."""
+"""The browser's end of WHIP and WHEP sessions, with a test image to publish and to recognise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streaming.webrtc.peer import candidates_at, new_connection
 
 LOOPBACK = ["127.0.0.1"]
 
-NO_OFFERS = [
+INVALID_OFFERS = [
     "",
     "hello",
     "v=0",
@@ -28,22 +28,24 @@ NO_OFFERS = [
     "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 VP8/90000\r\na=sendonly\r\n",
     "v=0\r\na=group:BUNDLE\r\na=ssrc:x\r\nm=video 9 RTP 1\r\na=rtpmap:q\r\na=candidate:x\r\n",
 ]
-"What is no SDP offer that can be answered."
+"Bodies that are not SDP offers, or offers that cannot be answered."
 
 
-def red_picture(width: int = 320, height: int = 192) -> Pixels:
+def red_image(width: int = 320, height: int = 192) -> Pixels:
+    """Return a red rectangle on dark grey, (H, W, 3) uint8 RGB."""
     pixels = np.full((height, width, 3), 40, np.uint8)
     pixels[40:120, 60:160] = (220, 30, 30)
     return pixels
 
 
-def is_red_picture(pixels: Pixels) -> bool:
+def is_red_image(pixels: Pixels) -> bool:
+    """Return whether pixels are `red_image` after lossy coding."""
     inside, outside = pixels[60:100, 80:140].mean((0, 1)), pixels[150:, 200:].mean((0, 1))
     return bool(np.abs(inside - (220, 30, 30)).max() < 25 and np.abs(outside - 40).max() < 15)
 
 
 class Camera(MediaStreamTrack):
-    """A browser's camera: the red picture at `fps`, until it is stopped or paused."""
+    """A browser's camera: sends the red image at `fps` until it is stopped; clear `running` to pause it."""
 
     kind = "video"
 
@@ -52,7 +54,7 @@ class Camera(MediaStreamTrack):
         self.fps, self.sent = fps, 0
         self.running = asyncio.Event()
         self.running.set()
-        self.pixels = red_picture()
+        self.pixels = red_image()
 
     async def recv(self) -> av.VideoFrame:
         await asyncio.sleep(1 / self.fps)
@@ -63,8 +65,8 @@ class Camera(MediaStreamTrack):
         return frame
 
 
-class Still(Camera):
-    """Sends one picture and no more."""
+class SingleFrameCamera(Camera):
+    """Sends one frame and no more."""
 
     async def recv(self) -> av.VideoFrame:
         frame = await super().recv()
@@ -73,13 +75,14 @@ class Still(Camera):
 
 
 async def offer_of(connection: RTCPeerConnection) -> str:
+    """Create an offer, set it as the local description, return its SDP with loopback candidates."""
     with candidates_at(LOOPBACK):
         await connection.setLocalDescription(await connection.createOffer())
     return str(connection.localDescription.sdp)
 
 
 class Peer:
-    """A browser, as far as SDP and media go."""
+    """A browser's peer connection."""
 
     def __init__(self) -> None:
         self.connection = new_connection()
@@ -98,8 +101,8 @@ class Peer:
     async def accept(self, sdp: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
 
-    async def picture(self) -> tuple[Pixels, float]:
-        """The next picture watched, and its media time in seconds."""
+    async def frame(self) -> tuple[Pixels, float]:
+        """Return the next received frame, (H, W, 3) uint8 RGB, and its media time in seconds."""
         track = self.connection.getTransceivers()[0].receiver.track
         frame = await asyncio.wait_for(track.recv(), 10)
         assert isinstance(frame, av.VideoFrame)
@@ -108,7 +111,8 @@ class Peer:
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Wait until a condition is true; fail after the timeout."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen"
+        assert time.monotonic() < deadline_s, "the condition did not become true"
         await asyncio.sleep(0.01)

@@ -12,13 +12,13 @@ from streaming.errors import InvalidStream, LimitReached, NotFound
 from streaming.vocabulary import Clock, Frame, StreamId
 from streaming.webrtc import whep as module
 from streaming.webrtc.whep import WhepViewers, rtp_ticks
-from tests.peers import LOOPBACK, NO_OFFERS, is_red_picture, red_picture, until
+from tests.peers import LOOPBACK, INVALID_OFFERS, is_red_image, red_image, until
 
 ID = StreamId("browser")
 
 
 def frame_of(index, pixels=None):
-    pixels = red_picture() if pixels is None else pixels
+    pixels = red_image() if pixels is None else pixels
     return Frame(ID, index, pixels, index / 30, time.time(), Clock.ARRIVAL)
 
 
@@ -50,9 +50,9 @@ async def test_a_viewer_sees_the_frames_at_their_own_pace(showing, peer):
     await peer.accept(answer)
     times = []
     for _ in range(15):
-        pixels, at_s = await peer.picture()
+        pixels, at_s = await peer.frame()
         times.append(at_s)
-    assert is_red_picture(pixels)
+    assert is_red_image(pixels)
     steps = np.diff(times)
     assert (steps > 0).all()
     assert np.median(steps) * 30 == pytest.approx(round(np.median(steps) * 30), abs=0.05)
@@ -71,8 +71,8 @@ async def test_a_viewer_of_a_stream_that_stands_still_sees_its_last_frame(whep, 
     whep.push(frame_of(7))
     _, answer = await whep.offer(await peer.offer_to_watch())
     await peer.accept(answer)
-    pixels, _ = await peer.picture()
-    assert is_red_picture(pixels)
+    pixels, _ = await peer.frame()
+    assert is_red_image(pixels)
 
 
 async def test_time_grows_for_a_viewer_though_the_stream_s_own_clock_stood_still(whep, peer, monkeypatch):
@@ -80,9 +80,9 @@ async def test_time_grows_for_a_viewer_though_the_stream_s_own_clock_stood_still
     whep.push(frame_of(0))
     _, answer = await whep.offer(await peer.offer_to_watch())
     await peer.accept(answer)
-    times = [(await peer.picture())[1] for _ in range(6)]
+    times = [(await peer.frame())[1] for _ in range(6)]
     task = asyncio.create_task(show(whep))
-    times += [(await peer.picture())[1] for _ in range(15)]
+    times += [(await peer.frame())[1] for _ in range(15)]
     task.cancel()
     await asyncio.wait([task])
     assert all(a < b for a, b in itertools.pairwise(times))
@@ -109,7 +109,7 @@ async def test_without_viewers_nothing_is_converted(whep, monkeypatch):
     await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("sdp", NO_OFFERS)
+@pytest.mark.parametrize("sdp", INVALID_OFFERS)
 async def test_an_invalid_offer_is_refused_without_leaks(whep, sdp):
     with pytest.raises(InvalidStream):
         await whep.offer(sdp)
@@ -136,12 +136,12 @@ async def test_there_is_a_limit_to_viewers_and_an_end_makes_room(showing, peer, 
 async def test_ending_a_session_ends_the_video(showing, peer):
     session_id, answer = await showing.offer(await peer.offer_to_watch())
     await peer.accept(answer)
-    await peer.picture()
+    await peer.frame()
     await showing.end(session_id)
 
     async def watch_on():
         while True:
-            await peer.picture()
+            await peer.frame()
 
     with pytest.raises(MediaStreamError):
         await watch_on()
@@ -150,7 +150,7 @@ async def test_ending_a_session_ends_the_video(showing, peer):
 async def test_a_viewer_that_closes_is_removed(showing, peer):
     _, answer = await showing.offer(await peer.offer_to_watch())
     await peer.accept(answer)
-    await peer.picture()
+    await peer.frame()
     await peer.connection.close()
     await until(lambda: showing.viewers == 0)
 
@@ -161,7 +161,7 @@ async def test_a_viewer_that_disconnects_is_removed(showing, peer, monkeypatch):
     monkeypatch.setattr(aioice.ice.stun, "RETRY_MAX", 1)
     _, answer = await showing.offer(await peer.offer_to_watch())
     await peer.accept(answer)
-    await peer.picture()
+    await peer.frame()
     # No good-bye: its sockets are simply gone.
     for transceiver in peer.connection.getTransceivers():
         for protocol in transceiver.receiver.transport.transport._connection._protocols:
@@ -189,7 +189,7 @@ async def test_a_frame_pushed_from_a_thread_arrives(whep, peer):
     thread = threading.Thread(target=push)
     thread.start()
     try:
-        assert is_red_picture((await peer.picture())[0])
+        assert is_red_image((await peer.frame())[0])
     finally:
         stop.set()
         thread.join()
@@ -201,7 +201,7 @@ async def test_frames_are_scaled_for_the_encoder(whep, peer, size, shown):
     whep.push(frame_of(0, np.zeros((height, width, 3), np.uint8)))
     _, answer = await whep.offer(await peer.offer_to_watch())
     await peer.accept(answer)
-    pixels, _ = await peer.picture()
+    pixels, _ = await peer.frame()
     assert (pixels.shape[1], pixels.shape[0]) == shown
 
 

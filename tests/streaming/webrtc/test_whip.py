@@ -12,7 +12,7 @@ from streaming.sources.live import SourceTimeouts
 from streaming.vocabulary import Clock, SourceState, StreamId
 from streaming.webrtc import whip
 from streaming.webrtc.whip import WhipSource
-from tests.peers import LOOPBACK, NO_OFFERS, Camera, Still, is_red_picture, until
+from tests.peers import LOOPBACK, INVALID_OFFERS, Camera, SingleFrameCamera, is_red_image, until
 
 ID = StreamId("browser")
 
@@ -50,14 +50,14 @@ async def test_published_video_becomes_frames(ingest, peer, codec):
     assert np.median(steps) == pytest.approx(1 / 30, abs=0.005)
     assert frames[-1].clock is Clock.ARRIVAL
     assert abs(frames[-1].captured_s - time.time()) < 5
-    assert is_red_picture(frames[-1].pixels)
+    assert is_red_image(frames[-1].pixels)
     assert frames[-1].pixels.dtype == np.uint8
     assert frames[-1].pixels.flags.c_contiguous
     assert ingest.status.state is SourceState.LIVE
 
 
 async def test_a_frame_does_not_wait_for_the_next(ingest, peer):
-    _, answer = await ingest.offer(await peer.offer_to_publish(Still()))
+    _, answer = await ingest.offer(await peer.offer_to_publish(SingleFrameCamera()))
     await peer.accept(answer)
     await until(lambda: ingest.seen.frames)
 
@@ -162,7 +162,7 @@ async def test_a_stream_waits_for_its_publisher_and_says_so(ingest):
     assert ingest.status.state is SourceState.STARTING
 
 
-@pytest.mark.parametrize("sdp", NO_OFFERS)
+@pytest.mark.parametrize("sdp", INVALID_OFFERS)
 async def test_an_invalid_offer_is_refused_and_a_valid_one_accepted_after_it(ingest, peer, sdp):
     with pytest.raises(InvalidStream):
         await ingest.offer(sdp)
