@@ -12,7 +12,7 @@ from streaming.errors import InvalidStream, LimitReached, NotFound
 from streaming.vocabulary import Clock, Frame, StreamId
 from streaming.webrtc import whep as module
 from streaming.webrtc.whep import WhepViewers, rtp_ticks
-from tests.peers import LOOPBACK, INVALID_OFFERS, is_red_image, red_image, until
+from tests.peers import INVALID_OFFERS, LOOPBACK, is_red_image, red_image, until
 
 ID = StreamId("browser")
 
@@ -98,7 +98,7 @@ async def test_two_viewers_share_one_conversion(showing, peer, other_peer, monke
         _, answer = await showing.offer(await viewer.offer_to_watch())
         await viewer.accept(answer)
     for _ in range(5):
-        await asyncio.gather(peer.picture(), other_peer.picture())
+        await asyncio.gather(peer.frame(), other_peer.frame())
     assert len(converted) == len(set(converted))
 
 

@@ -12,7 +12,7 @@ from streaming.sources.live import SourceTimeouts
 from streaming.vocabulary import Clock, SourceState, StreamId
 from streaming.webrtc import whip
 from streaming.webrtc.whip import WhipSource
-from tests.peers import LOOPBACK, INVALID_OFFERS, Camera, SingleFrameCamera, is_red_image, until
+from tests.peers import INVALID_OFFERS, LOOPBACK, Camera, SingleFrameCamera, is_red_image, until
 
 ID = StreamId("browser")
 
