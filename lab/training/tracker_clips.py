@@ -6,9 +6,9 @@ as photographs moved by a virtual camera, implements the same two methods.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -47,6 +47,21 @@ class ClipBatch:
     "(K, T, S, S, 3) uint8 RGB."
     masks: Tensor
     "(T, B, S, S) float32, 0 or 1: visible parts; the objects of a clip stand together."
+
+
+class SampleClip(NamedTuple):
+    """A clip of T frames with side S and N objects, to train on."""
+
+    frames: NDArray[np.uint8]
+    "(T, S, S, 3) RGB."
+    masks: NDArray[np.bool_]
+    "(T, N, S, S): visible parts."
+    categories: Sequence[str]
+    "(N,)."
+
+
+DrawClip = Callable[[int, int, float], SampleClip]
+"""Draws the clip of a seed with that many frames, `stride` / 30 s apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,17 +121,20 @@ class DrawnClips:
 
 
 def draw_tracker_batch(run_seed: int, step: int, shape: tuple[int, int, int], level: Level) -> TrackerBatch:
-    """Draw the batch of a step; shape is (clips, objects of each, frames).
+    """Draw the batch of a step; shape is (clips, objects of each, frames)."""
+    if step % 5 in UNLABELLED_STEPS:
+        level = UNLABELLED_LEVEL
+    return add_prompts(draw_clip_batch(run_seed * 10**6 + step, shape, level), run_seed * 10**6 + step, step)
+
+
+def add_prompts(clips: ClipBatch, seed: int, step: int) -> TrackerBatch:
+    """Prompt every object on the first frame, and on some steps again on a later one.
 
     Prompts are coarse on even steps. Clips of 5 frames or more have a second prompt on one step in three, as
     a late answer of the grounder gives one.
     """
-    if step % 5 in UNLABELLED_STEPS:
-        level = UNLABELLED_LEVEL
-    seed = run_seed * 10**6 + step
     generator = torch.Generator().manual_seed(seed)
-    length = shape[2]
-    clips = draw_clip_batch(seed, shape, level)
+    length = clips.frames.shape[1]
     noise = 0.0 if step % 2 else _COARSE_NOISE
     first = clips.masks[0]
     prompts = {0: coarse_mask(first, noise, generator) if step % 2 == 0 else first}
@@ -129,9 +147,20 @@ def draw_tracker_batch(run_seed: int, step: int, shape: tuple[int, int, int], le
 
 
 def draw_clip_batch(seed: int, shape: tuple[int, int, int], level: Level = NANO_LEVEL) -> ClipBatch:
-    """Draw training clips of a seed; shape is (clips, objects of each, frames).
+    """Draw training clips of a seed from the drawn world; see `gather_clips`."""
+
+    def draw(clip_seed: int, frames: int, stride: float) -> SampleClip:
+        clip = draw_clip(clip_seed, frames=frames, size=(SIDE_PX, SIDE_PX), stride=stride, level=level)
+        return SampleClip(clip.frames, clip.masks, [label.category for label in clip.labels])
+
+    return gather_clips(draw, seed, shape, _REJECTED)
+
+
+def gather_clips(draw: DrawClip, seed: int, shape: tuple[int, int, int], rejected: float) -> ClipBatch:
+    """Draw clips until there are enough; shape is (clips, objects of each, frames).
 
     Objects cover at least `MIN_AREA` of the first frame; where a clip has too few, objects are repeated.
+    rejected: share of clips without a full absence that are drawn again.
     """
     clips, objects, length = shape
     rng = np.random.default_rng(seed)
@@ -139,10 +168,7 @@ def draw_clip_batch(seed: int, shape: tuple[int, int, int], level: Level = NANO_
     masks: list[NDArray[np.bool_]] = []
     while len(frames) < clips:
         stride, indices = sample_frame_indices(rng, length)
-        clip_seed = int(rng.integers(VALIDATION_SEED))
-        clip = draw_clip(
-            clip_seed, frames=indices[-1] + 1, size=(SIDE_PX, SIDE_PX), stride=stride, level=level
-        )
+        clip = draw(int(rng.integers(VALIDATION_SEED)), indices[-1] + 1, stride)
         visible = clip.masks[indices]
         area = visible.mean(axis=(2, 3))
         candidates = np.flatnonzero(area[0] > MIN_AREA)
@@ -150,9 +176,9 @@ def draw_clip_batch(seed: int, shape: tuple[int, int, int], level: Level = NANO_
             continue
         # Clips with an object that leaves and comes back are the most useful: others are mostly rejected.
         least = area[1:, candidates].min(axis=0) / area[0, candidates]
-        if least.min() > 0 and rng.random() < _REJECTED:
+        if least.min() > 0 and rng.random() < rejected:
             continue
-        categories = [clip.labels[index].category for index in candidates]
+        categories = [clip.categories[int(index)] for index in candidates]
         order = candidates[rank_by_difficulty(least, categories, rng)]
         frames.append(clip.frames[indices])
         masks.append(visible[:, [order[k % order.size] for k in range(objects)]])

@@ -1,0 +1,114 @@
+"""Labelled photographs: a folder of images with masks in COCO's format, read one at a time.
+
+The folder holds `annotations.json` or `annotations.json.gz` and the images below `images/`. Beside COCO's own
+fields an image may have `split` (`train` or `val`; without it every image is in every split) and `labelled`
+(the names that are annotated wherever they occur in it). Crowd annotations are left out.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from lab.training.world.camera import Image
+from streaming.errors import NotFound
+
+ANNOTATIONS: Final = ("annotations.json.gz", "annotations.json")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskAnnotation:
+    """One mask of a photograph."""
+
+    category: str
+    "Name of the category."
+    area_px: float
+    box_px: tuple[float, float, float, float]
+    "x, y, width, height."
+    segmentation: Any
+    "COCO: polygons, or run lengths."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photograph:
+    """A photograph and its masks; pixels are read when asked for."""
+
+    path: Path
+    size: tuple[int, int]
+    "(height, width) in pixels."
+    source: str
+    masks: tuple[MaskAnnotation, ...]
+    labelled: frozenset[str]
+    "Categories that are annotated wherever they occur in it."
+
+    def read(self) -> Image:
+        """Return (H, W, 3) uint8 RGB. Raises NotFound where the file cannot be read as an image."""
+        bgr = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise NotFound(f"{self.path} cannot be read as an image.")
+        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+    def read_mask(self, annotation: MaskAnnotation) -> NDArray[np.uint8]:
+        """Return (H, W) uint8, 0 or 1."""
+        encoded = annotation.segmentation
+        if isinstance(encoded, list):
+            encoded = coco_mask.merge(coco_mask.frPyObjects(encoded, *self.size))
+        elif isinstance(encoded["counts"], list):
+            encoded = coco_mask.frPyObjects(encoded, *self.size)
+        return np.asarray(coco_mask.decode(encoded), dtype=np.uint8)
+
+
+def load_photographs(folder: Path, split: str) -> tuple[Photograph, ...]:
+    """List the photographs of a split, ordered by id. Raises NotFound where there are no annotations."""
+    data = _load_annotations(folder)
+    categories = {entry["id"]: str(entry["name"]) for entry in data["categories"]}
+    masks: defaultdict[int, list[MaskAnnotation]] = defaultdict(list)
+    for entry in data["annotations"]:
+        if not entry.get("iscrowd"):
+            masks[entry["image_id"]].append(_annotation(entry, categories))
+    images = sorted(data["images"], key=lambda entry: int(entry["id"]))
+    return tuple(
+        Photograph(
+            path=folder / "images" / entry["file_name"],
+            size=(int(entry["height"]), int(entry["width"])),
+            source=str(entry.get("source", "")),
+            masks=tuple(masks[entry["id"]]),
+            labelled=frozenset(entry.get("labelled", ())),
+        )
+        for entry in images
+        if entry.get("split", split) == split
+    )
+
+
+def _load_annotations(folder: Path) -> dict[str, Any]:
+    for name in ANNOTATIONS:
+        path = folder / name
+        if path.is_file():
+            content = path.read_bytes()
+            return dict(json.loads(gzip.decompress(content) if name.endswith(".gz") else content))
+    raise NotFound(
+        f"There are no photographs in {folder}.",
+        remedy="It should hold annotations.json(.gz) in COCO's format and the folder images.",
+    )
+
+
+def _annotation(entry: dict[str, Any], categories: dict[int, str]) -> MaskAnnotation:
+    x, y, width, height = (float(value) for value in entry["bbox"])
+    name = categories[entry["category_id"]]
+    return MaskAnnotation(name, float(entry["area"]), (x, y, width, height), entry["segmentation"])
+
+
+def borders_touched(annotation: MaskAnnotation, size: Sequence[int]) -> int:
+    """Count the borders of an image of (height, width) that the annotation's box touches, 0 to 4."""
+    x, y, width, height = annotation.box_px
+    return sum((x <= 1, y <= 1, x + width >= size[1] - 1, y + height >= size[0] - 1))
