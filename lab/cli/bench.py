@@ -100,7 +100,7 @@ def bench_load_command(
 def bench_tracker_command(
     model: Annotated[str, typer.Option(help="See below.")] = "nano",
     size: Annotated[
-        int | None, typer.Option(help="Side of its pictures, e.g. 512; its own if left out.")
+        int | None, typer.Option(help="Side of the model's input in pixels, e.g. 512; its own if left out.")
     ] = None,
     objects: Objects = "1,3",
     backend: Annotated[

@@ -43,15 +43,23 @@ def train_nano_command(
     pictures: Annotated[
         int, typer.Option(help="Images per step of the other stages; more for a GPU.", min=1, max=MAX_BATCH)
     ] = 8,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photographs with masks (COCO) for stage tracker.", file_okay=False),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Tracker that stage tracker starts from: nano, or a folder.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the bundled model from random weights on drawn scenes.
+    """Train the bundled model on drawn scenes, from random weights or from a tracker that there is.
 
     Continues from the checkpoints in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out
     scores.
     How the bundled weights were made with it, and how good they are: engines/nano/MODEL_CARD.md.
 
         saccade train nano --budget 2h --export out/nano
+        saccade train nano --stage tracker --start nano --photos ~/photos --budget 10h
         saccade eval out/nano
         SACCADE_MODEL=out/nano/sa2va SACCADE_TRACKER=out/nano/tracker saccade demo
     """
@@ -61,7 +69,8 @@ def train_nano_command(
 
     if stage not in set(Stage):
         raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
-    options = TrainOptions(Stage(stage), budget_s, runs, export, clips=clips, images=pictures)
+    sizes = {"clips": clips, "images": pictures}
+    options = TrainOptions(Stage(stage), budget_s, runs, export, photos=photos, start=start, **sizes)
     with _shown() as view:
 
         def show(progress: TrainProgress) -> None:

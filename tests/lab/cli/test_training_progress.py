@@ -34,10 +34,10 @@ def test_a_bar_has_the_time_left_the_loss_and_the_last_score() -> None:
     terminal.view.show("tracker", {"step": 20, "elapsed_s": 1800.0, "loss": 0.6543, "j": 0.1})
     (bar,) = terminal.bars()
     assert all(word in bar for word in ("tracker", "1:30:00 left", "loss 0.654"))
-    assert "J, followed" not in bar, "a step's own score is none of held-out scenes"
-    terminal.view.show("tracker", {"step": 25, "elapsed_s": 2000.0, "j": 0.758, "rung": 1, "level": "names"})
+    assert "J, tracked" not in bar, "a step's own score is none of held-out scenes"
+    terminal.view.show("tracker", {"step": 25, "elapsed_s": 2000.0, "j": 0.758, "level": "names"})
     (bar,) = terminal.bars()
-    assert all(word in bar for word in ("loss 0.654", "level names, J, followed 0.76"))
+    assert all(word in bar for word in ("loss 0.654", "level names, J, tracked 0.76"))
 
 
 def test_a_held_out_score_is_printed_as_a_line() -> None:
@@ -45,9 +45,9 @@ def test_a_held_out_score_is_printed_as_a_line() -> None:
     terminal.view.begin("vision", 60.0)
     terminal.view.show("vision", {"step": 50, "elapsed_s": 5.0, "loss": 4.0})
     terminal.view.show(
-        "vision", {"step": 70, "elapsed_s": 9.0, "held_out_kind": 0.5, "rung": 0, "level": "plain"}
+        "vision", {"step": 70, "elapsed_s": 9.0, "held_out_category": 0.5, "level": "plain"}
     )
-    assert terminal.lines == ["vision, step 70: level plain, kinds named 0.50  loss 4"]
+    assert terminal.lines == ["vision, step 70: level plain, patch categories 0.50  loss 4"]
 
 
 def test_every_stage_has_a_bar_and_a_finished_bar_is_marked() -> None:

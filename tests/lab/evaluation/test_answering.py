@@ -23,8 +23,8 @@ def scene() -> Scene:
 
 def asked_of(scene: Scene) -> dict[str, tuple[str, str]]:
     """Kind and answer by question."""
-    said = generate_questions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 3)))
-    return {one.text: (one.kind, one.answer) for one in said}
+    questions = generate_questions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 3)))
+    return {each.text: (each.kind, each.answer) for each in questions}
 
 
 def test_right_answers_have_accuracy_one(scene: Scene) -> None:

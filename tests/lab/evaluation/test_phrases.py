@@ -106,8 +106,8 @@ def test_every_generated_caption_is_parsed_to_its_objects(level: object) -> None
     read = 0
     for seed in range(Split.UNSEEN.first_seed, Split.UNSEEN.first_seed + 12):
         clip = draw_clip(seed, frames=1, level=level)
-        told = generate_caption(clip, 0, np.random.default_rng(seed))
-        for phrase in told.phrases if told else ():
+        caption = generate_caption(clip, 0, np.random.default_rng(seed))
+        for phrase in caption.phrases if caption else ():
             assert phrase.referents in objects_named_by(phrase.text, FrameFacts(clip, 0)), phrase.text
             read += 1
     assert read > 12

@@ -25,13 +25,13 @@ def scene() -> Scene:
 
 def exact_grounder(scene: Scene) -> ScriptedGrounder:
     """Return a grounder that answers with the scene's ground truth."""
-    said = generate_expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
-    truth = {one.text: one.referents for one in said}
+    expressions = generate_expressions(scene.clip, scene.frame, np.random.default_rng((scene.clip.seed, 2)))
+    truth = {each.text: each.referents for each in expressions}
 
-    def say(query: Query) -> tuple[str, Sequence[Mask]]:
+    def answer(query: Query) -> tuple[str, Sequence[Mask]]:
         return "", [scene.mask_of(truth[query.text])] if truth[query.text] else ()
 
-    return ScriptedGrounder(say)
+    return ScriptedGrounder(answer)
 
 
 def test_exact_masks_score_one_for_every_kind(scene: Scene) -> None:

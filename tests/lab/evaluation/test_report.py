@@ -57,8 +57,8 @@ def test_progress_is_reported_for_every_measurement(score: LevelScore, progress:
 
 
 def test_figures_without_cases_are_null(score: LevelScore) -> None:
-    said = json.dumps(to_json(score), allow_nan=False)
-    assert json.loads(said)["describing"]["grounded"] is None
+    text = json.dumps(to_json(score), allow_nan=False)
+    assert json.loads(text)["describing"]["grounded"] is None
 
 
 def test_figures_are_rounded(score: LevelScore) -> None:

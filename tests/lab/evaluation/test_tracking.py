@@ -68,7 +68,7 @@ def test_without_absences_their_shares_are_nan() -> None:
 def test_a_colour_tracker_scores_above_the_copied_mask() -> None:
     first = Split.UNSEEN.first_seed
     clips = [draw_clip(seed, frames=8, stride=6.0) for seed in range(first, first + 3)]
-    # Colours alone do not tell whose a pixel is.
+    # A tracker by colour cannot separate objects of the same colour.
     score = score_tracking(ColourSam().compiled(), clips, replace(PRODUCT, non_overlap_min_share=0.0))
     assert isinstance(score, TrackingScore) and score.clips == 3 and score.objects >= 3
     assert score.j > score.j_copy > 0 and score.j_and_f > score.j_and_f_copy > 0
