@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 CURVES: Final = "curves.svg"
 "Name of the plot in a folder of runs."
 SCORES: Final = {
-    "j": "J, followed",
-    "held_out_hit": "pointed right",
-    "held_out_category": "categories named",
-    "silent": "silent while away",
+    "j": "J, tracked",
+    "held_out_hit": "prompt on object",
+    "held_out_category": "patch categories",
+    "silent": "no mask while absent",
     "found_again": "found again",
-    "held_out_j": "J, drawn",
-    "held_out_answer_tokens": "words right",
+    "held_out_j": "J, masks",
+    "held_out_answer_tokens": "answer tokens",
     "held_out_answer_present": "present answered",
     "held_out_answer_absent": "absent refused",
-    "held_out_answer_count": "counted right",
-    "held_out_answer_caption": "captions, words right",
+    "held_out_answer_count": "counts",
+    "held_out_answer_caption": "caption tokens",
 }
 """Held-out metrics 0..1 that are drawn, with their labels. The first of them that a stage has is its headline
 score, which opens the next level of the curriculum."""

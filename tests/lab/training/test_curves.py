@@ -59,7 +59,7 @@ def figure_of(*histories: History) -> Figure:
 
 def test_losses_of_training_and_held_out_scores_are_separate() -> None:
     assert history().losses == ((60.0, 4.0), (120.0, 2.0))
-    assert history().scores["J, followed"] == ((90.0, 0.8), (150.0, 0.6), (180.0, 0.7))
+    assert history().scores["J, tracked"] == ((90.0, 0.8), (150.0, 0.6), (180.0, 0.7))
 
 
 def test_a_level_begins_with_the_validation_that_opened_it() -> None:
@@ -80,7 +80,7 @@ def test_steps_that_an_interruption_lost_are_left_out() -> None:
     again = [SESSION | {"session": 1, "from_step": 40}, {"step": 60, "elapsed_s": 170.0, "loss": 1.5}]
     found = history([SESSION | {"from_step": 0}, *LOG[1:4], *lost, *again])
     assert found.losses == ((60.0, 4.0), (120.0, 2.0), (170.0, 1.5))
-    assert found.scores["J, followed"] == ((90.0, 0.8),)
+    assert found.scores["J, tracked"] == ((90.0, 0.8),)
 
 
 def test_a_stage_without_validations_has_no_promotion_score() -> None:
@@ -90,11 +90,11 @@ def test_a_stage_without_validations_has_no_promotion_score() -> None:
 @pytest.mark.parametrize(
     ("entry", "score"),
     [
-        ({"j": 0.7, "silent": 0.5, "level": "plain"}, ("J, followed", 0.7)),
-        ({"held_out_category": 0.6, "held_out_colour": 0.9, "level": "plain"}, ("categories named", 0.6)),
+        ({"j": 0.7, "silent": 0.5, "level": "plain"}, ("J, tracked", 0.7)),
+        ({"held_out_category": 0.6, "held_out_colour": 0.9, "level": "plain"}, ("patch categories", 0.6)),
         (
             {"held_out_category": 0.6, "held_out_hit": 0.4, "held_out_j": 0.3, "level": "plain"},
-            ("pointed right", 0.4),
+            ("prompt on object", 0.4),
         ),
         ({"j": 0.7, "loss": 0.5}, None),
     ],
@@ -124,7 +124,7 @@ def test_the_promotion_score_is_a_dashed_line() -> None:
 def test_stages_levels_and_scores_are_labelled_whatever_their_names() -> None:
     odd = [entry | {"level": "<kinds & $co$>"} if "level" in entry else entry for entry in LOG]
     svg = plot_histories([history(odd)])
-    assert {"tracker: loss", "tracker: held out", "<kinds & $co$>", "J, followed"} <= set(texts(svg))
+    assert {"tracker: loss", "tracker: held out", "<kinds & $co$>", "J, tracked"} <= set(texts(svg))
 
 
 @pytest.mark.parametrize(
