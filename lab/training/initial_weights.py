@@ -11,6 +11,7 @@ from transformers import Sam2Model, Sam2VideoModel
 
 from engines.grounding.checkpoints import Sa2Va, build, image_tokens
 from engines.grounding.templates import make_template
+from engines.tracking.checkpoints import load_tracker_weights
 from lab.training.nano_config import VISION_WIDTH, grounder_config, tracker_config
 from lab.training.tokenizer import nano_tokenizer
 
@@ -18,6 +19,8 @@ PROMPT_GAIN: Final = 8.0
 """Factor on the last layer of `text_hidden_fcs`. Prompt embeddings that are smaller than the mask decoder's
 own tokens have no effect at first: J after 90 steps on frozen features was 0.14 with a gain of 1, 0.44 with 3
 (one run each)."""
+
+_TEMPORAL: Final = "memory_temporal_positional_encoding"
 
 
 @torch.no_grad()
@@ -74,6 +77,28 @@ def initial_tracker(seed: int = 0) -> Sam2VideoModel:
         model.mask_downsample.weight.fill_(1 / 16)
         _share_positional_embedding(model)
     return model  # type: ignore[no-any-return]
+
+
+def tracker_from(name_or_path: str) -> Sam2VideoModel:
+    """Load a tracker to go on from, on the CPU, with as many memories as `tracker_config` has.
+
+    Temporal encodings of memories that the checkpoint lacks start as copies of its oldest. Raises NotFound,
+    CheckpointError; ValueError where the checkpoint is not of nano's shape or has more memories.
+    """
+    stored = load_tracker_weights(name_or_path).model
+    model = Sam2VideoModel(tracker_config())
+    weights = stored.state_dict()
+    # Row k is of the memory k + 1 frames ago; the last row is of conditioning memories.
+    rows = weights[_TEMPORAL]
+    missing = model.state_dict()[_TEMPORAL].shape[0] - rows.shape[0]
+    if missing < 0:
+        raise ValueError(f"{name_or_path} has {-missing} more memories than nano.")
+    weights[_TEMPORAL] = torch.cat([rows[:-1], rows[-2:-1].expand(missing, -1, -1, -1), rows[-1:]])
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as exc:
+        raise ValueError(f"{name_or_path} is not of nano's shape.") from exc
+    return model
 
 
 def _prefer_same_position(attention: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 from engines.grounding.checkpoints import save_sa2va
 from lab.training.curves import CURVES, draw_curves_if_possible
 from lab.training.grounding_recipe import GroundingRunConfig, train_decoder, train_grounding, train_vision
+from lab.training.photo_clips import PhotoClips
 from lab.training.presence_threshold import calibrate_presence
 from lab.training.tracker_clips import DrawnClips
 from lab.training.tracker_recipe import TrackerRunConfig, train_tracker
@@ -54,6 +55,10 @@ class TrainOptions:
     "Clips of a step of stage `tracker`, see `DrawnClips.clips`."
     images: int = 8
     "Scenes of a step of the other stages."
+    photos: Path | None = None
+    "Folder of labelled photographs for stage `tracker`; None: the drawn world alone."
+    start: str | None = None
+    "Tracker that stage `tracker` starts from, by name or path; None: random weights."
 
     def checkpoint(self, stage: Stage) -> Path:
         """Return where the checkpoint of a stage is."""
@@ -138,11 +143,13 @@ def _draw_curves(runs: Path) -> None:
 
 
 def _tracker(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
+    drawn = DrawnClips(clips=options.clips)
     config = TrackerRunConfig(
         options.runs / Stage.TRACKER,
-        data=DrawnClips(clips=options.clips),
+        data=drawn if options.photos is None else PhotoClips(options.photos, drawn=drawn),
         export=options.export / "tracker",
         budget_s=budget_s,
+        start=options.start,
     )
     train_tracker(config, on_log)
 

@@ -25,7 +25,7 @@ from lab.evaluation.tracking import TrackingScore, score_tracking
 from lab.training.checkpoint import Progress
 from lab.training.curriculum import Curriculum
 from lab.training.device import mixed_precision, training_device
-from lab.training.initial_weights import initial_tracker
+from lab.training.initial_weights import initial_tracker, tracker_from
 from lab.training.optimiser import Muon, Optimisers, split_parameters
 from lab.training.prefetch import prefetch, workers_for
 from lab.training.schedules import step_warmup_cosine
@@ -45,6 +45,8 @@ class TrackerRunConfig(RunConfig):
 
     data: TrackerData
     "Where clips of training and validation come from."
+    start: str | None = None
+    "Tracker to start from, by name or path; None: random weights. A resumed run has its own."
     muon_lr: float = 0.0
     "Peak learning rate of the matrices by Muon; 0: AdamW has all weights."
     adamw_lr: float = 4e-4
@@ -60,7 +62,7 @@ def train_tracker(config: TrackerRunConfig, on_log: OnLog) -> None:
     Exports the EMA of the weights. Raises CheckpointError where the directory holds another run.
     """
     device = training_device()
-    tracker = TrainableTracker(initial_tracker(config.seed)).to(device)
+    tracker = TrainableTracker(_initial(config)).to(device)
     learner = TrackerLearner.of(tracker, _optimisers(tracker.model, config))
     curriculum = Curriculum(config.levels, config.promotion_score)
     trainer = Trainer(config, learner.parts | {"curriculum": curriculum}, on_log)
@@ -80,6 +82,10 @@ def train_tracker(config: TrackerRunConfig, on_log: OnLog) -> None:
         return learner.step(backward, next(batches), lr_scale(config.spent_share(progress), progress.step))
 
     trainer.run(take_step, partial(save_tracker, learner.ema))
+
+
+def _initial(config: TrackerRunConfig) -> Sam2VideoModel:
+    return initial_tracker(config.seed) if config.start is None else tracker_from(config.start)
 
 
 def validate(model: Sam2VideoModel, clips: Iterable[Clip]) -> TrackingScore:

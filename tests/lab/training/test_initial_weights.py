@@ -7,7 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lab.training.initial_weights import init_layers, initial_grounder, initial_tracker
+from engines.tracking.checkpoints import load_tracker_weights
+from lab.training import initial_weights
+from lab.training.initial_weights import init_layers, initial_grounder, initial_tracker, tracker_from
+from lab.training.nano_config import tracker_config
 from lab.training.trainable_tracker import TrainableTracker
 
 
@@ -35,6 +38,33 @@ def test_embeddings_have_a_standard_deviation_of_one_half_and_norms_are_unchange
 
 
 # --- tracker --------------------------------------------------------------------------------------
+
+
+TEMPORAL = "memory_temporal_positional_encoding"
+
+
+def test_a_tracker_to_go_on_from_has_the_checkpoints_weights() -> None:
+    stored, loaded = load_tracker_weights("nano").model.state_dict(), tracker_from("nano").state_dict()
+    assert stored.keys() == loaded.keys()
+    assert all(torch.equal(stored[name], loaded[name]) for name in stored)
+
+
+def test_memories_that_a_checkpoint_lacks_start_as_its_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, rows = tracker_config(), load_tracker_weights("nano").model.state_dict()[TEMPORAL]
+    config.num_maskmem = len(rows) + 2
+    monkeypatch.setattr(initial_weights, "tracker_config", lambda: config)
+    wider = tracker_from("nano").state_dict()[TEMPORAL]
+    assert torch.equal(wider, torch.stack([*rows[:-1], rows[-2], rows[-2], rows[-1]]))
+
+
+def test_a_tracker_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrower, fewer = tracker_config(), tracker_config()
+    narrower.memory_attention_feed_forward_hidden_size = 64
+    fewer.num_maskmem = 2
+    for config, message in ((narrower, "not of nano's shape"), (fewer, "1 more memories")):
+        monkeypatch.setattr(initial_weights, "tracker_config", lambda config=config: config)
+        with pytest.raises(ValueError, match=message):
+            tracker_from("nano")
 
 
 def test_the_tracker_has_about_two_million_parameters() -> None:

@@ -114,3 +114,19 @@ def test_clips_of_training_and_validation_come_from_the_data_of_the_config(tmp_p
 def test_the_learning_rate_warms_up_over_50_steps_and_decays_to_2_percent() -> None:
     assert lr_scale(0.0, 0) < lr_scale(0.0, 25) < lr_scale(0.0, 49) == 1.0
     assert lr_scale(1.0, 1000) == pytest.approx(0.02)
+
+
+def test_a_run_starts_from_a_given_tracker(tmp_path: Path) -> None:
+    """With a learning rate of 0 what is exported is what it started from."""
+    config = TrackerRunConfig(
+        tmp_path / "run",
+        data=DrawnClips(clips=1, objects=1),
+        start="nano",
+        adamw_lr=0.0,
+        budget_s=0.01,
+        validation_s=1e9,
+        export=tmp_path / "out",
+    )
+    train_tracker(config, lambda entry: None)
+    ours, theirs = (load_tracker_weights(name).model.state_dict() for name in (tmp_path / "out", "nano"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
