@@ -12,7 +12,7 @@ from streaming.errors import SourceInvalid, SourceUnavailable
 from streaming.sources.clip import open_clip
 from streaming.video_writer import VideoWriter
 from streaming.vocabulary import FrameResult
-from tests.doubles import BLUE, RED, ColourGrounder, ColourTracker, square_picture
+from tests.doubles import BLUE, RED, ColourGrounder, ColourTracker, square_image
 
 FRAMES = 40
 
@@ -22,7 +22,7 @@ def clip(tmp_path: Path) -> Path:
     path = tmp_path / "clip.mp4"
     with VideoWriter(path, fps=20) as writer:
         for index in range(FRAMES):
-            writer.write(square_picture((16 + index, 20), RED), index / 20)
+            writer.write(square_image((16 + index, 20), RED), index / 20)
     return path
 
 
@@ -102,7 +102,7 @@ def test_an_object_that_appears_later_is_found(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     with VideoWriter(path, fps=20) as writer:
         for index in range(100):
-            writer.write(square_picture((30, 20), RED if index < 20 else BLUE), index / 20)
+            writer.write(square_image((30, 20), RED if index < 20 else BLUE), index / 20)
     _, results = tracked(path, tmp_path / "out", "the blue square")
     masked = [result.frame_index for result in results if any(track.mask for track in result.tracks)]
     assert masked and min(masked) >= 20
