@@ -2,18 +2,17 @@
 
 Theory of operation. The monitor asks for a heartbeat in rounds and reports what came of each. An actor is
 
-    starting    until its first heartbeat since it was made, killed or died. After `start_timeout_s` it is
-    killed. alive       while heartbeats come. silent      when one is missing. It is asked again quickly for
-    `heartbeat_timeout_s`; from then on that is a
-                problem; after `hang_s` it is hung.
-    hung        silent for too long, or it says so itself, or one of its tracking threads has been in one step
-                for longer than `step_hang_s` and `step_hang_factor` times its longest recent step. It is
-                killed.
-    dead        Ray restarts it; it is starting.
+- starting, until its first heartbeat since it was made, killed or died. After `start_timeout_s` it is killed.
+- alive, while heartbeats come.
+- silent, when one is missing. It is asked again quickly for `heartbeat_timeout_s`; from then on that is a
+  problem; after `hang_s` it is hung.
+- hung: silent for too long, or it reports so itself, or one of its tracking threads has been in one step for
+  longer than `step_hang_s` and `step_hang_factor` times what is expected of that step. It is killed.
+- dead: Ray restarts it; it is starting.
 
 An actor whose constructor raised is not restarted by Ray: it is made again after `remake_s`, unless it never
-was alive, which is an error to report to the user. A tracking thread that has not completed a step is
-starting and has `start_timeout_s`, as loading may take minutes.
+was alive, which is an error to report to the user. A step of a kind that was not completed yet has
+`start_timeout_s`: the first step with objects is the first that runs the model.
 
 Silence is summed up from the rounds. A round that took longer than its own waits says that the monitor was
 late (its event loop was starved), not that the actor was silent, so it counts as no longer than those waits.
@@ -52,7 +51,7 @@ class MonitorTimes:
     "Before an actor whose constructor raised is made again."
     step_hang_s: float = 4.0
     step_hang_factor: float = 10.0
-    "A step is hung after the larger of `step_hang_s` and this many times the longest recent step."
+    "A step is hung after the larger of `step_hang_s` and this many times its expected duration."
     kill_s: float = 2.0
     "For a killed process to end: heartbeats that still come from it meanwhile are ignored."
     close_timeout_s: float = 3.0
@@ -167,9 +166,9 @@ class ActorHealth:
         return self._silent_s is not None and self._silent_s < self._times.heartbeat_timeout_s
 
     def _is_hung(self, timing: StepTiming) -> bool:
-        if timing.longest_s is None:
+        if timing.expected_s is None:
             return timing.running_s > self._times.start_timeout_s
-        limit_s = max(self._times.step_hang_s, self._times.step_hang_factor * timing.longest_s)
+        limit_s = max(self._times.step_hang_s, self._times.step_hang_factor * timing.expected_s)
         return timing.running_s > limit_s
 
     def _add_silence(self, now_s: float) -> None:

@@ -13,7 +13,8 @@ import time
 from actors.heartbeat import StepClock, StepTiming
 from actors.metrics import WorkerMetrics
 from actors.rates import RateWindow
-from actors.session import StepReport, StreamSession
+from actors.session import StepReport, StreamSession, live_tracks
+from engines.backends.lazy_compilation import compilations_begun
 from streaming.errors import SaccadeError
 from streaming.events import ErrorReport, error_report
 from streaming.latest import Latest
@@ -53,7 +54,7 @@ class HostedStream:
         self._slot: Latest[Frame] = Latest()
         self._ending = threading.Lock()
         self._rate_window = RateWindow()
-        self._step_clock = StepClock()
+        self._step_clock = StepClock(compilations_begun)
         self._frames = 0
         self._size: tuple[int, int] | None = None
         self._is_abandoned = False
@@ -83,8 +84,8 @@ class HostedStream:
         self._writer.forget(self.spec.stream_id)
 
     def step_timing(self) -> StepTiming:
-        """Return how long the present step has been running, and the longest recent step."""
-        return self._step_clock.timing(time.monotonic())
+        """Return how long the present step has been running, and its expected duration."""
+        return self._step_clock.timing(time.monotonic(), self.session.planned_objects)
 
     def status(self, now_s: float) -> StreamStatus:
         """Return the stream's state, rates and queries."""
@@ -124,8 +125,11 @@ class HostedStream:
             if not self._is_abandoned:
                 self._publish(frame, report)
                 self.session.commit_memory()
-        finally:
-            self._step_clock.end(time.monotonic())
+        except Exception:
+            self._step_clock.abort()
+            raise
+        tracked = len(live_tracks(report.result.tracks))
+        self._step_clock.complete(time.monotonic(), self.session.planned_objects, tracked)
 
     def _publish(self, frame: Frame, report: StepReport) -> None:
         result = report.result
@@ -158,14 +162,14 @@ class HostedStream:
             time.sleep(_AFTER_FAILURE_S)
 
     def _reset(self) -> bool:
-        self._step_clock.begin(time.monotonic())
+        self._step_clock.begin_reset(time.monotonic())
         try:
             self.session.reset()
         except Exception as exc:  # last resort: memory may be short for a while
             log.error("Stream %s: the tracker cannot be reset.", self.spec.stream_id, exc_info=exc)
             return False
         finally:
-            self._step_clock.end(time.monotonic())
+            self._step_clock.abort()
         return True
 
     def _source_changed(self, status: SourceStatus) -> None:

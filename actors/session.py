@@ -29,6 +29,7 @@ from streaming.vocabulary import (
     Query,
     StreamId,
     Track,
+    TrackState,
 )
 
 T = TypeVar("T")
@@ -74,6 +75,12 @@ class StreamSession:
         self._failures: deque[tuple[Query, float]] = deque(maxlen=INBOX_CAPACITY)
         "Questions that failed: the query and when it was asked, until the next step takes them in."
         self._previous: tuple[Track, ...] = ()
+        self._planned_objects = 0
+
+    @property
+    def planned_objects(self) -> int:
+        """Objects to track in the present or last step, and masks of the answers taken in. Any thread."""
+        return self._planned_objects
 
     def set_queries(self, queries: Sequence[Query]) -> None:
         """Replace the stream's queries, from the next frame on. Any thread."""
@@ -111,6 +118,8 @@ class StreamSession:
         started_s = self._clock()
         self._take_queries()
         answers = self._take_answers(started_s)
+        masks = sum(len(answer.prompts) for answer in answers)
+        self._planned_objects = len(live_tracks(self._previous)) + masks
         tracks = tuple(self._tracker.step(frame, answers))
         tracked_s = self._clock()
         self._ledger.record_tracks(tracks)
@@ -168,6 +177,11 @@ class StreamSession:
     def _store_frame(self, frame: Frame) -> None:
         if self._history.is_due(frame.pts_s):
             self._history.add(to_fit(frame.pixels, EARLIER_PX), frame.pts_s)
+
+
+def live_tracks(tracks: Sequence[Track]) -> list[Track]:
+    """Return the tracks that have not ended."""
+    return [track for track in tracks if track.state is not TrackState.ENDED]
 
 
 def _drain(queue: deque[T]) -> list[T]:

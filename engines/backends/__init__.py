@@ -9,6 +9,7 @@ SAM-2 or Sa2VA; both use it.
     onnx_export.py       graph -> ONNX file, by tracing.py; copied by bfloat16.py and int8.py
     onnx_runtime.py      runs the file unchanged: the reference among the runtimes
     openvino.py          the default on CPUs
+    lazy_compilation.py  counts compilations in calls of runners
     tensorrt.py          NVIDIA GPUs; engines run by tensorrt_runner.py, with the CUDA calls in gpu.py
     parity_check.py      compares a backend's outputs with torch's
     artifact_cache.py    exported files and engines on disk

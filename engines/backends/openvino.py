@@ -25,6 +25,7 @@ import openvino as ov
 
 from engines.backends.artifact_cache import Artifact
 from engines.backends.graph import Array, Graph, Precision, PrecisionChoice
+from engines.backends.lazy_compilation import count_compilation
 from engines.backends.onnx_export import Exporter
 from streaming.errors import BackendUnavailable
 
@@ -179,6 +180,7 @@ class OpenVinoProgram:
         if not self._compiling.acquire(blocking=False):
             return most
         try:
+            count_compilation()
             self._models[configuration] = self._models.get(configuration) or self._compile(*configuration)
         except BackendUnavailable as exc:
             # The file is gone or memory is short: continue with fewer calls at a time.

@@ -124,7 +124,7 @@ def test_a_failed_update_is_a_problem_until_an_update_succeeds_and_no_silence() 
         (StepTiming(181.0, None), True),
     ],
 )
-def test_a_step_is_hung_after_4_s_and_10_times_the_longest_recent_step(
+def test_a_step_is_hung_after_4_s_and_10_times_its_expected_duration(
     timing: StepTiming, is_hung: bool
 ) -> None:
     health = alive()

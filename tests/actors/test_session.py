@@ -94,6 +94,22 @@ def test_earlier_frames_are_resized_to_448_px_at_most() -> None:
     assert [pixels.shape for pixels in line.asked[0].earlier] == [(252, EARLIER_PX, 3)] * 2
 
 
+def test_planned_objects_are_those_tracked_and_the_masks_of_answers_taken_in() -> None:
+    line = Line()
+    line.want(("q", "the red square", 1))
+    line.step()
+    assert line.session.planned_objects == 0
+    line.answer()
+    line.step()
+    assert line.session.planned_objects == 1, "the answer's mask"
+    line.step()
+    assert line.session.planned_objects == 1, "the track"
+    line.want()
+    line.step()
+    line.step()
+    assert line.session.planned_objects == 0
+
+
 @pytest.mark.parametrize("late", [0, 1, 7])
 def test_an_answer_k_frames_late_gives_a_mask_on_the_current_frame(late: int) -> None:
     line = Line()

@@ -362,4 +362,4 @@ async def test_a_heartbeat_has_the_timing_of_each_tracking_thread(
         await host(worker, ("w-steps", clips / "red.mp4"))
         await tracked(reader, "w-steps")
         timing = (await worker.heartbeat()).steps[StreamId("w-steps")]
-        assert timing.longest_s is not None and 0 < timing.longest_s < 4
+        assert timing.expected_s is not None and 0 < timing.expected_s < 4

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engines.backends.graph import Calibration, PrecisionChoice, Program
+from engines.backends.lazy_compilation import compilations_begun
 from engines.backends.openvino import ACTIVE_S, OpenVinoBackend, OpenVinoProgram, OpenVinoRunner
 from engines.backends.torch_backend import TorchBackend
 from engines.geometry import mask_iou
@@ -116,7 +117,9 @@ def test_calls_during_a_compilation_use_the_model_for_the_most_calls_so_far() ->
         return f"{threads} threads, {calls} calls"
 
     program = OpenVinoProgram(compiled, threads=2, parallel=2, clock=lambda: 0.0)
+    counted = compilations_begun()
     found = [program.model_for(number) for number in range(3)]
+    assert compilations_begun() == counted + 2, "a call that compiles is not taken for a hang"
     assert made == [(2, 1), (2, 2), (1, 4)]
     assert found == ["2 threads, 1 calls", "2 threads, 2 calls", "1 threads, 4 calls"]
     assert meanwhile == ["2 threads, 2 calls"]
