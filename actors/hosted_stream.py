@@ -141,6 +141,7 @@ class HostedStream:
         self.viewers.push(frame)
         self._frames += 1
         self._size = frame.size
+        self._rate_window.add_tracked(result.assembled_s)
         self._metrics.frame(result)
         for seconds in report.prompt_to_mask_s:
             self._metrics.prompt_to_mask(result.stream_id, seconds)
@@ -149,7 +150,7 @@ class HostedStream:
         """Measure the frame age of a result that Redis holds. Called on the writer's thread."""
         with self._ending:
             if not self._slot.closed:
-                self._rate_window.add(result.published_s, result.latency_s.total)
+                self._rate_window.add_published(result.published_s, result.latency_s.total)
                 self._metrics.published(result)
 
     def _recover(self, exc: Exception) -> None:

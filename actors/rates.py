@@ -22,22 +22,31 @@ class Rates:
 
 
 class RateWindow:
-    """Publication times and frame ages of results. One thread writes, any may read."""
+    """Times of tracked frames, and frame ages of published results. Times are Unix times in seconds.
+
+    A frame is counted when it is tracked: while Redis is away the rate stays what it is, and when all that
+    waited is written at once it does not jump.
+    """
 
     def __init__(self) -> None:
+        self._tracked: deque[float] = deque(maxlen=_CAPACITY)
         self._published: deque[tuple[float, float]] = deque(maxlen=_CAPACITY)
 
-    def add(self, published_s: float, age_s: float) -> None:
-        """Record a result: when it was published (Unix time) and how old its frame was then."""
+    def add_tracked(self, assembled_s: float) -> None:
+        """Record that a frame's result was assembled. One thread calls this."""
+        self._tracked.append(assembled_s)
+
+    def add_published(self, published_s: float, age_s: float) -> None:
+        """Record when a result was published, and how old its frame was then. One thread calls this."""
         self._published.append((published_s, age_s))
 
     def rates(self, now_s: float) -> Rates:
-        """Return the figures of the `WINDOW_S` before `now_s`."""
-        inside = [(at_s, age_s) for at_s, age_s in tuple(self._published) if now_s - at_s <= WINDOW_S]
-        if not inside:
-            return Rates(0.0, None, None)
+        """Return the figures of the `WINDOW_S` before `now_s`. Any thread."""
+        tracked = [at_s for at_s in tuple(self._tracked) if now_s - at_s <= WINDOW_S]
+        ages = [age_s for at_s, age_s in tuple(self._published) if now_s - at_s <= WINDOW_S]
         # A stream younger than the window has its own age as the span; at least a second, else the first
         # results would give thousands per second.
-        span_s = min(WINDOW_S, max(1.0, now_s - inside[0][0]))
-        ages = np.array([age_s for _, age_s in inside])
-        return Rates(len(inside) / span_s, float(np.quantile(ages, 0.5)), float(np.quantile(ages, 0.95)))
+        fps = len(tracked) / min(WINDOW_S, max(1.0, now_s - tracked[0])) if tracked else 0.0
+        if not ages:
+            return Rates(fps, None, None)
+        return Rates(fps, float(np.quantile(ages, 0.5)), float(np.quantile(ages, 0.95)))

@@ -172,11 +172,14 @@ class Worker:
         """Try to open refused streams until none is left."""
         while self._refused:
             await asyncio.sleep(_REOPEN_S)
-            async with self._changing:
-                for stream_id in self._state.streams.keys() & self._refused.keys():
-                    await self._try_to_open(self._state.streams[stream_id])
-                    if stream_id in self._hosted:
-                        self._hosted[stream_id].session.set_queries(self._state.queries_of(stream_id))
+            try:
+                async with self._changing:
+                    for stream_id in self._state.streams.keys() & self._refused.keys():
+                        await self._try_to_open(self._state.streams[stream_id])
+                        if stream_id in self._hosted:
+                            self._hosted[stream_id].session.set_queries(self._state.queries_of(stream_id))
+            except Exception as exc:  # last resort: memory may be short for a while
+                log.error("Refused streams could not be opened; tried again.", exc_info=exc)
 
     async def _try_to_open(self, spec: StreamSpec) -> None:
         """Host a stream, or record why it cannot be opened: the other streams are hosted all the same."""

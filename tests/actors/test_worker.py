@@ -355,6 +355,26 @@ async def test_a_stream_whose_file_was_missing_is_hosted_when_it_is_there(
         await tracked(reader, "w-missing")
 
 
+async def test_a_failure_while_a_missing_stream_is_opened_does_not_end_the_attempts(
+    redis_server: RedisServer, tmp_path: Path, clips: Path, reader: ResultReader
+) -> None:
+    failures = [MemoryError("CUDA out of memory")]
+
+    def make_tracker() -> ColourTracker:
+        if failures:
+            raise failures.pop()
+        return ColourTracker()
+
+    worker = Worker(Settings(media_dirs=[tmp_path]), redis_server.url, lambda: make_tracker, Grounding())
+    try:
+        await host(worker, ("w-late", tmp_path / "red.mp4"))
+        shutil.copy(clips / "red.mp4", tmp_path / "red.mp4")
+        await tracked(reader, "w-late")
+        assert not failures
+    finally:
+        await worker.close()
+
+
 async def test_a_heartbeat_has_the_timing_of_each_tracking_thread(
     redis_server: RedisServer, clips: Path, reader: ResultReader
 ) -> None:
