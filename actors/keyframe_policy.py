@@ -1,10 +1,8 @@
-"""Which queries are sent to the grounder with this frame. Pure: decided from the ledger's entries and
-`now_s`.
+"""Which queries are sent to the grounder with this frame. Pure: the ledger's entries and `now_s` decide.
 
 Theory of operation. A query is asked at once when it is new or has a new revision; after that:
 
-    no answer came               again after `ANSWER_TIMEOUT_S`, or `WORDS_TIMEOUT_S` for `ask` and
-    `describe`,
+    no answer came               again after `ANSWER_TIMEOUT_S` (`WORDS_TIMEOUT_S` for a text),
                                  but not before `PATIENCE` times what the last answer took;
                                  after a failure: 0.25, 0.5, 1, 2 s
     "no such object"             again after 0.25, 0.5, 1, 2 s: the object may appear
