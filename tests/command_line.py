@@ -25,7 +25,7 @@ def saccade(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

@@ -64,7 +64,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_prints_how_to_continue(tmp_path: Path) 
         while not log.exists() and time.monotonic() < until_s:
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=30)
+        _, said = running.communicate(timeout=120)
     finally:
         running.kill()
         running.communicate()
