@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import Final, NoReturn
 
 import typer
+from rich.markup import escape
 from typer.models import CommandInfo
 
 from actors.cli import models, service, streams
@@ -70,5 +71,5 @@ def main() -> None:
 
 
 def _fail(exc: SaccadeError) -> NoReturn:
-    err.print(f"[red]{exc.code}[/red]: {exc}", highlight=False, soft_wrap=True)
+    err.print(f"[red]{exc.code}[/red]: {escape(str(exc))}", highlight=False, soft_wrap=True)
     sys.exit(USAGE_EXIT if isinstance(exc, UsageError) else FAILURE_EXIT)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.cli import main
+from streaming.errors import UsageError
 from tests.command_line import is_one_line, saccade
 
 COMMANDS = ["demo", "up", "watch", "track", "eval", "export", "doctor", "stream", "query", "bench", "train"]
@@ -44,3 +46,15 @@ def test_a_missing_settings_file_is_named_in_one_line(tmp_path: Path) -> None:
     done = saccade("stream", "list", "--config", "none.toml", cwd=tmp_path)
     assert (done.returncode, is_one_line(done)) == (2, True)
     assert "none.toml" in done.stderr
+
+
+def test_square_brackets_of_an_error_are_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**options: bool) -> None:
+        raise UsageError("It needs more.", remedy="Install saccade[plots].")
+
+    monkeypatch.setattr(main, "app", refuse)
+    with pytest.raises(SystemExit):
+        main.main()
+    assert "saccade[plots]" in capsys.readouterr().err
