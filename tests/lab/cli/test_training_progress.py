@@ -44,9 +44,7 @@ def test_a_held_out_score_is_printed_as_a_line() -> None:
     terminal = Terminal()
     terminal.view.begin("vision", 60.0)
     terminal.view.show("vision", {"step": 50, "elapsed_s": 5.0, "loss": 4.0})
-    terminal.view.show(
-        "vision", {"step": 70, "elapsed_s": 9.0, "held_out_category": 0.5, "level": "plain"}
-    )
+    terminal.view.show("vision", {"step": 70, "elapsed_s": 9.0, "held_out_category": 0.5, "level": "plain"})
     assert terminal.lines == ["vision, step 70: level plain, patch categories 0.50  loss 4"]
 
 
