@@ -33,10 +33,11 @@ def choose_dtype(
     if name != "auto":
         return DTYPES[name]
     has_bfloat16 = any(tensor.dtype == torch.bfloat16 for tensor in tensors)
-    return torch.bfloat16 if has_bfloat16 and _computes_bfloat16(device) else torch.float32
+    return torch.bfloat16 if has_bfloat16 and computes_bfloat16(device) else torch.float32
 
 
-def _computes_bfloat16(device: torch.device) -> bool:
+def computes_bfloat16(device: torch.device) -> bool:
+    """Return whether a device has instructions for products of bfloat16."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     # Without these instructions a CPU converts to float32 and back, slower than float32 throughout.

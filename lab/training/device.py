@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from engines.grounding.devices import computes_bfloat16
+
 Batch = TypeVar("Batch")
 
 
@@ -17,8 +19,12 @@ def training_device() -> torch.device:
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """Return a context in which matrix products on the device are bfloat16; weights stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    """Return a context in which matrix products on the device are bfloat16; weights stay float32.
+
+    On a device without instructions for that everything is float32: emulated bfloat16 makes a step of stage
+    `vision` 10 times slower, and a convolution 160 times (EPYC with AVX2, torch 2.13).
+    """
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=computes_bfloat16(device))
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

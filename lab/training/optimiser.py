@@ -14,6 +14,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from engines.grounding.devices import computes_bfloat16
+
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 "Coefficients of the quintic Newton-Schulz iteration, from the source above."
 MAX_NORM: Final = 1.0
@@ -92,8 +94,13 @@ class Optimisers:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """(N, a, b) → approximately the nearest orthogonal matrices: singular values between 0.5 and 1.4."""
-    x = (matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
+    """(N, a, b) → approximately the nearest orthogonal matrices: singular values between 0.5 and 1.4.
+
+    Computed in bfloat16 where the device has instructions for that.
+    """
+    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    if computes_bfloat16(matrices.device):
+        x = x.bfloat16()
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.transpose(1, 2)

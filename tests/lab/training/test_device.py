@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lab.training import device
 from lab.training.device import mixed_precision, to_device, training_device
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -49,8 +50,14 @@ def test_tensors_on_their_device_are_not_copied() -> None:
     assert to_device({0: one}, CPU)[0] is one
 
 
-def test_mixed_precision_multiplies_in_bfloat16_and_keeps_weights_float32() -> None:
+@pytest.mark.parametrize(
+    ("has_bfloat16", "expected"), [(True, torch.bfloat16), (False, torch.float32)], ids=["native", "emulated"]
+)
+def test_mixed_precision_multiplies_in_bfloat16_where_that_is_native_and_keeps_weights_float32(
+    has_bfloat16: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "computes_bfloat16", lambda _: has_bfloat16)
     layer = torch.nn.Linear(4, 4)
     with mixed_precision(CPU):
-        assert layer(torch.zeros(1, 4)).dtype == torch.bfloat16
+        assert layer(torch.zeros(1, 4)).dtype == expected
     assert layer.weight.dtype == torch.float32

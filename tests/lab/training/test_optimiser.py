@@ -9,6 +9,12 @@ from torch import nn
 from lab.training.optimiser import MAX_NORM, Muon, Optimisers, orthogonal, split_parameters
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Products of small matrices wait for each other's threads on a busy machine: 70 s instead of 1 s."""
+    torch.set_num_threads(1)
+
+
 def test_an_update_has_singular_values_near_one() -> None:
     torch.manual_seed(0)
     for shape in ((3, 16, 16), (2, 8, 40), (2, 40, 8)):
