@@ -152,11 +152,16 @@ def _draw_figure(histories: Sequence[History], figure: Figure) -> None:
 
 
 def _draw_losses(axes: Axes, history: History) -> None:
-    """Draw positive losses on a logarithmic axis."""
+    """Draw positive losses on a logarithmic axis with ticks at 1, 2 and 5 times powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     axes.set_title(f"{history.stage}: loss")
     points = [(time_s, loss) for time_s, loss in history.losses if loss > 0]
     if points:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
         _draw_curve(axes, points, color=COLOURS[0])
 
 

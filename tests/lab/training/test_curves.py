@@ -136,6 +136,11 @@ def test_time_is_in_minutes_then_in_hours(seconds: float, last: str) -> None:
     assert times[-1] == last and len(times) <= 2 * 6
 
 
+def test_losses_have_ticks_at_round_numbers() -> None:
+    losses = [{"elapsed_s": 60.0 * step, "loss": loss} for step, loss in enumerate((6.0, 1.5, 0.4))]
+    assert {"0.5", "1", "2", "5"} <= set(texts(plot_histories([history(losses)])))
+
+
 @pytest.mark.parametrize("entries", [[], [SESSION], LOG[:2], LOG[2:3]])
 def test_a_log_with_few_or_no_entries_is_drawn(entries: list[dict[str, Any]]) -> None:
     assert "tracker: loss" in texts(plot_histories([history(entries)]))
