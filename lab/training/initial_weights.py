@@ -14,6 +14,7 @@ from engines.grounding.templates import make_template
 from engines.tracking.checkpoints import load_tracker_weights
 from lab.training.nano_config import VISION_WIDTH, grounder_config, tracker_config
 from lab.training.tokenizer import nano_tokenizer
+from streaming.errors import CheckpointError
 
 PROMPT_GAIN: Final = 8.0
 """Factor on the last layer of `text_hidden_fcs`. Prompt embeddings that are smaller than the mask decoder's
@@ -83,7 +84,7 @@ def tracker_from(name_or_path: str) -> Sam2VideoModel:
     """Load a tracker to go on from, on the CPU, with as many memories as `tracker_config` has.
 
     Temporal encodings of memories that the checkpoint lacks start as copies of its oldest. Raises NotFound,
-    CheckpointError; ValueError where the checkpoint is not of nano's shape or has more memories.
+    and CheckpointError, also where the checkpoint is not of nano's shape or has more memories.
     """
     stored = load_tracker_weights(name_or_path).model
     model = Sam2VideoModel(tracker_config())
@@ -92,12 +93,12 @@ def tracker_from(name_or_path: str) -> Sam2VideoModel:
     rows = weights[_TEMPORAL]
     missing = model.state_dict()[_TEMPORAL].shape[0] - rows.shape[0]
     if missing < 0:
-        raise ValueError(f"{name_or_path} has {-missing} more memories than nano.")
+        raise CheckpointError(f"{name_or_path} has {-missing} more memories than nano.")
     weights[_TEMPORAL] = torch.cat([rows[:-1], rows[-2:-1].expand(missing, -1, -1, -1), rows[-1:]])
     try:
         model.load_state_dict(weights)
     except RuntimeError as exc:
-        raise ValueError(f"{name_or_path} is not of nano's shape.") from exc
+        raise CheckpointError(f"{name_or_path} is not of nano's shape.") from exc
     return model
 
 

@@ -29,6 +29,7 @@ from lab.training.world.motion import draw_motion
 from lab.training.world.photographs import MaskAnnotation, Photograph, borders_touched
 from lab.training.world.rendering import Scene, SceneObject
 from lab.training.world.sprites import SPRITE_EXTENT, Sprite, apply_shading, side_shading
+from streaming.errors import NotFound
 
 ANY_COLOUR: Final = "any"
 "Colour of labels: photographs are annotated by category alone."
@@ -61,7 +62,7 @@ class PhotoWorld:
     """Photographs, ready to compose scenes of. Holds annotations; images are read when a scene needs them."""
 
     def __init__(self, photographs: Sequence[Photograph]) -> None:
-        """Raises ValueError where no photograph has an object that can be cut out."""
+        """Raises NotFound where no photograph has an object that can be cut out."""
         self.photographs = tuple(photographs)
         self.cut_outs = tuple(
             CutOut(photograph, annotation)
@@ -70,7 +71,10 @@ class PhotoWorld:
             if _can_be_cut_out(annotation, photograph.size)
         )
         if not self.cut_outs:
-            raise ValueError("No photograph has an object that can be cut out.")
+            raise NotFound(
+                "No photograph has an object that can be cut out.",
+                remedy="Masks of split `train` should cover 900 pixels or more.",
+            )
         self._by_category: defaultdict[str, list[int]] = defaultdict(list)
         for index, found in enumerate(self.cut_outs):
             self._by_category[found.annotation.category].append(index)

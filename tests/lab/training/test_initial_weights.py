@@ -12,6 +12,7 @@ from lab.training import initial_weights
 from lab.training.initial_weights import init_layers, initial_grounder, initial_tracker, tracker_from
 from lab.training.nano_config import tracker_config
 from lab.training.trainable_tracker import TrainableTracker
+from streaming.errors import CheckpointError
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_tracker_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) 
     fewer.num_maskmem = 2
     for config, message in ((narrower, "not of nano's shape"), (fewer, "1 more memories")):
         monkeypatch.setattr(initial_weights, "tracker_config", lambda config=config: config)
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(CheckpointError, match=message):
             tracker_from("nano")
 
 

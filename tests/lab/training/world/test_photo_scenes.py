@@ -8,6 +8,7 @@ import pytest
 from lab.training.world.photo_scenes import PhotoWorld, draw_photo_camera
 from lab.training.world.photographs import load_photographs
 from lab.training.world.rendering import Scene, render_frame
+from streaming.errors import NotFound
 from tests.photo_folder import write_photo_folder
 
 SIZE = (96, 96)
@@ -65,5 +66,5 @@ def test_the_camera_is_still_at_the_first_frame() -> None:
 
 
 def test_photographs_without_objects_are_refused() -> None:
-    with pytest.raises(ValueError, match="cut out"):
+    with pytest.raises(NotFound, match="cut out"):
         PhotoWorld([])
