@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -105,10 +104,3 @@ async def module_value(page: Page, module: str, body: str, argument: object = No
     """Run JavaScript in the page and return its value. `body` has the module as `m` and `argument` as `a`."""
     script = f"async (a) => {{ const m = await import('/{module}'); {body} }}"
     return await page.evaluate(script, argument)
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now, for a process that cannot choose its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

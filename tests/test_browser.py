@@ -24,7 +24,8 @@ from playwright.async_api import Browser, Page, expect
 from lab.training.world.holdout import HELD_OUT_SEED
 from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
-from tests.browser import chromium, free_port, opened, write_camera
+from lab.fixtures.ports import free_port
+from tests.browser import chromium, opened, write_camera
 from tests.up import CACHE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]

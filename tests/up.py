@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from actors.cli.api_client import ServiceClient
-from tests.browser import free_port
+from lab.fixtures.ports import free_port
 
 CACHE = Path(tempfile.gettempdir()) / f"saccade-tests-{os.getuid()}"
 "Cache of compiled models, kept between runs of the tests. Its keys contain the weights."

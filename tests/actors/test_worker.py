@@ -367,9 +367,9 @@ async def test_a_failure_while_a_missing_stream_is_opened_does_not_end_the_attem
 
     worker = Worker(Settings(media_dirs=[tmp_path]), redis_server.url, lambda: make_tracker, Grounding())
     try:
-        await host(worker, ("w-late", tmp_path / "red.mp4"))
+        await host(worker, ("w-opened-late", tmp_path / "red.mp4"))
         shutil.copy(clips / "red.mp4", tmp_path / "red.mp4")
-        await tracked(reader, "w-late")
+        await tracked(reader, "w-opened-late")
         assert not failures
     finally:
         await worker.close()

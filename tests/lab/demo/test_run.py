@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import free_port
+from lab.fixtures.ports import free_port
 from tests.up import CACHE, START_S
 
 

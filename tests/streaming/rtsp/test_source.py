@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lab.fixtures.rtsp_server import free_port
+from lab.fixtures.ports import free_port
 from streaming.errors import SourceError, SourceInvalid, SourceUnavailable
 from streaming.rtsp import source as rtsp_source
 from streaming.rtsp.source import RtspSource
