@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from actors.worker import MakeTracker
 from engines.protocols import SharedGrounder, Tracker
+from streaming.errors import BackendUnavailable
 from streaming.settings import Settings
 
 if TYPE_CHECKING:
+    from engines.backends.graph import PrecisionChoice
     from engines.tracking.compiled import CompiledTracker
+
+log = logging.getLogger(__name__)
 
 
 def load_grounder(settings: Settings) -> SharedGrounder:
@@ -40,8 +44,21 @@ def load_trackers(settings: Settings) -> MakeTracker:
 
 
 def load_compiled(settings: Settings) -> CompiledTracker:
-    """Load the tracker's graphs, compiled for this machine. Raises as `load_trackers`."""
+    """Load the tracker's graphs, compiled for this machine. Raises as `load_trackers`.
+
+    In float32 where the precision is `auto` and the faster one is computed wrong (see `parity_check.py`).
+    """
     _configure_logging(settings)
+    try:
+        return _open_tracker(settings, settings.tracker_precision)
+    except BackendUnavailable as exc:
+        if settings.tracker_precision != "auto":
+            raise
+        log.warning("Tracking in float32 instead. %s", exc)
+        return _open_tracker(settings, "float32")
+
+
+def _open_tracker(settings: Settings, precision: PrecisionChoice) -> CompiledTracker:
     from engines.backends.choose import choose_backend
     from engines.tracking.compilation import open_tracker
 
@@ -49,7 +66,7 @@ def load_compiled(settings: Settings) -> CompiledTracker:
         settings.backend,
         threads=settings.tracker_threads,
         capacity=settings.max_tracks_per_stream,
-        precision=settings.tracker_precision,
+        precision=precision,
         cache_dir=settings.cache_dir,
     )
     return open_tracker(settings.tracker, backend, settings.cache_dir, settings.tracker_px)

@@ -21,10 +21,10 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, expect
 
+from lab.fixtures.ports import free_port
 from lab.training.world.holdout import HELD_OUT_SEED
 from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
-from lab.fixtures.ports import free_port
 from tests.browser import chromium, opened, write_camera
 from tests.up import CACHE
 

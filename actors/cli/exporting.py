@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Final
 
 from engines.backends.artifact_cache import Artifact
 from engines.backends.choose import choose_backend
 from engines.backends.graph import Backend, Graph, Precision
 from engines.backends.onnx_export import Exporter
-from engines.backends.parity_check import ParityReference
+from engines.backends.parity_check import ParityReference, require_parity
 from engines.backends.tensorrt import TensorRtBackend, load_tensorrt
 from engines.tracking.checkpoints import load_tracker_weights
 from engines.tracking.compilation import tracker_graphs
 from streaming.errors import BackendUnavailable
 from streaming.settings import Settings
-
-MAX_DIFFERENCE: Final = 0.1
-"""Largest accepted difference of an output (RMS relative to torch's). Measured for nano on the random inputs
-used here: bfloat16 0.01, float32 2e-6."""
-MAX_DIFFERENCE_INT8: Final = 0.5
-"The same in int8, whose ranges were calibrated on other inputs than the random ones here: nano 0.22."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +64,7 @@ class TrackerExport:
                 raise
             return ExportedGraph(graph.name, time.perf_counter() - start_s, files, None, str(exc))
         build_s = time.perf_counter() - start_s
-        difference = call.differences(program.runner()(*call.inputs))
-        most = MAX_DIFFERENCE_INT8 if self._backend.compute_precision == "int8" else MAX_DIFFERENCE
-        for output, found in difference.items():
-            if not found <= most:
-                raise BackendUnavailable(
-                    f"{self.backend} gives another {output} of {graph.name} than torch, by {found:.1%}.",
-                    remedy="Set backend to torch.",
-                )
+        difference = require_parity(self._backend, program, call)
         return ExportedGraph(graph.name, build_s, files, difference)
 
     def _files(self, graph: Graph) -> list[Artifact]:

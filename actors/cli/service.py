@@ -33,8 +33,8 @@ async def _serve(settings: Settings) -> None:
 
     err.print("Starting (the first start takes longer, because the models are compiled) ...")
     async with running_service(settings) as service:
-        err.print(f"Page  {service.page_url}", soft_wrap=True)
-        err.print(f"API   {service.url}/openapi.json   token: {settings.state_dir / 'token'}")
+        err.print(f"Page  {service.page_url}", soft_wrap=True, markup=False)
+        err.print(f"API   {service.url}/openapi.json   token: {settings.state_dir / 'token'}", markup=False)
         err.print("Ctrl-C stops it.")
         try:
             await asyncio.Event().wait()

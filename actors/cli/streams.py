@@ -69,7 +69,7 @@ def stream_remove(
     """Remove a stream, with its queries and viewers."""
     with _client(server, config) as client:
         client.delete(f"/v1/streams/{stream_id}")
-    err.print(f"Removed {stream_id}.")
+    err.print(f"Removed {stream_id}.", markup=False)
 
 
 @query_app.command("add")
@@ -144,7 +144,7 @@ def query_remove(
     """Remove a query and end its tracks."""
     with _client(server, config) as client:
         client.delete(f"/v1/queries/{query_id}")
-    err.print(f"Removed {query_id}.")
+    err.print(f"Removed {query_id}.", markup=False)
 
 
 def watch(

@@ -7,17 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from actors.cli.doctor import Check, Verdict
 
 _COLOURS = {Verdict.OK: "green", Verdict.MISSING: "yellow", Verdict.BROKEN: "red"}
 
 
+def add_cells(table: Table, *cells: str) -> None:
+    """Add a row whose cells are shown as they are: rich takes "[tensorrt]" or "[::1]" in a str for markup."""
+    table.add_row(*map(Text, cells))
+
+
 def pairs_table(pairs: Mapping[str, object]) -> Table:
     """Return a table with one name and value a row; floats with three decimals."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in pairs.items():
-        table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
+        add_cells(table, name, f"{value:.3f}" if isinstance(value, float) else str(value))
     return table
 
 
@@ -25,7 +31,8 @@ def streams_table(streams: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of streams: state, size, frame rate, frame age, dropped frames, queries, source."""
     table = Table("stream", "state", "size", "fps", "age p95", "dropped", "queries", "source", box=None)
     for stream in streams:
-        table.add_row(
+        add_cells(
+            table,
             stream["stream_id"],
             stream["state"] + (f": {stream['reason']}" if stream["reason"] else ""),
             f"{stream['width']}x{stream['height']}" if stream["width"] else "",
@@ -42,7 +49,8 @@ def queries_table(queries: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of queries: text, state, answer, prompt-to-mask time."""
     table = Table("query", "stream", "rev", "words", "state", "answer", "prompt to mask", box=None)
     for query in queries:
-        table.add_row(
+        add_cells(
+            table,
             query["query_id"],
             query["stream_id"],
             str(query["revision"]),
@@ -58,8 +66,8 @@ def checks_table(checks: Sequence[Check]) -> Table:
     """Return a table of `saccade doctor`'s checks."""
     table = Table("", "check", "found", "what to do", box=None, pad_edge=False)
     for check in checks:
-        colour = _COLOURS[check.verdict]
-        table.add_row(f"[{colour}]{check.verdict}[/]", check.name, check.found, check.remedy)
+        verdict = Text(check.verdict, style=_COLOURS[check.verdict])
+        table.add_row(verdict, *map(Text, (check.name, check.found, check.remedy)))
     return table
 
 
@@ -68,9 +76,8 @@ def export_tables(found: Mapping[str, Any]) -> list[Table]:
     table = Table(found["backend"], "built in", "files", "differs at most by", box=None)
     for graph in found["graphs"]:
         weighs = [f"{Path(name).suffix} {size / 1e6:.1f} MB" for name, size in graph["files"].items()]
-        table.add_row(
-            graph["graph"], f"{graph['build_s']:.1f} s", ", ".join(weighs), _worst(graph["difference"] or {})
-        )
+        worst = _worst(graph["difference"] or {})
+        add_cells(table, graph["graph"], f"{graph['build_s']:.1f} s", ", ".join(weighs), worst)
     unchecked = next(({"not checked": graph["not_run"]} for graph in found["graphs"] if graph["not_run"]), {})
     return [table, pairs_table({"kept in": found["folder"], **unchecked})]
 

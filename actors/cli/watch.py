@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from actors.cli.tables import add_cells
 from streaming.errors import NotFound, SaccadeError, ServiceUnavailable, Unauthorised
 
 EVENTS_SHOWN = 8
@@ -52,9 +53,8 @@ class Board:
         for track in self._frame.get("tracks", []):
             box = track["box_px"]
             corners = " ".join(f"{edge:.0f}" for edge in box) if box else ""
-            table.add_row(
-                str(track["track_id"]), track["phrase"], track["state"], f"{track['score']:.2f}", corners
-            )
+            score = f"{track['score']:.2f}"
+            add_cells(table, str(track["track_id"]), track["phrase"], track["state"], score, corners)
         return Group(self._headline(), table, *(Text(line, style="dim") for line in self._lines))
 
     def _headline(self) -> Text:

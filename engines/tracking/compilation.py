@@ -64,15 +64,16 @@ def open_tracker(
     """Open a checkpoint's compiled graphs from the cache; compile and cache them where that is not possible.
 
     name_or_path, side_px: see `checkpoints.load_tracker_weights`. notes_dir: folder of the notes.
-    Raises NotFound, CheckpointError, InvalidSettings, BackendUnavailable.
+    What was compiled is compared with torch once. Raises NotFound, CheckpointError, InvalidSettings;
+    BackendUnavailable where the backend cannot compile the graphs or computes them wrong.
     """
     if not backend.caches_programs:
-        return _compile(name_or_path, side_px, backend)
+        return compile_tracker(_load(name_or_path, side_px), backend)
     path = notes_dir / f"tracker-{_key(name_or_path, side_px)}.json"
     note = _read(path)
     compiled = _reopen(str(name_or_path), backend, note) if note is not None else None
     if compiled is None:
-        compiled = _compile(name_or_path, side_px, backend)
+        compiled = _compile_checked(_load(name_or_path, side_px), backend)
         _write(_Note(compiled.shape, compiled.fingerprint), path)
     return compiled
 
@@ -85,10 +86,20 @@ def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
     return CompiledTracker(name, backend.name, note.shape, note.fingerprint, **cached)
 
 
-def _compile(name_or_path: str | Path, side_px: int | None, backend: Backend) -> CompiledTracker:
+def _compile_checked(weights: TrackerWeights, backend: Backend) -> CompiledTracker:
+    from engines.backends.parity_check import ParityReference, require_parity
+
+    compiled = compile_tracker(weights, backend)
+    reference = ParityReference()
+    for graph in tracker_graphs(weights):
+        require_parity(backend, getattr(compiled, graph.name), reference.call(graph))
+    return compiled
+
+
+def _load(name_or_path: str | Path, side_px: int | None) -> TrackerWeights:
     from engines.tracking.checkpoints import load_tracker_weights
 
-    return compile_tracker(load_tracker_weights(name_or_path, side_px), backend)
+    return load_tracker_weights(name_or_path, side_px)
 
 
 def _key(name_or_path: str | Path, side_px: int | None) -> str:

@@ -51,8 +51,8 @@ class MemoryEncoder(nn.Module):
 def _strided_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """Run a convolution; one of adjacent patches (kernel = stride, no padding) as a product of their pixels.
 
-    The same in exact arithmetic. OpenVINO 2026.4.1 computes the convolution wrong in bfloat16 and int8 on CPUs
-    with AMX: nano's second, 16 to 256 channels with kernel and stride 4, is off by 86 % (relative RMS).
+    The same in exact arithmetic. On CPUs with AMX, OpenVINO 2026.4.1 computes such convolutions wrong in
+    bfloat16: one from 16 to 256 channels with kernel and stride 4, as in nano, is off by 86 % (relative RMS).
     """
     if conv.kernel_size != conv.stride or any(conv.padding):
         return conv(x)  # type: ignore[no-any-return]

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from actors.engine_loading import load_compiled, load_grounder, load_trackers
+from engines.backends import parity_check
+from engines.backends.graph import Backend, Program
+from engines.backends.openvino import OpenVinoBackend
+from engines.backends.parity_check import ReferenceCall
 from streaming.errors import BackendUnavailable, NotFound
 from streaming.settings import Settings
 from streaming.vocabulary import Keyframe, Query, QueryId, StreamId
@@ -44,6 +48,37 @@ def test_trackers_of_one_load_have_separate_memories(tmp_path: Path) -> None:
 def test_the_tracker_image_size_is_the_setting(tmp_path: Path) -> None:
     compiled = load_compiled(Settings(state_dir=tmp_path, backend="torch", tracker_px=128))
     assert (compiled.shape.side_px, compiled.shape.feature_px) == (128, 8)
+
+
+def bfloat16_is_wrong(backend: Backend, program: Program, call: ReferenceCall) -> dict[str, float]:
+    if backend.compute_precision != "float32":
+        raise BackendUnavailable("wrong on this machine")
+    return {}
+
+
+@pytest.fixture
+def wrong_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine where OpenVINO is offered bfloat16 and computes it wrong."""
+    monkeypatch.setattr(parity_check, "require_parity", bfloat16_is_wrong)
+    monkeypatch.setattr(OpenVinoBackend, "_float_precision", property(offered_precision))
+
+
+def offered_precision(backend: OpenVinoBackend) -> str:
+    return "bfloat16" if backend.precision == "auto" else backend.precision
+
+
+@pytest.mark.usefixtures("wrong_bfloat16")
+def test_where_the_faster_precision_is_wrong_the_tracker_runs_in_float32(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert load_compiled(Settings(state_dir=tmp_path, backend="openvino")).backend == "openvino"
+    assert "float32 instead" in caplog.text
+
+
+@pytest.mark.usefixtures("wrong_bfloat16")
+def test_a_precision_that_was_asked_for_and_is_wrong_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="wrong on this machine"):
+        load_compiled(Settings(state_dir=tmp_path, backend="openvino", tracker_precision="bfloat16"))
 
 
 @pytest.mark.parametrize("setting", ["model", "tracker"])

@@ -68,3 +68,12 @@ def test_exported_graphs_show_files_and_the_largest_difference() -> None:
     assert ".onnx 3.7 MB, .engine 12.8 MB" in shown(graphs)
     assert "5.3e-07 (features)" in shown(graphs) and "mid" not in shown(graphs)
     assert "There is no CUDA device." in shown(rest) and "out" in shown(rest)
+
+
+def test_brackets_in_cells_are_shown_as_they_are() -> None:
+    assert "pip install 'saccade[tensorrt]'" in shown(pairs_table({"run": "pip install 'saccade[tensorrt]'"}))
+    stream = STREAM | {"url": "rtsp://[::1]:8554/live"}
+    assert "rtsp://[::1]:8554/live" in shown(streams_table([stream]))
+    assert "the [red] car" in shown(queries_table([QUERY | {"text": "the [red] car"}]))
+    check = Check("tensorrt", Verdict.MISSING, "[none]", "pip install 'saccade[tensorrt]'")
+    assert "[none]" in shown(checks_table([check])) and "saccade[tensorrt]" in shown(checks_table([check]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.backends.graph import Graph, Program
+from engines.backends.graph import Array, Graph, Precision, Program, Runner
 from engines.backends.torch_backend import TorchBackend
 from engines.tracking.checkpoints import TrackerWeights, save_tracker
 from engines.tracking.compilation import compile_tracker, open_tracker
@@ -19,7 +19,7 @@ from engines.tracking.tracker import SamTracker
 from lab.evaluation.propagation import answer_from_masks
 from lab.training.initial_weights import initial_tracker
 from lab.training.world.scenes import draw_clip
-from streaming.errors import NotFound
+from streaming.errors import BackendUnavailable, NotFound
 from streaming.vocabulary import Clock, Frame, StreamId
 from tests.up import CACHE
 
@@ -32,6 +32,7 @@ class MemoryCacheBackend:
     compiled: list[str] = field(default_factory=list)
     name: str = "memory"
     caches_programs: bool = True
+    compute_precision: Precision = "float32"
 
     def compile(self, graph: Graph) -> Program:
         self.compiled.append(graph.name)
@@ -95,6 +96,35 @@ def test_an_invalid_note_is_written_again(
     note.write_text(invalid)
     opened(checkpoint, backend)
     assert note.read_text() == content
+
+
+@dataclass
+class WrongProgram:
+    """Computes twice what its program does."""
+
+    program: Program
+
+    def runner(self) -> Runner:
+        run = self.program.runner()
+
+        def doubled(*inputs: Array) -> tuple[Array, ...]:
+            return tuple(2 * output for output in run(*inputs))
+
+        return doubled
+
+
+class WrongBackend(MemoryCacheBackend):
+    """A backend that computes one graph wrong, without an error."""
+
+    def compile(self, graph: Graph) -> Program:
+        program = super().compile(graph)
+        return WrongProgram(program) if graph.name == "remember" else program
+
+
+def test_a_backend_that_computes_a_graph_wrong_is_refused_by_name(checkpoint: Path) -> None:
+    with pytest.raises(BackendUnavailable, match=r"computes memory of remember wrong.*100\.0%"):
+        opened(checkpoint, WrongBackend())
+    assert not (checkpoint.parent / "notes").exists()
 
 
 def test_without_a_writable_folder_the_tracker_is_compiled(
