@@ -23,11 +23,11 @@ PROMPT_WIDTH: Final = 128
 
 
 def tracker_config() -> Sam2VideoConfig:
-    """Return the tracker's: 256 px, 1.9 M parameters, 2 conditioning and 2 recent memories."""
+    """Return the tracker's: 256 px, 1.9 M parameters, 2 conditioning and 4 recent memories."""
     return Sam2VideoConfig(
         **_sam2_config(),
         image_size=SIDE_PX,
-        num_maskmem=3,
+        num_maskmem=5,
         max_object_pointers_in_encoder=7,
         max_cond_frame_num=2,
         multimask_output_in_sam=False,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,8 @@ from lab.training.trainer import LogEntry, OnLog
 from streaming.errors import NotFound
 
 CALIBRATION_SCENES: Final = 200
+TUNING_LR: Final = 2.5e-4
+"Peak learning rate of stage `tracker` from a trained tracker; from random weights it is 4e-4."
 DECODER_SEED: Final = 1001
 "Far from that of stage `grounding`, which is 1 plus the number of the session: no scene is in both."
 
@@ -151,6 +153,8 @@ def _tracker(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
         budget_s=budget_s,
         start=options.start,
     )
+    if options.start is not None:
+        config = replace(config, adamw_lr=TUNING_LR)
     train_tracker(config, on_log)
 
 

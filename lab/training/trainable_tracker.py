@@ -19,8 +19,8 @@ from lab.training.optimiser import Optimisers
 from lab.training.tracker_clips import TrackerBatch
 from lab.training.trainer import Metrics
 
-EMA_DECAY: Final = 0.98
-"Weight of the past in the EMA (exponential moving average) of the weights: about the last 50 steps count."
+EMA_DECAY: Final = 0.995
+"Weight of the past in the EMA (exponential moving average) of the weights: about the last 200 steps count."
 
 
 class MemoryEntry(NamedTuple):
