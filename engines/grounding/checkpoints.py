@@ -7,10 +7,10 @@ with
     text_hidden_fcs.{0,2}.*            hidden state at [SEG] → [SEG] embedding
     grounding_encoder.sam2_model.*     SAM-2 (facebookresearch/sam2 names)
 
-The grounder decodes without memory, so SAM-2's memory tensors are skipped, and nano does not ship them. Six
+The grounder decodes without memory, so SAM-2's memory tensors are skipped, and nano does not ship them. Seven
 keys of nano's `config.json` are not in published ones: `sam2_config` (published checkpoints all use Hiera-L
-2.0), `vision_config.stem_widths` (a convolutional patch embedding), `presence_threshold`, `answers_in_words`,
-`takes_regions`, and `structure`, a `RefinementKind` whose tensors are `structure.*`.
+2.0), `vision_config.stem_widths` and `stem_blocks` (a convolutional patch embedding), `presence_threshold`,
+`answers_in_words`, `takes_regions`, and `structure`, a `RefinementKind` whose tensors are `structure.*`.
 """
 
 from __future__ import annotations

@@ -193,18 +193,19 @@ def train_decoder(config: GroundingRunConfig, grounding: Path, tracker: Path, on
 def _load_stage(trainable: TrainableGrounder, last: Path) -> Any:
     """Load the weights of an earlier stage's last.pt; return the state of its curriculum.
 
-    Weights that it lacks, of a refinement or a newer head, keep their initial values. Raises CheckpointError
-    for weights that this model lacks.
+    Weights that it lacks, of a refinement or a newer head, keep their initial values; stage `vision` on
+    photographs has the tower alone and no curriculum. Raises CheckpointError for weights that this model
+    lacks.
     """
     saved = torch.load(last, weights_only=True, map_location="cpu")
-    for module, state in ((trainable.model, saved["model"]), (trainable.heads, saved["heads"])):
+    for module, state in ((trainable.model, saved["model"]), (trainable.heads, saved.get("heads", {}))):
         result = module.load_state_dict(state, strict=False)
         if result.unexpected_keys:
             surplus = ", ".join(result.unexpected_keys[:10])
             raise CheckpointError(
                 f"{last} has weights that this model lacks: {surplus}.", remedy="Train that stage again."
             )
-    return saved["curriculum"]
+    return saved.get("curriculum")
 
 
 def _frozen_expressions(model: SaModel, batch: GroundingBatch) -> Expressions:

@@ -12,7 +12,7 @@ from transformers import Sam2Model, Sam2VideoModel
 from engines.grounding.checkpoints import Sa2Va, build, image_tokens
 from engines.grounding.templates import make_template
 from engines.tracking.checkpoints import load_tracker_weights
-from lab.training.nano_config import VISION_WIDTH, grounder_config, tracker_config
+from lab.training.nano_config import PATCH_GRID, VISION_WIDTH, grounder_config, tracker_config
 from lab.training.tokenizer import nano_tokenizer
 from streaming.errors import CheckpointError
 
@@ -138,7 +138,7 @@ def initial_grounder(seed: int = 0) -> Sa2Va:
     model.segmenter.set_attn_implementation("eager")
     with torch.no_grad():
         positions = model.mllm.model.vision_tower.embeddings.position_embeddings
-        positions[0, 1:] = 0.3 * _sine_position_embeddings(16, VISION_WIDTH)
+        positions[0, 1:] = 0.3 * _sine_position_embeddings(PATCH_GRID, VISION_WIDTH)
         model.text_hidden_fcs.get_parameter("2.weight").mul_(PROMPT_GAIN)
         _init_segmenter(model.segmenter)
     return Sa2Va(model, template, config)

@@ -11,9 +11,15 @@ from typing import Any, Final
 from transformers import Sam2VideoConfig
 
 SIDE_PX: Final = 256
-"Side of the square image that both models take."
+"Side of the square image that SAM-2 takes, in both models."
+VISION_SIDE_PX: Final = 384
+"Side of the square image that the vision tower takes."
 STEM_WIDTHS: Final = (32, 64, 160)
-"Channels of the vision tower's convolutional stem."
+"Channels of the vision tower's convolutional stem at strides 4, 8 and 16."
+STEM_BLOCKS: Final = (1, 3, 3)
+"Residual blocks of the stem at these strides."
+PATCH_GRID: Final = VISION_SIDE_PX // 16
+"Side of the vision tower's patch grid."
 VISION_WIDTH: Final = 160
 "Channels of the vision tower."
 LANGUAGE_WIDTH: Final = 160
@@ -59,17 +65,17 @@ def grounder_config(vocabulary: int) -> dict[str, Any]:
         "model_type": "sa2va_chat",
         "template": "qwen_chat",
         "select_layer": -1,
-        "force_image_size": SIDE_PX,
+        "force_image_size": VISION_SIDE_PX,
         "downsample_ratio": 0.5,
         "ps_version": "v2",
         "dynamic_image_size": False,
         "use_thumbnail": False,
         "vision_config": {
             "hidden_size": VISION_WIDTH,
-            "num_hidden_layers": 4,
+            "num_hidden_layers": 2,
             "num_attention_heads": 4,
             "intermediate_size": 480,
-            "image_size": SIDE_PX,
+            "image_size": VISION_SIDE_PX,
             "patch_size": 16,
             "qkv_bias": True,
             "qk_normalization": False,
@@ -78,6 +84,7 @@ def grounder_config(vocabulary: int) -> dict[str, Any]:
             "initializer_range": 0.06,
             "initializer_factor": 1.0,
             "stem_widths": list(STEM_WIDTHS),
+            "stem_blocks": list(STEM_BLOCKS),
         },
         "llm_config": {
             "architectures": ["Qwen2ForCausalLM"],
@@ -88,7 +95,7 @@ def grounder_config(vocabulary: int) -> dict[str, Any]:
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "vocab_size": vocabulary,
-            "max_position_embeddings": 512,
+            "max_position_embeddings": 1024,
             "initializer_range": 0.06,
             "tie_word_embeddings": True,
         },

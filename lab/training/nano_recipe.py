@@ -19,6 +19,7 @@ from engines.grounding.checkpoints import save_sa2va
 from lab.training.curves import CURVES, draw_curves_if_possible
 from lab.training.grounding_recipe import GroundingRunConfig, train_decoder, train_grounding, train_vision
 from lab.training.photo_clips import PhotoClips
+from lab.training.photo_vision import PhotoVisionConfig, train_photo_vision
 from lab.training.presence_threshold import calibrate_presence
 from lab.training.tracker_clips import DrawnClips
 from lab.training.tracker_recipe import TrackerRunConfig, train_tracker
@@ -58,7 +59,7 @@ class TrainOptions:
     images: int = 8
     "Scenes of a step of the other stages."
     photos: Path | None = None
-    "Folder of labelled photographs for stage `tracker`; None: the drawn world alone."
+    "Folder of labelled photographs for stages `tracker` and `vision`; None: the drawn world alone."
     start: str | None = None
     "Tracker that stage `tracker` starts from, by name or path; None: random weights."
 
@@ -159,6 +160,16 @@ def _tracker(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
 
 
 def _vision(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
+    if options.photos is not None:
+        config = PhotoVisionConfig(
+            options.runs / Stage.VISION,
+            budget_s=budget_s,
+            export=options.export / "vision",
+            photos=options.photos,
+            images=options.images,
+        )
+        train_photo_vision(config, on_log)
+        return
     train_vision(_grounding_config(options, Stage.VISION, budget_s), on_log)
 
 

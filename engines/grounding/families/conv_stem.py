@@ -9,23 +9,25 @@ class ConvStem(nn.Module):
     """Convolutional patch embedding: strides of 2 down to the patch grid instead of one wide stride.
 
     For nano only: trained from scratch it learns shapes several times faster than the plain projection (Xiao
-    et al., arXiv 2106.14881). `widths` are the channels after each halving of the size; the last is the
-    vision encoder's width.
+    et al., arXiv 2106.14881). `widths` are the channels at strides 4, 8, 16, …; the last is the vision
+    encoder's width. `blocks` are the numbers of residual blocks at these strides; without them it is one at
+    each but the last.
     """
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...] = ()) -> None:
         super().__init__()
         first, *rest = widths
+        counts = blocks or (*(1 for _ in rest), 0)
         # Equals a 4 x 4 convolution of stride 4, but CPUs run it as one matrix product.
         layers: list[nn.Module] = [
             nn.PixelUnshuffle(4),
             nn.Conv2d(48, first, kernel_size=1),
             nn.GELU(),
-            _Residual(first),
+            *(_Residual(first) for _ in range(counts[0])),
         ]
-        for before, after in zip(widths[:-1], rest, strict=True):
+        for before, after, count in zip(widths[:-1], rest, counts[1:], strict=True):
             layers += [nn.GroupNorm(1, before), nn.Conv2d(before, after, 3, 2, 1), nn.GELU()]
-            layers += [_Residual(after)] if after != widths[-1] else []
+            layers += [_Residual(after) for _ in range(count)]
         layers.append(nn.Conv2d(widths[-1], widths[-1], kernel_size=1))
         self.layers = nn.Sequential(*layers)
 

@@ -74,7 +74,8 @@ class InternVl:
         mllm = InternVLForConditionalGeneration(self._native())
         widths = tuple(self._vision.get("stem_widths", ()))
         if widths:
-            mllm.model.vision_tower.embeddings.patch_embeddings.projection = ConvStem(widths)
+            blocks = tuple(self._vision.get("stem_blocks", ()))
+            mllm.model.vision_tower.embeddings.patch_embeddings.projection = ConvStem(widths, blocks)
         return mllm
 
     def published_tensor(self, name: str) -> PublishedTensor:

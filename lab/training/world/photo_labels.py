@@ -1,0 +1,136 @@
+"""Images of photographs with dense labels: which names cover how much of every cell, and where that is known.
+
+Sizes: B images of side S, a grid of G x G cells, L names (`names_of`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lab.training.world.camera import Image
+from lab.training.world.photographs import Photograph
+
+_PIXELS_PER_CELL: Final = 4
+"Masks are drawn at this many pixels a cell and averaged."
+_LEAST_AREA: Final = 0.25
+"Least share of a photograph that a training image shows."
+_INSIDE: Final = 0.6
+"A cell covered by more than this share of a named mask is known not to be of names the photograph excludes."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledImages:
+    """A batch of images with dense labels."""
+
+    images: NDArray[np.uint8]
+    "(B, S, S, 3) RGB."
+    coverage: Tensor
+    "(B, L, G, G) float32, 0..1: share of each cell that objects of a name cover."
+    known: Tensor
+    "(B, L, G, G) bool: where the coverage is known."
+
+
+def names_of(photographs: Sequence[Photograph]) -> tuple[str, ...]:
+    """Return all names that masks have or that are labelled, sorted."""
+    found = {mask.category for photograph in photographs for mask in photograph.masks}
+    return tuple(sorted(found.union(*(photograph.labelled for photograph in photographs))))
+
+
+class PhotoLabeller:
+    """Makes labelled images of photographs."""
+
+    def __init__(self, names: Sequence[str], side: int, grid: int) -> None:
+        self._index = {name: index for index, name in enumerate(names)}
+        self._side, self._grid = side, grid
+
+    def augmented(self, photographs: Sequence[Photograph], rng: np.random.Generator) -> LabelledImages:
+        """Make a random crop of each, with random colours."""
+        parts = []
+        for photograph in photographs:
+            transform = _random_crop(photograph.size, rng)
+            image, coverage, known = self._label(photograph, transform)
+            parts.append((_vary_colours(image, rng), coverage, known))
+        return _collate(parts)
+
+    def whole(self, photographs: Sequence[Photograph]) -> LabelledImages:
+        """Squeeze each to a square."""
+        return _collate([self._label(one, _to_unit(one.size)) for one in photographs])
+
+    def _label(
+        self, photograph: Photograph, to_unit: NDArray[np.float64]
+    ) -> tuple[Image, NDArray[np.float32], NDArray[np.bool_]]:
+        image = cv2.warpAffine(
+            photograph.read(), _scaled(to_unit, self._side), (self._side,) * 2, flags=cv2.INTER_LINEAR
+        )
+        fine = self._grid * _PIXELS_PER_CELL
+        transform = _scaled(to_unit, fine)
+        coverage = np.zeros((len(self._index), self._grid, self._grid), np.float32)
+        known = np.zeros(coverage.shape, bool)
+        labelled = [self._index[name] for name in photograph.labelled if name in self._index]
+        known[labelled] = True
+        for annotation in photograph.masks:
+            mask = cv2.warpAffine(photograph.read_mask(annotation) * 255, transform, (fine, fine))
+            cells = cv2.resize(mask, (self._grid,) * 2, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+            index = self._index[annotation.category]
+            coverage[index] = np.maximum(coverage[index], cells)
+            known[index] |= cells > _INSIDE
+        return np.asarray(image, np.uint8), coverage, known
+
+
+def _collate(
+    parts: Sequence[tuple[Image, NDArray[np.float32], NDArray[np.bool_]]],
+) -> LabelledImages:
+    images, coverage, known = zip(*parts, strict=True)
+    return LabelledImages(
+        np.stack(images), torch.from_numpy(np.stack(coverage)), torch.from_numpy(np.stack(known))
+    )
+
+
+def _to_unit(size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the transform from pixels of (height, width) to the unit square."""
+    height, width = size
+    return np.array([[1 / width, 0, 0], [0, 1 / height, 0]])
+
+
+def _scaled(to_unit: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    return to_unit * side
+
+
+def _random_crop(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the transform of a random crop, mirrored every other time, to the unit square."""
+    height, width = size
+    area = rng.uniform(_LEAST_AREA, 1.0)
+    aspect = np.exp(rng.uniform(-0.3, 0.3))
+    crop_width, crop_height = (
+        min(1.0, float(np.sqrt(area * aspect))) * width,
+        min(1.0, float(np.sqrt(area / aspect))) * height,
+    )
+    x, y = rng.uniform(0, width - crop_width), rng.uniform(0, height - crop_height)
+    transform = np.array([[1 / crop_width, 0, -x / crop_width], [0, 1 / crop_height, -y / crop_height]])
+    if rng.random() < 0.5:
+        transform[0] = (-transform[0, 0], 0, 1 - transform[0, 2])
+    return transform
+
+
+def _vary_colours(image: Image, rng: np.random.Generator) -> Image:
+    """Change brightness, contrast and saturation; now and then blur or compress."""
+    gain, offset = rng.uniform(0.7, 1.3), rng.uniform(-25, 25)
+    varied = cv2.addWeighted(image, gain, image, 0, offset)
+    if rng.random() < 0.5:
+        grey = cv2.cvtColor(cv2.cvtColor(varied, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        saturation = rng.uniform(0.4, 1.4)
+        varied = cv2.addWeighted(varied, saturation, grey, 1 - saturation, 0)
+    if rng.random() < 0.2:
+        varied = cv2.GaussianBlur(varied, (0, 0), rng.uniform(0.5, 1.5))
+    if rng.random() < 0.2:
+        _, encoded = cv2.imencode(".jpg", varied, (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))))
+        varied = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    return np.asarray(varied, np.uint8)
