@@ -201,7 +201,8 @@ def tower_maps(model: SaModel, pixels: Tensor) -> list[Tensor]:
     finally:
         for handle in handles:
             handle.remove()
-    return [*found[1:], patches.transpose(1, 2).unflatten(2, (PATCH_GRID, PATCH_GRID))]
+    grid = patches.transpose(1, 2).reshape(len(patches), -1, PATCH_GRID, PATCH_GRID)
+    return [*found[1:], grid]
 
 
 def name_weights(photographs: Sequence[Photograph], names: Sequence[str]) -> Tensor:

@@ -132,5 +132,5 @@ def _vary_colours(image: Image, rng: np.random.Generator) -> Image:
         varied = cv2.GaussianBlur(varied, (0, 0), rng.uniform(0.5, 1.5))
     if rng.random() < 0.2:
         _, encoded = cv2.imencode(".jpg", varied, (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))))
-        varied = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
     return np.asarray(varied, np.uint8)
