@@ -6,12 +6,16 @@ import asyncio
 import logging
 import os
 import secrets
+import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from functools import cache
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from streaming.errors import SaccadeError, ServiceUnavailable
@@ -23,6 +27,11 @@ NAMESPACE = "saccade"
 _CONNECT_TIMEOUT_S = 5.0
 OBJECT_STORE_BYTES = 224 << 20
 "For keyframes sent to the grounder: the 32 of its queue at 1080p (6.9 MB each) fit."
+_LOOPBACK: Final = "127.0.0.1"
+_FOLDER: Final = "saccade"
+"Prefix of the folder of a Ray of our own: the process id and a random part follow."
+_LONGEST_PARENT: Final = 16
+"Characters of the folder that it is in. Paths of sockets have 107 at most; the rest of Ray's needs 90."
 
 
 class ActorDied(ServiceUnavailable):
@@ -46,25 +55,61 @@ def start_ray(address: str | None) -> None:
             _check_reachable(address)
             ray.init(address=address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=True)
             return
-        # A token of this process, in memory: otherwise Ray stores one in the home folder, readable by all,
-        # and does not start where the folder is not writable.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        # Ray raises the niceness of its workers by 15 (ray-project/ray#24928), which would delay frames.
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        ray.init(
-            address="local",
-            namespace=NAMESPACE,
-            logging_level=logging.ERROR,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=True,
-        )
+        _start_own()
     except Exception as exc:  # Ray raises bare exceptions too, for instance if a node takes 30 s to start
         where = f"at {address}" if address else "on this machine"
         raise ServiceUnavailable(
             f"Ray does not start {where}: {str(exc).rstrip('.')}.",
             remedy="Check `ray_address`, memory and /dev/shm.",
         ) from exc
+
+
+def _start_own() -> None:
+    _remove_folders_of_dead_processes()
+    # A token of this process, in memory: otherwise Ray stores one in the home folder, readable by all,
+    # and does not start where the folder is not writable.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    # Ray raises the niceness of its workers by 15 (ray-project/ray#24928), which would delay frames.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    # Ray's control store keeps an event of every call: 3.3 MiB a minute with changing queries.
+    os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
+    # Without clusters Ray listens on loopback alone, with them always on all interfaces: its switch for
+    # Windows and macOS does it on Linux, too, in this process by the constant, in others by the variable.
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    ray.init(
+        address="local",
+        namespace=NAMESPACE,
+        logging_level=logging.ERROR,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=True,
+        _node_ip_address=_LOOPBACK,
+        _temp_dir=str(_private_folder()),
+    )
+
+
+def _private_folder() -> Path:
+    """Make a folder for Ray inside one of this user alone: Ray opens its own to all users."""
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_parent())) / "r"
+
+
+def _parent() -> Path:
+    parent = tempfile.gettempdir()
+    return Path(parent if len(parent) <= _LONGEST_PARENT else "/tmp")  # noqa: S108
+
+
+def _folders() -> list[tuple[int, Path]]:
+    """Return the folders of Rays of our own with the ids of the processes that made them."""
+    found = _parent().glob(f"{_FOLDER}[0-9]*-*")
+    return [(int(path.name.removeprefix(_FOLDER).partition("-")[0]), path) for path in found]
+
+
+def _remove_folders_of_dead_processes() -> None:
+    """Remove what processes left that were killed."""
+    for pid, folder in _folders():
+        if not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_reachable(address: str) -> None:
@@ -77,6 +122,9 @@ def _check_reachable(address: str) -> None:
 def stop_ray() -> None:
     """Leave the cluster; a cluster that we started ends with all its processes. Blocks for 1 to 2 s."""
     ray.shutdown()
+    for pid, folder in _folders():
+        if pid == os.getpid():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @cache

@@ -38,6 +38,15 @@ async def _until_signal(work: Coroutine[Any, Any, T]) -> T | None:
             loop.remove_signal_handler(number)
 
 
+def reclaim_signals() -> None:
+    """Have Python's handlers of `SIGNALS` called again, after a library replaced them below Python.
+
+    Ray's core installs abseil's handler, which aborts the process 3 s after SIGTERM. In the main thread only.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.getsignal(number))
+
+
 async def run_to_completion(work: Awaitable[T]) -> T:
     """Await `work` to its end even if cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)

@@ -31,7 +31,7 @@ from actors.monitor import ActorMonitor, RayActor
 from actors.ray_runtime import call, start_ray, stop_ray
 from actors.redis_monitor import RedisMonitor
 from actors.redis_server import RedisServer
-from actors.shutdown import run_to_completion
+from actors.shutdown import reclaim_signals, run_to_completion
 from actors.worker import Worker
 from actors.worker_client import WorkerClient
 from streaming.errors import Conflict, LimitReached, ServiceUnavailable, SourceUnavailable
@@ -91,6 +91,7 @@ class Supervisor:
         streams = await asyncio.to_thread(self._store.streams)
         self._desired.load(streams, await asyncio.to_thread(self._store.queries))
         await run_to_completion(asyncio.to_thread(start_ray, self._settings.ray_address))
+        reclaim_signals()
         self._start_actors()
         self._redis_task = asyncio.create_task(self._redis.run(), name="monitor-redis")
         await self._wait_until_up()

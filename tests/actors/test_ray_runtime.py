@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 
@@ -100,6 +103,59 @@ def test_any_error_of_ray_init_is_service_unavailable(monkeypatch: pytest.Monkey
     monkeypatch.setattr(ray, "init", start)
     with pytest.raises(ServiceUnavailable, match=r"timed out during startup.*Check `ray_address`"):
         start_ray(None)
+
+
+def test_ray_of_our_own_listens_on_loopback_alone() -> None:
+    node = ray._private.worker._global_node
+    ours = {str(child.pid) for child in psutil.Process().children(recursive=True)} | {str(os.getpid())}
+    listening = [
+        found.laddr.ip
+        for found in psutil.net_connections("tcp")
+        if found.status == psutil.CONN_LISTEN and str(found.pid) in ours
+    ]
+    assert node is not None and len(listening) >= 3
+    assert {ip.removeprefix("::ffff:") for ip in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_the_folder_of_our_own_ray_is_private() -> None:
+    node = ray._private.worker._global_node
+    assert node is not None
+    session = Path(node.get_session_dir_path())
+    assert session.parents[1].stat().st_mode & 0o077 == 0
+
+
+WORK_WITH_A_LONG_CLEAN_UP = """
+import asyncio, os, signal
+from actors.ray_runtime import start_ray, stop_ray
+from actors.shutdown import reclaim_signals, run_stoppable
+
+async def work():
+    await asyncio.to_thread(start_ray, None)
+    reclaim_signals()
+    os.kill(os.getpid(), signal.SIGTERM)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(4)  # longer than the 3 s after which abseil's handler would abort
+        await asyncio.to_thread(stop_ray)
+
+run_stoppable(work())
+"""
+
+
+def test_sigterm_while_ray_runs_leaves_time_for_a_clean_up_and_no_folder() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # short: sockets are in it
+        environment = os.environ | {"TMPDIR": folder}
+        (Path(folder) / f"saccade{2**22 + 1}-x").mkdir()  # left by a killed process: no id is so high
+        done = subprocess.run(
+            [sys.executable, "-c", WORK_WITH_A_LONG_CLEAN_UP],
+            env=environment,
+            timeout=120,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert list(Path(folder).glob("saccade*")) == []
 
 
 def test_ray_starts_without_a_writable_home_folder() -> None:
