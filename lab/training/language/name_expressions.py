@@ -15,6 +15,7 @@ from lab.training.language.noun_phrases import (
     filtered,
     may_say,
     near_misses,
+    negated,
     referents_of,
     unique,
     unique_nouns,
@@ -73,11 +74,13 @@ def _not_of_a_colour(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generat
     among = referents_of(facts, noun)
     if not among:
         return
-    colours = list(dict.fromkeys(facts.labels[index].colour for index in among))
+    colours = [name for name in dict.fromkeys(facts.labels[index].colour for index in among) if name]
+    if not colours:
+        return
     name = colours[int(rng.integers(len(colours)))]
     if noun.category and not facts.may_name(ObjectLabel(noun.category, name)):
         return
-    rest = filtered(among, lambda index: facts.labels[index].colour != name)
+    rest = filtered(among, lambda index: negated(facts.denotes(index, None, name)))
     words, predicate = facts.vocabulary, colour_predicate(noun.category, name)
     if rest is not None and len(rest) > 1:
         many, one = noun.plural(words, rng), noun.singular(words, rng)
@@ -89,6 +92,14 @@ def _not_of_a_colour(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generat
 def _the(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generator) -> Candidate:
     text = realise("name", facts.vocabulary, rng, one=noun.singular(facts.vocabulary, rng))
     return text, unique(referents_of(facts, noun)) if may_say(facts, noun) else None
+
+
+def several_of(
+    facts: FrameFacts, noun: NounPhrase, count: int, counted: bool, rng: np.random.Generator
+) -> str:
+    """Put so many objects into words: "all dogs"; where they are counted also "both dogs", "the two dogs"."""
+    meanings = ["all", *(["numbered"] if counted else []), *(["both"] if counted and count == 2 else [])]
+    return _plural(facts, noun, meanings[int(rng.integers(len(meanings)))], count if counted else 0, rng)
 
 
 def _plural(facts: FrameFacts, noun: NounPhrase, meaning: str, count: int, rng: np.random.Generator) -> str:
