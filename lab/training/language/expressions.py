@@ -24,6 +24,8 @@ MAX_PRESENT_PER_KIND: Final = 4
 "Of each kind for one frame: so many expressions with a referent ..."
 MAX_ABSENT_PER_KIND: Final = 2
 "... and so many without."
+ABSENT_ALONE_PROB: Final = 0.08
+"About photographs: probability of an absent expression of a kind that has none with a referent there."
 _MAX_CANDIDATES: Final = 60
 "Candidates of a kind that are tried; with many objects most are in doubt."
 
@@ -66,6 +68,8 @@ def generate_expressions(scene: SceneDescription, frame: int, rng: np.random.Gen
     absent: list[Expression] = []
     for kind in scene.vocabulary.expression_kinds:
         there, missing = _of_kind(kind, facts, rng)
+        if isinstance(facts, PhotoFacts):
+            missing = _no_more_than(there, kind, missing, rng)
         present += there
         absent += missing
     if scene.vocabulary.about_held_out:
@@ -73,6 +77,18 @@ def generate_expressions(scene: SceneDescription, frame: int, rng: np.random.Gen
     few = [absent[index] for index in rng.permutation(len(absent))][: max(2, len(present) // 2)]
     generated = present + few
     return [generated[index] for index in rng.permutation(len(generated))]
+
+
+def _no_more_than(
+    present: list[Expression], kind: str, absent: list[Expression], rng: np.random.Generator
+) -> list[Expression]:
+    """Return as many absent as present ones: photographs have few certain sizes, and absent ones abound.
+
+    Else the words of a kind alone would tell that nothing is there.
+    """
+    if present or kind == "kind":
+        return absent[: max(len(present), 1)]
+    return absent[:1] if rng.random() < ABSENT_ALONE_PROB else []
 
 
 def _refers_to_held_out(scene: SceneDescription, expression: Expression) -> bool:

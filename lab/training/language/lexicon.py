@@ -162,6 +162,7 @@ REAL_TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
         "the {one} in the centre",
         "the {one} in the center",
     ),
+    "all of one form": ("the {many}", "all {many}", "all the {many}"),
     "in": (
         "the {one} in the {worn}",
         "the {one} in {a_worn}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lab.training.language.frame_facts import FrameFacts
-from lab.training.language.lexicon import NUMBERS, realise
+from lab.training.language.lexicon import NUMBERS, ONLY_PLURAL, realise
 from lab.training.language.noun_phrases import (
     Candidate,
     NounPhrase,
@@ -60,7 +60,7 @@ def several(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
 def negation(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
     """Yield "the star that is not red", "all things that are not red", "everything but the dog"."""
     for noun in visible_nouns(facts, rng):
-        if noun.colour is None:
+        if noun.colour is None and noun.category not in ONLY_PLURAL:
             yield from _not_of_a_colour(facts, noun, rng)
     for noun, index in unique_nouns(facts, rng):
         everything = referents_of(facts, NounPhrase())
@@ -99,7 +99,10 @@ def several_of(
 ) -> str:
     """Put so many objects into words: "all dogs"; where they are counted also "both dogs", "the two dogs"."""
     meanings = ["all", *(["numbered"] if counted else []), *(["both"] if counted and count == 2 else [])]
-    return _plural(facts, noun, meanings[int(rng.integers(len(meanings)))], count if counted else 0, rng)
+    meaning = meanings[int(rng.integers(len(meanings)))]
+    if meaning == "all" and noun.category in ONLY_PLURAL:  # no "each shoes"
+        meaning = "all of one form"
+    return _plural(facts, noun, meaning, count if counted else 0, rng)
 
 
 def _plural(facts: FrameFacts, noun: NounPhrase, meaning: str, count: int, rng: np.random.Generator) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from lab.training.language.frame_facts import FrameFacts, Name, ObjectIndices, random_name
-from lab.training.language.real_names import NOUNS, NOUNS_OF, Noun
+from lab.training.language.real_names import COLLECTIVE, NOUNS, NOUNS_OF, Noun
 from lab.training.scene_description import PhotoDescription, SceneDescription
 
 MIN_VISIBLE_RATIO: Final = 1.3
@@ -68,6 +68,8 @@ class PhotoFacts(FrameFacts):
         among = self.all_of(category, colour)
         if not among or category is None:
             return among
+        if category in COLLECTIVE:
+            return None
         clear = all(
             index in self.visible and (self.scene.instance[index] or NOUNS[category].only_plural)
             for index in among
@@ -182,3 +184,9 @@ def facts_about(scene: SceneDescription, frame: int) -> FrameFacts:
     if isinstance(scene, PhotoDescription):
         return PhotoFacts(scene, frame, scene.vocabulary.categories)
     return FrameFacts(scene, frame)
+
+
+def has_sure_names(scene: PhotoDescription) -> bool:
+    """Whether any noun denotes what is in view for certain."""
+    facts = PhotoFacts(scene, 0, scene.vocabulary.categories)
+    return any(facts.all_of(*name) for name in facts.visible_names)

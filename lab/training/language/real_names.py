@@ -201,6 +201,8 @@ _DOUBTFUL: Final = {
     "loafers": "shoes, flats",
 }
 "By noun, synonyms sharing the entry of their category: categories that it may denote."
+COLLECTIVE: Final = frozenset(("clothes", "luggage", "furniture", "food"))
+"Nouns that are said of everything that they denote, not of one among several."
 _NEVER_ABSENT: Final = _split(
     """table, plant, seat, toy, book, fruit, food, vegetable, furniture, clothes, screen, glass, top, suit,
     vest, wallet, belt, hair, cape"""

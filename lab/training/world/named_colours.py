@@ -81,7 +81,7 @@ def _names_of(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
         found[where & (found < 0)] = REAL_COLOURS.index(name)
 
     put("black", (light < 22) & (chroma < 16) | (light < 12))
-    put("white", (light > 74) & (chroma < 13))
+    put("white", (light > 74) & (chroma < np.where(hue > 180, 12, 9)))
     put("grey", (light > 32) & (light < 68) & (chroma < 8))
     vivid = chroma > np.where(light > 50, 26, 18)
     warm = (hue > 40) & (hue < 88)
@@ -91,6 +91,6 @@ def _names_of(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
     put("orange", (chroma > 48) & warm & (hue < 74) & (light > 50))
     put("yellow", (chroma > 40) & (hue > 78) & (hue < 108) & (light > 62))
     put("green", (chroma > 16) & (hue > 108) & (hue < 185))
-    put("blue", (chroma > 14) & (hue > 225) & (hue < 298))
+    put("blue", (chroma > 14) & (hue > 225) & (hue < np.where(chroma > 50, 310, 298)))
     put("purple", vivid & (hue > 300) & (hue < 345) & (light < 62))
     return found
