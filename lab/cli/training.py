@@ -45,7 +45,9 @@ def train_nano_command(
     ] = 8,
     photos: Annotated[
         Path | None,
-        typer.Option(help="Folder of photographs with masks (COCO) for stage tracker.", file_okay=False),
+        typer.Option(
+            help="Folder of photographs with masks (COCO), for all stages but vision.", file_okay=False
+        ),
     ] = None,
     start: Annotated[
         str | None, typer.Option(help="Tracker that stage tracker starts from: nano, or a folder.")

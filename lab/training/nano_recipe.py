@@ -58,7 +58,7 @@ class TrainOptions:
     images: int = 8
     "Scenes of a step of the other stages."
     photos: Path | None = None
-    "Folder of labelled photographs for stage `tracker`; None: the drawn world alone."
+    "Folder of labelled photographs, for all stages but `vision`; None: the drawn world alone."
     start: str | None = None
     "Tracker that stage `tracker` starts from, by name or path; None: random weights."
 
@@ -175,6 +175,7 @@ def _decoder(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
         budget_s=budget_s,
         seed=DECODER_SEED,
         images=options.images,
+        photos=options.photos,
     )
     grounding, tracker = options.checkpoint(Stage.GROUNDING), options.checkpoint(Stage.TRACKER)
     trained = train_decoder(config, grounding, tracker, on_log)
@@ -182,7 +183,9 @@ def _decoder(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
 
 
 def _grounding_config(options: TrainOptions, stage: Stage, budget_s: float) -> GroundingRunConfig:
-    return GroundingRunConfig(options.runs / stage, budget_s=budget_s, images=options.images)
+    return GroundingRunConfig(
+        options.runs / stage, budget_s=budget_s, images=options.images, photos=options.photos
+    )
 
 
 RECIPE: Final = (

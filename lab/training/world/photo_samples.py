@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -23,7 +25,7 @@ from lab.training.world.photo_views import (
     view_of,
     with_nouns,
 )
-from lab.training.world.photographs import Photograph
+from lab.training.world.photographs import Photograph, load_photographs
 from streaming.errors import NotFound
 
 PAIR_SHARE: Final = 0.25
@@ -89,6 +91,19 @@ class PhotoSampler:
                     return replace(view, frames=_degraded(view.frames[0], rng)[None])
         raise NotFound("Views of these photographs show no object that can be named for certain.")
 
+    def pair(self, left: Photograph, right: Photograph, rng: np.random.Generator) -> PhotoView | None:
+        """Describe two photographs side by side, at the height of the first; None where one has no names."""
+        views = []
+        for each in (left, right):
+            scale = left.size[0] / each.size[0]
+            size = (left.size[0], round(each.size[1] * scale))
+            view = view_of(each, np.array([[scale, 0, 0], [0, scale, 0.0]]), size, self._labelled)
+            if view is None:
+                return None
+            views.append(view)
+        joined = side_by_side(*views)
+        return with_nouns(joined, self._nouns(joined, rng))
+
     def whole(self, photograph: Photograph, rng: np.random.Generator) -> PhotoView | None:
         """Describe a photograph as it is; None where nothing in it has a name."""
         identity = np.array([[1.0, 0, 0], [0, 1.0, 0]])
@@ -138,6 +153,13 @@ class PhotoSampler:
         category = int(np.searchsorted(self._cumulative, rng.random()))
         indices = self._by_category[min(category, len(self._by_category) - 1)]
         return indices[int(rng.integers(len(indices)))]
+
+
+@cache
+def load_sampler(folder: Path, split: str) -> PhotoSampler:
+    """Load the photographs of a folder's split, once a process. Raises NotFound where there are none."""
+    photographs = {name: load_photographs(folder, name) for name in ("train", "val")}
+    return PhotoSampler(photographs[split], (*photographs["train"], *photographs["val"]))
 
 
 def _names_in(photograph: Photograph) -> tuple[str, ...]:
