@@ -35,6 +35,8 @@ MIDDLE: Final = 0.1
 ASIDE: Final = 0.2
 "... and all others of its name are at least so far from it."
 _ABSENT_GARMENTS: Final = 4
+_PLAIN_WORN: Final = frozenset(("hair", "shoes"))
+"What everybody has: only with its colour does it tell people apart."
 
 
 def place(facts: PhotoFacts, rng: np.random.Generator) -> Iterator[Candidate]:
@@ -121,7 +123,9 @@ def _garments(facts: PhotoFacts, rng: np.random.Generator) -> list[tuple[str, st
     ]
     found: list[tuple[str, str | None]] = []
     for name, colour in there:
-        found += [(name, colour or None), (name, colour or None), (name, None)]
+        if colour or name not in _PLAIN_WORN:
+            found.append((name, colour or None))
+            found += [] if name in _PLAIN_WORN else [(name, None)]
         found.append((name, random_name(facts.vocabulary.colours, rng)))
     for _ in range(_ABSENT_GARMENTS if there else 0):
         name = NOUNS_OF[random_name(GARMENTS, rng)][0]

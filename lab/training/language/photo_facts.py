@@ -14,12 +14,15 @@ from typing import Final
 import numpy as np
 
 from lab.training.language.frame_facts import FrameFacts, Name, ObjectIndices, random_name
-from lab.training.language.real_names import COLLECTIVE, NOUNS, NOUNS_OF, Noun
+from lab.training.language.real_names import ANIMALS, COLLECTIVE, NOUNS, NOUNS_OF, Noun
 from lab.training.scene_description import PhotoDescription, SceneDescription
 
 MIN_VISIBLE_RATIO: Final = 1.3
 "The larger of two objects shows this many times the other's length, too."
+MAX_SHARED: Final = 0.5
+"Objects beside each other share at most this part of the lesser one's extent."
 _NEAR_MISSES: Final = 12
+_OF_ANIMALS: Final = ("white", "brown", "black", "grey")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +115,15 @@ class PhotoFacts(FrameFacts):
         words = self.vocabulary
         there = [noun for noun, colour in self.visible_names if colour is None and noun]
         colours = [colour for _, colour in self.visible_names if colour] or list(words.colours)
-        rank: dict[Name, float] = {(noun, colour): 0.0 for noun in there for colour in colours}
+        rank: dict[Name, float] = {
+            (noun, colour): 0.0 for noun in there for colour in likely_colours(noun, tuple(colours))
+        }
         for noun in there:
-            rank.setdefault((noun, random_name(words.colours, rng)), 1.0)
+            rank.setdefault((noun, random_name(likely_colours(noun, words.colours), rng)), 1.0)
         for noun in self.nouns:
             if noun not in there:
                 rank[noun, None] = 0.5
-                rank[noun, random_name(tuple(colours), rng)] = 1.5
+                rank[noun, random_name(likely_colours(noun, tuple(colours)), rng)] = 1.5
         names = [name for name in rank if self.matching(*name) == ()]
         order = np.argsort([rank[name] + rng.uniform(0, 1.5) for name in names])
         return [names[index] for index in order[:_NEAR_MISSES]]
@@ -168,15 +173,27 @@ class PhotoFacts(FrameFacts):
         return verdict if ratio >= MIN_VISIBLE_RATIO else None
 
     def is_before(self, one: int, other: int, axis: int) -> bool | None:
-        """As of drawn scenes; above another is only what ends higher up than the other begins."""
+        """As of drawn scenes; in doubt where a good part of either is beside the other: a plate on a table.
+
+        Above another is only what ends higher up than the other begins.
+        """
         verdict = super().is_before(one, other, axis)
-        if verdict and axis == 1 and self._boxes[one][3] > self._boxes[other][1]:
+        first, second = ((self._boxes[k][axis], self._boxes[k][axis + 2]) for k in (one, other))
+        shared = min(first[1], second[1]) - max(first[0], second[0])
+        if shared > MAX_SHARED * min(first[1] - first[0], second[1] - second[0]):
             return None
-        return verdict
+        return None if verdict and axis == 1 and shared > 0 else verdict
 
     def is_behind(self, *_: int) -> bool | None:
         """Return None: which object hides which is not annotated."""
         return None
+
+
+def likely_colours(noun: str, colours: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of the colours that a thing of that noun may have: nobody asks for a purple horse."""
+    if NOUNS[noun].certain <= set(ANIMALS):
+        return tuple(colour for colour in colours if colour in _OF_ANIMALS) or _OF_ANIMALS
+    return colours
 
 
 def facts_about(scene: SceneDescription, frame: int) -> FrameFacts:

@@ -28,6 +28,7 @@ _COCO: Final = _split(
     potted plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard, cell phone, microwave,
     oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, hair drier, toothbrush"""
 )
+ANIMALS: Final = _split("bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe")
 GARMENTS: Final = _split(
     """blazer, blouse, boots, cape, cardigan, coat, dress, flats, gloves, hat, heels, hoodie, jacket, jeans,
     jumper, leggings, loafers, pants, pumps, romper, sandals, scarf, shirt, shoes, shorts, skirt, sneakers,
@@ -62,8 +63,6 @@ class Noun:
         return self.certain | self.doubtful
 
 
-UNSPECIFIC_PEOPLE: Final = ("human",)
-"Those of them that fit whoever it is."
 _WOMEN: Final = ("woman", "girl", "lady", "human")
 
 _SYNONYMS: Final = {
@@ -112,7 +111,7 @@ _SYNONYMS: Final = {
 }
 "By category: nouns that denote it, the plainest first; without an entry, its own name."
 _GROUPS: Final = {
-    "animal": "bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe",
+    "animal": ", ".join(ANIMALS),
     "pet": "cat, dog",
     "vehicle": "car, bus, truck, motorcycle, train",
     "furniture": "chair, couch, bed, dining table",
@@ -257,10 +256,10 @@ def canonical(annotated: str) -> str | None:
 def people_nouns(worn: frozenset[str], alone: bool) -> tuple[str, ...]:
     """Return nouns for a person who wears these categories, beside `person`; the clothes say whether a woman.
 
-    Of several people, only nouns that fit all of them.
+    None for several people: who of them is a man is not annotated.
     """
     if not alone:
-        return UNSPECIFIC_PEOPLE
+        return ()
     return _WOMEN if worn & CLOTHES_OF_WOMEN else PEOPLE
 
 
