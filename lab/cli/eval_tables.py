@@ -89,17 +89,15 @@ def _real_clips_table(score: Mapping[str, Any]) -> Table:
 def _photograph_tables(score: Mapping[str, Any]) -> list[Table]:
     """J&F by name and by kind of expression; refusals."""
     names = dict(list(score["by_name"].items())[:10]) | {"these": score["common_names"]}
-    kinds = dict(score["by_kind"])
-    tables = []
-    for title, fits in (("name", names), ("words", kinds)):
-        table = Table(title, "asked", "J", "F", "J&F", "absent\nrefused", box=None)
-        for name, fit in fits.items():
-            refused = score["absent_refused_by_kind"].get(name) if title == "words" else None
-            figures = (fit["j"], fit["f"], fit["j_and_f"], refused)
-            table.add_row(name, str(fit["cases"]), *map(share, figures))
-        tables.append(table)
-    figures = {key: score[key] for key in ("photographs", "phrases", "absent_refused", "wrongly_refused")}
-    return [*(_titled("photographs", table) for table in tables), pairs_table(dashed(figures))]
+    by_name = Table("name", "asked", "J", "F", "J&F", box=None)
+    for name, fit in names.items():
+        by_name.add_row(name, str(fit["cases"]), *map(share, (fit["j"], fit["f"], fit["j_and_f"])))
+    by_kind = Table("words", "asked", "J", "F", "J&F", "absent\nrefused", box=None)
+    for kind, fit in score["by_kind"].items():
+        refused = score["absent_refused_by_kind"].get(kind)
+        by_kind.add_row(kind, str(fit["cases"]), *map(share, (fit["j"], fit["f"], fit["j_and_f"], refused)))
+    totals = {key: score[key] for key in ("photographs", "phrases", "absent_refused", "wrongly_refused")}
+    return [_titled("photographs", by_name), _titled("", by_kind), pairs_table(dashed(totals))]
 
 
 def _live_figures(score: Mapping[str, Any]) -> dict[str, object]:

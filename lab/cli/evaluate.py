@@ -72,6 +72,7 @@ def evaluate(
     from lab.evaluation.report import Sizes, score_level, to_json
 
     real_clips = find_real_clips(davis) if davis else []
+    photographs = count_to_ask(photos, pictures) if photos else 0
     with err.status("Loading the models ..."):
         settings = _with_models(model, load_settings(config))
         measured = _load_models(settings)
@@ -88,8 +89,7 @@ def evaluate(
             tracked = track(real_clips, "real clips", len(real_clips))
             found["footage"] = to_json(score_real_clips(measured.tracker, tracked))
         if photos:
-            total = count_to_ask(photos, pictures)
-            asked = track(photographs_to_ask(photos, pictures), "photographs", total)
+            asked = track(photographs_to_ask(photos, pictures), "photographs", photographs)
             found["photographs"] = to_json(score_photographs(measured.grounder, asked))
         if live:
             found["live"] = _live(settings, levels[-1], live, progress)

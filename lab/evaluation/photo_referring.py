@@ -86,7 +86,7 @@ class _Tally:
             return
         self.missed.add(refused)
         found = _answered_mask(answer, asked.view.masks.shape[2:])
-        true: Mask = asked.view.masks[0, list(expression.referents)].any(axis=0)
+        true: Mask = asked.view.masks[0][list(expression.referents)].any(axis=0)
         self.by_kind[expression.kind].add(found, true)
         if expression.kind == "name":
             self.by_name[asked.view.labels[expression.referents[0]].category].add(found, true)
@@ -182,7 +182,7 @@ def _keyframe(asked: Asked) -> Keyframe:
 
 def _answered_mask(answer: Answer, size: tuple[int, ...]) -> Mask:
     """Return the union of an answer's masks at (height, width)."""
-    union = np.zeros(size, dtype=np.bool_)
+    union: Mask = np.zeros(size, dtype=np.bool_)
     for logits in answer.logits:
         union |= cv2.resize(logits, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) > 0
     return union

@@ -197,5 +197,5 @@ def _degraded(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.4:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
         _, encoded = cv2.imencode(".jpg", changed[..., ::-1], quality)
-        changed = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1]
+        changed = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
     return np.ascontiguousarray(changed)

@@ -167,7 +167,7 @@ def side_by_side(left: PhotoView, right: PhotoView) -> PhotoView:
     shift = np.array([width, 0], np.float32)
     count = len(left.labels)
     occluded = np.zeros((1, count + len(right.labels), count + len(right.labels)), np.float32)
-    centres = np.concatenate([left.centres_px, right.centres_px + shift], axis=1)
+    centres = np.concatenate([left.centres_px, np.asarray(right.centres_px + shift, np.float32)], axis=1)
     return PhotoView(
         labels=(*left.labels, *right.labels),
         masks=np.concatenate(padded, axis=1),
@@ -242,7 +242,7 @@ def _assemble(
 ) -> PhotoView:
     masks = np.stack([part.mask for part in parts])
     boxes = np.stack([part.box_px for part in parts]).astype(np.float32)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centres = np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
     # Garments are annotated either on every person that has a mask or on none.
     people = [index for index, part in enumerate(parts) if part.category == "person"]
     dressed = frozenset(people if known & set(GARMENTS) else ())
