@@ -54,7 +54,7 @@ def train_nano_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the bundled model on drawn scenes, from random weights or from a tracker that there is.
+    """Train the bundled model on drawn scenes and on photographs, from random weights or from a tracker.
 
     Continues from the checkpoints in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out
     scores.

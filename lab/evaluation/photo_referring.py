@@ -18,6 +18,7 @@ from lab.training.language.photo_facts import PhotoFacts
 from lab.training.language.real_names import GARMENTS, NOUNS_OF
 from lab.training.world.photo_samples import PhotoSampler, load_sampler
 from lab.training.world.photo_views import PhotoView
+from lab.training.world.photographs import Photograph
 from streaming.vocabulary import (
     Answer,
     Clock,
@@ -32,6 +33,8 @@ from streaming.vocabulary import (
 
 SPLIT: Final = "val"
 COMMON_NAMES: Final = 10
+CALIBRATION: Final = 80
+"Photographs of the split, at most a fifth, that calibrate the presence threshold and are not asked about."
 PAIR_KIND: Final = "clothing of two"
 "Of two photographs side by side, each of a dressed person: only there clothes tell people apart."
 _STREAM: Final = StreamId("photographs")
@@ -96,10 +99,10 @@ def score_photographs(grounder: Grounder, photographs: Iterable[Asked]) -> Photo
     """Ask for all phrases of each photograph."""
     tally = _Tally()
     for asked in photographs:
-        answers = grounder.ground(_keyframe(asked))
-        for answer in answers[:1]:
+        answered = ask_phrases(grounder, asked)
+        for _, answer in answered[:1]:
             tally.ground_s.add(answer.ground_s)
-        for expression, answer in zip(asked.expressions, answers, strict=True):
+        for expression, answer in answered:
             tally.add(asked, expression, answer)
     by_name = dict(sorted(((name, fits.fit) for name, fits in tally.by_name.items()), key=_commonness))
     return PhotoReferringScore(
@@ -115,28 +118,57 @@ def score_photographs(grounder: Grounder, photographs: Iterable[Asked]) -> Photo
     )
 
 
+def ask_phrases(grounder: Grounder, asked: Asked) -> list[tuple[Expression, Answer]]:
+    """Return the phrases about a photograph with the grounder's answers."""
+    return list(zip(asked.expressions, grounder.ground(_keyframe(asked)), strict=True))
+
+
 def count_to_ask(folder: Path, limit: int) -> int:
     """Return how many `photographs_to_ask` yields at most."""
-    there = len(load_sampler(folder, SPLIT).photographs)
-    count = min(limit or there, there)
+    count = len(_to_ask(load_sampler(folder, SPLIT), limit))
     return count + _pair_count(count)
 
 
 def photographs_to_ask(folder: Path, limit: int) -> Iterator[Asked]:
     """Yield `limit` held-out photographs of a folder with phrases, the same ones each time; 0 for all.
 
-    Beside them pairs of dressed people, a fifth as many. Raises NotFound where there are none.
+    Beside them pairs of dressed people, a fifth as many; those of `photographs_to_calibrate` are left out.
+    Raises NotFound where there are none.
     """
     sampler = load_sampler(folder, SPLIT)
+    chosen = _to_ask(sampler, limit)
+    yield from _whole_photographs(sampler, chosen)
+    yield from _pairs(sampler, _pair_count(len(chosen)))
+
+
+def photographs_to_calibrate(folder: Path) -> Iterator[Asked]:
+    """Yield held-out photographs with phrases that no evaluation asks about: for the presence threshold."""
+    sampler = load_sampler(folder, SPLIT)
+    shuffled = _shuffled(sampler)
+    yield from _whole_photographs(sampler, shuffled[len(shuffled) - _reserved(len(shuffled)) :])
+
+
+def _shuffled(sampler: PhotoSampler) -> list[Photograph]:
     order = np.random.default_rng(0).permutation(len(sampler.photographs))
-    chosen = [sampler.photographs[index] for index in order]
-    chosen = chosen[: limit or len(chosen)]
-    for number, photograph in enumerate(chosen):
+    return [sampler.photographs[index] for index in order]
+
+
+def _to_ask(sampler: PhotoSampler, limit: int) -> list[Photograph]:
+    shuffled = _shuffled(sampler)
+    there = len(shuffled) - _reserved(len(shuffled))
+    return shuffled[: min(limit, there) if limit else there]
+
+
+def _reserved(photographs: int) -> int:
+    return min(CALIBRATION, photographs // 5)
+
+
+def _whole_photographs(sampler: PhotoSampler, photographs: Iterable[Photograph]) -> Iterator[Asked]:
+    for number, photograph in enumerate(photographs):
         rng = np.random.default_rng((number, 9))
         view = sampler.whole(photograph, rng)
         if view is not None:
             yield from _asked(view, _phrases(view, rng))
-    yield from _pairs(sampler, _pair_count(len(chosen)))
 
 
 def _pair_count(photographs: int) -> int:
@@ -144,7 +176,7 @@ def _pair_count(photographs: int) -> int:
 
 
 def _pairs(sampler: PhotoSampler, count: int) -> Iterator[Asked]:
-    dressed = [each for each in sampler.photographs if each.labelled & set(GARMENTS)]
+    dressed = [each for each in _to_ask(sampler, 0) if each.labelled & set(GARMENTS)]
     for number, (left, right) in enumerate(zip(dressed[:count], reversed(dressed), strict=False)):
         rng = np.random.default_rng((number, 10))
         view = sampler.pair(left, right, rng) if left is not right else None
@@ -167,8 +199,8 @@ def _phrases(view: PhotoView, rng: np.random.Generator) -> list[Expression]:
         for noun in sorted(nouns)
         if (found := facts.matching(noun, None)) is not None and len(found) == 1
     ]
-    said = {name.text for name in names}
-    return names + [each for each in generate_expressions(view, 0, rng) if each.text not in said]
+    generated = {each.text: each for each in (*generate_expressions(view, 0, rng), *names)}
+    return list(generated.values())
 
 
 def _keyframe(asked: Asked) -> Keyframe:

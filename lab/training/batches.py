@@ -246,7 +246,7 @@ def _seg_targets(
                 # In a caption the phrase begins at its <p>; a referring expression is the whole question.
                 begins.append(start + first if task.kind == "caption" else start)
                 seg.append(start + end)
-                masks.append(coverage[row][list(objects)].sum(axis=0))
+                masks.append(_joint(coverage[row], objects))
                 categories.append(_only({NAMES.index(labels[k].category) for k in objects}))
                 colours.append(_only({_colour_index(labels[k].colour) for k in objects}))
     return SegTargets(
@@ -275,8 +275,14 @@ def _attention_targets(
             for position, objects in supervised:
                 rows.append(row)
                 positions.append(start + position)
-                masks.append(coverage[row][list(objects)].sum(axis=0))
+                masks.append(_joint(coverage[row], objects))
     return AttentionTargets(_int64(rows), _int64(positions), _stack_masks(masks))
+
+
+def _joint(coverage: Coverage, objects: Sequence[int]) -> NDArray[np.float32]:
+    """Return (M, M), 0..1: coverage by some of the objects together; in photographs they may overlap."""
+    joint: NDArray[np.float32] = np.minimum(coverage[list(objects)].sum(axis=0), 1)
+    return joint
 
 
 def _phrases(task: Task, template: Template) -> tuple[list[int], list[int]]:

@@ -27,7 +27,7 @@ how the scene was made. Rules:
   weights depend on them.
 - Nothing is said of a photograph that an object without a label could make wrong; absent is only what is
   annotated wherever it occurs, and not seen by a detector either.
-To widen the language: a noun is an entry in `real_names`; a template is a string in `lexicon.TEMPLATES`; a kind of expression is a generator of
-candidates and an entry in `expressions.EXPRESSION_KINDS`.
+To widen the language: a noun is an entry in `real_names`; a template is a string in `lexicon.TEMPLATES`; a
+kind of expression is a generator of candidates and an entry in `expressions.EXPRESSION_KINDS`.
 May import: numpy, `lab.training.scene_description`, itself.
 """

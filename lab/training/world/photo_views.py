@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 import cv2
@@ -22,7 +22,6 @@ from lab.training.world.named_colours import REAL_COLOURS, UNMEASURED, MeasuredC
 from lab.training.world.photographs import BoxPx, MaskAnnotation, Photograph
 
 PHOTO_KINDS: Final = (
-    "kind",
     "kind",
     "both",
     "clothing",
@@ -40,6 +39,8 @@ _SEEN: Final = 0.1
 "A region counts in a view from this share of itself on ..."
 _MIN_DOUBT: Final = 0.002
 "... or from this share of the view on."
+_NOTICED: Final = 0.12
+"Of the largest labelled person's box: clothes of smaller people without a mask are not noticed."
 _MAX_IGNORED: Final = 0.005
 "Of a view: where more is without labels, nothing is sure."
 _INSIDE: Final = 0.8
@@ -108,6 +109,14 @@ class _Whole:
         return float(np.count_nonzero(filled)) >= _COVERED * width * height
 
 
+def _is_large(person_px: BoxPx, photograph: Photograph) -> bool:
+    """Whether a person without a mask is so large beside those with one that clothes would be noticed."""
+    labelled = [mask.box_px for mask in photograph.masks if mask.category == "person"]
+    largest = max((box[2] * box[3] for box in labelled), default=0.0)
+    return person_px[2] * person_px[3] > _NOTICED * largest
+
+
+@cache
 def _alike(category: str | None, detected: str) -> bool:
     """Whether a detection may be of an object with that label."""
     return category is not None and any(
@@ -150,6 +159,8 @@ def view_of(
         box = _clipped(_moved_box(box_px, transform), size)
         if _counts(box, box_px, transform, size):
             doubted.add(category)
+            if category == "person" and _is_large(box_px, photograph):
+                doubted |= WORN
             x0, y0, x1, y1 = (round(float(value)) for value in box)
             unlabelled[y0:y1, x0:x1] = True
     names = labelled_by_source.get(photograph.source, frozenset()) | photograph.labelled

@@ -11,11 +11,12 @@ from lab.evaluation.photo_referring import (
     Asked,
     count_to_ask,
     photographs_to_ask,
+    photographs_to_calibrate,
     score_photographs,
 )
 from streaming.errors import NotFound
 from streaming.vocabulary import Mask, Query
-from tests.photo_folder import write_photo_folder
+from tests.photo_folder import SIZE, write_photo_folder
 from tests.scripted_grounder import ScriptedGrounder, refuse
 
 
@@ -84,3 +85,12 @@ def test_names_are_of_single_objects_of_their_category(asked: list[Asked]) -> No
 def test_a_folder_without_photographs_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         count_to_ask(tmp_path, 0)
+
+
+def test_a_fifth_of_the_photographs_is_kept_for_calibration(tmp_path: Path) -> None:
+    folder = write_photo_folder(tmp_path, images=40)
+    kept = list(photographs_to_calibrate(folder))
+    asked = [each for each in photographs_to_ask(folder, 0) if each.view.frames.shape[2] == SIZE[1]]
+    assert (len(kept), len(asked)) == (2, 8)
+    pictures = {each.view.frames.tobytes() for each in (*kept, *asked)}
+    assert len(pictures) == 10
