@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+Box = tuple[int, int, int, int]
 SIZE = (180, 240)
 BOXES = ((30, 40, 80, 90), (130, 60, 70, 80))
 "x, y, width, height of the two objects of every image."
@@ -60,3 +62,20 @@ def _annotation(number: int, image: int, category: int, box: tuple[int, int, int
     mask[y : y + height, x : x + width] = 1
     encoded = coco_mask.encode(mask)
     return common | {"segmentation": {"size": list(SIZE), "counts": encoded["counts"].decode()}}
+
+
+def write_detections(folder: Path, detections: dict[int, list[tuple[str, float, Box]]]) -> None:
+    """Write what a detector found, by image: category, score and box."""
+    found = {
+        str(image): [[category, score, *box] for category, score, box in boxes]
+        for image, boxes in detections.items()
+    }
+    (folder / "detections.json.gz").write_bytes(gzip.compress(json.dumps(found).encode()))
+
+
+def edit_annotations(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change the annotations of a folder."""
+    path = folder / "annotations.json.gz"
+    data = json.loads(gzip.decompress(path.read_bytes()))
+    edit(data)
+    path.write_bytes(gzip.compress(json.dumps(data).encode()))

@@ -20,6 +20,8 @@ def eval_tables(report: Mapping[str, Any]) -> list[Table]:
         tables += [_titled(part, pairs_table(dashed(level[part]))) for part in ("following", "describing")]
     if report["footage"]:
         tables.append(_real_clips_table(report["footage"]))
+    if report.get("photographs"):
+        tables += _photograph_tables(report["photographs"])
     if report["live"]:
         tables.append(_titled("live", pairs_table(dashed(_live_figures(report["live"])))))
     return tables
@@ -82,6 +84,20 @@ def _real_clips_table(score: Mapping[str, Any]) -> Table:
         table.add_row(name, str(clip["frames"]), share(clip["j"]), share(clip["j_copy"]))
     table.add_row("mean", "", share(score["j"]), share(score["j_copy"]))
     return table
+
+
+def _photograph_tables(score: Mapping[str, Any]) -> list[Table]:
+    """J&F by name and by kind of expression; refusals."""
+    names = dict(list(score["by_name"].items())[:10]) | {"these": score["common_names"]}
+    by_name = Table("name", "asked", "J", "F", "J&F", box=None)
+    for name, fit in names.items():
+        by_name.add_row(name, str(fit["cases"]), *map(share, (fit["j"], fit["f"], fit["j_and_f"])))
+    by_kind = Table("words", "asked", "J", "F", "J&F", "absent\nrefused", box=None)
+    for kind, fit in score["by_kind"].items():
+        refused = score["absent_refused_by_kind"].get(kind)
+        by_kind.add_row(kind, str(fit["cases"]), *map(share, (fit["j"], fit["f"], fit["j_and_f"], refused)))
+    totals = {key: score[key] for key in ("photographs", "phrases", "absent_refused", "wrongly_refused")}
+    return [_titled("photographs", by_name), _titled("", by_kind), pairs_table(dashed(totals))]
 
 
 def _live_figures(score: Mapping[str, Any]) -> dict[str, object]:

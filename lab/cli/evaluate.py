@@ -35,6 +35,13 @@ def evaluate(
     davis: Annotated[
         Path | None, typer.Option(help="Folder of real clips, <name>/frames/*.jpg and <name>/masks/*.png.")
     ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photographs with masks (COCO); those of split val are asked about."),
+    ] = None,
+    pictures: Annotated[
+        int, typer.Option(help="Photographs to ask about; 0 for all of the split.", min=0)
+    ] = 200,
     live: Annotated[int, typer.Option(help="Held-out clips to play as live cameras; 0 for none.", min=0)] = 8,
     as_json: AsJson = False,
     config: Config = None,
@@ -47,7 +54,8 @@ def evaluate(
     reappear; answers to questions; captions, whose phrases' masks must fit
     the objects that they name; expressions on live RTSP streams, whose
     masks must fit the frame that is current when they are published (needs
-    go2rtc); with --davis real clips.
+    go2rtc); with --davis real clips; with --photos referring expressions on
+    photographs, by name and by kind.
 
     J&F is that of DAVIS: the mask's IoU (J) and its boundary's F-measure
     (F), 1 at best. The same command gives the same figures, but for
@@ -56,17 +64,20 @@ def evaluate(
 
         saccade eval nano --json
         saccade eval nano --level plain --scenes 20 --clips 4
-        saccade eval out/nano --level all --davis ~/davis
+        saccade eval out/nano --level all --davis ~/davis --photos ~/photos
     """
     levels = _levels(level)
+    from lab.evaluation.photo_referring import count_to_ask, photographs_to_ask, score_photographs
     from lab.evaluation.real_clips import find_real_clips, score_real_clips
     from lab.evaluation.report import Sizes, score_level, to_json
 
     real_clips = find_real_clips(davis) if davis else []
+    photographs = count_to_ask(photos, pictures) if photos else 0
     with err.status("Loading the models ..."):
         settings = _with_models(model, load_settings(config))
         measured = _load_models(settings)
-    found: dict[str, Any] = {"model": model or "settings", "levels": [], "footage": None, "live": None}
+    found: dict[str, Any] = {"model": model or "settings", "levels": [], "footage": None}
+    found |= {"photographs": None, "live": None}
     with progress_bar() as progress:
 
         def track(items: Iterable[T], part: str, total: int) -> Iterable[T]:
@@ -77,6 +88,9 @@ def evaluate(
         if real_clips:
             tracked = track(real_clips, "real clips", len(real_clips))
             found["footage"] = to_json(score_real_clips(measured.tracker, tracked))
+        if photos:
+            asked = track(photographs_to_ask(photos, pictures), "photographs", photographs)
+            found["photographs"] = to_json(score_photographs(measured.grounder, asked))
         if live:
             found["live"] = _live(settings, levels[-1], live, progress)
     print_json(found) if as_json else out.print(*eval_tables(found))

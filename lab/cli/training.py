@@ -45,14 +45,14 @@ def train_nano_command(
     ] = 8,
     photos: Annotated[
         Path | None,
-        typer.Option(help="Folder of photographs with masks, for tracker and vision.", file_okay=False),
+        typer.Option(help="Folder of labelled photographs (COCO), for all stages.", file_okay=False),
     ] = None,
     start: Annotated[
         str | None, typer.Option(help="Tracker that stage tracker starts from: nano, or a folder.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the bundled model on drawn scenes, from random weights or from a tracker that there is.
+    """Train the bundled model on drawn scenes and on photographs, from random weights or from a tracker.
 
     Continues from the checkpoints in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out
     scores.

@@ -3,6 +3,7 @@
     metrics.py             J, F and J&F of masks, as DAVIS defines them
     held_out.py            held-out scenes as keyframes
     referring.py           masks of expressions
+    photo_referring.py     masks of expressions on photographs, by name and by kind
     answering.py           answers to questions
     describing.py          captions: phrases and their masks
     phrases.py             the objects that a caption's phrase can mean

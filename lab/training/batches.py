@@ -1,7 +1,7 @@
-"""Batches of stages `vision`, `grounding` and `decoder`: drawn scenes and their tasks as tensors with labels.
+"""Batches of stages `vision`, `grounding` and `decoder`: scenes and their tasks as tensors with labels.
 
 Shapes: B scenes of F images each, the last of which the tasks are about; S tokens of the longest packed
-sequence; G = GRID, M = MASK_SIDE; T² image tokens per image.
+sequence; G x G patches and T² image tokens per image; M = MASK_SIDE. Photographs are scenes of one image.
 """
 
 from __future__ import annotations
@@ -20,17 +20,26 @@ from engines.grounding.model import normalise
 from engines.grounding.packing import Packed, pack
 from engines.grounding.templates import Template
 from lab.training.language.questions import QUESTION_KINDS
-from lab.training.task_mixture import Task, TaskSample, draw_task_sample
-from lab.training.world.catalogue import CATEGORIES
-from lab.training.world.colours import COLOURS
+from lab.training.names import NAMES
+from lab.training.nano_config import SIDE_PX
+from lab.training.task_mixture import Task, TaskSample, draw_photo_sample, draw_task_sample
 from lab.training.world.levels import Level
+from lab.training.world.named_colours import REAL_COLOURS
+from lab.training.world.photo_samples import PhotoSampler
+from lab.training.world.photo_views import PhotoView
 from lab.training.world.scenes import Clip, draw_clip
 
 GRID: Final = 16
-"Side of the patch grid of nano's vision tower."
+"G of stage `vision`."
+PATCHES_PER_TOKEN: Final = 2
+"G / T: pixel shuffle joins so many patches along a side."
 MASK_SIDE: Final = 64
 MIN_COVERAGE: Final = 1 / 3
 "A cell has the class of an object that covers more than this share of it, else of the background."
+PART_COVERAGE: Final = 0.5
+"In photographs a cell has the class of the last object that covers more of it than this, if there is one."
+MIN_UNKNOWN: Final = 0.25
+"A cell without an object is unknown if more than this share of it is."
 BACKGROUND: Final = -1
 "Index of the background among the objects of a scene."
 IGNORE_INDEX: Final = -100
@@ -70,9 +79,9 @@ class SegTargets:
     masks: Tensor
     "(N, M, M) float32, 0..1: coverage of each cell by its objects."
     categories: Tensor
-    "(N,) int64: index into CATEGORIES; IGNORE_INDEX where the objects have several."
+    "(N,) int64: index into NAMES; IGNORE_INDEX where the objects have several."
     colours: Tensor
-    "(N,) int64: index into COLOURS; IGNORE_INDEX where the objects have several."
+    "(N,) int64: index into REAL_COLOURS; IGNORE_INDEX where the objects have several or none."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +101,7 @@ class GroundingBatch:
     """B scenes with all labels."""
 
     pixels: Tensor
-    "(B * F, 3, 256, 256) float32, ImageNet-normalised RGB; the images of a scene stand together."
+    "(B * F, 3, side, side) float32, ImageNet-normalised RGB; the images of a scene stand together."
     images_per_scene: int
     "F."
     packed: Packed
@@ -101,9 +110,9 @@ class GroundingBatch:
     segs: SegTargets
     attention: AttentionTargets
     categories: Tensor
-    "(B * F, G, G) int64: 0 is background, else 1 + index into CATEGORIES."
+    "(B * F, G, G) int64: 0 is background, else 1 + index into NAMES; IGNORE_INDEX where it is unknown."
     colours: Tensor
-    "(B * F, G, G) int64: 0 is background, else 1 + index into COLOURS."
+    "(B * F, G, G) int64: 0 is background, else 1 + index into REAL_COLOURS; IGNORE_INDEX likewise."
     displacements: Tensor
     """(B, T, T, 2 * (F - 1)) float32: displacement of the object in each image token's cell since every
     earlier image, oldest first, x before y, as a share of the image's width and height; NaN on the
@@ -128,7 +137,7 @@ class ImageBatch:
 def draw_image_batch(seeds: Sequence[int], level: Level) -> ImageBatch:
     """Draw an image of a level for every seed."""
     clips = [draw_clip(seed, frames=1, level=level) for seed in seeds]
-    categories, colours = zip(*(_dense_classes(clip, 0) for clip in clips), strict=True)
+    categories, colours = zip(*(dense_classes(clip, 0, GRID) for clip in clips), strict=True)
     return ImageBatch(
         pixels=normalise(np.concatenate([clip.frames for clip in clips])),
         categories=torch.from_numpy(np.stack(categories)),
@@ -137,11 +146,28 @@ def draw_image_batch(seeds: Sequence[int], level: Level) -> ImageBatch:
 
 
 def draw_grounding_batch(
-    seeds: Sequence[int], template: Template, level: Level, *, window: bool, expressions: int
+    seeds: Sequence[int],
+    template: Template,
+    level: Level,
+    *,
+    window: bool,
+    expressions: int,
+    side_px: int = SIDE_PX,
 ) -> GroundingBatch:
-    """Draw a scene of a level for every seed; `window` and `expressions` as in `draw_task_sample`."""
+    """Draw a scene of a level for every seed; other arguments as of `draw_task_sample`."""
     samples = [
-        draw_task_sample(seed, level, template, window=window, expressions=expressions) for seed in seeds
+        draw_task_sample(seed, level, template, window=window, expressions=expressions, side_px=side_px)
+        for seed in seeds
+    ]
+    return collate(samples, template)
+
+
+def draw_photo_batch(
+    sampler: PhotoSampler, seeds: Sequence[int], template: Template, *, expressions: int, side_px: int
+) -> GroundingBatch:
+    """Draw a view of photographs for every seed, see `draw_photo_sample`."""
+    samples = [
+        draw_photo_sample(sampler, seed, template, expressions=expressions, side_px=side_px) for seed in seeds
     ]
     return collate(samples, template)
 
@@ -151,14 +177,13 @@ def collate(samples: Sequence[TaskSample], template: Template) -> GroundingBatch
     images = len(samples[0].clip.frames)
     prefix = template.prefix(images)
     packed = pack(prefix, [[[*task.question, *task.answer] for task in one.tasks] for one in samples])
-    labels = [
-        _dense_classes(clip, index) for clip in (one.clip for one in samples) for index in range(images)
-    ]
-    categories, colours = zip(*labels, strict=True)
     coverage = [_coverage(one.clip) for one in samples]
     tokens = template.image_block.count(template.image_id)
     first = prefix.index(template.image_id)
     side = round(tokens**0.5)
+    grid = PATCHES_PER_TOKEN * side
+    labels = [dense_classes(one.clip, index, grid) for one in samples for index in range(images)]
+    categories, colours = zip(*labels, strict=True)
     return GroundingBatch(
         pixels=normalise(np.concatenate([one.clip.frames for one in samples])),
         images_per_scene=images,
@@ -221,9 +246,9 @@ def _seg_targets(
                 # In a caption the phrase begins at its <p>; a referring expression is the whole question.
                 begins.append(start + first if task.kind == "caption" else start)
                 seg.append(start + end)
-                masks.append(coverage[row][list(objects)].sum(axis=0))
-                categories.append(_only({CATEGORIES.index(labels[k].category) for k in objects}))
-                colours.append(_only({COLOURS.index(labels[k].colour) for k in objects}))
+                masks.append(_joint(coverage[row], objects))
+                categories.append(_only({NAMES.index(labels[k].category) for k in objects}))
+                colours.append(_only({_colour_index(labels[k].colour) for k in objects}))
     return SegTargets(
         rows=_int64(rows),
         begins=_int64(begins),
@@ -250,8 +275,14 @@ def _attention_targets(
             for position, objects in supervised:
                 rows.append(row)
                 positions.append(start + position)
-                masks.append(coverage[row][list(objects)].sum(axis=0))
+                masks.append(_joint(coverage[row], objects))
     return AttentionTargets(_int64(rows), _int64(positions), _stack_masks(masks))
+
+
+def _joint(coverage: Coverage, objects: Sequence[int]) -> NDArray[np.float32]:
+    """Return (M, M), 0..1: coverage by some of the objects together; in photographs they may overlap."""
+    joint: NDArray[np.float32] = np.minimum(coverage[list(objects)].sum(axis=0), 1)
+    return joint
 
 
 def _phrases(task: Task, template: Template) -> tuple[list[int], list[int]]:
@@ -274,6 +305,11 @@ def _int64(values: Sequence[int]) -> Tensor:
     return torch.tensor(values, dtype=torch.int64)
 
 
+def _colour_index(colour: str) -> int:
+    """Return the index into REAL_COLOURS, IGNORE_INDEX for an unknown colour."""
+    return REAL_COLOURS.index(colour) if colour else IGNORE_INDEX
+
+
 def _only(indices: set[int]) -> int:
     """Return the only index, or IGNORE_INDEX where there are several."""
     return indices.pop() if len(indices) == 1 else IGNORE_INDEX
@@ -288,32 +324,46 @@ def cell_coverage(mask: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
     return np.asarray(coverage, dtype=np.float32)
 
 
-def _coverage(clip: Clip) -> Coverage:
+def _coverage(clip: Clip | PhotoView) -> Coverage:
     return np.stack([cell_coverage(mask, MASK_SIDE) for mask in clip.masks[-1]])
 
 
-def _objects(clip: Clip, side: int) -> NDArray[np.int64]:
+def _objects(clip: Clip | PhotoView, side: int) -> NDArray[np.int64]:
     """Return (F, side, side), see `GroundingBatch.objects`."""
     per_image = [_majority_objects(clip, index, side) for index in range(len(clip.frames))]
     return np.stack([np.where(covered, index, BACKGROUND) for index, covered in per_image])
 
 
-def _majority_objects(clip: Clip, image: int, side: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _majority_objects(
+    clip: Clip | PhotoView, image: int, side: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return (side, side) twice: the object that covers most of a cell, and if it is more than
     MIN_COVERAGE."""
     coverage = np.stack([cell_coverage(mask, side) for mask in clip.masks[image]])
     return coverage.argmax(axis=0), coverage.max(axis=0) > MIN_COVERAGE
 
 
-def _dense_classes(clip: Clip, image: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the (G, G) categories and colours of an image's patches, 0 for background."""
-    index, covered = _majority_objects(clip, image, GRID)
-    categories = np.array([1 + CATEGORIES.index(label.category) for label in clip.labels])
-    colours = np.array([1 + COLOURS.index(label.colour) for label in clip.labels])
-    return np.where(covered, categories[index], 0), np.where(covered, colours[index], 0)
+def dense_classes(
+    clip: Clip | PhotoView, image: int, grid: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the (G, G) categories and colours of an image's patches, as in `GroundingBatch`; G is `grid`."""
+    index, covered = _majority_objects(clip, image, grid)
+    categories = np.array([1 + NAMES.index(label.category) for label in clip.labels])
+    colours = np.array([_dense_colour(label.colour) for label in clip.labels])
+    if not isinstance(clip, PhotoView):
+        return np.where(covered, categories[index], 0), np.where(covered, colours[index], 0)
+    # A part is in front of its whole: the last object of the list that covers a cell.
+    for number, mask in enumerate(clip.masks[image]):
+        index = np.where(cell_coverage(mask, grid) > PART_COVERAGE, number, index)
+    background = np.where(cell_coverage(clip.unlabelled, grid) > MIN_UNKNOWN, IGNORE_INDEX, 0)
+    return np.where(covered, categories[index], background), np.where(covered, colours[index], background)
 
 
-def _displacements(clip: Clip, side: int) -> NDArray[np.float32]:
+def _dense_colour(colour: str) -> int:
+    return 1 + REAL_COLOURS.index(colour) if colour else IGNORE_INDEX
+
+
+def _displacements(clip: Clip | PhotoView, side: int) -> NDArray[np.float32]:
     """Return (side, side, 2 * (F - 1)), see `GroundingBatch.displacements`."""
     index, covered = _majority_objects(clip, -1, side)
     size = np.array(clip.frames.shape[2:0:-1], dtype=np.float32)

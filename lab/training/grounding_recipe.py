@@ -1,17 +1,19 @@
-"""Stages `vision`, `grounding` and `decoder`: nano's grounder trained on drawn scenes.
+"""Stages `vision`, `grounding` and `decoder`: nano's grounder trained on drawn scenes and on photographs.
 
     vision      vision tower                          dense class loss
     grounding   + language model, text_hidden_fcs     all terms of `losses` but masks; no SAM-2 yet
     decoder     + SAM-2 of stage `tracker`            masks, too; the language model at a lower learning rate
 
 Seeds of samples are `(seed * 10**6 + step) * images + i`, where `seed` grows by one with every session: a
-resumed run draws no scene again, and runs whose seeds are far apart have no scene in common.
+resumed run draws no scene again, and runs whose seeds are far apart have no scene in common. With photographs
+most steps of stages `grounding` and `decoder` are views of them (`task_mixture.has_photographs`); curriculum
+levels and their validation remain those of the drawn world.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,13 @@ from engines.grounding.checkpoints import Sa2Va, save_sa2va
 from engines.grounding.model import SaModel
 from engines.grounding.structure import Expressions
 from engines.grounding.templates import Template
-from lab.training.batches import GroundingBatch, ImageBatch, draw_grounding_batch, draw_image_batch
+from lab.training.batches import (
+    GroundingBatch,
+    ImageBatch,
+    draw_grounding_batch,
+    draw_image_batch,
+    draw_photo_batch,
+)
 from lab.training.checkpoint import Progress, Stateful
 from lab.training.curriculum import Curriculum
 from lab.training.device import mixed_precision, to_device, training_device
@@ -36,11 +44,12 @@ from lab.training.losses import (
     prompt_position_loss,
     vision_loss,
 )
+from lab.training.nano_config import SIDE_PX
 from lab.training.optimiser import Muon, Optimisers, split_parameters
 from lab.training.prefetch import prefetch, workers_for
 from lab.training.schedules import warmup_stable_decay
 from lab.training.structure_losses import StructureConfig, structure_loss, warmup_scale
-from lab.training.task_mixture import has_windows
+from lab.training.task_mixture import has_photographs, has_windows
 from lab.training.trainable_grounder import (
     TrainableGrounder,
     add_refinement,
@@ -50,6 +59,7 @@ from lab.training.trainable_grounder import (
 from lab.training.trainer import MetricMeans, Metrics, OnLog, RunConfig, Timer, Trainer
 from lab.training.world.holdout import VALIDATION_SEED
 from lab.training.world.levels import Level
+from lab.training.world.photo_samples import load_sampler
 from streaming.errors import CheckpointError
 
 DECODER_LANGUAGE_LR: Final = 0.4
@@ -79,6 +89,10 @@ class GroundingRunConfig(RunConfig):
     adamw_lr: float = 2e-3
     "Peak learning rate of AdamW."
     log_steps: int = 50
+    photos: Path | None = None
+    "Folder of labelled photographs (`photographs.load_photographs`); None: the drawn world alone."
+    side_px: int = SIDE_PX
+    "Side of the image of stages `grounding` and `decoder`."
     structure: StructureConfig = field(default_factory=StructureConfig)
     "Of stage `decoder`."
     clock: Callable[[], float] = time.monotonic
@@ -96,6 +110,8 @@ class _Objective:
     promoted_by: str
     """The held-out metric that opens the next level: `category`, accuracy on patches of objects, or `hit`,
     how often a prompt embedding is most similar to a patch of its object."""
+    held_out: Mapping[str, Callable[[int, int, Level], Any]]
+    "By prefix of the metrics: like `load`, of held-out samples; those without prefix are of the level."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +136,8 @@ def train_vision(config: GroundingRunConfig, on_log: OnLog) -> Sa2Va:
     def loss(batch: ImageBatch, _: Progress) -> Loss:
         return vision_loss(trainable.model, trainable.heads, batch)
 
-    objective = _Objective(partial(_load_images, config), loss, promoted_by="category")
+    load = partial(_load_images, config)
+    objective = _Objective(load, loss, promoted_by="category", held_out={"": load})
     return _train(config, trainable, _optimisers(config, groups), objective, on_log)
 
 
@@ -140,8 +157,7 @@ def train_grounding(config: GroundingRunConfig, vision: Path, on_log: OnLog) -> 
         metrics = grounding.metrics | {"prompt_position": float(position.detach())}
         return Loss(grounding.value + position, metrics)
 
-    load = partial(_load_scenes, config, trainable.grounder.template)
-    objective = _Objective(load, loss, promoted_by="hit")
+    objective = _scenes_objective(config, trainable.grounder.template, loss)
     return _train(config, trainable, _optimisers(config, groups), objective, on_log)
 
 
@@ -185,9 +201,20 @@ def train_decoder(config: GroundingRunConfig, grounding: Path, tracker: Path, on
             | {"prompt_position": float(position.detach())},
         )
 
-    load = partial(_load_scenes, config, trainable.grounder.template)
-    objective = _Objective(load, loss, promoted_by="hit")
+    objective = _scenes_objective(config, trainable.grounder.template, loss)
     return _train(config, trainable, _optimisers(config, groups), objective, on_log)
+
+
+def _scenes_objective(
+    config: GroundingRunConfig, template: Template, loss: Callable[[GroundingBatch, Progress], Loss]
+) -> _Objective:
+    """Return what stages `grounding` and `decoder` are trained on."""
+    held_out: dict[str, Callable[[int, int, Level], Any]] = {"": partial(_load_drawn, config, template)}
+    if config.photos is not None:
+        load_sampler(config.photos, "train")  # raises NotFound before anything is trained
+        held_out["photo_"] = partial(_load_photographs, config, template, "val")
+    load = partial(_load_scenes, config, template)
+    return _Objective(load, loss, promoted_by="hit", held_out=held_out)
 
 
 def _load_stage(trainable: TrainableGrounder, last: Path) -> Any:
@@ -252,10 +279,30 @@ def _load_images(config: GroundingRunConfig, first: int, _: int, level: Level) -
 def _load_scenes(
     config: GroundingRunConfig, template: Template, first: int, step: int, level: Level
 ) -> GroundingBatch:
-    """Draw the scenes of a step with seeds from `first` on: half as many where they are windows."""
+    """Draw the scenes of a step with seeds from `first` on: views of photographs, or drawn ones."""
+    if config.photos is not None and has_photographs(step):
+        return _load_photographs(config, template, "train", first, step, level)
+    return _load_drawn(config, template, first, step, level)
+
+
+def _load_drawn(
+    config: GroundingRunConfig, template: Template, first: int, step: int, level: Level
+) -> GroundingBatch:
+    """Draw scenes of the drawn world: half as many where they are windows."""
     window = has_windows(level, step)
     seeds = range(first, first + (max(config.images // 2, 1) if window else config.images))
-    return draw_grounding_batch(seeds, template, level, window=window, expressions=config.expressions)
+    return draw_grounding_batch(
+        seeds, template, level, window=window, expressions=config.expressions, side_px=config.side_px
+    )
+
+
+def _load_photographs(
+    config: GroundingRunConfig, template: Template, split: str, first: int, _step: int, _level: Level
+) -> GroundingBatch:
+    assert config.photos is not None
+    seeds = range(first, first + config.images)
+    sampler = load_sampler(config.photos, split)
+    return draw_photo_batch(sampler, seeds, template, expressions=config.expressions, side_px=config.side_px)
 
 
 def _load(load: Callable[[int, int, Level], Any], request: tuple[int, int, Level]) -> Any:
@@ -307,13 +354,16 @@ def _train(
 
     @torch.no_grad()
     def validate() -> Metrics:
-        """Return the metrics of held-out scenes of the level."""
-        means = MetricMeans()
-        for step in range(VALIDATION_BATCHES):
-            first = VALIDATION_SEED + step * config.images
-            batch = objective.load(first, step, curriculum.level)
-            means.add(loss_of(batch, replace(trainer.progress, step=0)).metrics)
-        return means.pop()
+        """Return the metrics of held-out scenes of the level, and of held-out photographs."""
+        found: Metrics = {}
+        for prefix, load in objective.held_out.items():
+            means = MetricMeans()
+            for step in range(VALIDATION_BATCHES):
+                first = VALIDATION_SEED + step * config.images
+                batch = load(first, step, curriculum.level)
+                means.add(loss_of(batch, replace(trainer.progress, step=0)).metrics)
+            found |= {f"{prefix}{name}": value for name, value in means.pop().items()}
+        return found
 
     def take_step(progress: Progress) -> Metrics:
         if validation_timer.is_due(progress.spent_s):

@@ -27,11 +27,11 @@ from torch.nn import functional
 
 from engines.grounding.model import ImageFeatures, LanguageModelOutput, SaModel
 from engines.grounding.structure import Expressions
-from lab.training.batches import GRID, IGNORE_INDEX, MASK_SIDE, TASK_KINDS, GroundingBatch, ImageBatch
+from lab.training.batches import IGNORE_INDEX, MASK_SIDE, TASK_KINDS, GroundingBatch, ImageBatch
+from lab.training.names import NAMES
 from lab.training.structure_losses import MaskPredictions
 from lab.training.task_mixture import WINDOW
-from lab.training.world.catalogue import CATEGORIES
-from lab.training.world.colours import COLOURS
+from lab.training.world.named_colours import REAL_COLOURS
 
 ATTENTION_LAYERS = 2
 "Number of last layers with attention supervision."
@@ -54,8 +54,8 @@ class DenseClassHead(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.category = nn.Linear(width, 1 + len(CATEGORIES))
-        self.colour = nn.Linear(width, 1 + len(COLOURS))
+        self.category = nn.Linear(width, 1 + len(NAMES))
+        self.colour = nn.Linear(width, 1 + len(REAL_COLOURS))
 
 
 class PromptClassHead(nn.Module):
@@ -63,8 +63,8 @@ class PromptClassHead(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.category = nn.Linear(width, len(CATEGORIES))
-        self.colour = nn.Linear(width, len(COLOURS))
+        self.category = nn.Linear(width, len(NAMES))
+        self.colour = nn.Linear(width, len(REAL_COLOURS))
 
 
 class AuxiliaryHeads(nn.Module):
@@ -193,17 +193,19 @@ def _first_segs(batch: GroundingBatch) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def dense_class_loss(heads: DenseClassHead, cells: Tensor, categories: Tensor, colours: Tensor) -> Term:
-    """Cross entropy of category and colour of every cell; background has half the weight.
+    """Cross entropy of category and colour of every cell; background has half the weight, unknown cells none.
 
-    cells: (B, G * G, C). categories, colours: (B, G, G) int64, 0 for background. The metrics are accuracies
+    cells: (B, G' * G', C); labels of another grid are sampled. categories, colours: (B, G, G) int64, as in
+    `GroundingBatch`. The metrics are accuracies
     on cells of objects.
     """
     total = cells.new_zeros(())
     metrics: dict[str, float] = {}
     for name, head, truth in (("category", heads.category, categories), ("colour", heads.colour, colours)):
-        logits, labels = head(cells).flatten(0, 1), truth.flatten()
+        logits = head(cells).flatten(0, 1)
+        labels = _sampled(truth, round(cells.shape[1] ** 0.5)).flatten()
         each, is_object = functional.cross_entropy(logits, labels, reduction="none"), labels > 0
-        total = total + _mean(each[is_object]) + 0.5 * _mean(each[~is_object])
+        total = total + _mean(each[is_object]) + 0.5 * _mean(each[labels == 0])
         right = (logits[is_object].argmax(dim=1) == labels[is_object]).sum()
         metrics |= {name: float(right), f"{name}/n": float(is_object.sum())}
     return total, metrics
@@ -232,7 +234,7 @@ def heat_map_loss(
     last = features.patches[batch.images_per_scene - 1 :: batch.images_per_scene]
     keys = heads.heat_map(last)[batch.segs.rows]
     logits = (keys @ prompts[:, :, None])[..., 0] / keys.shape[-1] ** 0.5 + heads.heat_map_bias
-    target = _pool_cells(batch.segs.masks, GRID)
+    target = _pool_cells(batch.segs.masks, round(keys.shape[1] ** 0.5))
     bce = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)
     weighted = _mean(bce / target.sum(dim=1).clamp(min=1))
     dice = _mean(dice_loss(logits.sigmoid()[:, None], target[:, None]))
@@ -378,7 +380,19 @@ def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
 def _pool_cells(masks: Tensor, side: int) -> Tensor:
     """(N, M, M) → (N, side * side): the mean of every cell; N may be 0."""
     count, size = masks.shape[0], masks.shape[-1] // side
-    return masks.reshape(count, side, size, side, size).mean(dim=(2, 4)).flatten(1)
+    if size * side == masks.shape[-1]:
+        return masks.reshape(count, side, size, side, size).mean(dim=(2, 4)).flatten(1)
+    if not count:
+        return masks.new_zeros(0, side * side)
+    return functional.interpolate(masks[:, None], (side, side), mode="area").flatten(1)
+
+
+def _sampled(labels: Tensor, side: int) -> Tensor:
+    """(B, G, G) int64 → (B, side, side): the label at the centre of every cell."""
+    if labels.shape[-1] == side:
+        return labels
+    centres = (torch.arange(side, device=labels.device) * 2 + 1) * labels.shape[-1] // (2 * side)
+    return labels[:, centres][:, :, centres]
 
 
 def _mean(each: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.grounding.checkpoints import save_sa2va
+from lab.evaluation.photo_referring import photographs_to_calibrate
 from lab.training.curves import CURVES, draw_curves_if_possible
 from lab.training.grounding_recipe import GroundingRunConfig, train_decoder, train_grounding, train_vision
 from lab.training.photo_clips import PhotoClips
@@ -59,7 +60,7 @@ class TrainOptions:
     images: int = 8
     "Scenes of a step of the other stages."
     photos: Path | None = None
-    "Folder of labelled photographs for stages `tracker` and `vision`; None: the drawn world alone."
+    "Folder of labelled photographs; None: the drawn world alone."
     start: str | None = None
     "Tracker that stage `tracker` starts from, by name or path; None: random weights."
 
@@ -186,14 +187,18 @@ def _decoder(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
         budget_s=budget_s,
         seed=DECODER_SEED,
         images=options.images,
+        photos=options.photos,
     )
     grounding, tracker = options.checkpoint(Stage.GROUNDING), options.checkpoint(Stage.TRACKER)
     trained = train_decoder(config, grounding, tracker, on_log)
-    save_sa2va(calibrate_presence(trained, CALIBRATION_SCENES), export)
+    photographs = photographs_to_calibrate(options.photos) if options.photos else ()
+    save_sa2va(calibrate_presence(trained, CALIBRATION_SCENES, photographs), export)
 
 
 def _grounding_config(options: TrainOptions, stage: Stage, budget_s: float) -> GroundingRunConfig:
-    return GroundingRunConfig(options.runs / stage, budget_s=budget_s, images=options.images)
+    return GroundingRunConfig(
+        options.runs / stage, budget_s=budget_s, images=options.images, photos=options.photos
+    )
 
 
 RECIPE: Final = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.grounder import SaGrounder
 from lab.evaluation.held_out import draw_scene
+from lab.evaluation.photo_referring import Asked, ask_phrases
 from lab.evaluation.referring import ask_all_expressions
 from lab.training.world.holdout import CALIBRATION_SEED
 
@@ -20,16 +23,22 @@ BOUNDS: Final = (0.2, 0.95)
 "Least and greatest threshold: few scenes could put it anywhere above clear answers."
 
 
-def calibrate_presence(checkpoint: Sa2Va, scenes: int) -> Sa2Va:
-    """Return the checkpoint with `presence_threshold` in its config set on so many drawn scenes.
+def calibrate_presence(checkpoint: Sa2Va, scenes: int, photographs: Iterable[Asked] = ()) -> Sa2Va:
+    """Return the checkpoint with `presence_threshold` in its config set on drawn scenes and on photographs.
 
-    The scenes have seeds from CALIBRATION_SEED on, which neither training nor the test splits use.
+    The scenes have seeds from CALIBRATION_SEED on, which neither training nor the test splits use;
+    photographs: of `photographs_to_calibrate`.
     """
     grounder = SaGrounder(_with_threshold(checkpoint, 0.0))
+    drawn = (
+        ask_all_expressions(grounder, draw_scene(seed))
+        for seed in range(CALIBRATION_SEED, CALIBRATION_SEED + scenes)
+    )
+    answered = chain(drawn, (ask_phrases(grounder, asked) for asked in photographs))
     absent = [
         answer.prompts[0].presence if answer.prompts else 0.0
-        for seed in range(CALIBRATION_SEED, CALIBRATION_SEED + scenes)
-        for expression, answer in ask_all_expressions(grounder, draw_scene(seed))
+        for answers in answered
+        for expression, answer in answers
         if not expression.referents
     ]
     return _with_threshold(checkpoint, lowest_threshold(np.array(absent)))

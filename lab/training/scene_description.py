@@ -27,7 +27,7 @@ class ObjectLabel(NamedTuple):
     category: str
     "Singular, such as `cup` or `person`."
     colour: str
-    "Such as `red`; of a person, the colour of the clothes."
+    "Such as `red`; of a person, the colour of the clothes. Empty where it is unknown (photographs alone)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +76,26 @@ class SceneDescription:
     step_s: float
     "Seconds from one frame to the next."
     vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PhotoDescription(SceneDescription):
+    """A photograph, or a part of it, with what is known and not known of it: T = 1.
+
+    Of an object the category is one of `language.real_names`. A mask may lie inside another where it is a
+    part of it (the jacket of a person); occlusion is unknown, `occluded_px` is 0. `vocabulary.categories` are
+    the nouns that texts about it may use, of what is there and of what is absent.
+    """
+
+    instance: tuple[bool, ...]
+    "(N,) whether a mask is one whole object; else it may be several, or a part."
+    excluded_colours: tuple[frozenset[str], ...]
+    "(N,) colours that the object surely does not have."
+    wearers: tuple[int, ...]
+    "(N,) index of the person of whom the object is a part (clothes, bag, hair), or -1."
+    dressed: frozenset[int]
+    "Persons whose clothes are annotated."
+    known: frozenset[str]
+    "Categories of which every object has a mask."
+    doubted: frozenset[str]
+    "Categories of which there may be an object without a mask: no text depends on their number."

@@ -8,7 +8,7 @@ service shows. Some expressions contain a word outside of the vocabulary: as an 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,8 @@ from lab.training.language.questions import generate_questions
 from lab.training.nano_config import SIDE_PX
 from lab.training.tokenizer import UNKNOWN, maybe_synonym
 from lab.training.world.levels import Level
+from lab.training.world.photo_samples import PhotoSampler
+from lab.training.world.photo_views import PhotoView
 from lab.training.world.scenes import SAMPLE_FPS, Clip, draw_clip
 
 WINDOW_STEP_S: Final = 0.3
@@ -30,13 +32,24 @@ WINDOW: Final = (0, 2, 3)
 "Indices of the frames that a window shows, of four drawn: 0.9 s and 0.3 s ago, and now."
 WINDOW_EVERY: Final = 3
 "One step in so many has windows, from the level on that has expressions of motion."
+MIX_STEPS: Final = 7
+"""Of so many steps those of DRAWN_STEPS are of the drawn world, the others of photographs. No factor in
+common with WINDOW_EVERY and `grounding_recipe.LANGUAGE_EVERY`: each of them occurs with each."""
+DRAWN_STEPS: Final = (2, 5)
 CAPTION_PROB: Final = 0.3
 "Probability that a sample has a captioning task."
 UNKNOWN_NOUN_PROB: Final = 0.3
 "Probability that a sample has an expression whose noun is outside of the vocabulary."
 MAX_QUESTIONS: Final = 6
 "Most questions of a sample that are answered in words."
-SAMPLING_WEIGHTS: Final = {"relation": 4.0, "motion": 6.0, "ordinal": 3.0, "negation": 3.0, "kind": 2.0}
+SAMPLING_WEIGHTS: Final = {
+    "relation": 4.0,
+    "motion": 6.0,
+    "ordinal": 3.0,
+    "negation": 3.0,
+    "kind": 2.0,
+    "clothing": 2.0,
+}
 """How much more likely than others an expression of a kind is sampled. After 3,900 steps of stage `decoder`
 with equal weights, J&F on held-out scenes was 0.29 for relation, 0.44 for ordinal, 0.51 for negation, 0.61
 for kind, 0.68 to 0.80 for others, and no expression of an absent motion was refused. After 8,400 steps with
@@ -62,9 +75,14 @@ class Task:
 class TaskSample:
     """An image, or a window of images, with its tasks."""
 
-    clip: Clip
+    clip: Clip | PhotoView
     "Only the frames that are shown; tasks are about the last of them."
     tasks: tuple[Task, ...]
+
+
+def has_photographs(step: int) -> bool:
+    """Return whether the samples of a training step are photographs, where there are any."""
+    return step % MIX_STEPS not in DRAWN_STEPS
 
 
 def has_windows(level: Level, step: int) -> bool:
@@ -87,12 +105,24 @@ def draw_task_sample(
     return TaskSample(clip.take_frames(WINDOW) if window else clip, tasks)
 
 
-def _tasks(clip: Clip, template: Template, count: int, rng: np.random.Generator) -> tuple[Task, ...]:
+def draw_photo_sample(
+    sampler: PhotoSampler, seed: int, template: Template, *, expressions: int, side_px: int = SIDE_PX
+) -> TaskSample:
+    """Draw a view of photographs with tasks of the same kinds, but for motion."""
+    view = sampler.draw(seed, side_px)
+    return TaskSample(view, _tasks(view, template, expressions, np.random.default_rng((seed, 8))))
+
+
+def _tasks(
+    clip: Clip | PhotoView, template: Template, count: int, rng: np.random.Generator
+) -> tuple[Task, ...]:
     now = len(clip.frames) - 1
     expressions = sample_expressions(generate_expressions(clip, now, rng), count, rng)
-    expressions = [paraphrase(expression, rng) for expression in expressions]
+    # Nouns of photographs are chosen with their synonyms: "hot dog" has no "hot puppy".
+    synonym = maybe_synonym if isinstance(clip, Clip) else _same
+    expressions = [paraphrase(expression, rng, synonym) for expression in expressions]
     if not expressions or rng.random() < UNKNOWN_NOUN_PROB:
-        expressions = [*expressions[: count - 1], _unknown_noun(clip.level, rng)]
+        expressions = [*expressions[: count - 1], _unknown_noun(clip.vocabulary.colours, rng)]
     tasks = [_referring_task(expression, template) for expression in expressions]
     for question in generate_questions(clip, now, rng)[:MAX_QUESTIONS]:
         asked, answer = template.user_question(question.text), template.assistant_answer(question.answer)
@@ -129,15 +159,23 @@ def _referring_task(expression: Expression, template: Template) -> Task:
     return Task(question, template.refusal, "absent", ())
 
 
-def _unknown_noun(level: Level, rng: np.random.Generator) -> Expression:
-    colour = f"{rng.choice(level.colours)} " if rng.random() < 0.6 else ""
+def _unknown_noun(colours: Sequence[str], rng: np.random.Generator) -> Expression:
+    colour = f"{rng.choice(colours)} " if rng.random() < 0.6 else ""
     return Expression(f"the {colour}{UNKNOWN}", "kind", ())
 
 
-def paraphrase(expression: Expression, rng: np.random.Generator) -> Expression:
+def _same(word: str, _: np.random.Generator) -> str:
+    return word
+
+
+def paraphrase(
+    expression: Expression,
+    rng: np.random.Generator,
+    synonym: Callable[[str, np.random.Generator], str] = maybe_synonym,
+) -> Expression:
     """Return the expression with random synonyms, article, and an unknown adjective now and then."""
-    words = [maybe_synonym(word, rng) for word in expression.text.split()]
-    if rng.random() < 0.08 and expression.kind != "place":
+    words = [synonym(word, rng) for word in expression.text.split()]
+    if rng.random() < 0.08 and expression.kind != "place" and words[0] != "everyone":
         words.insert(1, UNKNOWN)
     roll = rng.random()
     if roll < 0.25 and words[0] == "the":

@@ -1,4 +1,4 @@
-"""Nano's tokenizer: one token per word of the drawn world's language."""
+"""Nano's tokenizer: a token per word, first of texts about drawn scenes, then of those about photographs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from engines.grounding.templates import DESCRIBE, SPECIAL
-from lab.training.language.lexicon import all_words
+from lab.training.language.lexicon import REAL_TEMPLATES, all_words, template_words
+from lab.training.language.real_names import real_words
 from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
+from lab.training.world.named_colours import REAL_COLOURS
 
 SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "circle": ("ball", "disc", "dot"),
@@ -47,6 +49,8 @@ def nano_tokenizer() -> Tokenizer:
         *(word for synonyms in SYNONYMS.values() for synonym in synonyms for word in synonym.split()),
     ]
     templates = [*_TEMPLATE_WORDS.split(), *DESCRIBE.lower().replace("?", "").replace(".", "").split()]
+    # Trained weights number the tokens: what photographs need comes last.
+    words += [*REAL_COLOURS, *real_words(), *template_words(REAL_TEMPLATES)]
     ordered = dict.fromkeys(["<unk>", *SPECIAL, "\n", ".", ",", "?", "!", *templates, *words])
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(ordered)}, unk_token="<unk>"))  # noqa: S106
     tokenizer.normalizer = normalizers.Lowercase()

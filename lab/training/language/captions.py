@@ -10,6 +10,7 @@ import numpy as np
 from lab.training.language.frame_facts import FrameFacts, ObjectIndices
 from lab.training.language.lexicon import NUMBERS, realise, with_article
 from lab.training.language.noun_phrases import NounPhrase, may_say, referents_of
+from lab.training.language.photo_facts import PhotoFacts, facts_about
 from lab.training.language.relation_expressions import RELATIONS
 from lab.training.scene_description import SceneDescription
 
@@ -42,7 +43,9 @@ def generate_caption(scene: SceneDescription, frame: int, rng: np.random.Generat
 
     Returns None where no visible object can be named without doubt.
     """
-    facts = FrameFacts(scene, frame)
+    facts = facts_about(scene, frame)
+    if isinstance(facts, PhotoFacts):
+        facts = facts.countable()
     nouns = _nouns_to_list(facts, rng)
     if not nouns:
         return None
@@ -59,13 +62,11 @@ def generate_caption(scene: SceneDescription, frame: int, rng: np.random.Generat
 
 def _nouns_to_list(facts: FrameFacts, rng: np.random.Generator) -> list[tuple[NounPhrase, ObjectIndices]]:
     """Choose noun phrases of category and colour for the largest objects, and shuffle them."""
-    area = facts.scene.amodal_area_px[facts.frame]
-    largest = sorted(facts.visible, key=lambda index: -float(area[index]))
-    nouns = dict.fromkeys(NounPhrase(*facts.labels[index]) for index in largest)
+    nouns = [NounPhrase(*name) for name in facts.names_to_list()]
     certain = [
         (noun, referents)
         for noun in nouns
-        if may_say(facts, noun) and (referents := referents_of(facts, noun))
+        if may_say(facts, noun) and (referents := referents_of(facts, noun)) and len(referents) < len(NUMBERS)
     ][:MAX_LISTED]
     return [certain[index] for index in rng.permutation(len(certain))]
 

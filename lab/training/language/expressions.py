@@ -16,12 +16,16 @@ from lab.training.language import (
 )
 from lab.training.language.frame_facts import FrameFacts
 from lab.training.language.noun_phrases import Candidate
+from lab.training.language.photo_expressions import PHOTO_KINDS
+from lab.training.language.photo_facts import PhotoFacts, facts_about
 from lab.training.scene_description import SceneDescription
 
 MAX_PRESENT_PER_KIND: Final = 4
 "Of each kind for one frame: so many expressions with a referent ..."
 MAX_ABSENT_PER_KIND: Final = 2
 "... and so many without."
+ABSENT_ALONE_PROB: Final = 0.08
+"About photographs: probability of an absent expression of a kind that has none with a referent there."
 _MAX_CANDIDATES: Final = 60
 "Candidates of a kind that are tried; with many objects most are in doubt."
 
@@ -33,7 +37,7 @@ class Expression:
     text: str
     "Lower case, without a full stop."
     kind: str
-    "A key of `EXPRESSION_KINDS`."
+    "A key of `EXPRESSION_KINDS` or, about a photograph, of `PHOTO_KINDS`."
     referents: tuple[int, ...]
     "Indices into the labels of the scene; () where the expression is about something absent."
 
@@ -59,11 +63,13 @@ def generate_expressions(scene: SceneDescription, frame: int, rng: np.random.Gen
     About a third are about something absent: at most half as many as have a referent, or two. An object that
     is barely visible is neither referred to nor called absent.
     """
-    facts = FrameFacts(scene, frame)
+    facts = facts_about(scene, frame)
     present: list[Expression] = []
     absent: list[Expression] = []
     for kind in scene.vocabulary.expression_kinds:
         there, missing = _of_kind(kind, facts, rng)
+        if isinstance(facts, PhotoFacts):
+            missing = _no_more_than(there, kind, missing, rng)
         present += there
         absent += missing
     if scene.vocabulary.about_held_out:
@@ -73,8 +79,26 @@ def generate_expressions(scene: SceneDescription, frame: int, rng: np.random.Gen
     return [generated[index] for index in rng.permutation(len(generated))]
 
 
+def _no_more_than(
+    present: list[Expression], kind: str, absent: list[Expression], rng: np.random.Generator
+) -> list[Expression]:
+    """Return as many absent as present ones: photographs have few certain sizes, and absent ones abound.
+
+    Else the words of a kind alone would tell that nothing is there.
+    """
+    if present or kind == "kind":
+        return absent[: max(len(present), 1)]
+    return absent[:1] if rng.random() < ABSENT_ALONE_PROB else []
+
+
 def _refers_to_held_out(scene: SceneDescription, expression: Expression) -> bool:
     return any(scene.labels[index] in scene.vocabulary.held_out for index in expression.referents)
+
+
+def _candidates(kind: str, facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
+    if isinstance(facts, PhotoFacts):
+        return PHOTO_KINDS[kind](facts, rng)
+    return EXPRESSION_KINDS[kind](facts, rng)
 
 
 def _of_kind(
@@ -83,7 +107,8 @@ def _of_kind(
     """Generate expressions of a kind, with a referent and without."""
     present: dict[str, Expression] = {}
     absent: dict[str, Expression] = {}
-    for _, (text, referents) in zip(range(_MAX_CANDIDATES), EXPRESSION_KINDS[kind](facts, rng), strict=False):
+    candidates = _candidates(kind, facts, rng)
+    for _, (text, referents) in zip(range(_MAX_CANDIDATES), candidates, strict=False):
         if referents and len(present) < MAX_PRESENT_PER_KIND:
             present[text] = Expression(text, kind, referents)
         elif referents == () and len(absent) < MAX_ABSENT_PER_KIND:

@@ -120,6 +120,39 @@ class FrameFacts:
         """Results of `matching`: a few names are looked up many times."""
         return {}
 
+    def missing_names(self, rng: np.random.Generator) -> list[Name]:
+        """Return names that match no object, the likeliest confusions mostly first.
+
+        Category and colour both occur (of different objects), then one of them, then neither.
+        """
+        there = [self.labels[index] for index in (*self.visible, *self.barely_visible)]
+        colours = list(dict.fromkeys(label.colour for label in there))
+        categories = list(dict.fromkeys(label.category for label in there))
+        words = self.vocabulary
+        rank = dict.fromkeys(
+            (ObjectLabel(category, colour) for colour in colours for category in categories), 0.0
+        )
+        for category in categories:
+            rank.setdefault(ObjectLabel(category, random_name(words.colours, rng)), 1.0)
+        for _ in range(2):
+            rank.setdefault(
+                ObjectLabel(random_name(words.categories, rng), random_name(words.colours, rng)), 2.0
+            )
+        missing = [label for label in rank if label not in there]
+        order = np.argsort([rank[label] + rng.uniform(0, 1.5) for label in missing])
+        return [missing[index] for index in order]
+
+    def names_to_list(self) -> list[Name]:
+        """Return the names under which a caption lists the visible objects, each once, the largest first."""
+        area = self.scene.amodal_area_px[self.frame]
+        largest = sorted(self.visible, key=lambda index: -float(area[index]))
+        return list(dict.fromkeys(self.labels[index] for index in largest))
+
+    def denotes(self, index: int, category: str | None, colour: str | None) -> bool | None:
+        """Whether an object may be called so; None for a category or a colour leaves it open."""
+        label = self.labels[index]
+        return category in (None, label.category) and colour in (None, label.colour)
+
     def _of(self, name: Name, among: ObjectIndices) -> ObjectIndices:
         category, colour = name
         labels = self.labels
@@ -283,3 +316,8 @@ class FrameFacts:
         if (first >= np.maximum(SPEED_RATIO * second, MIN_MOVING_SPEED)).all():
             return True
         return False if (second >= np.maximum(SPEED_RATIO * first, MIN_MOVING_SPEED)).all() else None
+
+
+def random_name(names: tuple[str, ...], rng: np.random.Generator) -> str:
+    """Return one of the names."""
+    return names[int(rng.integers(len(names)))]

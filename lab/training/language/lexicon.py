@@ -8,7 +8,7 @@ To widen the language, add a template. The order of words and templates is part 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,27 @@ NUMBERS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven",
 ORDINALS: Final = ("first", "second", "third", "fourth", "fifth")
 GENERIC_NOUNS: Final = ("thing", "object", "one", "shape")
 "Names of an object whose category is left open; the last one only where all are shapes."
-_PLURALS: Final = {"cross": "crosses", "person": "people", "fish": "fish", "box": "boxes"}
+_PLURALS: Final = {
+    "cross": "crosses",
+    "person": "people",
+    "fish": "fish",
+    "box": "boxes",
+    "man": "men",
+    "woman": "women",
+    "child": "children",
+    "guy": "guys",
+    "sheep": "sheep",
+    "aircraft": "aircraft",
+    "knife": "knives",
+    "scarf": "scarves",
+    "mouse": "mice",
+    "computer mouse": "computer mice",
+}
+_ONLY_PLURAL: Final = """skis, scissors, boots, flats, gloves, heels, jeans, leggings, loafers, pants, pumps,
+    sandals, shoes, shorts, sneakers, socks, stockings, tights, sunglasses, glasses, hair, trousers, shades,
+    clothes, luggage, furniture, food, broccoli"""
+ONLY_PLURAL: Final = frozenset(name.strip() for name in _ONLY_PLURAL.split(","))
+"Nouns of one form, for one thing and for many."
 
 TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
     "name": ("the {one}",),
@@ -135,19 +155,48 @@ TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
     "caption in front": ("{first} is in front of {second}.", "{first} hides {second}."),
 }
 "By meaning; the first template of each is the plainest."
+REAL_TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
+    "middle": (
+        "the {one} in the middle",
+        "the middle {one}",
+        "the {one} in the centre",
+        "the {one} in the center",
+    ),
+    "all of one form": ("the {many}", "all {many}", "all the {many}"),
+    "in": (
+        "the {one} in the {worn}",
+        "the {one} in {a_worn}",
+        "the {one} wearing {a_worn}",
+        "the {one} who wears {a_worn}",
+    ),
+    "with": ("the {one} with {a_worn}", "the {one} with the {worn}", "the {one} that has {a_worn}"),
+    "in pair": ("the {one} in {worn}", "the {one} wearing {worn}", "the {one} in the {worn}"),
+    "with pair": ("the {one} with {worn}",),
+    "all in": ("all {many} in {worn}", "everyone in {worn}", "all {many} wearing {worn}"),
+    "all with": ("all {many} with {worn}", "everyone with {worn}"),
+}
+"""Of photographs alone; `{worn}` is a garment, with its colour or without, `{a_worn}` the same with "a".
+Apart from `TEMPLATES`, because the tokenizer numbers the words of those first."""
+PEOPLE: Final = ("man", "woman", "kid", "boy", "girl", "guy", "lady", "child", "human", "pedestrian")
+"Nouns for a person beside `person`."
 _OTHER_WORDS: Final = "yes no a an and in on the people . , ?"
 "Words that texts have and no template holds."
+_ALL_TEMPLATES: Final = TEMPLATES | REAL_TEMPLATES
 
 
 def realise(meaning: str, vocabulary: Vocabulary, rng: np.random.Generator, **fields: str) -> str:
     """Put a meaning, a key of `TEMPLATES`, into words by a random template that the vocabulary allows."""
-    templates = TEMPLATES[meaning][: vocabulary.templates_per_meaning]
+    templates = _ALL_TEMPLATES[meaning][: vocabulary.templates_per_meaning]
     return templates[int(rng.integers(len(templates)))].format(**fields)
 
 
 def plural(name: str) -> str:
     """Return the plural of a category's name."""
-    return _PLURALS.get(name, f"{name}s")
+    if name in _PLURALS or name in ONLY_PLURAL:
+        return _PLURALS.get(name, name)
+    if name.endswith(("s", "sh", "ch", "x")):
+        return f"{name}es"
+    return f"{name[:-1]}ies" if name.endswith("y") and name[-2] not in "aeo" else f"{name}s"
 
 
 def with_article(words: str) -> str:
@@ -172,7 +221,12 @@ def _words(categories: Sequence[str], colours: Sequence[str]) -> Iterator[str]:
     yield from (*colours, *categories, *(plural(category) for category in categories))
     yield from (*NUMBERS, *ORDINALS, *GENERIC_NOUNS, *(f"{word}s" for word in GENERIC_NOUNS))
     yield from _OTHER_WORDS.split()
-    for templates in TEMPLATES.values():
+    yield from template_words(TEMPLATES)
+
+
+def template_words(templates_by_meaning: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the words and punctuation marks of templates, without their fields."""
+    for templates in templates_by_meaning.values():
         for template in templates:
             apart = template.replace("?", " ?").replace(",", " ,").replace(".", " .")
             yield from (word for word in apart.split() if not word.startswith("{"))

@@ -13,6 +13,7 @@ from lab.training.language.noun_phrases import (
     Candidate,
     Referents,
     filtered,
+    negated,
     referents_of,
     superlative,
     unique,
@@ -25,7 +26,7 @@ MOTION_FACTS: Final[dict[str, Callable[[FrameFacts, int], bool | None]]] = {
     "moving up": lambda facts, index: facts.moves_towards(index, 1, -1),
     "moving down": lambda facts, index: facts.moves_towards(index, 1, 1),
     "moving": lambda facts, index: facts.is_moving(index),
-    "static": lambda facts, index: _not(facts.is_moving(index)),
+    "static": lambda facts, index: negated(facts.is_moving(index)),
     "stopped": lambda facts, index: facts.has_stopped(index),
     "approaching": lambda facts, index: facts.is_approaching(index),
     "receding": lambda facts, index: facts.is_receding(index),
@@ -55,7 +56,3 @@ def _referents(facts: FrameFacts, among: ObjectIndices, meaning: str) -> Referen
     if meaning in MOTION_FACTS:
         return unique(filtered(among, lambda index: MOTION_FACTS[meaning](facts, index)))
     return superlative(among, lambda one, other: _SUPERLATIVES[meaning](facts, one, other))
-
-
-def _not(verdict: bool | None) -> bool | None:
-    return None if verdict is None else not verdict

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lab.training.language.frame_facts import FrameFacts
-from lab.training.language.lexicon import NUMBERS, realise
+from lab.training.language.lexicon import NUMBERS, ONLY_PLURAL, realise
 from lab.training.language.noun_phrases import (
     Candidate,
     NounPhrase,
@@ -15,6 +15,7 @@ from lab.training.language.noun_phrases import (
     filtered,
     may_say,
     near_misses,
+    negated,
     referents_of,
     unique,
     unique_nouns,
@@ -59,7 +60,7 @@ def several(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
 def negation(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]:
     """Yield "the star that is not red", "all things that are not red", "everything but the dog"."""
     for noun in visible_nouns(facts, rng):
-        if noun.colour is None:
+        if noun.colour is None and noun.category not in ONLY_PLURAL:
             yield from _not_of_a_colour(facts, noun, rng)
     for noun, index in unique_nouns(facts, rng):
         everything = referents_of(facts, NounPhrase())
@@ -73,11 +74,13 @@ def _not_of_a_colour(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generat
     among = referents_of(facts, noun)
     if not among:
         return
-    colours = list(dict.fromkeys(facts.labels[index].colour for index in among))
+    colours = [name for name in dict.fromkeys(facts.labels[index].colour for index in among) if name]
+    if not colours:
+        return
     name = colours[int(rng.integers(len(colours)))]
     if noun.category and not facts.may_name(ObjectLabel(noun.category, name)):
         return
-    rest = filtered(among, lambda index: facts.labels[index].colour != name)
+    rest = filtered(among, lambda index: negated(facts.denotes(index, None, name)))
     words, predicate = facts.vocabulary, colour_predicate(noun.category, name)
     if rest is not None and len(rest) > 1:
         many, one = noun.plural(words, rng), noun.singular(words, rng)
@@ -89,6 +92,17 @@ def _not_of_a_colour(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generat
 def _the(facts: FrameFacts, noun: NounPhrase, rng: np.random.Generator) -> Candidate:
     text = realise("name", facts.vocabulary, rng, one=noun.singular(facts.vocabulary, rng))
     return text, unique(referents_of(facts, noun)) if may_say(facts, noun) else None
+
+
+def several_of(
+    facts: FrameFacts, noun: NounPhrase, count: int, counted: bool, rng: np.random.Generator
+) -> str:
+    """Put so many objects into words: "all dogs"; where they are counted also "both dogs", "the two dogs"."""
+    meanings = ["all", *(["numbered"] if counted else []), *(["both"] if counted and count == 2 else [])]
+    meaning = meanings[int(rng.integers(len(meanings)))]
+    if meaning == "all" and noun.category in ONLY_PLURAL:  # no "each shoes"
+        meaning = "all of one form"
+    return _plural(facts, noun, meaning, count if counted else 0, rng)
 
 
 def _plural(facts: FrameFacts, noun: NounPhrase, meaning: str, count: int, rng: np.random.Generator) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lab.training.language.frame_facts import FrameFacts, ObjectIndices
-from lab.training.language.lexicon import generic_nouns, plural
+from lab.training.language.lexicon import PEOPLE, generic_nouns, plural
 from lab.training.scene_description import ObjectLabel, Vocabulary
 
 Referents = ObjectIndices | None
@@ -33,14 +33,14 @@ class NounPhrase(NamedTuple):
 
     def singular(self, vocabulary: Vocabulary, rng: np.random.Generator) -> str:
         """Words for one such object, without article. A person is "in" a colour."""
-        if self.category == "person" and self.colour:
-            return f"person in {self.colour}"
+        if is_person(self.category) and self.colour:
+            return f"{self.category} in {self.colour}"
         return " ".join(filter(None, (self.colour, self.category or self._generic_noun(vocabulary, rng))))
 
     def plural(self, vocabulary: Vocabulary, rng: np.random.Generator) -> str:
         """Words for several such objects, without article."""
-        if self.category == "person" and self.colour:
-            return f"people in {self.colour}"
+        if self.category and is_person(self.category) and self.colour:
+            return f"{plural(self.category)} in {self.colour}"
         noun = plural(self.category) if self.category else f"{self._generic_noun(vocabulary, rng)}s"
         return " ".join(filter(None, (self.colour, noun)))
 
@@ -51,9 +51,14 @@ class NounPhrase(NamedTuple):
         return allowed[int(rng.integers(len(allowed)))]
 
 
+def is_person(category: str | None) -> bool:
+    """Whether this is a noun for a person."""
+    return category == "person" or category in PEOPLE
+
+
 def colour_predicate(category: str | None, colour: str) -> str:
     """Return what stands after "that is not": a person is "in red", anything else "red"."""
-    return f"in {colour}" if category == "person" else colour
+    return f"in {colour}" if is_person(category) else colour
 
 
 def referents_of(facts: FrameFacts, noun: NounPhrase) -> Referents:
@@ -86,6 +91,11 @@ def filtered(among: Referents, holds: Callable[[int], bool | None]) -> Referents
     return tuple(index for index, verdict in zip(among, verdicts, strict=True) if verdict)
 
 
+def negated(verdict: bool | None) -> bool | None:
+    """Return the opposite; doubt stays doubt."""
+    return None if verdict is None else not verdict
+
+
 def may_say(facts: FrameFacts, noun: NounPhrase) -> bool:
     """Whether texts about the scene may contain the noun phrase (see `Vocabulary.held_out`)."""
     if not (noun.category and noun.colour):
@@ -113,24 +123,7 @@ def near_misses(facts: FrameFacts, rng: np.random.Generator) -> Iterator[NounPhr
     The likeliest confusions mostly come first: category and colour both occur (of different objects), then
     one of them, then neither.
     """
-    there = [facts.labels[index] for index in (*facts.visible, *facts.barely_visible)]
-    colours = list(dict.fromkeys(label.colour for label in there))
-    categories = list(dict.fromkeys(label.category for label in there))
-    words = facts.vocabulary
-    rank = dict.fromkeys(
-        (ObjectLabel(category, colour) for colour in colours for category in categories), 0.0
-    )
-    for category in categories:
-        rank.setdefault(ObjectLabel(category, _random(words.colours, rng)), 1.0)
-    for _ in range(2):
-        rank.setdefault(ObjectLabel(_random(words.categories, rng), _random(words.colours, rng)), 2.0)
-    missing = [label for label in rank if label not in there]
-    order = np.argsort([rank[label] + rng.uniform(0, 1.5) for label in missing])
-    for index in order:
-        noun = NounPhrase(missing[index].category, missing[index].colour)
+    for name in facts.missing_names(rng):
+        noun = NounPhrase(*name)
         if may_say(facts, noun):
             yield noun
-
-
-def _random(names: tuple[str, ...], rng: np.random.Generator) -> str:
-    return names[int(rng.integers(len(names)))]

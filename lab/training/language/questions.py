@@ -12,11 +12,13 @@ from lab.training.language.frame_facts import PLACE_MARGIN, FrameFacts, ObjectIn
 from lab.training.language.lexicon import NUMBERS, realise, with_article
 from lab.training.language.noun_phrases import (
     NounPhrase,
+    is_person,
     near_misses,
     referents_of,
     unique_nouns,
     visible_nouns,
 )
+from lab.training.language.photo_facts import PhotoFacts, facts_about
 from lab.training.language.place_expressions import SIDES
 from lab.training.scene_description import SceneDescription
 
@@ -44,7 +46,9 @@ _Candidate = tuple[str, tuple[str, ObjectIndices]]
 
 def generate_questions(scene: SceneDescription, frame: int, rng: np.random.Generator) -> list[Question]:
     """Generate some questions of each kind, shuffled; no answer depends on a barely visible object."""
-    facts = FrameFacts(scene, frame)
+    facts = facts_about(scene, frame)
+    if isinstance(facts, PhotoFacts):
+        facts = facts.countable()
     generated: list[Question] = []
     for kind, candidates in QUESTION_KINDS.items():
         chosen = _with_different_answers(dict(candidates(facts, rng)), rng)
@@ -76,15 +80,15 @@ def _count(facts: FrameFacts, rng: np.random.Generator) -> Iterator[_Candidate]:
     nouns = [*visible_nouns(facts, rng), *(_shortened(noun, rng) for noun in near_misses(facts, rng))]
     for noun in nouns:
         among = referents_of(facts, noun)
-        if among is not None:
+        if among is not None and len(among) < len(NUMBERS):
             text = realise("how many", facts.vocabulary, rng, many=noun.plural(facts.vocabulary, rng))
             yield text, (NUMBERS[len(among)], among)
 
 
 def _colour(facts: FrameFacts, rng: np.random.Generator) -> Iterator[_Candidate]:
     for noun, index in unique_nouns(facts, rng):
-        if noun.colour is None:
-            meaning = "what colour worn" if noun.category == "person" else "what colour"
+        if noun.colour is None and facts.labels[index].colour:
+            meaning = "what colour worn" if is_person(noun.category) else "what colour"
             text = realise(meaning, facts.vocabulary, rng, other=_the(facts, noun, rng))
             yield text, (facts.labels[index].colour, (index,))
 

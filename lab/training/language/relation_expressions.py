@@ -52,10 +52,10 @@ def relation(facts: FrameFacts, rng: np.random.Generator) -> Iterator[Candidate]
             if RELATIONS[meaning](facts, one, other)
         ]
         for one, other in certain:
-            fitting = [link for link in order if link[2] == other and link[0].matches(facts.labels[one])]
+            fitting = [link for link in order if link[2] == other and facts.denotes(one, *link[0])]
             yield from (_to_landmark(facts, link, meaning, rng) for link in fitting[:1])
     for link in order:
-        if not link[0].matches(facts.labels[link[2]]):
+        if facts.denotes(link[2], *link[0]) is False:
             yield _to_landmark(facts, link, _MEANINGS[int(rng.integers(len(_MEANINGS)))], rng)
 
 

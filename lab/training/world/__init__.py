@@ -10,6 +10,10 @@
     label_sampling.py        which objects a scene has      composition.py a random scene
     rendering.py             one frame, with masks          scenes.py      `draw_clip`
     demo_scene.py            the drawn clip of the demo
+Photographs beside it:
+    photographs.py           labelled photographs          cutouts.py     sprites of their objects
+    photo_scenes.py          moving scenes of them         photo_views.py crops, described for language
+    photo_samples.py         random views for training     named_colours.py
 
 Rules.
 - A clip is a function of its seed and its level; the seed also decides the split.
@@ -21,5 +25,6 @@ Rules.
   and enlarged, and an object is drawn once per clip and warped.
 To widen the world: a category is a function that returns parts and an entry in `catalogue.DRAWINGS`; a
 background is a painter and an entry in `backgrounds.BACKGROUNDS`; a level is a `replace` of the one before.
-May import: numpy, cv2, `lab.training.scene_description`, itself.
+May import: numpy, cv2, `lab.training.scene_description`, itself; views of photographs also
+`lab.training.language`, whose nouns their labels are.
 """

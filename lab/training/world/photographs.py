@@ -1,8 +1,11 @@
 """Labelled photographs: a folder of images with masks in COCO's format, read one at a time.
 
 The folder holds `annotations.json` or `annotations.json.gz` and the images below `images/`. Beside COCO's own
-fields an image may have `split` (`train` or `val`; without it every image is in every split) and `labelled`
-(the names that are annotated wherever they occur in it). Crowd annotations are left out.
+fields an image may have `split` (`train` or `val`; without it every image is in every split), `labelled`
+(the names that are annotated wherever they occur in it) and `ignore` (run lengths of a region whose labels
+are unknown); an annotation may have `instance` (false: several objects, or a part of one). Crowd annotations
+are kept apart. `detections.json.gz`, where it is there, holds what a detector found on every image:
+`{image id: [[category, score, x, y, width, height], ...]}`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,11 @@ from lab.training.world.camera import Image
 from streaming.errors import NotFound
 
 ANNOTATIONS: Final = ("annotations.json.gz", "annotations.json")
+DETECTIONS: Final = "detections.json.gz"
+MIN_SCORE: Final = 0.25
+"Detections of a lower score are left out."
+BoxPx = tuple[float, float, float, float]
+"x, y, width, height."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,10 +41,19 @@ class MaskAnnotation:
     category: str
     "Name of the category."
     area_px: float
-    box_px: tuple[float, float, float, float]
-    "x, y, width, height."
+    box_px: BoxPx
     segmentation: Any
     "COCO: polygons, or run lengths."
+    instance: bool = True
+    "Whether it is one whole object; else it may be several, or a part."
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a detector found."""
+
+    category: str
+    box_px: BoxPx
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +67,11 @@ class Photograph:
     masks: tuple[MaskAnnotation, ...]
     labelled: frozenset[str]
     "Categories that are annotated wherever they occur in it."
+    crowds: tuple[MaskAnnotation, ...] = ()
+    "Regions of many objects of a category."
+    ignore: Any = None
+    "Run lengths of a region whose labels are unknown; None: there is no such region."
+    detections: tuple[Detection, ...] = ()
 
     def read(self) -> Image:
         """Return (H, W, 3) uint8 RGB. Raises NotFound where the file cannot be read as an image."""
@@ -60,7 +82,10 @@ class Photograph:
 
     def read_mask(self, annotation: MaskAnnotation) -> NDArray[np.uint8]:
         """Return (H, W) uint8, 0 or 1."""
-        encoded = annotation.segmentation
+        return self.decode(annotation.segmentation)
+
+    def decode(self, encoded: Any) -> NDArray[np.uint8]:
+        """Decode polygons or run lengths at the photograph's size: (H, W) uint8, 0 or 1."""
         if isinstance(encoded, list):
             encoded = coco_mask.merge(coco_mask.frPyObjects(encoded, *self.size))
         elif isinstance(encoded["counts"], list):
@@ -73,9 +98,11 @@ def load_photographs(folder: Path, split: str) -> tuple[Photograph, ...]:
     data = _load_annotations(folder)
     categories = {entry["id"]: str(entry["name"]) for entry in data["categories"]}
     masks: defaultdict[int, list[MaskAnnotation]] = defaultdict(list)
+    crowds: defaultdict[int, list[MaskAnnotation]] = defaultdict(list)
     for entry in data["annotations"]:
-        if not entry.get("iscrowd"):
-            masks[entry["image_id"]].append(_annotation(entry, categories))
+        kept = crowds if entry.get("iscrowd") else masks
+        kept[entry["image_id"]].append(_annotation(entry, categories))
+    detections = _load_detections(folder)
     images = sorted(data["images"], key=lambda entry: int(entry["id"]))
     return tuple(
         Photograph(
@@ -84,6 +111,9 @@ def load_photographs(folder: Path, split: str) -> tuple[Photograph, ...]:
             source=str(entry.get("source", "")),
             masks=tuple(masks[entry["id"]]),
             labelled=frozenset(entry.get("labelled", ())),
+            crowds=tuple(crowds[entry["id"]]),
+            ignore=entry.get("ignore"),
+            detections=detections.get(str(entry["id"]), ()),
         )
         for entry in images
         if entry.get("split", split) == split
@@ -102,10 +132,31 @@ def _load_annotations(folder: Path) -> dict[str, Any]:
     )
 
 
+def _load_detections(folder: Path) -> dict[str, tuple[Detection, ...]]:
+    path = folder / DETECTIONS
+    if not path.is_file():
+        return {}
+    found: dict[str, list[Any]] = json.loads(gzip.decompress(path.read_bytes()))
+    return {
+        image: tuple(
+            Detection(category, (float(x), float(y), float(width), float(height)))
+            for category, score, x, y, width, height in boxes
+            if score >= MIN_SCORE
+        )
+        for image, boxes in found.items()
+    }
+
+
 def _annotation(entry: dict[str, Any], categories: dict[int, str]) -> MaskAnnotation:
     x, y, width, height = (float(value) for value in entry["bbox"])
     name = categories[entry["category_id"]]
-    return MaskAnnotation(name, float(entry["area"]), (x, y, width, height), entry["segmentation"])
+    return MaskAnnotation(
+        name,
+        float(entry["area"]),
+        (x, y, width, height),
+        entry["segmentation"],
+        bool(entry.get("instance", True)),
+    )
 
 
 def borders_touched(annotation: MaskAnnotation, size: Sequence[int]) -> int:

@@ -48,6 +48,25 @@ def test_real_clips_are_shown_beside_the_copied_mask() -> None:
     assert all(figure in text for figure in ("cows", "50", "0.612", "0.512", "0.632", "0.532"))
 
 
+def test_photographs_are_shown_by_name_and_by_kind() -> None:
+    fit = {"cases": 70, "j": 0.78, "f": 0.8, "j_and_f": 0.791}
+    score = {
+        "photographs": 44,
+        "phrases": 901,
+        "common_names": fit | {"j_and_f": 0.652},
+        "by_name": {"person": fit},
+        "by_kind": {"clothing": fit, "size": fit},
+        "wrongly_refused": 0.077,
+        "absent_refused": 0.933,
+        "absent_refused_by_kind": {"size": 0.888},
+    }
+    report = {"levels": [evaluated("world")], "footage": None, "photographs": score, "live": None}
+    text = "".join(map(shown, eval_tables(report)))
+    for figure in ("person", "clothing", "0.791", "0.652", "44", "901", "0.077", "0.933", "0.888"):
+        assert figure in text
+    assert "None" not in text
+
+
 def test_live_streams_are_shown_by_kind_or_with_the_reason_why_they_were_left_out() -> None:
     fit = {"cases": 70, "j": 0.78, "f": 0.8, "j_and_f": 0.791}
     live = {"words": 9, "overall": fit, "by_kind": {"relation": fit}, "unmasked": 0.111, "silent": None}

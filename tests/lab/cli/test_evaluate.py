@@ -27,6 +27,12 @@ def test_missing_real_clips_are_an_error_before_anything_is_measured(tmp_path: P
     assert "no clips in none" in done.stderr
 
 
+def test_missing_photographs_are_an_error_before_anything_is_measured(tmp_path: Path) -> None:
+    done = saccade("eval", "nano", "--photos", "none", cwd=tmp_path)
+    assert (done.returncode, is_one_line(done)) == (2, True)
+    assert "no photographs in none" in done.stderr
+
+
 def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
     done = saccade("eval", "out/nano", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

@@ -13,11 +13,20 @@ from lab.training.batches import (
     IGNORE_INDEX,
     TASK_KINDS,
     GroundingBatch,
+    dense_classes,
     draw_grounding_batch,
+    draw_photo_batch,
 )
+from lab.training.names import NAMES
+from lab.training.scene_description import PhotoDescription
 from lab.training.task_mixture import draw_task_sample
 from lab.training.tokenizer import nano_tokenizer
 from lab.training.world.levels import CURRICULUM
+from lab.training.world.named_colours import REAL_COLOURS
+from lab.training.world.photo_samples import load_sampler
+from lab.training.world.photo_views import PhotoView
+from tests.described_photos import Thing, described
+from tests.photo_folder import write_detections, write_photo_folder
 
 WORLD = CURRICULUM[-1]
 
@@ -145,3 +154,39 @@ def test_every_token_is_of_an_object_or_of_the_background(batch: GroundingBatch)
     assert int(batch.objects.min()) == BACKGROUND
     has_displacement = ~batch.displacements.isnan().all(dim=-1)
     assert batch.images_per_scene == 1 or bool(((batch.objects[:, -1] >= 0) == has_displacement).all())
+
+
+def test_a_finer_grid_follows_from_the_tokens_of_an_image() -> None:
+    finer = make_template(nano_tokenizer(), image_tokens=144)
+    drawn = draw_grounding_batch(range(2), finer, WORLD, window=False, expressions=3, side_px=384)
+    assert drawn.pixels.shape == (2, 3, 384, 384)
+    assert drawn.categories.shape == drawn.colours.shape == (2, 24, 24)
+    assert drawn.objects.shape == (2, 1, 12, 12) and drawn.image_side == 12
+
+
+def test_photographs_have_labels_where_something_is_known(
+    template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = write_photo_folder(tmp_path_factory.mktemp("photos"))
+    write_detections(folder, {image: [("car", 0.9, (0, 0, 60, 40))] for image in range(4)})
+    sampler = load_sampler(folder, "train")
+    drawn = draw_photo_batch(sampler, range(8), template, expressions=4, side_px=128)
+    assert drawn.images_per_scene == 1 and drawn.pixels.shape == (8, 3, 128, 128)
+    names = {1 + NAMES.index("dog"), 1 + NAMES.index("cup")}
+    assert set(drawn.categories.unique().tolist()) == {IGNORE_INDEX, 0, *names}
+    unknown = drawn.categories == IGNORE_INDEX
+    assert bool((drawn.colours[unknown] == IGNORE_INDEX).all())
+    assert bool((drawn.segs.masks.amax(dim=(1, 2)) > 0).all())
+    assert set(drawn.segs.categories.tolist()) <= {IGNORE_INDEX, *(number - 1 for number in names)}
+
+
+def test_a_part_has_its_own_class_before_its_whole() -> None:
+    person = Thing("person", (0, 0, 100, 100), "red")
+    scene = described(person, Thing("jacket", (0, 50, 100, 100), "red", wearer=0))
+    frames = np.zeros((1, 100, 100, 3), np.uint8)
+    fields = {field: getattr(scene, field) for field in PhotoDescription.__dataclass_fields__}
+    view = PhotoView(**fields, frames=frames, unlabelled=np.zeros((100, 100), np.bool_))
+    categories, colours = dense_classes(view, 0, 4)
+    assert categories[0, 0] == 1 + NAMES.index("person")
+    assert categories[3, 0] == 1 + NAMES.index("jacket")
+    assert (colours == 1 + REAL_COLOURS.index("red")).all()

@@ -13,7 +13,13 @@ from engines.grounding.checkpoints import load_sa2va
 from engines.grounding.structure import RefinementKind
 from lab.training import grounding_recipe
 from lab.training.ablation import StepClock
-from lab.training.batches import GroundingBatch, ImageBatch, draw_grounding_batch, draw_image_batch
+from lab.training.batches import (
+    GroundingBatch,
+    ImageBatch,
+    draw_grounding_batch,
+    draw_image_batch,
+    draw_photo_batch,
+)
 from lab.training.grounding_recipe import (
     GroundingRunConfig,
     first_seed,
@@ -26,7 +32,9 @@ from lab.training.structure_losses import BOUNDARY_WEIGHT, CONTRAST_WEIGHT, Stru
 from lab.training.trainer import LogEntry
 from lab.training.world.holdout import CALIBRATION_SEED, HELD_OUT_SEED, VALIDATION_SEED
 from lab.training.world.levels import CURRICULUM, Level
-from streaming.errors import CheckpointError
+from lab.training.world.photo_samples import PhotoSampler, load_sampler
+from streaming.errors import CheckpointError, NotFound
+from tests.photo_folder import write_photo_folder
 
 
 def saved(directory: Path) -> tuple[int, int, float]:
@@ -180,3 +188,32 @@ def test_stage_decoder_trains_the_structure_aware_parts_and_exports_the_refineme
     refinement = load_sa2va(tmp_path / "nano").model.structure
     assert refinement is not None
     assert float(refinement.gamma) != 0.0
+
+
+def test_photographs_are_trained_on_and_held_out_ones_validated(
+    vision: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock ends the run after its first step, which is one of photographs."""
+    loaded: list[tuple[str, bool]] = []
+
+    def draw(sampler: PhotoSampler, seeds: range, *args: Any, **sizes: Any) -> GroundingBatch:
+        val = load_sampler(photos, "val")
+        loaded.append(("val" if sampler is val else "train", seeds[0] >= VALIDATION_SEED))
+        return draw_photo_batch(sampler, seeds, *args, **sizes)
+
+    photos = write_photo_folder(tmp_path / "photos")
+    monkeypatch.setattr(grounding_recipe, "draw_photo_batch", draw)
+    monkeypatch.setattr(grounding_recipe, "VALIDATION_BATCHES", 1)
+    log: list[LogEntry] = []
+    config = GroundingRunConfig(
+        tmp_path / "run", budget_s=0.01, validation_s=0.0, images=2, log_steps=1, photos=photos
+    )
+    train_grounding(config, vision, log.append)
+    assert 0 <= log[0]["held_out_photo_hit"] <= 1 and 0 <= log[0]["held_out_hit"] <= 1
+    assert loaded[:2] == [("val", True), ("train", False)] or loaded[:2] == [("train", False), ("val", True)]
+
+
+def test_a_folder_without_photographs_is_an_error_at_once(vision: Path, tmp_path: Path) -> None:
+    config = GroundingRunConfig(tmp_path, budget_s=0.01, photos=tmp_path / "none")
+    with pytest.raises(NotFound, match="no photographs"):
+        train_grounding(config, vision, lambda _: None)

@@ -8,11 +8,19 @@ import pytest
 import torch
 
 from engines.grounding.checkpoints import Sa2Va
-from lab.training.batches import AttentionTargets, GroundingBatch, SegTargets, draw_grounding_batch
+from lab.training.batches import (
+    IGNORE_INDEX,
+    AttentionTargets,
+    GroundingBatch,
+    SegTargets,
+    draw_grounding_batch,
+)
 from lab.training.initial_weights import initial_grounder
 from lab.training.losses import (
     MASKS_PER_SCENE,
     AuxiliaryHeads,
+    DenseClassHead,
+    dense_class_loss,
     dice_loss,
     grounding_loss,
     iou,
@@ -159,3 +167,22 @@ def test_at_most_so_many_masks_of_a_scene_are_decoded(
     masks, predictions = mask_loss(nano.model, heads, maps, expressions, batch)
     per_scene = batch.segs.rows.bincount(minlength=2).clamp(max=MASKS_PER_SCENE)
     assert masks.metrics["j/n"] == float(per_scene.sum()) == len(predictions.truth)
+
+
+def test_cells_of_unknown_class_have_no_loss() -> None:
+    head, cells = DenseClassHead(8), torch.randn(1, 16, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.full((1, 4, 4), IGNORE_INDEX)
+    labels[0, 0, 0], labels[0, 3, 3] = 2, 0
+    loss, metrics = dense_class_loss(head, cells, labels, labels)
+    assert metrics["category/n"] == 1
+    assert torch.isfinite(loss)
+    moved = cells.clone()
+    moved[:, 1:15] += 1
+    assert torch.equal(dense_class_loss(head, moved, labels, labels)[0], loss)
+
+
+def test_labels_of_a_finer_grid_are_sampled_at_the_centres_of_cells() -> None:
+    head, cells = DenseClassHead(8), torch.zeros(1, 4, 8)
+    labels = torch.zeros(1, 6, 6, dtype=torch.int64)
+    labels[0, 1, 1] = 3
+    assert dense_class_loss(head, cells, labels, labels)[1]["category/n"] == 1

@@ -8,14 +8,19 @@ import numpy as np
 import pytest
 
 from engines.grounding.templates import Template, make_template
+from lab.training.grounding_recipe import LANGUAGE_EVERY
 from lab.training.language.expressions import Expression
 from lab.training.language.lexicon import plural
 from lab.training.language.questions import QUESTION_KINDS
 from lab.training.scene_description import ObjectLabel
 from lab.training.task_mixture import (
     MAX_QUESTIONS,
+    MIX_STEPS,
+    WINDOW_EVERY,
     TaskSample,
+    draw_photo_sample,
     draw_task_sample,
+    has_photographs,
     has_windows,
     paraphrase,
     sample_expressions,
@@ -24,7 +29,9 @@ from lab.training.tokenizer import SYNONYMS, nano_tokenizer
 from lab.training.world.colours import COLOURS
 from lab.training.world.holdout import is_held_out
 from lab.training.world.levels import CURRICULUM, Level
+from lab.training.world.photo_samples import PhotoSampler, load_sampler
 from lab.training.world.scenes import draw_clip
+from tests.photo_folder import write_photo_folder
 
 WORLD = CURRICULUM[-1]
 
@@ -32,6 +39,11 @@ WORLD = CURRICULUM[-1]
 @pytest.fixture(scope="module")
 def template() -> Template:
     return make_template(nano_tokenizer(), image_tokens=64)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> PhotoSampler:
+    return load_sampler(write_photo_folder(tmp_path_factory.mktemp("photos")), "train")
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +164,26 @@ def test_paraphrases_keep_the_meaning() -> None:
     texts = {paraphrase(expression, rng).text for _ in range(200)}
     assert len(texts) > 3
     assert all("red" in text and "star" in text for text in texts)
+
+
+def test_photographs_and_drawn_scenes_alternate_with_windows_and_language_steps() -> None:
+    cycle = MIX_STEPS * WINDOW_EVERY * LANGUAGE_EVERY
+    drawn = [step for step in range(cycle) if not has_photographs(step)]
+    assert 0.2 < len(drawn) / cycle < 0.35
+    assert any(has_windows(WORLD, step) for step in drawn)
+    for steps in (drawn, [step for step in range(cycle) if has_photographs(step)]):
+        assert {step % LANGUAGE_EVERY for step in steps} == set(range(LANGUAGE_EVERY))
+
+
+def test_a_photograph_has_tasks_in_the_words_of_its_nouns(template: Template, photos: PhotoSampler) -> None:
+    tasks = []
+    for seed in range(8):
+        sample = draw_photo_sample(photos, seed, template, expressions=4, side_px=96)
+        assert sample.clip.frames.shape == (1, 96, 96, 3)
+        again = draw_photo_sample(photos, seed, template, expressions=4, side_px=96)
+        assert sample.tasks == again.tasks
+        tasks += sample.tasks
+    assert {"present", "absent"} <= {task.kind for task in tasks}
+    unknown = template.tokenizer.token_to_id("<unk>")
+    assert sum(unknown in task.question for task in tasks) < len(tasks) / 3
+    assert not any(unknown in task.answer for task in tasks)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from engines.grounding.templates import DESCRIBE, Template, make_template
 from lab.training.language.captions import generate_caption
 from lab.training.language.expressions import generate_expressions
+from lab.training.language.lexicon import plural
 from lab.training.language.questions import generate_questions
+from lab.training.language.real_names import NOUNS
 from lab.training.tokenizer import SYNONYMS, UNKNOWN, maybe_synonym, nano_tokenizer
 from lab.training.world.catalogue import CATEGORIES
 from lab.training.world.colours import COLOURS
 from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
+
+BUNDLED = Path(__file__).parents[3] / "engines" / "nano" / "sa2va" / "tokenizer.json"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +32,7 @@ def template() -> Template:
 def test_all_colours_and_categories_are_in_the_vocabulary(template: Template) -> None:
     for word in (*COLOURS, *CATEGORIES):
         assert template.in_vocabulary(f"the {word} thing")
-    assert not template.in_vocabulary("the giraffe")
+    assert not template.in_vocabulary("the submarine")
     assert not template.in_vocabulary(UNKNOWN)
 
 
@@ -57,3 +63,16 @@ def test_synonyms_are_sampled_and_in_the_vocabulary(template: Template) -> None:
     assert said == {"circle", *SYNONYMS["circle"]}
     assert all(template.in_vocabulary(word) for words in SYNONYMS.values() for word in words)
     assert maybe_synonym("giraffe", rng) == "giraffe"
+
+
+def test_tokens_of_the_bundled_weights_keep_their_numbers() -> None:
+    bundled = Tokenizer.from_file(str(BUNDLED)).get_vocab()
+    numbers = nano_tokenizer().get_vocab()
+    assert {word: numbers[word] for word in bundled} == bundled
+    assert sorted(numbers.values()) == list(range(len(numbers)))
+
+
+def test_every_noun_of_photographs_is_in_the_vocabulary(template: Template) -> None:
+    for noun in NOUNS:
+        for text in (f"the {noun}", f"all {plural(noun)}", f"the grey {noun} in the middle"):
+            assert template.in_vocabulary(text), text

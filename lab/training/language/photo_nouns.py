@@ -1,0 +1,52 @@
+"""Choose the nouns that texts about a photograph may use: of what is there, and of what is absent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from lab.training.language.frame_facts import random_name
+from lab.training.language.real_names import GROUPS_OF, NOUNS_OF, people_nouns
+from lab.training.scene_description import PhotoDescription
+
+PLAIN_PROB: Final = 0.85
+"Probability that the plainest noun of a category may be used ..."
+SYNONYM_PROB: Final = 0.35
+"... that one of its synonyms may ..."
+GROUP_PROB: Final = 0.3
+"... and that the noun of a group may."
+
+
+def choose_nouns(scene: PhotoDescription, absent: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
+    """Choose nouns for every category in view, and one for each category of `absent` that is not in view.
+
+    Who a person is, man, woman or child, is not annotated: the choice is by the clothes, or else at random,
+    and with several people there is none.
+    """
+    in_view = [k for k, mask in enumerate(scene.masks[0]) if mask.any()]
+    people = [k for k in in_view if scene.labels[k].category == "person"]
+    there = list(dict.fromkeys(scene.labels[k].category for k in in_view))
+    nouns: list[str] = []
+    for category in there:
+        synonyms = NOUNS_OF[category][1:]
+        if category == "person":
+            worn = {scene.labels[k].category for k, wearer in enumerate(scene.wearers) if wearer >= 0}
+            alone = len(people) == 1 and scene.instance[people[0]] and category not in scene.doubted
+            synonyms = people_nouns(frozenset(worn), alone)
+        nouns += _nouns(NOUNS_OF[category][0], synonyms, GROUPS_OF[category], rng)
+    for category in absent:
+        chosen = _nouns(NOUNS_OF[category][0], NOUNS_OF[category][1:], GROUPS_OF[category], rng)
+        if category not in there:
+            nouns.append(chosen[-1])
+    return tuple(dict.fromkeys(nouns))
+
+
+def _nouns(plain: str, synonyms: Sequence[str], groups: Sequence[str], rng: np.random.Generator) -> list[str]:
+    chosen = [plain] if rng.random() < PLAIN_PROB else []
+    if synonyms and (not chosen or rng.random() < SYNONYM_PROB):
+        chosen.append(random_name(tuple(synonyms), rng))
+    if groups and rng.random() < GROUP_PROB:
+        chosen.append(random_name(tuple(groups), rng))
+    return chosen or [plain]
