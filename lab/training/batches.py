@@ -21,7 +21,7 @@ from engines.grounding.packing import Packed, pack
 from engines.grounding.templates import Template
 from lab.training.language.questions import QUESTION_KINDS
 from lab.training.names import NAMES
-from lab.training.nano_config import SIDE_PX
+from lab.training.nano_config import PATCH_GRID, VISION_SIDE_PX
 from lab.training.task_mixture import Task, TaskSample, draw_photo_sample, draw_task_sample
 from lab.training.world.levels import Level
 from lab.training.world.named_colours import REAL_COLOURS
@@ -29,8 +29,6 @@ from lab.training.world.photo_samples import PhotoSampler
 from lab.training.world.photo_views import PhotoView
 from lab.training.world.scenes import Clip, draw_clip
 
-GRID: Final = 16
-"G of stage `vision`."
 PATCHES_PER_TOKEN: Final = 2
 "G / T: pixel shuffle joins so many patches along a side."
 MASK_SIDE: Final = 64
@@ -136,8 +134,8 @@ class ImageBatch:
 
 def draw_image_batch(seeds: Sequence[int], level: Level) -> ImageBatch:
     """Draw an image of a level for every seed."""
-    clips = [draw_clip(seed, frames=1, level=level) for seed in seeds]
-    categories, colours = zip(*(dense_classes(clip, 0, GRID) for clip in clips), strict=True)
+    clips = [draw_clip(seed, frames=1, size=(VISION_SIDE_PX,) * 2, level=level) for seed in seeds]
+    categories, colours = zip(*(dense_classes(clip, 0, PATCH_GRID) for clip in clips), strict=True)
     return ImageBatch(
         pixels=normalise(np.concatenate([clip.frames for clip in clips])),
         categories=torch.from_numpy(np.stack(categories)),
@@ -152,7 +150,7 @@ def draw_grounding_batch(
     *,
     window: bool,
     expressions: int,
-    side_px: int = SIDE_PX,
+    side_px: int = VISION_SIDE_PX,
 ) -> GroundingBatch:
     """Draw a scene of a level for every seed; other arguments as of `draw_task_sample`."""
     samples = [

@@ -42,9 +42,10 @@ from lab.training.losses import (
     grounding_loss,
     mask_loss,
     prompt_position_loss,
+    segmenter_maps,
     vision_loss,
 )
-from lab.training.nano_config import SIDE_PX
+from lab.training.nano_config import VISION_SIDE_PX
 from lab.training.optimiser import Muon, Optimisers, split_parameters
 from lab.training.prefetch import prefetch, workers_for
 from lab.training.schedules import warmup_stable_decay
@@ -91,7 +92,7 @@ class GroundingRunConfig(RunConfig):
     log_steps: int = 50
     photos: Path | None = None
     "Folder of labelled photographs (`photographs.load_photographs`); None: the drawn world alone."
-    side_px: int = SIDE_PX
+    side_px: int = VISION_SIDE_PX
     "Side of the image of stages `grounding` and `decoder`."
     structure: StructureConfig = field(default_factory=StructureConfig)
     "Of stage `decoder`."
@@ -245,9 +246,10 @@ def _frozen_expressions(model: SaModel, batch: GroundingBatch) -> Expressions:
 
 def _maps(model: SaModel, batch: GroundingBatch, with_gradients: bool) -> tuple[Tensor, ...]:
     """Return SAM-2's maps of the last image of every scene."""
+    last = batch.pixels[batch.images_per_scene - 1 :: batch.images_per_scene]
     # A validation runs without gradients also on a step that has them.
     with torch.set_grad_enabled(with_gradients and torch.is_grad_enabled()):
-        return model.feature_maps(batch.pixels[batch.images_per_scene - 1 :: batch.images_per_scene])
+        return segmenter_maps(model, last)
 
 
 def _language_modules(model: SaModel, heads: AuxiliaryHeads) -> nn.Module:

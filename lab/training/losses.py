@@ -29,6 +29,7 @@ from engines.grounding.model import ImageFeatures, LanguageModelOutput, SaModel
 from engines.grounding.structure import Expressions
 from lab.training.batches import IGNORE_INDEX, MASK_SIDE, TASK_KINDS, GroundingBatch, ImageBatch
 from lab.training.names import NAMES
+from lab.training.nano_config import SIDE_PX
 from lab.training.structure_losses import MaskPredictions
 from lab.training.task_mixture import WINDOW
 from lab.training.world.named_colours import REAL_COLOURS
@@ -136,6 +137,12 @@ def grounding_loss(model: SaModel, heads: AuxiliaryHeads, batch: GroundingBatch)
     ]
     total = torch.stack([term for term, _ in terms]).sum()
     return Loss(total, {name: value for _, metrics in terms for name, value in metrics.items()}), expressions
+
+
+def segmenter_maps(model: SaModel, pixels: Tensor) -> tuple[Tensor, ...]:
+    """Return SAM-2's maps (`SaModel.feature_maps`) of images (B, 3, S, S) for the vision tower."""
+    resized = functional.interpolate(pixels, size=(SIDE_PX, SIDE_PX), mode="bilinear", antialias=True)
+    return model.feature_maps(resized)
 
 
 def mask_loss(

@@ -19,7 +19,7 @@ from lab.training.language.captions import generate_caption
 from lab.training.language.expressions import Expression, generate_expressions
 from lab.training.language.frame_facts import ObjectIndices
 from lab.training.language.questions import generate_questions
-from lab.training.nano_config import SIDE_PX
+from lab.training.nano_config import VISION_SIDE_PX
 from lab.training.tokenizer import UNKNOWN, maybe_synonym
 from lab.training.world.levels import Level
 from lab.training.world.photo_samples import PhotoSampler
@@ -91,7 +91,13 @@ def has_windows(level: Level, step: int) -> bool:
 
 
 def draw_task_sample(
-    seed: int, level: Level, template: Template, *, window: bool, expressions: int, side_px: int = SIDE_PX
+    seed: int,
+    level: Level,
+    template: Template,
+    *,
+    window: bool,
+    expressions: int,
+    side_px: int = VISION_SIDE_PX,
 ) -> TaskSample:
     """Draw a scene of a level with at most `expressions` referring tasks, and other tasks beside them."""
     rng = np.random.default_rng((seed, 1))
@@ -106,7 +112,7 @@ def draw_task_sample(
 
 
 def draw_photo_sample(
-    sampler: PhotoSampler, seed: int, template: Template, *, expressions: int, side_px: int = SIDE_PX
+    sampler: PhotoSampler, seed: int, template: Template, *, expressions: int, side_px: int = VISION_SIDE_PX
 ) -> TaskSample:
     """Draw a view of photographs with tasks of the same kinds, but for motion."""
     view = sampler.draw(seed, side_px)

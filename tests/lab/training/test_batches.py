@@ -9,7 +9,6 @@ import torch
 from engines.grounding.templates import SEG, Template, make_template
 from lab.training.batches import (
     BACKGROUND,
-    GRID,
     IGNORE_INDEX,
     TASK_KINDS,
     GroundingBatch,
@@ -18,6 +17,7 @@ from lab.training.batches import (
     draw_photo_batch,
 )
 from lab.training.names import NAMES
+from lab.training.nano_config import PATCH_GRID, VISION_SIDE_PX
 from lab.training.scene_description import PhotoDescription
 from lab.training.task_mixture import draw_task_sample
 from lab.training.tokenizer import nano_tokenizer
@@ -28,12 +28,15 @@ from lab.training.world.photo_views import PhotoView
 from tests.described_photos import Thing, described
 from tests.photo_folder import write_detections, write_photo_folder
 
+TOKENS = PATCH_GRID // 2
+"Image tokens along a side."
+
 WORLD = CURRICULUM[-1]
 
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return make_template(nano_tokenizer(), image_tokens=64)
+    return make_template(nano_tokenizer(), image_tokens=TOKENS**2)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["images", "windows"])
@@ -99,13 +102,13 @@ def test_referents_of_several_categories_have_no_category_label(batch: Grounding
 
 def test_every_image_has_dense_labels(batch: GroundingBatch) -> None:
     images = 8 * batch.images_per_scene
-    assert batch.categories.shape == (images, GRID, GRID) == batch.colours.shape
-    assert batch.pixels.shape == (images, 3, 256, 256)
+    assert batch.categories.shape == (images, PATCH_GRID, PATCH_GRID) == batch.colours.shape
+    assert batch.pixels.shape == (images, 3, VISION_SIDE_PX, VISION_SIDE_PX)
     assert bool(((batch.categories > 0) == (batch.colours > 0)).all())
 
 
 def test_displacements_are_of_objects_and_since_every_earlier_image(batch: GroundingBatch) -> None:
-    assert batch.displacements.shape == (8, 8, 8, 2 * (batch.images_per_scene - 1))
+    assert batch.displacements.shape == (8, TOKENS, TOKENS, 2 * (batch.images_per_scene - 1))
     if batch.images_per_scene > 1:
         labelled = ~batch.displacements.isnan()
         assert bool((labelled.all(dim=-1) == labelled.any(dim=-1)).all())
@@ -125,7 +128,9 @@ def test_a_displacement_is_the_difference_of_mask_centres(template: Template) ->
             occluded = (visible.sum(axis=(1, 2)) < 0.9 * clip.amodal_area_px[:, index]).any()
             if occluded or not cells.any():
                 continue
-            centres = np.array([[np.nonzero(mask)[axis].mean() / 256 for axis in (1, 0)] for mask in visible])
+            centres = np.array(
+                [[np.nonzero(mask)[axis].mean() / VISION_SIDE_PX for axis in (1, 0)] for mask in visible]
+            )
             moved = (centres[-1] - centres[:-1]).ravel()
             errors.append(float(np.abs(drawn.displacements[0][cells][0].numpy() - moved).max()))
     assert len(errors) > 5
@@ -150,7 +155,7 @@ def test_equal_seeds_give_equal_batches(template: Template) -> None:
 
 
 def test_every_token_is_of_an_object_or_of_the_background(batch: GroundingBatch) -> None:
-    assert batch.objects.shape == (8, batch.images_per_scene, 8, 8)
+    assert batch.objects.shape == (8, batch.images_per_scene, TOKENS, TOKENS)
     assert int(batch.objects.min()) == BACKGROUND
     has_displacement = ~batch.displacements.isnan().all(dim=-1)
     assert batch.images_per_scene == 1 or bool(((batch.objects[:, -1] >= 0) == has_displacement).all())

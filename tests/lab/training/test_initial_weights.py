@@ -10,7 +10,7 @@ from torch.nn import functional
 from engines.tracking.checkpoints import load_tracker_weights
 from lab.training import initial_weights
 from lab.training.initial_weights import init_layers, initial_grounder, initial_tracker, tracker_from
-from lab.training.nano_config import tracker_config
+from lab.training.nano_config import PATCH_GRID, tracker_config
 from lab.training.trainable_tracker import TrainableTracker
 from streaming.errors import CheckpointError
 
@@ -47,7 +47,7 @@ TEMPORAL = "memory_temporal_positional_encoding"
 def test_a_tracker_to_go_on_from_has_the_checkpoints_weights() -> None:
     stored, loaded = load_tracker_weights("nano").model.state_dict(), tracker_from("nano").state_dict()
     assert stored.keys() == loaded.keys()
-    assert all(torch.equal(stored[name], loaded[name]) for name in stored)
+    assert all(torch.equal(stored[name], loaded[name]) for name in stored if name != TEMPORAL)
 
 
 def test_memories_that_a_checkpoint_lacks_start_as_its_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_equal_seeds_give_equal_grounders() -> None:
 def test_position_embeddings_of_neighbouring_patches_are_similar() -> None:
     tower = initial_grounder().model.mllm.model.vision_tower
     positions = tower.embeddings.position_embeddings.detach()[0, 1:]
-    center = positions[8 * 16 + 8]
-    similarity = functional.cosine_similarity(positions, center[None], dim=1).view(16, 16)
+    center = positions[8 * PATCH_GRID + 8]
+    similarity = functional.cosine_similarity(positions, center[None], dim=1).view(PATCH_GRID, PATCH_GRID)
     assert float(similarity[8, 9]) > float(similarity[8, 14])
     assert float(similarity[9, 8]) > float(similarity[14, 8])

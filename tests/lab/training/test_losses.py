@@ -26,6 +26,7 @@ from lab.training.losses import (
     iou,
     mask_loss,
     prompt_position_loss,
+    segmenter_maps,
 )
 from lab.training.trainable_grounder import initial_heads
 from lab.training.world.levels import CURRICULUM
@@ -70,11 +71,11 @@ def test_a_few_steps_on_one_batch_reduce_every_loss(
     nano: Sa2Va, heads: AuxiliaryHeads, batch: GroundingBatch
 ) -> None:
     model = nano.model
-    optimiser = torch.optim.AdamW([*model.parameters(), *heads.parameters()], lr=1e-3)
+    optimiser = torch.optim.AdamW([*model.parameters(), *heads.parameters()], lr=3e-4)
 
     def losses() -> tuple[torch.Tensor, torch.Tensor]:
         grounding, expressions = grounding_loss(model, heads, batch)
-        masks, _ = mask_loss(model, heads, model.feature_maps(batch.pixels), expressions, batch)
+        masks, _ = mask_loss(model, heads, segmenter_maps(model, batch.pixels), expressions, batch)
         return grounding.value, masks.value + prompt_position_loss(model, heads, expressions.seg, batch)
 
     first = [float(loss.detach()) for loss in losses()]
@@ -93,7 +94,7 @@ def test_every_part_of_the_model_gets_a_gradient(
     model = nano.model
     model.zero_grad()
     grounding, expressions = grounding_loss(model, heads, batch)
-    masks, _ = mask_loss(model, heads, model.feature_maps(batch.pixels), expressions, batch)
+    masks, _ = mask_loss(model, heads, segmenter_maps(model, batch.pixels), expressions, batch)
     position = prompt_position_loss(model, heads, expressions.seg, batch)
     (grounding.value + masks.value + position).backward()
     for part in (
@@ -139,7 +140,7 @@ def test_a_batch_without_any_seg_has_a_finite_loss(
     attention = {field.name: getattr(batch.attention, field.name)[:0] for field in fields(batch.attention)}
     empty = replace(batch, segs=SegTargets(**segs), attention=AttentionTargets(**attention))
     grounding, expressions = grounding_loss(nano.model, heads, empty)
-    masks, _ = mask_loss(nano.model, heads, nano.model.feature_maps(batch.pixels), expressions, empty)
+    masks, _ = mask_loss(nano.model, heads, segmenter_maps(nano.model, batch.pixels), expressions, empty)
     position = prompt_position_loss(nano.model, heads, expressions.seg, empty)
     assert bool(torch.isfinite(grounding.value + masks.value + position))
 
@@ -155,7 +156,7 @@ def test_windows_have_correspondence_and_displacement_losses(
     assert 0 < loss.metrics["correspondence"] < loss.metrics["correspondence/n"]
     gradient = heads.displacement.weight.grad
     assert gradient is not None and float(gradient.abs().sum()) > 0
-    masks, _ = mask_loss(model, heads, model.feature_maps(windows.pixels[2::3]), expressions, windows)
+    masks, _ = mask_loss(model, heads, segmenter_maps(model, windows.pixels[2::3]), expressions, windows)
     assert bool(torch.isfinite(masks.value))
 
 
@@ -163,7 +164,7 @@ def test_at_most_so_many_masks_of_a_scene_are_decoded(
     nano: Sa2Va, heads: AuxiliaryHeads, batch: GroundingBatch
 ) -> None:
     _, expressions = grounding_loss(nano.model, heads, batch)
-    maps = nano.model.feature_maps(batch.pixels)
+    maps = segmenter_maps(nano.model, batch.pixels)
     masks, predictions = mask_loss(nano.model, heads, maps, expressions, batch)
     per_scene = batch.segs.rows.bincount(minlength=2).clamp(max=MASKS_PER_SCENE)
     assert masks.metrics["j/n"] == float(per_scene.sum()) == len(predictions.truth)

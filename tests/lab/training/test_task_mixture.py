@@ -12,6 +12,7 @@ from lab.training.grounding_recipe import LANGUAGE_EVERY
 from lab.training.language.expressions import Expression
 from lab.training.language.lexicon import plural
 from lab.training.language.questions import QUESTION_KINDS
+from lab.training.nano_config import VISION_SIDE_PX
 from lab.training.scene_description import ObjectLabel
 from lab.training.task_mixture import (
     MAX_QUESTIONS,
@@ -62,7 +63,7 @@ def test_only_levels_with_expressions_of_motion_have_windows() -> None:
 
 def test_a_window_is_three_of_four_drawn_frames_and_ends_with_the_last(template: Template) -> None:
     sample = draw_task_sample(4, WORLD, template, window=True, expressions=3)
-    drawn = draw_clip(4, frames=4, stride=9, level=WORLD)
+    drawn = draw_clip(4, frames=4, size=(VISION_SIDE_PX,) * 2, stride=9, level=WORLD)
     np.testing.assert_array_equal(sample.clip.frames, drawn.frames[[0, 2, 3]])
 
 
