@@ -12,7 +12,6 @@ from actors.redis_server import RedisServer
 from streaming.settings import Settings
 from tests.served import Service, serve
 from tests.servers import write_clip
-from tests.up import Up, saccade_up
 
 ALLOWED_SKIPS = ("../shared/data", "no GPU", "only Linux")
 "Reasons for which a test may be skipped in CI: data that cannot be committed, hardware that may be missing."
@@ -62,7 +61,6 @@ SLOW = (
     "tests/lab/training/world/test_composition.py",
     "tests/lab/training/world/test_scenes.py",
     "tests/streaming/rtsp/test_source.py",
-    "tests/test_browser.py",
     "tests/test_examples.py",
     "tests/test_pipeline.py",
 )
@@ -132,10 +130,15 @@ async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A running `saccade up`, shared by all tests of a worker. Remove the streams that you add."""
-    with saccade_up(tmp_path_factory.mktemp("service")) as up:
-        yield up
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of exported graphs, engines and int8 copies that all tests of a run share; each is made once.
+
+    xdist's workers have folders beside each other.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return folder / "exports"
 
 
 @pytest.fixture(scope="session")

@@ -73,11 +73,13 @@ def test_an_interrupted_run_resumes_and_exports_what_can_be_loaded(tmp_path: Pat
     log: list[LogEntry] = []
     data = DrawnClips(clips=1, objects=1)
     settings = {"data": data, "export": tmp_path / "nano", "validation_s": 1e9}
-    train_tracker(TrackerRunConfig(tmp_path / "run", budget_s=0.5, **settings), log.append)
+    train_tracker(TrackerRunConfig(tmp_path / "run", budget_s=0.01, **settings), log.append)
     first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    assert first["step"] >= 1 and first["spent_s"] >= 0.5
+    assert first["step"] == 1 and first["spent_s"] >= 0.01
     assert load_tracker_weights(tmp_path / "nano").side_px == 256
-    train_tracker(TrackerRunConfig(tmp_path / "run", budget_s=first["spent_s"] + 0.5, **settings), log.append)
+    train_tracker(
+        TrackerRunConfig(tmp_path / "run", budget_s=first["spent_s"] + 0.01, **settings), log.append
+    )
     second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert second["step"] > first["step"] and second["spent_s"] > first["spent_s"]
     assert not all(torch.equal(first["model"][name], second["model"][name]) for name in first["model"])
