@@ -1,4 +1,4 @@
-"""Runs the programs in `examples/` as a user does, against Redis and on a clip; `test_pipeline` the others."""
+"""Runs the programs in `examples/` as a user does, against Redis and on a clip; `test_pipeline` the other."""
 
 from __future__ import annotations
 
