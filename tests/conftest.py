@@ -13,6 +13,11 @@ from streaming.settings import Settings
 from tests.served import Service, serve
 from tests.servers import write_clip
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker for each core. Read when torch is imported, here and in child processes: with more threads
+    # than cores they would spend their time waiting for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ALLOWED_SKIPS = ("../shared/data", "no GPU", "only Linux")
 "Reasons for which a test may be skipped in CI: data that cannot be committed, hardware that may be missing."
 

@@ -96,9 +96,8 @@ def test_a_coarse_mask_is_close_to_the_true_one_and_less_so_with_more_noise(batc
     assert iou(0.0) > 0.85 and 0.6 < iou(0.2) < iou(0.0)
 
 
-@pytest.mark.usefixtures("small")
 def test_late_prompts_are_never_empty() -> None:
-    batches = [draw_tracker_batch(1, step, (1, 2, 8), CURRICULUM[-1]) for step in range(0, 36, 3)]
+    batches = [draw_tracker_batch(1, step, (1, 2, 8), CURRICULUM[-1]) for step in range(0, 36, 6)]
     prompts = [mask for batch in batches for mask in batch.prompts.values()]
     assert len(batches) < len(prompts) < 2 * len(batches)
     assert all(mask.flatten(1).any(dim=1).all() for mask in prompts)
