@@ -25,6 +25,9 @@ async def _until_signal(work: Coroutine[Any, Any, T]) -> T | None:
     task = loop.create_task(work)
 
     def stop() -> None:
+        # Ray handles SIGTERM first, in C++ (absl's failure signal handler): it calls ours, but has set an
+        # alarm that aborts the process 3 s later.
+        signal.alarm(0)
         if not task.cancelling():
             task.cancel()
 

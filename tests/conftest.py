@@ -24,12 +24,14 @@ ALLOWED_SKIPS = ("../shared/data", "no GPU", "only Linux")
 LONGEST_FIRST = (
     "tests/test_pipeline.py",
     "tests/engines/backends/test_tensorrt.py",
+    "tests/engines/backends/test_openvino.py",
     "tests/engines/tracking/test_parity.py",
     "tests/actors/test_service.py",
     "tests/lab/benchmarks/",
     "tests/lab/evaluation/test_live.py",
 )
-"Modules of one to two minutes, each on one xdist worker. Started last, they would leave the other idle."
+"""Modules of half a minute to a minute, each on one xdist worker. Started last, they would leave the other idle.
+Those that fill the folder `exports` come before those that read it."""
 
 SLOW = (
     "tests/actors/cli/test_clip_tracking.py",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -87,3 +89,33 @@ async def test_run_to_completion_finishes_before_it_raises_the_cancellation() ->
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+SLOW_CLEAN_UP = """
+import asyncio
+from actors.ray_runtime import start_ray, stop_ray
+from actors.shutdown import run_stoppable
+
+async def work():
+    await asyncio.to_thread(start_ray, None)
+    try:
+        print("started", flush=True)
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(4)
+        stop_ray()
+        print("cleaned", flush=True)
+
+run_stoppable(work())
+"""
+
+
+def test_a_clean_up_of_more_than_3_s_is_not_aborted_by_rays_handler() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_CLEAN_UP], stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "started\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.stdout.read() == "cleaned\n"
+    assert running.returncode == 0
