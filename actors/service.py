@@ -14,6 +14,8 @@ from actors.supervisor import Supervisor
 from dashboards.auth import load_token
 from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
+from engines.grounding.checkpoint_folder import checkpoint_folder, is_hub_name
+from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
 
@@ -40,8 +42,10 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
 
     `redis_dir` is the folder of our own Redis: below `state_dir` if not given. The gateway starts first, so
     that a taken port fails at once and `/ready` shows which parts are not up yet. Raises Conflict (port
-    taken), ServiceUnavailable (no Redis server installed), StoreUnavailable, InvalidSettings.
+    taken), NotFound (no such checkpoint), ServiceUnavailable (no Redis server installed), StoreUnavailable,
+    InvalidSettings.
     """
+    _require_checkpoints(settings)
     token = load_token(settings)
     with _redis(settings, redis_dir or settings.state_dir / "redis") as (redis_url, redis_server):
         async with AsyncExitStack() as stack:
@@ -55,6 +59,13 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
             url = await gateway.start()
             await supervisor.start()
             yield Service(url, token, redis_url, supervisor)
+
+
+def _require_checkpoints(settings: Settings) -> None:
+    """Find both models before processes are started; a hub's is downloaded by the grounder."""
+    checkpoint_files(settings.tracker)
+    if not is_hub_name(settings.model):
+        checkpoint_folder(settings.model)
 
 
 @contextmanager

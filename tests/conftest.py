@@ -12,7 +12,11 @@ from actors.redis_server import RedisServer
 from streaming.settings import Settings
 from tests.served import Service, serve
 from tests.servers import write_clip
-from tests.up import Up, saccade_up
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker for each core. Read when torch is imported, here and in child processes: with more threads
+    # than cores they would spend their time waiting for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ALLOWED_SKIPS = ("../shared/data", "no GPU", "only Linux")
 "Reasons for which a test may be skipped in CI: data that cannot be committed, hardware that may be missing."
@@ -20,12 +24,14 @@ ALLOWED_SKIPS = ("../shared/data", "no GPU", "only Linux")
 LONGEST_FIRST = (
     "tests/test_pipeline.py",
     "tests/engines/backends/test_tensorrt.py",
+    "tests/engines/backends/test_openvino.py",
     "tests/engines/tracking/test_parity.py",
     "tests/actors/test_service.py",
     "tests/lab/benchmarks/",
     "tests/lab/evaluation/test_live.py",
 )
-"Modules of one to two minutes, each on one xdist worker. Started last, they would leave the other idle."
+"""Modules of half a minute to a minute, each on one xdist worker. Started last, they would leave the other idle.
+Those that fill the folder `exports` come before those that read it."""
 
 SLOW = (
     "tests/actors/cli/test_clip_tracking.py",
@@ -62,7 +68,6 @@ SLOW = (
     "tests/lab/training/world/test_composition.py",
     "tests/lab/training/world/test_scenes.py",
     "tests/streaming/rtsp/test_source.py",
-    "tests/test_browser.py",
     "tests/test_examples.py",
     "tests/test_pipeline.py",
 )
@@ -132,10 +137,15 @@ async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A running `saccade up`, shared by all tests of a worker. Remove the streams that you add."""
-    with saccade_up(tmp_path_factory.mktemp("service")) as up:
-        yield up
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of exported graphs, engines and int8 copies that all tests of a run share; each is made once.
+
+    xdist's workers have folders beside each other.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return folder / "exports"
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,11 @@ score's bias is set by hand, since a random score has the same sign on every fra
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -102,6 +105,23 @@ def official_predictor(case: Case) -> Any:
     )
     predictor.fill_hole_area = 0
     return predictor.requires_grad_(False)
+
+
+@contextmanager
+def memories_in(dtype: torch.dtype) -> Iterator[None]:
+    """Within the block the predictor stores memories in `dtype`; its own choice is bfloat16.
+
+    Two memories that differ by the rounding of float32 may round to different bfloat16 values, and from then
+    on outputs differ by a thousand times as much; by how much depends on the CPU.
+    """
+    from sam2 import sam2_video_predictor
+
+    module: Any = sam2_video_predictor
+    before, module.torch = module.torch, SimpleNamespace(**{**vars(torch), "bfloat16": dtype})
+    try:
+        yield
+    finally:
+        module.torch = before
 
 
 def config_of(case: Case) -> Sam2VideoConfig:

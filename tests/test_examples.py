@@ -1,4 +1,4 @@
-"""Runs the programs in `examples/` as a user does: against a service, against Redis, on a clip."""
+"""Runs the programs in `examples/` as a user does, against Redis and on a clip; `test_pipeline` the other."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ from streaming.video_writer import VideoWriter
 from streaming.vocabulary import FrameResult, Pixels, QueryId, Track, TrackId, TrackState
 from tests.command_line import saccade
 from tests.served import frame
-from tests.servers import playing
-from tests.up import CACHE, Up
+from tests.up import CACHE
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 PHRASE = next(iter(load_ground_truth().phrases))
 "Words that refer to an object of the bundled clip."
-CLIP_FRAMES = 45
+CLIP_FRAMES = 12
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -79,18 +78,6 @@ def test_read_results_reads_the_redis_of_the_settings(tmp_path: Path) -> None:
         url = server.url.get_secret_value()
         printed = run("read_results.py", "door", "--once", folder=tmp_path, SACCADE_REDIS_URL=url)
     assert printed == "0 3 the red car 12 pixels\n"
-
-
-def test_the_rest_client_adds_a_query_and_waits_for_its_mask(service: Up, tmp_path: Path) -> None:
-    with playing(CLIP) as (server, _), service.client() as client:
-        try:
-            printed = run(
-                "rest_client.py", "gate", server.url, PHRASE, folder=tmp_path, **service.environment()
-            )
-        finally:
-            client.delete("/v1/streams/gate")
-    assert "following: " in printed
-    assert "first mask after " in printed
 
 
 def test_the_overlay_tints_the_masks_of_a_tracked_clip(tmp_path: Path) -> None:

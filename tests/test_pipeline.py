@@ -1,4 +1,8 @@
-"""End-to-end tests: a camera over RTSP, queries by REST and command line, masks read with redis-py."""
+"""End-to-end tests against one running `saccade up`, as users and their programs meet it.
+
+A camera over RTSP, queries by REST and command line, masks read with redis-py. In a browser: Chromium plays a
+drawn scene as its camera and publishes it by WHIP; the page plays it by WHEP.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,21 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import redis
+from playwright.async_api import expect
 from pycocotools import mask as coco
 
 from actors.cli.api_client import ServiceClient
 from lab.benchmarks.line import most_visible
 from lab.demo.ground_truth import CLIP, GroundTruth, load_ground_truth
+from tests import screen
+from tests.browser import chromium, opened, write_camera
 from tests.processes import named
-from tests.servers import playing
-from tests.up import Up
+from tests.servers import ROOT, playing
+from tests.up import Up, saccade_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -29,6 +37,13 @@ STREAM = "pipeline"
 ONE, ANOTHER, THIRD = most_visible(load_ground_truth())[:3]
 "Objects that are visible on most frames of the clip."
 KEY = f"saccade:{{{STREAM}}}:frames"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A running `saccade up`. Remove the streams that you add."""
+    with saccade_up(tmp_path_factory.mktemp("service")) as up:
+        yield up
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +131,73 @@ def answered(client: ServiceClient, query_id: str) -> dict:
     """Return the status of a query once it is answered."""
     until(lambda: client.get(f"/v1/queries/{query_id}")["answer"])
     return dict(client.get(f"/v1/queries/{query_id}"))
+
+
+def test_health_and_metrics_need_no_token(service: Up) -> None:
+    assert httpx.get(f"{service.server}/live").status_code == 200
+    assert httpx.get(f"{service.server}/ready").status_code == 200
+    assert "saccade_grounder_queue_depth" in httpx.get(f"{service.server}/metrics").text
+
+
+@pytest.fixture
+def patient_page() -> Iterator[None]:
+    """Conditions on the page may take as long as a loaded machine needs, instead of Playwright's 5 s."""
+    expect.set_options(timeout=screen.PATIENCE_MS)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.mark.usefixtures("patient_page")
+async def test_a_query_on_a_published_camera_gets_masks_on_the_right_object(
+    service: Up, tmp_path: Path
+) -> None:
+    camera = write_camera(tmp_path / "camera.y4m", screen.there_and_back(), screen.FPS)
+    url = f"{service.server}/#token={service.token}"
+    async with chromium(camera) as browser, opened(browser, url) as watched:
+        page = watched.page
+        await screen.publish_camera(page, "webcam")
+        await page.get_by_text("Labels", exact=True).click()
+
+        await page.fill("#query-text", "the red circle")
+        await page.press("#query-text", "Enter")
+        field = page.locator("#queries input")
+        await expect(field).to_have_value("the red circle")
+        assert await screen.settle(page, "red") >= screen.FLOOR
+
+        await field.fill("the blue square")
+        await field.press("Enter")
+        assert await screen.settle(page, "blue") >= screen.FLOOR
+        assert await screen.judged(page, "red") < 0.2
+        await expect(page.locator("#queries > li")).to_have_count(1)
+        await expect(page.locator("#n-prompt")).to_contain_text(" ")
+
+        await screen.ask_by_a_click(page)
+        await page.get_by_text("Labels", exact=True).click()
+        await screen.take_screenshots(browser, page, url, tmp_path)
+        await page.click("#camera-button")
+        await expect(page.locator("#camera-state")).to_have_text("Stopped.")
+        assert watched.errors == []
+    with service.client() as client:
+        client.delete("/v1/streams/webcam")
+
+
+def test_the_example_of_the_rest_api_adds_a_query_and_waits_for_its_mask(
+    service: Up, camera: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "rest_client.py"), "gate", camera, ONE],
+        cwd=tmp_path,
+        env=os.environ | service.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    with service.client() as client:
+        client.delete("/v1/streams/gate")
+    assert done.returncode == 0, done.stderr
+    assert "following: " in done.stdout
+    assert "first mask after " in done.stdout
 
 
 def test_a_query_gets_masks_on_its_object_and_an_edit_moves_them(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.cli.api_client import ServiceClient
 from actors.cli.tables import queries_table, streams_table
 from actors.cli.terminal import AsJson, Config, err, out, print_json
 from streaming.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from actors.cli.api_client import ServiceClient
 
 stream_app = typer.Typer(help="Add, list and remove the streams of a running service.", no_args_is_help=True)
 query_app = typer.Typer(
@@ -169,6 +171,8 @@ def watch(
 
 def _client(server: str | None, config: Path | None) -> ServiceClient:
     settings = load_settings(config)
+    from actors.cli.api_client import ServiceClient
+
     return ServiceClient(_server_url(server, settings), _token(settings))
 
 

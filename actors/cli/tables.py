@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.doctor import Check, Verdict
+if TYPE_CHECKING:  # it imports numpy and Redis' client, which every command would wait for
+    from actors.cli.doctor import Check
 
-_COLOURS = {Verdict.OK: "green", Verdict.MISSING: "yellow", Verdict.BROKEN: "red"}
+_COLOURS = {"ok": "green", "missing": "yellow", "broken": "red"}
 
 
 def add_cells(table: Table, *cells: str) -> None:

@@ -13,6 +13,7 @@
     visual_prompts.py      regions in questions
     image_processing.py    resize, tiles, normalisation
     checkpoints.py         a folder or a hub name -> a model and its chat template, and back
+    checkpoint_folder.py   a folder or a hub name -> the folder, before anything slow is imported
     hub.py                 download of a checkpoint
     weights.py             published tensors into a model, memory-mapped
     weight_layout.py       native tensors <-> tensors of a published checkpoint

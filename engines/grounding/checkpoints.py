@@ -28,10 +28,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Sam2Config
 
+from engines.grounding.checkpoint_folder import checkpoint_folder
 from engines.grounding.devices import choose_device, choose_dtype
 from engines.grounding.families.internvl import InternVl
 from engines.grounding.families.registry import choose_family
-from engines.grounding.hub import fetch, is_hub_name
 from engines.grounding.image_processing import Resize, bicubic, halving_bilinear
 from engines.grounding.model import SaModel
 from engines.grounding.structure import RefinementKind
@@ -40,9 +40,8 @@ from engines.grounding.tokenizer_loading import load_tokenizer
 from engines.grounding.weight_layout import SAM, published
 from engines.grounding.weights import WEIGHTS_FILE as WEIGHTS_FILE
 from engines.grounding.weights import load_published, on_meta_device, open_weights
-from streaming.errors import CheckpointError, NotFound
+from streaming.errors import CheckpointError
 
-NANO_DIR: Final = Path(__file__).resolve().parent.parent / "nano" / "sa2va"
 OWN_PRESENCE_THRESHOLD: Final = 0.5
 PUBLISHED_PRESENCE_THRESHOLD: Final = 0.05
 """Default presence thresholds of models trained here and of published models. Published models were trained
@@ -142,7 +141,7 @@ def load_sa2va(name_or_dir: str | Path, options: RunOptions = DEFAULT_OPTIONS) -
     is not supported, or tensors are missing, surplus or misshapen (named); BackendUnavailable if there is no
     such device.
     """
-    directory = _directory(str(name_or_dir))
+    directory = checkpoint_folder(name_or_dir)
     config, tokenizer = _config(directory), load_tokenizer(directory)
     tensors = _tensors(directory)
     with _config_errors(directory / "config.json"):
@@ -155,18 +154,6 @@ def load_sa2va(name_or_dir: str | Path, options: RunOptions = DEFAULT_OPTIONS) -
     name = str(name_or_dir)
     display_name = name if name == "nano" or not Path(name).exists() else Path(name).resolve().name
     return Sa2Va(model, template, config, options.max_tiles, display_name)
-
-
-def _directory(name: str) -> Path:
-    directory = NANO_DIR if name == "nano" else Path(name)
-    if not directory.exists() and is_hub_name(name):
-        directory = fetch(name)
-    if not (directory / "config.json").is_file():
-        raise NotFound(
-            f"No Sa2VA checkpoint at {directory}.",
-            remedy="It is `nano`, a folder with a config.json, or owner/name@commit on a hub.",
-        )
-    return directory
 
 
 def _config(directory: Path) -> dict[str, Any]:

@@ -15,17 +15,12 @@ from typing import Final
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
+from engines.grounding.checkpoint_folder import HUB_NAME
 from streaming.errors import CheckpointError, NotFound
 
 PATTERNS: Final = ["*.safetensors", "*.json", "tokenizer.model", "merges.txt"]
 "No pickles, no remote code."
-_NAMED: Final = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<commit>\S*))?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-
-
-def is_hub_name(name: str) -> bool:
-    """Whether a name has the form of a hub name, with or without a commit."""
-    return _NAMED.fullmatch(name) is not None
 
 
 def fetch(name: str) -> Path:
@@ -35,7 +30,7 @@ def fetch(name: str) -> Path:
     huggingface_hub. Raises NotFound if the hub has no such checkpoint or the name has no commit,
     CheckpointError if the hub does not answer or the transfer breaks.
     """
-    named = _NAMED.fullmatch(name)
+    named = HUB_NAME.fullmatch(name)
     assert named, "callers check is_hub_name"
     commit = named["commit"] or ""
     if not _COMMIT.fullmatch(commit):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.service import Service
+from engines.grounding.checkpoint_folder import NANO_DIR
 from lab.benchmarks.line import PAUSE_S, WARM_UP_S, most_visible
 from lab.benchmarks.load_queries import LoadRow, QueryLoad
 from lab.benchmarks.process_usage import resident_bytes
@@ -101,9 +102,6 @@ async def bench_load(settings: Settings, options: LoadOptions, report: Callable[
 
 def weights_bytes(model: str) -> int | None:
     """Return the size of a model's weight files; None where it is not a folder on this machine."""
-    # Imports torch, which the service's main process does not need.
-    from engines.grounding.checkpoints import NANO_DIR
-
     folder = NANO_DIR if model == "nano" else Path(model)
     return sum(path.stat().st_size for path in folder.glob("*.safetensors")) or None
 

@@ -10,7 +10,9 @@ import typer
 
 from actors.cli.tables import pairs_table
 from actors.cli.terminal import AsJson, Config, err, log_to_stderr, out, print_json
+from engines.grounding.checkpoint_folder import checkpoint_folder
 from lab.cli.bench_tables import bench_tables, boxes_table, grounder_tables, line_table, load_tables
+from lab.fixtures.new_checkpoint import require_new
 from lab.plotting import require_matplotlib
 from streaming.settings import TrackerPrecision, load_settings
 
@@ -223,6 +225,7 @@ def bench_grounder_command(
         saccade bench checkpoint sa2va-1b && saccade bench grounder --model sa2va-1b --repeats 2
     """
     counts = _counts(queries, "queries", most=16)
+    checkpoint_folder(model)
     from lab.benchmarks.grounder import bench_grounder
 
     with err.status("Timing both ways, in alternating order ..."):
@@ -255,6 +258,7 @@ def bench_checkpoint_command(
 
 
 def _write_random(name: str, folder: Path) -> int:
+    require_new(folder)
     if name == SA2VA_1B_NAME:
         from lab.fixtures.random_sa2va import SA2VA_1B, write_random
 

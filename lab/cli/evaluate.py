@@ -11,6 +11,8 @@ from rich.progress import Progress
 
 from actors.cli.models import progress_bar
 from actors.cli.terminal import AsJson, Config, err, log_to_stderr, out, print_json
+from engines.grounding.checkpoint_folder import checkpoint_folder
+from engines.tracking.checkpoint_files import checkpoint_files
 from lab.cli.eval_tables import eval_tables
 from streaming.errors import ServiceUnavailable
 from streaming.settings import Settings, load_settings
@@ -69,12 +71,15 @@ def evaluate(
     levels = _levels(level)
     from lab.evaluation.photo_referring import count_to_ask, photographs_to_ask, score_photographs
     from lab.evaluation.real_clips import find_real_clips, score_real_clips
-    from lab.evaluation.report import Sizes, score_level, to_json
 
     real_clips = find_real_clips(davis) if davis else []
     photographs = count_to_ask(photos, pictures) if photos else 0
+    settings = _with_models(model, load_settings(config))
+    checkpoint_folder(settings.model), checkpoint_files(settings.tracker)
+    # After these are found: it imports torch and transformers, which takes seconds.
+    from lab.evaluation.report import Sizes, score_level, to_json
+
     with err.status("Loading the models ..."):
-        settings = _with_models(model, load_settings(config))
         measured = _load_models(settings)
     found: dict[str, Any] = {"model": model or "settings", "levels": [], "footage": None}
     found |= {"photographs": None, "live": None}

@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from actors.cli.terminal import AsJson, err, out, print_json
-from engines.backends.choose import resolve_backend
 from lab.cli.bench import Plot, prepare_plot
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ def soak(
 
 def _engines(backend: str, against: str) -> list[str]:
     """Return the engines in order, each once. Raises BackendUnavailable."""
+    from engines.backends.choose import resolve_backend
     from lab.benchmarks.soak import TRANSFORMERS
 
     if against not in ("", TRANSFORMERS):

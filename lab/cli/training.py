@@ -14,6 +14,8 @@ import typer
 
 from actors.cli.tables import pairs_table
 from actors.cli.terminal import AsJson, err, out, print_json
+from engines.grounding.checkpoint_folder import checkpoint_folder
+from lab.training.stages import Stage
 
 if TYPE_CHECKING:
     from lab.cli.training_progress import TrainingView
@@ -64,11 +66,12 @@ def train_nano_command(
         SACCADE_MODEL=out/nano/sa2va SACCADE_TRACKER=out/nano/tracker saccade demo
     """
     budget_s = _seconds(budget)
-    from lab.training.curves import CURVES
-    from lab.training.nano_recipe import Stage, TrainOptions, TrainProgress, train_nano
-
     if stage not in set(Stage):
         raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
+    # After the options are checked: it imports torch and transformers, which takes seconds.
+    from lab.training.curves import CURVES
+    from lab.training.nano_recipe import TrainOptions, TrainProgress, train_nano
+
     sizes = {"clips": clips, "images": pictures}
     options = TrainOptions(Stage(stage), budget_s, runs, export, photos=photos, start=start, **sizes)
     with _shown() as view:
@@ -110,6 +113,7 @@ def tune(
         SACCADE_MODEL=out/tuned saccade demo
     """
     budget_s = _seconds(budget)
+    checkpoint_folder(checkpoint)
     from lab.training.curves import CURVES
     from lab.training.trainer import LogEntry
     from lab.training.tuning_recipe import TuningRunConfig, train_tuning

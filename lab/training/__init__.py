@@ -22,6 +22,7 @@ What is trained
     schedules.py            learning-rate schedules
 
 How it is trained
+    stages.py               names of nano's stages
     nano_recipe.py          the four stages of nano within a time budget
     tracker_recipe.py       stage `tracker`
     grounding_recipe.py     stages `vision`, `grounding` and `decoder`

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from lab.training.grounding_recipe import GroundingRunConfig, train_decoder, tra
 from lab.training.photo_clips import PhotoClips
 from lab.training.photo_vision import PhotoVisionConfig, train_photo_vision
 from lab.training.presence_threshold import calibrate_presence
+from lab.training.stages import Stage as Stage
 from lab.training.tracker_clips import DrawnClips
 from lab.training.tracker_recipe import TrackerRunConfig, train_tracker
 from lab.training.trainer import LogEntry, OnLog
@@ -32,16 +32,6 @@ TUNING_LR: Final = 2.5e-4
 "Peak learning rate of stage `tracker` from a trained tracker; from random weights it is 4e-4."
 DECODER_SEED: Final = 1001
 "Far from that of stage `grounding`, which is 1 plus the number of the session: no scene is in both."
-
-
-class Stage(StrEnum):
-    """A stage of the recipe, or all of them."""
-
-    TRACKER = "tracker"
-    VISION = "vision"
-    GROUNDING = "grounding"
-    DECODER = "decoder"
-    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,31 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.processes import command_of, descendants_of, is_running
-from tests.up import START_S, saccade_starting, saccade_up
+from tests.up import START_S, Up, saccade_starting, saccade_up
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_service_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
-    with saccade_up(tmp_path) as up:
-        family = descendants_of(up.process.pid)
-        assert len(family) > 3
-        assert up.stop(number) == 0
+def test_a_stopped_service_leaves_no_process_and_streams_and_queries_come_back(tmp_path: Path) -> None:
+    with saccade_up(tmp_path) as up, up.client() as client:
+        client.post("/v1/streams", {"stream_id": "phone", "url": "whip:"})
+        added = client.post("/v1/streams/phone/queries", {"text": "the red circle"})
+        assert_stops(up, signal.SIGINT)
+    with saccade_up(tmp_path) as up, up.client() as client:
+        (stream,) = client.get("/v1/streams")
+        assert (stream["stream_id"], stream["url"]) == ("phone", "whip:")
+        assert [query["query_id"] for query in stream["queries"]] == [added["query_id"]]
+        assert_stops(up, signal.SIGTERM)
+
+
+def assert_stops(up: Up, number: signal.Signals) -> None:
+    family = descendants_of(up.process.pid)
+    assert len(family) > 3
+    assert up.stop(number) == 0
     assert_gone(family)
 
 
@@ -49,17 +58,6 @@ def assert_gone(family: list[int]) -> None:
     while time.monotonic() < deadline_s and any(map(is_running, family)):
         time.sleep(0.1)
     assert not [pid for pid in family if is_running(pid)]
-
-
-@pytest.mark.slow
-def test_streams_and_queries_come_back_after_a_restart(tmp_path: Path) -> None:
-    with saccade_up(tmp_path) as up, up.client() as client:
-        client.post("/v1/streams", {"stream_id": "phone", "url": "whip:"})
-        added = client.post("/v1/streams/phone/queries", {"text": "the red circle"})
-    with saccade_up(tmp_path) as up, up.client() as client:
-        (stream,) = client.get("/v1/streams")
-        assert (stream["stream_id"], stream["url"]) == ("phone", "whip:")
-        assert [query["query_id"] for query in stream["queries"]] == [added["query_id"]]
 
 
 def failing(folder: Path, **settings: str) -> str:
@@ -93,13 +91,7 @@ def test_the_error_of_an_unreachable_redis_has_no_password(tmp_path: Path) -> No
     assert "hunter2" not in error
 
 
-@pytest.mark.slow
-def test_a_missing_checkpoint_ends_the_start_with_its_name(tmp_path: Path) -> None:
-    assert "nowhere" in failing(tmp_path, SACCADE_TRACKER="nowhere").splitlines()[-1]
-
-
-@pytest.mark.slow
-def test_health_and_metrics_need_no_token(service) -> None:
-    assert httpx.get(f"{service.server}/live").status_code == 200
-    assert httpx.get(f"{service.server}/ready").status_code == 200
-    assert "saccade_grounder_queue_depth" in httpx.get(f"{service.server}/metrics").text
+@pytest.mark.parametrize("model", ["SACCADE_TRACKER", "SACCADE_MODEL"])
+def test_a_missing_checkpoint_is_named_before_anything_starts(model: str, tmp_path: Path) -> None:
+    assert "checkpoint at nowhere" in failing(tmp_path, **{model: "nowhere"}).splitlines()[-1]
+    assert not (tmp_path / "state").exists()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from engines.backends.openvino import OpenVinoBackend
 from engines.tracking.calibration import DATA_FILE, image_inputs, load_clips, load_images, track_inputs
 from engines.tracking.checkpoints import TrackerWeights, load_tracker_weights
 from engines.tracking.compilation import tracker_graphs
@@ -32,8 +36,10 @@ def test_each_clip_has_a_mask_of_an_object_on_its_first_frame() -> None:
 
 
 def test_track_inputs_are_calls_of_the_track_graph_with_few_and_with_many_memories(
-    weights: TrackerWeights,
+    weights: TrackerWeights, exports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cached = partial(OpenVinoBackend, cache_dir=exports)
+    monkeypatch.setattr("engines.tracking.calibration.OpenVinoBackend", cached)
     (graph,) = [one for one in tracker_graphs(weights) if one.name == "track"]
     calls = track_inputs(weights)
     empty = []

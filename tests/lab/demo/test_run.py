@@ -20,7 +20,7 @@ def test_the_demo_tracks_the_objects_it_asks_for(tmp_path: Path) -> None:
     environment = os.environ | {"SACCADE_PORT": str(free_port()), "SACCADE_STATE_DIR": str(tmp_path)}
     environment["SACCADE_CACHE_DIR"] = str(CACHE)
     done = subprocess.run(
-        [sys.executable, "-m", "actors", "demo", "--duration", "20", "--no-browser", "--json"],
+        [sys.executable, "-m", "actors", "demo", "--duration", "10", "--no-browser", "--json"],
         env=environment,
         capture_output=True,
         text=True,
@@ -29,7 +29,7 @@ def test_the_demo_tracks_the_objects_it_asks_for(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout.splitlines()[-1])
-    assert score["results"] > 100
+    assert score["results"] > 20
     assert score["prompt_to_mask_p50_s"] > 0
     assert score["tracked_fps"] > 0 and score["frame_age_p95_s"] > 0
     assert score["dropped"] >= 0

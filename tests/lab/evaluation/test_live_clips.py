@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lab.evaluation.live_clips import ABSENT, FPS, FRAMES, PRESENT, SIZE, WINDOWS, LiveClip, draw_live_clips
+from lab.evaluation import live_clips
+from lab.evaluation.live_clips import ABSENT, FPS, FRAMES, PRESENT, WINDOWS, LiveClip, draw_live_clips
 from lab.training.world.holdout import Split, split_of
 from lab.training.world.levels import CURRICULUM
 from streaming.sources.clip import open_clip
 
 LEVEL = CURRICULUM[4]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Draw at a quarter of the side: what is asked, and when, does not depend on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live_clips, "SIZE", (90, 160))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +40,7 @@ def test_every_frame_of_the_file_has_ground_truth(clip: LiveClip) -> None:
         frames = [frame for frame in reader.frames() if frame is not None]
         assert reader.rate == FPS
     assert len(frames) == len(clip.masks) == FRAMES
-    assert frames[0].pixels.shape[:2] == SIZE
+    assert frames[0].pixels.shape[:2] == live_clips.SIZE
 
 
 def test_every_window_has_expressions_about_present_and_absent_objects(clip: LiveClip) -> None:

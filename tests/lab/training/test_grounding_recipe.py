@@ -36,6 +36,9 @@ from lab.training.world.photo_samples import PhotoSampler, load_sampler
 from streaming.errors import CheckpointError, NotFound
 from tests.photo_folder import write_photo_folder
 
+IMAGES = 2
+"Scenes of a step."
+
 
 def saved(directory: Path) -> tuple[int, int, float]:
     state = torch.load(directory / "last.pt", weights_only=True)
@@ -62,14 +65,14 @@ def test_a_thousand_runs_stay_below_the_held_out_seeds() -> None:
 def vision(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     directory = tmp_path_factory.mktemp("vision")
-    train_vision(GroundingRunConfig(directory, budget_s=0.01), lambda _: None)
+    train_vision(GroundingRunConfig(directory, budget_s=0.01, images=IMAGES), lambda _: None)
     return directory / "last.pt"
 
 
 @pytest.fixture(scope="module")
 def grounding(vision: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("grounding")
-    train_grounding(GroundingRunConfig(directory, budget_s=0.01), vision, lambda _: None)
+    train_grounding(GroundingRunConfig(directory, budget_s=0.01, images=IMAGES), vision, lambda _: None)
     return directory
 
 
@@ -92,7 +95,7 @@ def test_stage_grounding_starts_from_the_weights_of_stage_vision(
     vision: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grounding_recipe, "warmup_stable_decay", lambda _: 0.0)
-    train_grounding(GroundingRunConfig(tmp_path, budget_s=0.01), vision, lambda _: None)
+    train_grounding(GroundingRunConfig(tmp_path, budget_s=0.01, images=IMAGES), vision, lambda _: None)
     before, after = (torch.load(path, weights_only=True)["model"] for path in (vision, tmp_path / "last.pt"))
     name = "mllm.model.vision_tower.embeddings.patch_embeddings.projection.layers.1.weight"
     assert torch.equal(before[name], after[name])
@@ -140,12 +143,13 @@ def test_a_resumed_run_draws_new_seeds(
 
     monkeypatch.setattr(grounding_recipe, "draw_grounding_batch", draw)
     assert step >= 1
-    train_grounding(GroundingRunConfig(grounding, budget_s=spent_s + 0.01), vision, lambda _: None)
+    resumed = GroundingRunConfig(grounding, budget_s=spent_s + 0.01, images=IMAGES)
+    train_grounding(resumed, vision, lambda _: None)
     later_step, later_session, later_spent_s = saved(grounding)
     assert later_step > step
     assert later_session > session
     assert later_spent_s > spent_s
-    assert seeds[0] == first_seed(1 + later_session, step, 8)
+    assert seeds[0] == first_seed(1 + later_session, step, IMAGES)
 
 
 def test_resuming_a_finished_run_takes_no_step(vision: Path, grounding: Path) -> None:
@@ -159,7 +163,7 @@ def test_stage_decoder_starts_from_grounding_and_tracker_and_exports(
 ) -> None:
     log: list[LogEntry] = []
     config = GroundingRunConfig(
-        tmp_path / "decoder", export=tmp_path / "nano", budget_s=0.01, seed=2, log_steps=1
+        tmp_path / "decoder", export=tmp_path / "nano", budget_s=0.01, seed=2, log_steps=1, images=IMAGES
     )
     trained = train_decoder(config, grounding / "last.pt", tracker, log.append)
     assert {"step", "elapsed_s", "loss", "j", "prompt_position"} <= log[0].keys()
@@ -178,7 +182,7 @@ def test_stage_decoder_trains_the_structure_aware_parts_and_exports_the_refineme
         export=tmp_path / "nano",
         budget_s=3.0,
         validation_s=math.inf,
-        images=2,
+        images=IMAGES,
         log_steps=3,
         structure=StructureConfig(CONTRAST_WEIGHT, BOUNDARY_WEIGHT, kind),
         clock=StepClock(),

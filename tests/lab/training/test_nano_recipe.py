@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from engines.grounding.checkpoints import load_sa2va
 from lab.training import nano_recipe
 from lab.training.curves import CURVES
+from lab.training.grounding_recipe import GroundingRunConfig
 from lab.training.initial_weights import initial_tracker
 from lab.training.nano_recipe import RECIPE, Stage, TrainOptions, TrainProgress, train_nano
 from streaming.errors import NotFound
@@ -77,7 +79,11 @@ def test_options_reach_the_stages_and_curves_are_drawn_at_the_end(tmp_path: Path
     assert all(f"{stage}: loss" in svg for stage in ("tracker", "vision"))
 
 
-def test_the_curves_of_an_interrupted_stage_are_drawn(tmp_path: Path) -> None:
+def test_the_curves_of_an_interrupted_stage_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nano_recipe, "GroundingRunConfig", partial(GroundingRunConfig, log_steps=1))
+
     def interrupt(progress: TrainProgress) -> None:
         if progress.metrics:
             raise KeyboardInterrupt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import multiprocessing
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,13 @@ from lab.training.initial_weights import initial_grounder
 from lab.training.prefetch import prefetch, workers_for
 from lab.training.world.levels import CURRICULUM
 from lab.training.world.scenes import draw_clip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def preloaded() -> None:
+    """Workers are forked from a server: let it import what they need, instead of each of them for seconds."""
+    multiprocessing.set_forkserver_preload(["lab.training.batches", "lab.training.prefetch"])
+
 
 draw = partial(draw_clip, frames=1, size=(32, 32))
 

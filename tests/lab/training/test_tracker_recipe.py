@@ -19,6 +19,8 @@ from lab.training.trainer import LogEntry
 from lab.training.world.levels import CURRICULUM, Level
 from lab.training.world.scenes import Clip, draw_clip
 
+TEMPORAL = "memory_temporal_positional_encoding"
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
@@ -73,11 +75,13 @@ def test_an_interrupted_run_resumes_and_exports_what_can_be_loaded(tmp_path: Pat
     log: list[LogEntry] = []
     data = DrawnClips(clips=1, objects=1)
     settings = {"data": data, "export": tmp_path / "nano", "validation_s": 1e9}
-    train_tracker(TrackerRunConfig(tmp_path / "run", budget_s=0.5, **settings), log.append)
+    train_tracker(TrackerRunConfig(tmp_path / "run", budget_s=0.01, **settings), log.append)
     first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    assert first["step"] >= 1 and first["spent_s"] >= 0.5
+    assert first["step"] == 1 and first["spent_s"] >= 0.01
     assert load_tracker_weights(tmp_path / "nano").side_px == 256
-    train_tracker(TrackerRunConfig(tmp_path / "run", budget_s=first["spent_s"] + 0.5, **settings), log.append)
+    train_tracker(
+        TrackerRunConfig(tmp_path / "run", budget_s=first["spent_s"] + 0.01, **settings), log.append
+    )
     second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert second["step"] > first["step"] and second["spent_s"] > first["spent_s"]
     assert not all(torch.equal(first["model"][name], second["model"][name]) for name in first["model"])
@@ -117,7 +121,7 @@ def test_the_learning_rate_warms_up_over_50_steps_and_decays_to_2_percent() -> N
 
 
 def test_a_run_starts_from_a_given_tracker(tmp_path: Path) -> None:
-    """With a learning rate of 0 what is exported is what it started from."""
+    """With a learning rate of 0 what is exported is what it started from, memories that nano lacks apart."""
     config = TrackerRunConfig(
         tmp_path / "run",
         data=DrawnClips(clips=1, objects=1),
@@ -129,4 +133,4 @@ def test_a_run_starts_from_a_given_tracker(tmp_path: Path) -> None:
     )
     train_tracker(config, lambda entry: None)
     ours, theirs = (load_tracker_weights(name).model.state_dict() for name in (tmp_path / "out", "nano"))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs if name != TEMPORAL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -97,11 +97,23 @@ def test_steps_on_one_batch_reduce_its_loss(checkpoint: Sa2Va) -> None:
     assert metrics[-1]["answer_tokens"] > metrics[0]["answer_tokens"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_family_trains_on_windows_with_a_frozen_vision_tower(kind: str, tmp_path: Path) -> None:
-    write(kind, tmp_path)
-    model = load_sa2va(tmp_path).model
-    batch = batch_for(load_sa2va(tmp_path), window=True)
+@dataclass(frozen=True)
+class Family:
+    """A checkpoint of a family, and a batch of windows in its sizes."""
+
+    folder: Path
+    batch: TuningBatch
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Family:
+    folder = tmp_path_factory.mktemp("family")
+    write(request.param, folder)
+    return Family(folder, batch_for(load_sa2va(folder), window=True))
+
+
+def test_every_family_trains_on_windows_with_a_frozen_vision_tower(family: Family) -> None:
+    model, batch = load_sa2va(family.folder).model, family.batch
     trainable = TrainableWeights(model)
     before = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
     adam = torch.optim.AdamW(trainable.weights.values(), lr=3e-3)
@@ -120,12 +132,10 @@ def test_every_family_trains_on_windows_with_a_frozen_vision_tower(kind: str, tm
     assert any(name.startswith(INTO_THE_LANGUAGE_MODEL) for name in changed)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_hidden_states_of_a_batch_are_those_of_the_service(kind: str, tmp_path: Path) -> None:
+def test_hidden_states_of_a_batch_are_those_of_the_service(family: Family) -> None:
     """Hidden states at `[SEG]` as `KeyframeFeatures` and `Prefix` have them of the same window."""
-    write(kind, tmp_path)
-    checkpoint = load_sa2va(tmp_path)
-    model, batch = checkpoint.model, batch_for(checkpoint, window=True)
+    checkpoint = load_sa2va(family.folder)
+    model, batch = checkpoint.model, family.batch
     with torch.no_grad():
         batched = model.forward_cached(language_inputs(model, batch), DynamicCache())
     row, _, seg = batch.segs[0].tolist()
