@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     """Bearer token for anything that changes state. Made at start and kept in `state_dir` if not given."""
     allowed_origins: list[str] = []
     """Web origins besides the service's own page that may call the API from a browser."""
+    server_names: list[Annotated[str, Field(pattern=r"^([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?$")]] = []
+    """Names that the gateway answers to (Host headers) besides its own address, for instance that of a
+    reverse proxy in front of it. With any, every request needs a token."""
+    root_path: str = Field("", pattern=r"^(/[\w.~-]+)*$")
+    """Path that a reverse proxy serves the gateway at, for instance `/saccade`; the proxy may remove it."""
     state_dir: Path = Path(".state")
     """Folder of the token and of the data of the service's own Redis."""
     cache_dir: Path = Path(".state/compiled")

@@ -83,6 +83,14 @@ class ParsedSource:
     "The address that was checked; empty before a name is resolved."
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address, without brackets and port, is this machine's loopback."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def redact(text: str) -> str:
     """Return `text` with the credentials of every URL masked; safe to log and publish."""
     return _MASKED_VALUE.sub(r"\g<key>***", _USERINFO.sub(r"\g<scheme>***@", text))

@@ -14,6 +14,9 @@ from tests.served import Service, serve
 from tests.servers import write_clip
 from tests.up import Up, saccade_up
 
+# Everything in the tests is on this machine; the product must not need this (see tests/up.py).
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+
 ALLOWED_SKIPS = ("../shared/data", "no GPU", "only Linux")
 "Reasons for which a test may be skipped in CI: data that cannot be committed, hardware that may be missing."
 

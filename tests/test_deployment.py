@@ -104,6 +104,14 @@ def test_the_image_is_pinned_unprivileged_and_has_a_health_check() -> None:
     assert "/ready" in DOCKERFILE.partition("HEALTHCHECK")[2]
 
 
+def test_health_checks_use_no_proxy_of_the_environment() -> None:
+    """Docker passes the proxies of its configuration to every container."""
+    assert "ProxyHandler({})" in DOCKERFILE.partition("HEALTHCHECK")[2]
+    for service in SERVICES.values():
+        check = service.get("healthcheck", {}).get("test", [])
+        assert "wget" not in check or check[check.index("-Y") + 1] == "off"
+
+
 def test_the_environment_of_the_service_is_made_of_settings() -> None:
     written = set(re.findall(r"SACCADE_[A-Z_]+(?==)", DOCKERFILE))
     for name in ("saccade-cpu", "saccade-gpu"):

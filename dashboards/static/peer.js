@@ -7,7 +7,7 @@ const GATHER_S = 1;
 /**
  * Sends the peer's offer, complete with its candidates, and takes the answer.
  * @param {RTCPeerConnection} peer
- * @param {string} path `/whip/{id}` or `/whep/{id}`
+ * @param {string} path `whip/{id}` or `whep/{id}`, relative to the page
  * @param {boolean} background whether nobody is waiting (then a 401 opens no dialog)
  * @returns {Promise<string>} the session's address
  */
@@ -16,7 +16,8 @@ async function negotiate(peer, path, background) {
   await gathered(peer);
   const options = { body: peer.localDescription.sdp, type: "application/sdp", background };
   const response = await request("POST", path, options);
-  const session = new URL(response.headers.get("Location") ?? "", new URL(path, location.href)).pathname;
+  // A proxy may serve the page below a path that Location does not have: take the session's id only.
+  const session = `${path}/${response.headers.get("Location").split("/").pop()}`;
   await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   return session;
 }

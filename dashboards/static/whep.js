@@ -43,7 +43,7 @@ async function session(streamId, video, wishes, signal) {
   };
   const over = () => Promise.race([lost(peer, signal), watch(video, receiver, wishes, ended.signal)]);
   try {
-    await hold(peer, `/whep/${encodeURIComponent(streamId)}`, true, over);
+    await hold(peer, `whep/${encodeURIComponent(streamId)}`, true, over);
     return video.currentTime > 0;
   } finally {
     ended.abort();

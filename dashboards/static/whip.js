@@ -21,7 +21,7 @@ export async function publish(streamId, report, signal) {
     report("connecting");
     const peer = new RTCPeerConnection();
     preferVp8(peer.addTransceiver(media.getVideoTracks()[0], { direction: "sendonly" }));
-    await hold(peer, `/whip/${encodeURIComponent(streamId)}`, false, () => {
+    await hold(peer, `whip/${encodeURIComponent(streamId)}`, false, () => {
       report("live");
       return lost(peer, signal);
     });
