@@ -16,6 +16,7 @@ from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
+from streaming.webrtc.ice import IceCandidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
     that a taken port fails at once and `/ready` shows which parts are not up yet. Raises Conflict (port
     taken), ServiceUnavailable (no Redis server installed), StoreUnavailable, InvalidSettings.
     """
+    IceCandidates.of(settings)
     token = load_token(settings)
     with _redis(settings, redis_dir or settings.state_dir / "redis") as (redis_url, redis_server):
         async with AsyncExitStack() as stack:

@@ -22,6 +22,7 @@ from pydantic_settings import (
 from streaming.errors import InvalidSettings
 
 BackendName = Literal["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
+UdpPort = Annotated[int, Field(ge=1, le=65535)]
 TrackerPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
@@ -68,8 +69,15 @@ class Settings(BaseSettings):
     """Without a frame for this long the source is stalled and opened again."""
     source_connect_timeout_s: float = Field(5.0, gt=0)
     """Time for a source to connect and deliver its first frame."""
-    ice_addresses: list[str] = ["127.0.0.1"]
-    """Local addresses offered as WebRTC host candidates."""
+    ice_addresses: Literal["auto"] | Annotated[list[str], Field(min_length=1)] = "auto"
+    """Addresses of this machine for WebRTC (ICE host candidates). `auto`: `host`, or all addresses if it is
+    0.0.0.0; a gateway on loopback without `server_names` takes video from and to this machine only."""
+    ice_public_addresses: list[str] = []
+    """Addresses or names by which browsers reach this machine besides, with the same UDP ports: of a NAT, or
+    of the host that publishes a container's ports."""
+    ice_udp_ports: tuple[UdpPort, UdpPort] | None = None
+    """First and last UDP port for WebRTC, to open in a firewall; any port if not given. A session takes one
+    of each address."""
 
     model: str = "nano"
     """Model of the grounder: `nano`, the folder of a Sa2VA checkpoint, or `owner/name@commit` on a hub."""

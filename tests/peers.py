@@ -11,10 +11,12 @@ import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
+from streaming.settings import Settings
 from streaming.vocabulary import Pixels
-from streaming.webrtc.peer import candidates_at, new_connection
+from streaming.webrtc.ice import IceCandidates, gather_at
+from streaming.webrtc.peer import new_connection
 
-LOOPBACK = ["127.0.0.1"]
+LOOPBACK = Settings(ice_addresses=["127.0.0.1"])
 
 INVALID_OFFERS = [
     "",
@@ -76,8 +78,8 @@ class SingleFrameCamera(Camera):
 
 async def offer_of(connection: RTCPeerConnection) -> str:
     """Create an offer, set it as the local description, return its SDP with loopback candidates."""
-    with candidates_at(LOOPBACK):
-        await connection.setLocalDescription(await connection.createOffer())
+    gather_at(connection, IceCandidates(("127.0.0.1",)))
+    await connection.setLocalDescription(await connection.createOffer())
     return str(connection.localDescription.sdp)
 
 

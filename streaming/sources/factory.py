@@ -11,18 +11,17 @@ from streaming.sources.clip import ClipSource, Playback
 from streaming.sources.live import SourceTimeouts
 from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url
 from streaming.vocabulary import StreamSpec
+from streaming.webrtc.ice import IceSettings
 from streaming.webrtc.whip import WhipSource
 
 
-class SourceSettings(Protocol):
+class SourceSettings(IceSettings, Protocol):
     """The part of `streaming.settings.Settings` that concerns sources."""
 
     @property
     def source_timeout_s(self) -> float: ...
     @property
     def source_connect_timeout_s(self) -> float: ...
-    @property
-    def ice_addresses(self) -> list[str]: ...
 
 
 LIVE_CLIP = Playback(paced=True, looped=True)
@@ -40,7 +39,7 @@ def open_source(
     timeouts = SourceTimeouts(settings.source_connect_timeout_s, settings.source_timeout_s)
     match parsed.scheme:
         case "whip":
-            return WhipSource(spec.stream_id, settings.ice_addresses, timeouts)
+            return WhipSource(spec.stream_id, settings, timeouts)
         case "file":
             return ClipSource(spec.stream_id, parsed.location, playback)
         case "camera":

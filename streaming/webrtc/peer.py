@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import secrets
-from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 
-import aioice.ice
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription
 
 from streaming.errors import InvalidStream
+from streaming.webrtc.ice import IceCandidates, IceSettings, gather_at, with_public_addresses
 
 MAX_OFFER_CHARS = 64 * 1024
 """Longest SDP offer accepted; Chromium's are 2 to 8 kB."""
@@ -24,30 +23,6 @@ MAX_MEDIA = 8
 
 MAX_BACKLOG = 30
 """Most encoded frames that wait for the decoder: about a second."""
-
-_addresses: ContextVar[tuple[str, ...] | None] = ContextVar("_addresses", default=None)
-_all_addresses = aioice.ice.get_host_addresses
-
-
-def _offered_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-    chosen = _addresses.get()
-    return _all_addresses(use_ipv4, use_ipv6) if chosen is None else list(chosen)
-
-
-# aioice (0.13) gathers candidates at every interface except loopback and has no option for it. A service that
-# listens on loopback must offer loopback only, so its function is replaced, here only; the context variable
-# leaves connections of other code unchanged.
-aioice.ice.get_host_addresses = _offered_addresses
-
-
-@contextlib.contextmanager
-def candidates_at(addresses: Sequence[str]) -> Iterator[None]:
-    """Restrict connections that gather candidates within the block to these local addresses."""
-    token = _addresses.set(tuple(addresses))
-    try:
-        yield
-    finally:
-        _addresses.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +54,17 @@ def parse_offer(sdp: str) -> Offer:
 
 
 def _without_mdns(sdp: str) -> str:
-    """Return `sdp` without candidates that have `.local` names.
+    """Return `sdp` without candidates that have `.local` names, and without its end of candidates.
 
     To resolve them aioice would open a multicast socket. The peer connects to our candidates, and ICE takes
-    its address from that (peer-reflexive candidate).
+    its address from that (peer-reflexive candidate); at the end of candidates aioice would give up on a peer
+    that has no other, as Firefox.
     """
-    lines = [line for line in sdp.splitlines() if not (line.startswith("a=candidate:") and ".local " in line)]
+    lines = [
+        line
+        for line in sdp.splitlines()
+        if not (line.startswith("a=candidate:") and ".local " in line) and line != "a=end-of-candidates"
+    ]
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -112,12 +92,15 @@ async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
             transceiver.direction = "inactive"
 
 
-async def create_answer(connection: RTCPeerConnection, addresses: Sequence[str]) -> str:
-    """Set the local description and return it as SDP, with candidates at `addresses` only."""
-    with candidates_at(addresses):
-        await connection.setLocalDescription(await connection.createAnswer())
-    sdp: str = connection.localDescription.sdp
-    return sdp
+async def create_answer(connection: RTCPeerConnection, ice: IceSettings) -> str:
+    """Set the local description and return it as SDP, with the candidates of the settings.
+
+    Raises InvalidSettings, LimitReached (no free UDP port), ServiceUnavailable (no socket can be opened).
+    """
+    candidates = await asyncio.to_thread(IceCandidates.of, ice)
+    gather_at(connection, candidates)
+    await connection.setLocalDescription(await connection.createAnswer())
+    return await with_public_addresses(connection.localDescription.sdp, candidates.public)
 
 
 def drop_backlog(receiver: RTCRtpReceiver) -> int:

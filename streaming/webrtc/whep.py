@@ -1,8 +1,7 @@
 """Sends a stream's frames to browsers: WHEP (draft-ietf-wish-whep), by aiortc.
 
 It runs on the asyncio loop of its coroutines; frames may be pushed from any thread, and the newest replaces
-the one before. Candidates are host candidates at `ice_addresses`; the offer must contain the peer's
-candidates (no trickle ICE).
+the one before. The offer must contain the peer's candidates (no trickle ICE).
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from streaming.errors import InvalidStream, LimitReached, NotFound
 from streaming.vocabulary import Frame
+from streaming.webrtc.ice import IceSettings
 from streaming.webrtc.peer import (
     create_answer,
     new_connection,
@@ -156,8 +155,8 @@ class WhepViewers:
     `push` may be called from any thread; the coroutines from one loop, that of the first offer.
     """
 
-    def __init__(self, ice_addresses: Sequence[str], max_viewers: int = MAX_VIEWERS) -> None:
-        self._ice_addresses = tuple(ice_addresses)
+    def __init__(self, ice: IceSettings, max_viewers: int = MAX_VIEWERS) -> None:
+        self._ice = ice
         self._max_viewers = max_viewers
         self._viewers: dict[str, _Viewer] = {}
         self._converter: _Converter | None = None
@@ -193,7 +192,7 @@ class WhepViewers:
         viewer = self._new_viewer()
         try:
             await set_remote_offer(viewer.connection, offer)
-            answer_sdp = await create_answer(viewer.connection, self._ice_addresses)
+            answer_sdp = await create_answer(viewer.connection, self._ice)
         except BaseException:
             del self._viewers[viewer.session_id]
             await viewer.connection.close()

@@ -1,8 +1,7 @@
 """The source that a browser publishes to: WHIP (RFC 9725), by aiortc.
 
 It runs on the asyncio loop of its coroutines; frames cross to the source's thread through a `Latest` slot.
-Candidates are host candidates at `ice_addresses`; the offer must contain the peer's candidates (no trickle
-ICE).
+The offer must contain the peer's candidates (no trickle ICE).
 
 aiortc's queue of decoded frames is unbounded and grows behind a slow reader (aiortc #64, #1192), so
 `WhipSource` reads every frame at once, on the loop, and drops by itself. `decode_s` is the conversion to RGB
@@ -14,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import av
@@ -37,6 +35,7 @@ from streaming.sources.ffmpeg import POLL_S
 from streaming.sources.live import SourceTimeouts
 from streaming.sources.timeline import Timeline
 from streaming.vocabulary import SourceState, StreamId
+from streaming.webrtc.ice import IceSettings
 from streaming.webrtc.jitter_buffer import use_markers
 from streaming.webrtc.peer import (
     create_answer,
@@ -82,9 +81,9 @@ class WhipSource(Source):
     `start` and `stop` may be called from any thread, the coroutines from one loop.
     """
 
-    def __init__(self, stream_id: StreamId, ice_addresses: Sequence[str], timeouts: SourceTimeouts) -> None:
+    def __init__(self, stream_id: StreamId, ice: IceSettings, timeouts: SourceTimeouts) -> None:
         super().__init__(stream_id)
-        self._ice_addresses = tuple(ice_addresses)
+        self._ice = ice
         self._timeouts = timeouts
         self._publisher: _WhipSession | None = None
         self._arrivals: Latest[_ReceivedFrame | _SessionEnded] = Latest()
@@ -113,7 +112,7 @@ class WhipSource(Source):
             await set_remote_offer(publisher.connection, offer)
             receiver = _video_receiver(publisher.connection)
             use_markers(receiver)
-            answer_sdp = await create_answer(publisher.connection, self._ice_addresses)
+            answer_sdp = await create_answer(publisher.connection, self._ice)
             self._refuse_if_stopping()
         except BaseException:
             self._publisher = None

@@ -22,10 +22,10 @@ from streaming.webrtc.whip import WhipSource
 from tests.browser import Watched, chromium, opened, write_camera
 from tests.doubles import MemoryControl
 from tests.page import SIZE, TOKEN, Service, circle, serving, track, until
+from tests.peers import LOOPBACK
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LOOPBACK = ("127.0.0.1",)
 BITS = 10
 "Squares at the top of each picture that show its index in binary."
 

@@ -1,15 +1,12 @@
-import asyncio
 import queue
 import threading
 
-import aioice.ice
 import pytest
 
 from streaming.errors import InvalidStream
 from streaming.webrtc.peer import (
     MAX_BACKLOG,
     MAX_MEDIA,
-    candidates_at,
     drop_backlog,
     new_connection,
     new_session_id,
@@ -39,28 +36,6 @@ def test_names_that_only_multicast_resolves_are_left_out():
     offer = parse_offer(HEAD + VIDEO + host.format("0a1b.local") + host.format("127.0.0.1"))
     assert ".local" not in offer.sdp
     assert "127.0.0.1 50000" in offer.sdp
-
-
-def test_addresses_are_offered_only_within():
-    def offered():
-        return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
-
-    usual = offered()
-    with candidates_at(["127.0.0.1", "192.0.2.1"]):
-        assert offered() == ["127.0.0.1", "192.0.2.1"]
-    assert offered() == usual
-
-
-async def test_candidate_addresses_are_local_to_a_task():
-    async def offered(addresses):
-        with candidates_at(addresses):
-            await asyncio.sleep(0)
-            return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
-
-    assert await asyncio.gather(offered(["127.0.0.1"]), offered(["127.0.0.2"])) == [
-        ["127.0.0.1"],
-        ["127.0.0.2"],
-    ]
 
 
 async def test_no_server_on_the_internet_is_asked_for_our_address():
