@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 
 from streaming.settings import Settings
 from streaming.vocabulary import Pixels
@@ -83,6 +83,12 @@ async def offer_of(connection: RTCPeerConnection) -> str:
     return str(connection.localDescription.sdp)
 
 
+def _restrict(transceiver: RTCRtpTransceiver, codec: str | None) -> None:
+    if codec is not None:
+        capabilities = transceiver.sender.getCapabilities("video").codecs
+        transceiver.setCodecPreferences([c for c in capabilities if c.mimeType == codec])
+
+
 class Peer:
     """A browser's peer connection."""
 
@@ -91,13 +97,11 @@ class Peer:
 
     async def offer_to_publish(self, camera: Camera | None = None, codec: str | None = None) -> str:
         transceiver = self.connection.addTransceiver(camera or Camera(), direction="sendonly")
-        if codec is not None:
-            capabilities = transceiver.sender.getCapabilities("video").codecs
-            transceiver.setCodecPreferences([c for c in capabilities if c.mimeType == codec])
+        _restrict(transceiver, codec)
         return await offer_of(self.connection)
 
-    async def offer_to_watch(self) -> str:
-        self.connection.addTransceiver("video", direction="recvonly")
+    async def offer_to_watch(self, codec: str | None = None) -> str:
+        _restrict(self.connection.addTransceiver("video", direction="recvonly"), codec)
         return await offer_of(self.connection)
 
     async def accept(self, sdp: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import queue
 import secrets
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
@@ -13,6 +14,7 @@ from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateErr
 from aiortc.sdp import SessionDescription
 
 from streaming.errors import InvalidStream
+from streaming.webrtc.h264 import with_offered_h264, with_uniform_h264
 from streaming.webrtc.ice import IceCandidates, IceSettings, gather_at, with_public_addresses
 
 MAX_OFFER_CHARS = 64 * 1024
@@ -32,13 +34,20 @@ class Offer:
     sdp: str
     video_direction: str
     "`sendonly`, `recvonly`, `sendrecv` or `inactive`, from the peer's side."
+    video_codecs: frozenset[str]
+    "Names in upper case: VP8, H264, RTX, ..."
+    h264_parameters: Mapping[str, str]
+    "By payload type, as offered; `sdp` has those that aiortc knows instead."
 
 
-def parse_offer(sdp: str) -> Offer:
-    """Parse an SDP offer. Raises InvalidStream unless it has exactly one video section."""
+def parse_offer(sdp: str, h264_modes: Collection[str]) -> Offer:
+    """Parse an SDP offer; `h264_modes` are the packetization modes to answer.
+
+    Raises InvalidStream unless it has exactly one video section.
+    """
     if not sdp.startswith("v=0") or len(sdp) > MAX_OFFER_CHARS:
         raise InvalidStream("This is not an SDP offer.", remedy="Send the browser's own offer as it is.")
-    sdp = _without_mdns(sdp)
+    sdp, h264_parameters = with_uniform_h264(_without_mdns(sdp), h264_modes)
     try:
         description = SessionDescription.parse(sdp)
     except Exception as exc:  # aiortc's parser raises many types on malformed text
@@ -50,7 +59,8 @@ def parse_offer(sdp: str) -> Offer:
         raise InvalidStream(
             f"The offer has {len(videos)} video sections.", remedy="Offer exactly one video track."
         )
-    return Offer(sdp, videos[0].direction or "sendrecv")
+    codecs = frozenset(codec.name.upper() for codec in videos[0].rtp.codecs)
+    return Offer(sdp, videos[0].direction or "sendrecv", codecs, h264_parameters)
 
 
 def _without_mdns(sdp: str) -> str:
@@ -85,14 +95,14 @@ async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
     except (InternalError, InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
         raise InvalidStream(
             f"The offer cannot be answered: {exc}.",
-            remedy="Offer VP8 or H.264 over DTLS with ICE and rtcp-mux.",
+            remedy="Offer VP8, or H.264 (to watch: packetization-mode=1), over DTLS with ICE and rtcp-mux.",
         ) from exc
     for transceiver in connection.getTransceivers():
         if transceiver.kind != "video":
             transceiver.direction = "inactive"
 
 
-async def create_answer(connection: RTCPeerConnection, ice: IceSettings) -> str:
+async def create_answer(connection: RTCPeerConnection, offer: Offer, ice: IceSettings) -> str:
     """Set the local description and return it as SDP, with the candidates of the settings.
 
     Raises InvalidSettings, LimitReached (no free UDP port), ServiceUnavailable (no socket can be opened).
@@ -100,7 +110,8 @@ async def create_answer(connection: RTCPeerConnection, ice: IceSettings) -> str:
     candidates = await asyncio.to_thread(IceCandidates.of, ice)
     gather_at(connection, candidates)
     await connection.setLocalDescription(await connection.createAnswer())
-    return await with_public_addresses(connection.localDescription.sdp, candidates.public)
+    sdp = with_offered_h264(connection.localDescription.sdp, offer.h264_parameters)
+    return await with_public_addresses(sdp, candidates.public)
 
 
 def drop_backlog(receiver: RTCRtpReceiver) -> int:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from typing import Final
 
 import av
 import numpy as np
@@ -35,8 +36,9 @@ from streaming.sources.ffmpeg import POLL_S
 from streaming.sources.live import SourceTimeouts
 from streaming.sources.timeline import Timeline
 from streaming.vocabulary import SourceState, StreamId
+from streaming.webrtc.h264 import RECEIVED_MODES
 from streaming.webrtc.ice import IceSettings
-from streaming.webrtc.jitter_buffer import use_markers
+from streaming.webrtc.jitter_buffer import keep_one_layer, use_markers
 from streaming.webrtc.peer import (
     create_answer,
     drop_backlog,
@@ -47,6 +49,9 @@ from streaming.webrtc.peer import (
 )
 
 log = logging.getLogger(__name__)
+
+_IF_FAILED: Final = "FFmpeg built with GnuTLS needs a certificate (P-256): -cert_file, -key_file."
+_IF_UNREACHABLE: Final = "See ice_addresses and ice_public_addresses, and `saccade doctor`."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +102,7 @@ class WhipSource(Source):
         publisher already), ServiceUnavailable (the stream is being removed). Cancelling it closes the
         connection.
         """
-        offer = parse_offer(sdp)
+        offer = parse_offer(sdp, RECEIVED_MODES)
         if offer.video_direction not in ("sendonly", "sendrecv"):
             raise InvalidStream("The offer does not send video.", remedy="Add a video track before offering.")
         self._refuse_if_stopping()
@@ -112,7 +117,8 @@ class WhipSource(Source):
             await set_remote_offer(publisher.connection, offer)
             receiver = _video_receiver(publisher.connection)
             use_markers(receiver)
-            answer_sdp = await create_answer(publisher.connection, self._ice)
+            keep_one_layer(receiver)
+            answer_sdp = await create_answer(publisher.connection, offer, self._ice)
             self._refuse_if_stopping()
         except BaseException:
             self._publisher = None
@@ -159,10 +165,14 @@ class WhipSource(Source):
                     )
         except MediaStreamError:
             log.info("source %s: the publisher left", self.status.stream_id)
+            if publisher.connection.connectionState == "failed":
+                error = SourceUnavailable("The connection of the publisher failed.", remedy=_IF_FAILED)
         except TimeoutError:
             error = SourceStalled(
                 f"The publisher sent no picture for {frame_timeout_s:g} s.", remedy="Waiting for another."
             )
+            if publisher.connection.connectionState != "connected":
+                error = SourceUnavailable("The publisher did not connect by UDP.", remedy=_IF_UNREACHABLE)
         finally:
             publisher.closing = True
             await publisher.connection.close()

@@ -13,64 +13,15 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from actors.redis_server import RedisServer
-from streaming.errors import NotFound
-from streaming.sources.live import SourceTimeouts
-from streaming.status import WebRtcSession
-from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId, StreamSpec
-from streaming.webrtc.whep import WhepViewers
-from streaming.webrtc.whip import WhipSource
+from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId
 from tests.browser import Watched, chromium, opened, write_camera
-from tests.doubles import MemoryControl
 from tests.page import SIZE, TOKEN, Service, circle, serving, track, until
-from tests.peers import LOOPBACK
+from tests.video_control import VideoControl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BITS = 10
 "Squares at the top of each picture that show its index in binary."
-
-
-class VideoControl(MemoryControl):
-    """A control whose streams have real WebRTC sessions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.out = WhepViewers(LOOPBACK)
-        self.ingest: WhipSource | None = None
-        self.frames: list[Frame] = []
-        "What was published, the last few."
-
-    async def add_stream(self, spec: StreamSpec):
-        status = await super().add_stream(spec)
-        if spec.url == "whip:":
-            self.ingest = WhipSource(spec.stream_id, LOOPBACK, SourceTimeouts())
-            self.ingest.start(self._take, lambda _: None)
-        return status
-
-    async def whep_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
-        return WebRtcSession(*await self.out.offer(sdp))
-
-    async def whep_end(self, stream_id: StreamId, session_id: str) -> None:
-        await self.out.end(session_id)
-
-    async def whip_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
-        if self.ingest is None:
-            raise NotFound("There is no such stream.")
-        return WebRtcSession(*await self.ingest.offer(sdp))
-
-    async def whip_end(self, stream_id: StreamId, session_id: str) -> None:
-        if self.ingest is None:
-            raise NotFound("There is no such stream.")
-        await self.ingest.end(session_id)
-
-    async def close(self) -> None:
-        await self.out.close()
-        if self.ingest is not None:
-            await asyncio.to_thread(self.ingest.stop)
-
-    def _take(self, frame: Frame) -> None:
-        self.out.push(frame)
-        self.frames = [*self.frames[-5:], frame]
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ async def answered(peer: Peer, **settings: object) -> tuple[str, list[tuple[str,
     """Return the answer to an offer to watch, and the (address, port) of its candidates."""
     connection = new_connection()
     try:
-        await set_remote_offer(connection, parse_offer(await peer.offer_to_watch()))
-        answer = await create_answer(connection, Settings(**settings))
+        offer = parse_offer(await peer.offer_to_watch(), "")
+        await set_remote_offer(connection, offer)
+        answer = await create_answer(connection, offer, Settings(**settings))
     finally:
         await connection.close()
     found = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", answer)

@@ -18,9 +18,9 @@ HEAD = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
 
 def test_an_offer_says_where_its_video_goes():
-    assert parse_offer(HEAD + VIDEO + "a=sendonly\r\n").video_direction == "sendonly"
-    assert parse_offer(HEAD + VIDEO + "a=recvonly\r\n").video_direction == "recvonly"
-    assert parse_offer(HEAD + VIDEO).video_direction == "sendrecv"
+    assert parse_offer(HEAD + VIDEO + "a=sendonly\r\n", "").video_direction == "sendonly"
+    assert parse_offer(HEAD + VIDEO + "a=recvonly\r\n", "").video_direction == "recvonly"
+    assert parse_offer(HEAD + VIDEO, "").video_direction == "sendrecv"
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,16 @@ def test_an_offer_says_where_its_video_goes():
 )
 def test_there_must_be_one_video_and_not_too_much_else(body):
     with pytest.raises(InvalidStream):
-        parse_offer(HEAD + body)
+        parse_offer(HEAD + body, "")
 
 
 def test_names_that_only_multicast_resolves_are_left_out():
     host = "a=candidate:1 1 udp 2113937151 {} 50000 typ host\r\n"
-    offer = parse_offer(HEAD + VIDEO + host.format("0a1b.local") + host.format("127.0.0.1"))
+    offer = parse_offer(
+        HEAD + VIDEO + host.format("0a1b.local") + host.format("127.0.0.1") + "a=end-of-candidates\r\n", ""
+    )
     assert ".local" not in offer.sdp
+    assert "end-of-candidates" not in offer.sdp
     assert "127.0.0.1 50000" in offer.sdp
 
 
