@@ -24,11 +24,9 @@ class ServiceClient:
 
     def __init__(self, server: str, token: str | None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._server = server
+        self._server, env = server, uses_proxy(server)
         try:
-            self._http = httpx.Client(
-                base_url=server, headers=headers, timeout=10.0, trust_env=uses_proxy(server)
-            )
+            self._http = httpx.Client(base_url=server, headers=headers, timeout=10.0, trust_env=env)
         except (ImportError, ValueError) as exc:
             raise unusable_proxy(exc) from exc
 

@@ -184,13 +184,10 @@ def _webrtc(settings: Settings) -> Check:
         return Check("webrtc", Verdict.BROKEN, exc.message, exc.remedy)
     first, last = ice.ports[0], ice.ports[-1]
     places = f"{', '.join((*ice.public, *ice.local))}; UDP {f'{first} to {last}' if first else 'any port'}"
-    unknown = [name for name in ice.public if asyncio.run(resolve(name)) is None]
-    if unknown:
-        found, remedy = f"{', '.join(unknown)} does not resolve", "Correct `ice_public_addresses`."
-        return Check("webrtc", Verdict.MISSING, found, remedy)
-    if ice.own_only:
-        places += "; browsers on this machine only"
-    return Check("webrtc", Verdict.OK, places)
+    for name in ice.public:
+        if asyncio.run(resolve(name)) is None:
+            return Check("webrtc", Verdict.MISSING, f"{name} does not resolve", "See `ice_public_addresses`.")
+    return Check("webrtc", Verdict.OK, places + "; browsers on this machine only" * ice.own_only)
 
 
 def _state(settings: Settings) -> Check:

@@ -7,19 +7,19 @@ so `gather_at` replaces the method of a connection that does it.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import secrets
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from functools import partial
 
 import aioice.ice
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc import RTCPeerConnection
 
-from streaming.errors import InvalidSettings, LimitReached, ServiceUnavailable
+from streaming.errors import InvalidSettings, LimitReached
+from streaming.settings import Settings
 from streaming.url_guard import is_loopback
 
 log = logging.getLogger(__name__)
@@ -30,28 +30,13 @@ MAX_ADDRESSES = 8
 RESOLVE_TIMEOUT_S = 2.0
 
 
-class IceSettings(Protocol):
-    """The part of `streaming.settings.Settings` that concerns ICE."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def server_names(self) -> list[str]: ...
-    @property
-    def ice_addresses(self) -> Literal["auto"] | list[str]: ...
-    @property
-    def ice_public_addresses(self) -> list[str]: ...
-    @property
-    def ice_udp_ports(self) -> tuple[int, int] | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class IceCandidates:
     """Where a connection opens its sockets, and what it offers."""
 
     local: tuple[str, ...]
     "Addresses of this machine at which sockets are opened."
-    public: tuple[str, ...] = ()
+    public: Sequence[str] = ()
     "Addresses or names offered besides, with the same ports."
     ports: Sequence[int] = (0,)
     "UDP ports to try; 0: any free one."
@@ -59,26 +44,21 @@ class IceCandidates:
     "Whether datagrams of other machines are dropped unread."
 
     @classmethod
-    def of(cls, settings: IceSettings) -> IceCandidates:
+    def of(cls, settings: Settings) -> IceCandidates:
         """Return what the settings mean on this machine now. Raises InvalidSettings for what cannot work."""
         first, last = settings.ice_udp_ports or (0, 0)
         if first > last:
-            raise InvalidSettings(
-                f"ice_udp_ports {first} to {last} is no range.", remedy="Write [first, last]."
-            )
-        public = tuple(settings.ice_public_addresses)
+            raise InvalidSettings(f"ice_udp_ports: {first} to {last} is no range.", remedy="Swap them.")
+        public, wanted = settings.ice_public_addresses, settings.ice_addresses
         is_private = is_loopback(settings.host) and not settings.server_names
-        if settings.ice_addresses == "auto":
-            local = _automatic(settings.host, is_private)
-        else:
-            local = tuple(map(_checked, settings.ice_addresses))
-            if not is_private and not public and all(map(is_loopback, local)):
-                raise InvalidSettings(
-                    "Others can reach the gateway, but no address of ice_addresses.",
-                    remedy='Set it to "auto", or set ice_public_addresses.',
-                )
-        own_only = is_private and settings.ice_addresses == "auto"
-        return cls(local[:MAX_ADDRESSES], public, range(first, last + 1), own_only)
+        local = _automatic(settings.host, is_private) if wanted == "auto" else tuple(map(_checked, wanted))
+        if not (is_private or public or wanted == "auto") and all(map(is_loopback, local)):
+            raise InvalidSettings(
+                "Others can reach the gateway, but no address of ice_addresses.",
+                remedy='Set it to "auto", or set ice_public_addresses.',
+            )
+        ports = range(first, last + 1)
+        return cls(local[:MAX_ADDRESSES], public, ports, is_private and wanted == "auto")
 
 
 def machine_addresses() -> list[str]:
@@ -96,10 +76,9 @@ def _automatic(host: str, is_private: bool) -> tuple[str, ...]:
 
 def _checked(address: str) -> str:
     try:
-        version = ipaddress.ip_address(address).version
-        with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((address, 0))
-    except (ValueError, OSError) as exc:
+    except OSError as exc:
         raise InvalidSettings(
             f"ice_addresses has {address!r}, which is no address of this machine.",
             remedy="Put the address of a NAT or of a container's host, and names, in ice_public_addresses.",
@@ -116,75 +95,46 @@ class _OwnStunProtocol(aioice.ice.StunProtocol):
 
 
 def gather_at(connection: RTCPeerConnection, candidates: IceCandidates) -> None:
-    """Make a connection gather at these addresses and ports, of whose candidates it has none yet."""
+    """Make a connection that has no candidates yet gather them at these addresses and ports.
 
-    def replace(ice: aioice.ice.Connection) -> None:
-        async def gather(component: int, **_: object) -> list[Candidate]:
-            return await _gather(ice, component, candidates)
-
-        vars(ice)["get_component_candidates"] = gather
-
+    Its `setLocalDescription` raises LimitReached if no socket can be opened.
+    """
     for part in (*(each.receiver for each in connection.getTransceivers()), connection.sctp):
         if part is not None:
-            replace(part.transport.transport.iceGatherer._connection)
+            ice = part.transport.transport.iceGatherer._connection
+            vars(ice)["get_component_candidates"] = partial(_gather, ice, candidates)
 
 
-async def _gather(ice: aioice.ice.Connection, component: int, candidates: IceCandidates) -> list[Candidate]:
-    protocols = [await _open(ice, address, candidates) for address in candidates.local]
-    opened = [protocol for protocol in protocols if protocol is not None]
-    if not opened:
-        if tuple(candidates.ports) == (0,):
-            raise ServiceUnavailable(f"No UDP socket can be opened at {', '.join(candidates.local)}.")
-        raise LimitReached("Every port of ice_udp_ports is in use.", remedy="End a session, or add ports.")
-    for protocol in opened:
-        host, port = protocol.transport.get_extra_info("sockname")[:2]
-        protocol.local_candidate = Candidate(
-            candidate_foundation("host", "udp", host),
-            component,
-            "udp",
-            candidate_priority(component, "host"),
-            host,
-            port,
-            "host",
-        )
-    ice._protocols += opened
-    return [protocol.local_candidate for protocol in opened]
-
-
-async def _open(
-    ice: aioice.ice.Connection, address: str, candidates: IceCandidates
-) -> aioice.ice.StunProtocol | None:
-    """Open a socket on the first free port; None if there is none, or no such address (any more)."""
+async def _gather(ice: aioice.ice.Connection, candidates: IceCandidates, **_: object) -> list[Candidate]:
     kind = _OwnStunProtocol if candidates.own_only else aioice.ice.StunProtocol
-    # A port just left may still get datagrams of its last peer: start anywhere.
-    shift = secrets.randbelow(len(candidates.ports))
-    for port in (*candidates.ports[shift:], *candidates.ports[:shift]):
-        try:
-            loop = asyncio.get_running_loop()
-            transport, protocol = await loop.create_datagram_endpoint(
-                lambda: kind(ice), local_addr=(address, port)
-            )
-        except OSError:
-            continue
-        opened: socket.socket = transport.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, aioice.turn.UDP_SOCKET_BUFFER_SIZE)
-        return protocol
-    return None
+    loop, priority = asyncio.get_running_loop(), candidate_priority(1, "host")
+    for address in candidates.local:
+        for wanted in candidates.ports:
+            try:
+                way, protocol = await loop.create_datagram_endpoint(lambda: kind(ice), (address, wanted))
+            except OSError:  # in use, or no address of this machine any more
+                continue
+            opened: socket.socket = way.get_extra_info("socket")
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, aioice.turn.UDP_SOCKET_BUFFER_SIZE)
+            port, foundation = opened.getsockname()[1], candidate_foundation("host", "udp", address)
+            protocol.local_candidate = Candidate(foundation, 1, "udp", priority, address, port, "host")
+            ice._protocols.append(protocol)
+            break
+    if not ice._protocols:
+        raise LimitReached("No UDP port is free for WebRTC.", remedy="See ice_udp_ports.")
+    return [protocol.local_candidate for protocol in ice._protocols]
 
 
 async def with_public_addresses(sdp: str, public: Sequence[str]) -> str:
     """Return an answer that offers each host candidate at the `public` addresses first, of its family."""
     addresses = [address for name in public if (address := await resolve(name))]
-    lines: list[str] = []
-    for line in sdp.splitlines():
-        if line.startswith("a=candidate:"):
-            _, component, transport, priority, host, *rest = line.split()
-            for number, address in enumerate(addresses):
-                if (":" in address) == (":" in host):
-                    head = f"a=candidate:public{number}"
-                    lines.append(" ".join([head, component, transport, priority, address, *rest]))
-        lines.append(line)
-    return "\r\n".join(lines) + "\r\n"
+
+    def added(own: re.Match[str]) -> str:
+        same = [address for address in addresses if (":" in address) == (":" in own[2])]
+        more = [f"a=candidate:public{n} {own[1]} {address} {own[3]}" for n, address in enumerate(same)]
+        return "\r\n".join((*more, own[0]))
+
+    return re.sub(r"a=candidate:\S+ (1 udp \d+) (\S+) (\d+ typ host)", added, sdp)
 
 
 async def resolve(name: str) -> str | None:

@@ -1,13 +1,11 @@
-"""How aiortc receives here: a jitter buffer that releases a frame with its RTP marker bit (VP8: RFC 7741 §4.1,
-H.264: RFC 6184 §5.1), and packets of one source only.
+"""How aiortc receives here: packets of one source only, in a jitter buffer that releases a frame with its RTP
+marker bit (VP8: RFC 7741 §4.1, H.264: RFC 6184 §5.1).
 
 aiortc's own (1.16, `jitterbuffer.py`) releases a frame with the first packet of the next frame: a frame
 period of latency, and no release of the last frame of a stream that pauses.
 """
 
 from __future__ import annotations
-
-from collections.abc import Awaitable, Callable
 
 from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
@@ -48,28 +46,23 @@ def use_markers(receiver: RTCRtpReceiver) -> None:
 
 
 def keep_one_layer(receiver: RTCRtpReceiver) -> None:
-    """Make a receiver drop the packets of all sources (SSRC) but one.
+    """Make a receiver drop the packets of all sources (SSRC) but one, until that is silent.
 
     A peer that sends simulcast although our answer has none would else mix its layers: aiortc takes every
     source with a known payload type. Retransmissions (RTX) pass; aiortc assigns them to their source.
     """
-    vars(receiver)["_handle_rtp_packet"] = _OneSource(receiver).handle
+    receive, codecs = receiver._handle_rtp_packet, vars(receiver)["_RTCRtpReceiver__codecs"]
+    ssrc, heard_ms = -1, 0
 
-
-class _OneSource:
-    def __init__(self, receiver: RTCRtpReceiver) -> None:
-        self._receive: Callable[[RtpPacket, int], Awaitable[None]] = receiver._handle_rtp_packet
-        self._codecs = vars(receiver)["_RTCRtpReceiver__codecs"]
-        self._ssrc: int | None = None
-        self._heard_ms = 0
-
-    async def handle(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        """Pass a packet on, or drop it."""
-        codec = self._codecs.get(packet.payload_type)
+    async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
+        nonlocal ssrc, heard_ms
+        codec = codecs.get(packet.payload_type)
         if codec is not None and codec.name.lower() != "rtx":
-            if self._ssrc is None or arrival_time_ms - self._heard_ms > SILENCE_MS:
-                self._ssrc = packet.ssrc
-            if packet.ssrc != self._ssrc:
+            if ssrc < 0 or arrival_time_ms - heard_ms > SILENCE_MS:
+                ssrc = packet.ssrc
+            if packet.ssrc != ssrc:
                 return
-            self._heard_ms = arrival_time_ms
-        await self._receive(packet, arrival_time_ms)
+            heard_ms = arrival_time_ms
+        await receive(packet, arrival_time_ms)
+
+    vars(receiver)["_handle_rtp_packet"] = handle

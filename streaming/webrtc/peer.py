@@ -14,8 +14,9 @@ from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateErr
 from aiortc.sdp import SessionDescription
 
 from streaming.errors import InvalidStream
+from streaming.settings import Settings
 from streaming.webrtc.h264 import with_offered_h264, with_uniform_h264
-from streaming.webrtc.ice import IceCandidates, IceSettings, gather_at, with_public_addresses
+from streaming.webrtc.ice import IceCandidates, gather_at, with_public_addresses
 
 MAX_OFFER_CHARS = 64 * 1024
 """Longest SDP offer accepted; Chromium's are 2 to 8 kB."""
@@ -102,12 +103,12 @@ async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
             transceiver.direction = "inactive"
 
 
-async def create_answer(connection: RTCPeerConnection, offer: Offer, ice: IceSettings) -> str:
+async def create_answer(connection: RTCPeerConnection, offer: Offer, settings: Settings) -> str:
     """Set the local description and return it as SDP, with the candidates of the settings.
 
-    Raises InvalidSettings, LimitReached (no free UDP port), ServiceUnavailable (no socket can be opened).
+    Raises InvalidSettings, LimitReached (no free UDP port).
     """
-    candidates = await asyncio.to_thread(IceCandidates.of, ice)
+    candidates = await asyncio.to_thread(IceCandidates.of, settings)
     gather_at(connection, candidates)
     await connection.setLocalDescription(await connection.createAnswer())
     sdp = with_offered_h264(connection.localDescription.sdp, offer.h264_parameters)

@@ -18,9 +18,9 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender
 from numpy.typing import NDArray
 
 from streaming.errors import InvalidStream, LimitReached, NotFound
+from streaming.settings import Settings
 from streaming.vocabulary import Frame
 from streaming.webrtc.h264 import SENT_MODES
-from streaming.webrtc.ice import IceSettings
 from streaming.webrtc.peer import (
     Offer,
     create_answer,
@@ -157,8 +157,8 @@ class WhepViewers:
     `push` may be called from any thread; the coroutines from one loop, that of the first offer.
     """
 
-    def __init__(self, ice: IceSettings, max_viewers: int = MAX_VIEWERS) -> None:
-        self._ice = ice
+    def __init__(self, settings: Settings, max_viewers: int = MAX_VIEWERS) -> None:
+        self._settings = settings
         self._max_viewers = max_viewers
         self._viewers: dict[str, _Viewer] = {}
         self._converter: _Converter | None = None
@@ -194,7 +194,7 @@ class WhepViewers:
         viewer = self._new_viewer(offer)
         try:
             await set_remote_offer(viewer.connection, offer)
-            answer_sdp = await create_answer(viewer.connection, offer, self._ice)
+            answer_sdp = await create_answer(viewer.connection, offer, self._settings)
         except BaseException:
             del self._viewers[viewer.session_id]
             await viewer.connection.close()

@@ -31,13 +31,13 @@ from streaming.errors import (
     SourceUnavailable,
 )
 from streaming.latest import Latest
+from streaming.settings import Settings
 from streaming.sources.base import STOP_TIMEOUT_S, Source
 from streaming.sources.ffmpeg import POLL_S
 from streaming.sources.live import SourceTimeouts
 from streaming.sources.timeline import Timeline
 from streaming.vocabulary import SourceState, StreamId
 from streaming.webrtc.h264 import RECEIVED_MODES
-from streaming.webrtc.ice import IceSettings
 from streaming.webrtc.jitter_buffer import keep_one_layer, use_markers
 from streaming.webrtc.peer import (
     create_answer,
@@ -86,9 +86,9 @@ class WhipSource(Source):
     `start` and `stop` may be called from any thread, the coroutines from one loop.
     """
 
-    def __init__(self, stream_id: StreamId, ice: IceSettings, timeouts: SourceTimeouts) -> None:
+    def __init__(self, stream_id: StreamId, settings: Settings, timeouts: SourceTimeouts) -> None:
         super().__init__(stream_id)
-        self._ice = ice
+        self._settings = settings
         self._timeouts = timeouts
         self._publisher: _WhipSession | None = None
         self._arrivals: Latest[_ReceivedFrame | _SessionEnded] = Latest()
@@ -118,7 +118,7 @@ class WhipSource(Source):
             receiver = _video_receiver(publisher.connection)
             use_markers(receiver)
             keep_one_layer(receiver)
-            answer_sdp = await create_answer(publisher.connection, offer, self._ice)
+            answer_sdp = await create_answer(publisher.connection, offer, self._settings)
             self._refuse_if_stopping()
         except BaseException:
             self._publisher = None

@@ -92,7 +92,8 @@ async def test_of_a_simulcast_one_layer_is_received(ingest, peer):
 
 
 async def test_layers_that_are_sent_unasked_are_not_mixed(ingest, peer):
-    _, answer = await ingest.offer(await peer.offer_to_publish())
+    camera = Camera()
+    _, answer = await ingest.offer(await peer.offer_to_publish(camera))
     transport = peer.connection.getTransceivers()[0].sender.transport
     send = transport._send_rtp
 
@@ -100,14 +101,14 @@ async def test_layers_that_are_sent_unasked_are_not_mixed(ingest, peer):
         await send(data)
         if not is_rtcp(data):
             other = bytearray(data)
+            other[2:4] = (int.from_bytes(data[2:4]) + 20_000 & 0xFFFF).to_bytes(2)
             other[8:12] = b"\1\2\3\4"
-            other[16:] = bytes(len(other) - 16)
             await send(bytes(other))
 
     transport._send_rtp = send_two_layers
     await peer.accept(answer)
     await until(lambda: len(ingest.seen.frames) >= 15)
-    assert all(is_red_image(frame.pixels) for frame in ingest.seen.frames)
+    assert ingest.status.frames <= camera.sent
 
 
 async def test_a_frame_does_not_wait_for_the_next(ingest, peer):
@@ -227,7 +228,7 @@ async def test_an_offer_in_the_wrong_direction_is_refused(ingest, peer):
 
 async def test_a_codec_that_is_not_spoken_is_refused(ingest, peer):
     sdp = (await peer.offer_to_publish(codec="video/VP8")).replace("VP8/90000", "VP7/90000")
-    with pytest.raises(InvalidStream, match="VP8 or H"):
+    with pytest.raises(InvalidStream, match="Offer VP8, or H"):
         await ingest.offer(sdp)
 
 
