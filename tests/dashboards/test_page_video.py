@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from actors.redis_server import RedisServer
+from streaming.status import WebRtcSession
 from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId
 from tests.browser import Watched, chromium, opened, write_camera
 from tests.page import SIZE, TOKEN, Service, circle, serving, track, until
@@ -148,6 +151,25 @@ async def test_video_returns_after_a_lost_session(
     await expect(page.locator("#stage")).to_have_attribute("data-video", "none", timeout=15_000)
     await expect(page.locator("#stage")).to_have_attribute("data-video", "playing", timeout=15_000)
     playing.cancel()
+
+
+async def test_a_page_that_reaches_no_candidate_says_where_it_tried_and_what_to_set(
+    browser: Browser, service: Service, control: VideoControl
+) -> None:
+    """Every answer leads to a port where nothing listens, and the service does not know the browser's."""
+
+    async def elsewhere(stream_id: StreamId, sdp: str) -> WebRtcSession:
+        offer = re.sub(r"a=candidate:.*\r\n", "", sdp)
+        session = WebRtcSession(*await control.out.offer(offer))
+        sdp = re.sub(r"(a=candidate:\S+ 1 udp \d+) \S+ \d+", r"\1 127.0.0.1 9", session.answer_sdp)
+        return replace(session, answer_sdp=sdp)
+
+    control.whep_offer = elsewhere  # type: ignore[method-assign]
+    await service.live_stream("unreached")
+    async with opened(browser, f"{service.url}/#token={TOKEN}") as watched:
+        note = watched.page.locator("#stage-note")
+        await expect(note).to_contain_text("not reached by UDP at 127.0.0.1:9.", timeout=30_000)
+        await expect(note).to_contain_text("media.peerconnection.ice.loopback")
 
 
 async def test_leaving_a_stream_ends_its_session(
