@@ -67,6 +67,7 @@ SLOW = (
     "tests/streaming/rtsp/test_source.py",
     "tests/test_browser.py",
     "tests/test_examples.py",
+    "tests/test_networks.py",
     "tests/test_pipeline.py",
 )
 "Marked `slow`, which `make quick` leaves out: they start servers or browsers, compile, train or run models."
