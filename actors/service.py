@@ -43,7 +43,8 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
     that a taken port fails at once and `/ready` shows which parts are not up yet. Raises Conflict (port
     taken), ServiceUnavailable (no Redis server installed), StoreUnavailable, InvalidSettings.
     """
-    IceCandidates.of(settings)
+    if settings.ray_address is None:  # elsewhere, the addresses are those of the workers' machines
+        IceCandidates.of(settings)
     token = load_token(settings)
     with _redis(settings, redis_dir or settings.state_dir / "redis") as (redis_url, redis_server):
         async with AsyncExitStack() as stack:

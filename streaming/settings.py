@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     """Time for a source to connect and deliver its first frame."""
     ice_addresses: Literal["auto"] | Annotated[list[str], Field(min_length=1)] = "auto"
     """Addresses of this machine for WebRTC (ICE host candidates). `auto`: `host`, or all addresses if it is
-    0.0.0.0; a gateway on loopback without `server_names` takes video from and to this machine only."""
+    0.0.0.0; without `server_names` and `ice_public_addresses`, on loopback, for this machine only."""
     ice_public_addresses: list[str] = []
     """Addresses or names by which browsers reach this machine besides, with the same UDP ports: of a NAT, or
     of the host that publishes a container's ports."""

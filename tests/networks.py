@@ -53,6 +53,8 @@ def two_networks() -> Iterator[tuple[Network, Network]]:
             assert _ip(*within, "addr", "add", f"{network.address}/24", "dev", "cable").returncode == 0
             assert _ip(*within, "link", "set", "lo", "up").returncode == 0
             assert _ip(*within, "link", "set", "cable", "up").returncode == 0
+            # Browsers gather candidates at the address of the default route.
+            assert _ip(*within, "route", "add", "default", "dev", "cable").returncode == 0
         yield networks
     finally:
         for name in names:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,7 +41,7 @@ class IceCandidates:
     ports: Sequence[int] = (0,)
     "UDP ports to try; 0: any free one."
     own_only: bool = False
-    "Whether datagrams of other machines are dropped unread."
+    "Whether datagrams from elsewhere than `local` are dropped unread."
 
     @classmethod
     def of(cls, settings: Settings) -> IceCandidates:
@@ -50,7 +50,7 @@ class IceCandidates:
         if first > last:
             raise InvalidSettings(f"ice_udp_ports: {first} to {last} is no range.", remedy="Swap them.")
         public, wanted = settings.ice_public_addresses, settings.ice_addresses
-        is_private = is_loopback(settings.host) and not settings.server_names
+        is_private = is_loopback(settings.host) and not settings.server_names and not public
         local = _automatic(settings.host, is_private) if wanted == "auto" else tuple(map(_checked, wanted))
         if not (is_private or public or wanted == "auto") and all(map(is_loopback, local)):
             raise InvalidSettings(
@@ -87,10 +87,14 @@ def _checked(address: str) -> str:
 
 
 class _OwnStunProtocol(aioice.ice.StunProtocol):
-    """Drops datagrams of other machines unread."""
+    """Drops datagrams from other addresses than `own` unread."""
+
+    def __init__(self, ice: aioice.ice.Connection, own: Collection[str]) -> None:
+        super().__init__(ice)
+        self._own = own
 
     def datagram_received(self, data: bytes | str, addr: tuple[object, ...]) -> None:
-        if is_loopback(str(addr[0])) or addr[0] in machine_addresses():
+        if addr[0] in self._own:
             super().datagram_received(data, addr)
 
 
@@ -106,12 +110,15 @@ def gather_at(connection: RTCPeerConnection, candidates: IceCandidates) -> None:
 
 
 async def _gather(ice: aioice.ice.Connection, candidates: IceCandidates, **_: object) -> list[Candidate]:
-    kind = _OwnStunProtocol if candidates.own_only else aioice.ice.StunProtocol
+    def protocol_of() -> aioice.ice.StunProtocol:
+        own_only = candidates.own_only
+        return _OwnStunProtocol(ice, candidates.local) if own_only else aioice.ice.StunProtocol(ice)
+
     loop, priority = asyncio.get_running_loop(), candidate_priority(1, "host")
     for address in candidates.local:
         for wanted in candidates.ports:
             try:
-                way, protocol = await loop.create_datagram_endpoint(lambda: kind(ice), (address, wanted))
+                way, protocol = await loop.create_datagram_endpoint(protocol_of, (address, wanted))
             except OSError:  # in use, or no address of this machine any more
                 continue
             opened: socket.socket = way.get_extra_info("socket")
