@@ -9,9 +9,17 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import (
+    RTCCertificate,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
+from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from aiortc.sdp import SessionDescription
+from OpenSSL import SSL
 
 from streaming.errors import InvalidStream
 from streaming.settings import Settings
@@ -79,9 +87,20 @@ def _without_mdns(sdp: str) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
+class _Certificate(RTCCertificate):
+    """Accepts peers with RSA certificates besides, such as GStreamer; aiortc (1.16) those with ECDSA only."""
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES")
+        return context
+
+
 def new_connection() -> RTCPeerConnection:
     """Make a connection without STUN or TURN servers; aiortc's default is a public STUN server."""
-    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    vars(connection)["_RTCPeerConnection__certificates"][:] = [_Certificate.generateCertificate()]
+    return connection
 
 
 def new_session_id() -> str:

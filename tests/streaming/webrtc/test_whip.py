@@ -6,7 +6,9 @@ import time
 
 import numpy as np
 import pytest
+from aiortc.rtcdtlstransport import generate_certificate
 from aiortc.rtp import is_rtcp
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from streaming.errors import Conflict, InvalidStream, NotFound, ServiceUnavailable
 from streaming.sources.live import SourceTimeouts
@@ -79,6 +81,17 @@ async def test_h264_of_any_profile_is_answered_as_offered_and_decoded(ingest, pe
     await peer.accept(answer)
     await until(lambda: len(ingest.seen.frames) >= 3)
     assert is_red_image(ingest.seen.frames[-1].pixels)
+
+
+async def test_a_publisher_with_an_rsa_certificate_connects(ingest, peer):
+    """Such as GStreamer: in the server of the handshake, which it is here."""
+    key = rsa.generate_private_key(65537, 2048)
+    (certificate,) = certificates = vars(peer.connection)["_RTCPeerConnection__certificates"]
+    certificates[:] = [type(certificate)(key, generate_certificate(key))]
+    _, answer = await ingest.offer(await peer.offer_to_publish())
+    assert "a=setup:active" in answer
+    await peer.accept(answer)
+    await until(lambda: ingest.seen.frames)
 
 
 async def test_of_a_simulcast_one_layer_is_received(ingest, peer):
