@@ -16,7 +16,7 @@ from playwright.async_api import Browser, expect
 
 from actors.redis_server import RedisServer
 from streaming.status import WebRtcSession
-from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId
+from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId, StreamSpec
 from tests.browser import Watched, chromium, opened, write_camera
 from tests.page import SIZE, TOKEN, Service, circle, serving, track, until
 from tests.video_control import VideoControl
@@ -216,6 +216,30 @@ async def test_this_browsers_camera_is_published_and_stopped(
     ingest = control.ingest
     assert ingest is not None
     await until(lambda: ingest.status.state is SourceState.RECONNECTING)
+
+
+SIMULCAST = """async (path) => {
+  const media = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 } });
+  const peer = new RTCPeerConnection();
+  const sendEncodings = [4, 2, 1].map((scale) => ({ rid: `s${scale}`, scaleResolutionDownBy: scale }));
+  peer.addTransceiver(media.getVideoTracks()[0], { direction: "sendonly", sendEncodings });
+  const { hold } = await import("/peer.js");
+  hold(peer, path, false, () => new Promise(() => {}));
+}"""
+
+
+async def test_of_a_browsers_simulcast_one_layer_arrives(control: VideoControl, watched: Watched) -> None:
+    await control.add_stream(StreamSpec(StreamId("layers"), "whip:"))
+    await watched.page.evaluate(SIMULCAST, "whip/layers")
+    sizes = set()
+    async with asyncio.timeout(30):
+        while control.ingest is None or control.ingest.status.frames < 60:
+            sizes |= {frame.size for frame in control.frames}
+            await asyncio.sleep(0.02)
+    assert len(sizes) == 1
+    height, width = control.frames[-1].size
+    red = control.frames[-1].pixels[height // 2, :, 0] > 150
+    assert 60 <= red.sum() * 640 / width <= 140, "the circle of the fake camera"
 
 
 async def test_the_camera_is_published_again_after_its_session_was_lost(
