@@ -35,7 +35,7 @@ VOLUME /var/lib/saccade
 EXPOSE 8400
 # /ready needs no token. The first start compiles the models, which can take a minute.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8400/ready', timeout=2)"]
+  CMD ["python", "-c", "from urllib.request import ProxyHandler, build_opener; build_opener(ProxyHandler({})).open('http://127.0.0.1:8400/ready', timeout=2)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["saccade"]
 CMD ["up"]

@@ -18,6 +18,7 @@ from engines.grounding.checkpoint_folder import checkpoint_folder, is_hub_name
 from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
+from streaming.webrtc.ice import IceCandidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
     taken), NotFound (no such checkpoint), ServiceUnavailable (no Redis server installed), StoreUnavailable,
     InvalidSettings.
     """
-    _require_checkpoints(settings)
+    if settings.ray_address is None:
+        _check_for_this_machine(settings)
     token = load_token(settings)
     with _redis(settings, redis_dir or settings.state_dir / "redis") as (redis_url, redis_server):
         async with AsyncExitStack() as stack:
@@ -61,11 +63,12 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
             yield Service(url, token, redis_url, supervisor)
 
 
-def _require_checkpoints(settings: Settings) -> None:
-    """Find both models before processes are started; a hub's is downloaded by the grounder."""
+def _check_for_this_machine(settings: Settings) -> None:
+    """Check before processes are started what a cluster has on its workers' machines: models, addresses."""
+    IceCandidates.of(settings)
     checkpoint_files(settings.tracker)
     if not is_hub_name(settings.model):
-        checkpoint_folder(settings.model)
+        checkpoint_folder(settings.model)  # a hub's is downloaded by the grounder
 
 
 @contextmanager

@@ -200,7 +200,7 @@ class Worker:
             loop.call_soon_threadsafe(self._start_asking, keyframe)
 
         session = StreamSession(spec.stream_id, await asyncio.to_thread(self._make_tracker), ask)
-        viewers = WhepViewers(self._settings.ice_addresses)
+        viewers = WhepViewers(self._settings)
         stream = HostedStream(spec, source, session, self._writer, self._metrics, viewers)
         stream.start()
         return stream

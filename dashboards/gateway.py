@@ -72,7 +72,7 @@ def create_app(control: Control, results: ResultReader, settings: Settings, toke
         app.include_router(router)
     # Not mounted: a mount at / would also match our routes with a wrong method and answer 404 instead of 405.
     app.router.default = StaticFiles(directory=_STATIC, html=True)
-    app.add_middleware(AccessMiddleware, rules=AccessRules(settings, token))
+    app.add_middleware(AccessMiddleware, rules=AccessRules(settings, token), root_path=settings.root_path)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -106,10 +106,12 @@ async def list_streams(control: ControlDep) -> list[StreamView]:
 
 
 @streams.post("", status_code=201, summary="Add a stream")
-async def add_stream(body: NewStream, control: ControlDep, response: Response) -> StreamView:
+async def add_stream(
+    body: NewStream, control: ControlDep, request: Request, response: Response
+) -> StreamView:
     """Follow a stream from now on; it is added before it is live, see its `state`."""
     status = await control.add_stream(StreamSpec(StreamId(body.stream_id), body.url))
-    response.headers["Location"] = f"/v1/streams/{status.stream_id}"
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/streams/{status.stream_id}"
     return StreamView.of(status)
 
 
@@ -132,10 +134,12 @@ async def list_queries(stream_id: str, control: ControlDep) -> list[QueryView]:
 
 
 @streams.post("/{stream_id}/queries", status_code=201, tags=["queries"], summary="Ask")
-async def add_query(stream_id: str, body: NewQuery, control: ControlDep, response: Response) -> QueryView:
+async def add_query(
+    stream_id: str, body: NewQuery, control: ControlDep, request: Request, response: Response
+) -> QueryView:
     """Say what to follow from now on."""
     status = await control.add_query(StreamId(stream_id), body.text, body.kind, body.region)
-    response.headers["Location"] = f"/v1/queries/{status.query.query_id}"
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/queries/{status.query.query_id}"
     return QueryView.of(status)
 
 

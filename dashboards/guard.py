@@ -1,18 +1,16 @@
 """Access control, before routing: host, origin, token, size of the body.
 
-- Host: on loopback only loopback names are accepted, or a web site could point its name at 127.0.0.1 and read
-the
-  service (DNS rebinding).
-- Origin: requests of other sites' pages are refused unless `allowed_origins` lists the site.
-- Token: required to change the service; when not bound to loopback also to read. Public: `/live`, `/ready`
-and the
-  page's files, which contain no secrets. WHEP counts as reading.
+- Host: on loopback only loopback names and `server_names` are accepted, or a web site could point its name at
+  127.0.0.1 and read the service (DNS rebinding).
+- Origin: requests of other sites' pages are refused unless `allowed_origins` or `server_names` has the site.
+- Token: required to change the service; to read, unless the request comes from this machine: the gateway is
+  bound to loopback and no proxy passed the request on. Public: `/live`, `/ready` and the page's files, which
+  contain no secrets. WHEP counts as reading.
 - Size: a body above MAX_BODY_BYTES is refused and not buffered.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +24,7 @@ from dashboards.auth import is_token
 from dashboards.problems import Problem, problem_of
 from streaming.errors import Unauthorised
 from streaming.settings import Settings
+from streaming.url_guard import is_loopback
 
 MAX_BODY_BYTES: Final = 64 << 10
 "A browser's SDP offer has about 8 KiB, a query of 10,000 characters at most 60 KiB."
@@ -38,6 +37,10 @@ TOKEN_PROTOCOL: Final = "bearer."  # noqa: S105 - a prefix
 _API: Final = ("/v1", "/whip", "/whep", "/metrics", "/openapi.json")
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOCAL_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_PROXY_HEADERS: Final = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-client-ip", "x-original-host", "cf-connecting-ip", "true-client-ip"}
+)
+"Besides `X-Forwarded-*`: headers that reverse proxies add, and clients do not send."
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
@@ -59,9 +62,12 @@ class RequestInfo:
     method: str
     "GET for a WebSocket."
     path: str
+    "Without the `root_path` of the settings."
     host: str
     origin: str | None
     token: str | None
+    forwarded: bool = False
+    "Whether a proxy passed it on."
 
 
 class AccessRules:
@@ -69,8 +75,9 @@ class AccessRules:
 
     def __init__(self, settings: Settings, token: SecretStr) -> None:
         self._token = token
-        self._is_local = _is_loopback(settings.host)
-        self._names = _LOCAL_NAMES | {settings.host.lower()}
+        self._is_local = is_loopback(settings.host)
+        self._public_names = frozenset(map(_name_of, settings.server_names))
+        self._names = _LOCAL_NAMES | self._public_names | {settings.host.lower()}
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins)
 
     def refusal(self, request: RequestInfo) -> Problem | None:
@@ -81,7 +88,7 @@ class AccessRules:
                 "wrong_host",
                 "This service does not have that name.",
                 "The Host of the request is not an address of this service.",
-                "Call it by http://127.0.0.1.",
+                "Call it by http://127.0.0.1, or add the name to server_names.",
             )
         if request.origin is not None and not self._is_allowed_origin(request.origin, request.host):
             return Problem(
@@ -98,21 +105,29 @@ class AccessRules:
         return None
 
     def _is_allowed_origin(self, origin: str, host: str) -> bool:
-        return urlsplit(origin).netloc.lower() == host.lower() or origin.lower() in self._origins
+        place = urlsplit(origin).netloc.lower()
+        # A proxy may have replaced the Host that the page was opened by.
+        is_own = place == host.lower() or _name_of(place) in self._public_names
+        return is_own or origin.lower() in self._origins
 
     def _needs_token(self, request: RequestInfo) -> bool:
         if not _is_below(request.path, _API):
             return False
         only_reads = request.method in _READING or _is_below(request.path, ["/whep"])
-        return not (self._is_local and only_reads)
+        is_from_here = self._is_local and not request.forwarded and not self._public_names
+        return not (is_from_here and only_reads)
 
 
 class AccessMiddleware:
-    """ASGI middleware: applies the rules, limits the body, adds security headers to every response."""
+    """ASGI middleware: applies the rules, limits the body, adds security headers to every response.
 
-    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
+    The application gets paths below `root_path`, whether or not a proxy removed it, as ASGI has it.
+    """
+
+    def __init__(self, app: ASGIApp, rules: AccessRules, root_path: str) -> None:
         self._app = app
         self._rules = rules
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a connection."""
@@ -120,7 +135,9 @@ class AccessMiddleware:
             return await self._app(scope, receive, send)
         if scope["type"] == "http":
             send = _with_security_headers(send)
-        problem = self._rules.refusal(_request_info(scope))
+        path = _below(scope["path"], self._root_path)
+        scope = {**scope, "root_path": self._root_path, "path": self._root_path + path}
+        problem = self._rules.refusal(_request_info(scope, path))
         if problem is not None:
             return await refuse(problem, scope, receive, send)
         if scope["type"] == "websocket":
@@ -142,14 +159,35 @@ async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -
     await problem.response()(scope, receive, send)
 
 
-def _request_info(scope: Scope) -> RequestInfo:
+def _below(path: str, root_path: str) -> str:
+    inner = path.removeprefix(root_path)
+    return inner if inner.startswith("/") else path
+
+
+def _request_info(scope: Scope, path: str) -> RequestInfo:
     headers = Headers(scope=scope)
     kind, _, credentials = headers.get("authorization", "").partition(" ")
     token = credentials.strip() if kind.lower() == "bearer" else None
     if scope["type"] == "websocket":
         token = token or _protocol_token(scope.get("subprotocols", ()))
     return RequestInfo(
-        scope.get("method", "GET"), scope["path"], headers.get("host", ""), headers.get("origin"), token
+        scope.get("method", "GET"),
+        path,
+        headers.get("host", ""),
+        headers.get("origin"),
+        token,
+        _is_forwarded(scope, headers),
+    )
+
+
+def _is_forwarded(scope: Scope, headers: Headers) -> bool:
+    """Return whether a proxy passed the request on: its headers say so, or it speaks HTTP/1.0, as nginx does
+    by default and no browser."""
+    names = {name.lower() for name in headers}
+    return (
+        scope.get("http_version") == "1.0"
+        or not names.isdisjoint(_PROXY_HEADERS)
+        or any(name.startswith("x-forwarded") for name in names)
     )
 
 
@@ -201,15 +239,6 @@ def _with_security_headers(send: Send) -> Send:
 
 def _is_below(path: str, roots: Iterable[str]) -> bool:
     return any(path == root or path.startswith(root + "/") for root in roots)
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _name_of(host: str) -> str:

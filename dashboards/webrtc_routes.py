@@ -45,7 +45,8 @@ def webrtc_router(protocol: Literal["whip", "whep"]) -> APIRouter:
         if isinstance(sdp, Problem):
             return sdp.response()
         session = await _open(request, stream_id, sdp)
-        headers = {"Location": f"/{protocol}/{stream_id}/{session.session_id}"}
+        root_path = request.scope["root_path"]
+        headers = {"Location": f"{root_path}/{protocol}/{stream_id}/{session.session_id}"}
         return Response(session.answer_sdp, 201, headers, SDP_TYPE)
 
     async def _open(request: Request, stream_id: str, sdp: str) -> WebRtcSession:

@@ -29,7 +29,8 @@ def call(method: str, path: str, body: dict[str, str] | None = None) -> dict:
     return response.json()
 
 
-with httpx.Client(base_url=server, headers={"Authorization": f"Bearer {token}"}) as client:
+# trust_env=False: HTTP_PROXY is not for a service on this machine.
+with httpx.Client(base_url=server, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
     call("POST", "/v1/streams", {"stream_id": stream, "url": url})
     query = call("POST", f"/v1/streams/{stream}/queries", {"text": text})
     deadline_s = time.monotonic() + TIMEOUT_S

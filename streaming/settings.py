@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -22,6 +22,7 @@ from pydantic_settings import (
 from streaming.errors import InvalidSettings
 
 BackendName = Literal["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
+UdpPort = Annotated[int, Field(ge=1, le=65535)]
 TrackerPrecision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
@@ -40,6 +41,11 @@ class Settings(BaseSettings):
     """Bearer token for anything that changes state. Made at start and kept in `state_dir` if not given."""
     allowed_origins: list[str] = []
     """Web origins besides the service's own page that may call the API from a browser."""
+    server_names: list[Annotated[str, Field(pattern=r"^([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?$")]] = []
+    """Names that the gateway answers to (Host headers) besides its own address, for instance that of a
+    reverse proxy in front of it. With any, every request needs a token."""
+    root_path: str = Field("", pattern=r"^(/[\w.~-]+)*$")
+    """Path that a reverse proxy serves the gateway at, for instance `/saccade`; the proxy may remove it."""
     state_dir: Path = Path(".state")
     """Folder of the token and of the data of the service's own Redis."""
     cache_dir: Path = Path(".state/compiled")
@@ -63,8 +69,15 @@ class Settings(BaseSettings):
     """Without a frame for this long the source is stalled and opened again."""
     source_connect_timeout_s: float = Field(5.0, gt=0)
     """Time for a source to connect and deliver its first frame."""
-    ice_addresses: list[str] = ["127.0.0.1"]
-    """Local addresses offered as WebRTC host candidates."""
+    ice_addresses: Literal["auto"] | Annotated[list[str], Field(min_length=1)] = "auto"
+    """Addresses of this machine for WebRTC (ICE host candidates). `auto`: `host`, or all addresses if it is
+    0.0.0.0; without `server_names` and `ice_public_addresses`, on loopback, for this machine only."""
+    ice_public_addresses: list[str] = []
+    """Addresses or names by which browsers reach this machine besides, with the same UDP ports: of a NAT, or
+    of the host that publishes a container's ports."""
+    ice_udp_ports: tuple[UdpPort, UdpPort] | None = None
+    """First and last UDP port for WebRTC, to open in a firewall; any port if not given. A session takes one
+    of each address."""
 
     model: str = "nano"
     """Model of the grounder: `nano`, the folder of a Sa2VA checkpoint, or `owner/name@commit` on a hub."""

@@ -17,10 +17,11 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from streaming.errors import InvalidStream, NotFound, RefusedAddress, SourceUnavailable
+from streaming.settings import Settings
 
 Scheme = Literal["rtsp", "rtsps", "whip", "file", "camera"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -41,17 +42,6 @@ _WRITE_RTSP = "Write rtsp://[user:password@]host[:port]/path, percent-encoding t
 _CAMERA = re.compile(r"camera:(?P<number>\d{1,3})|(?P<device>/dev/video\d{1,3})")
 
 
-class PolicySettings(Protocol):
-    """The part of `streaming.settings.Settings` that concerns source URLs."""
-
-    @property
-    def allowed_schemes(self) -> list[str]: ...
-    @property
-    def allowed_hosts(self) -> list[str]: ...
-    @property
-    def media_dirs(self) -> list[Path]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
     """Addresses that sources may reach. The default allows public hosts and nothing on this machine."""
@@ -63,7 +53,7 @@ class SourcePolicy:
     "Folders whose files, at any depth, may be read; none: no files."
 
     @classmethod
-    def from_settings(cls, settings: PolicySettings) -> SourcePolicy:
+    def from_settings(cls, settings: Settings) -> SourcePolicy:
         """Return the policy of the settings."""
         return cls(tuple(settings.allowed_schemes), tuple(settings.allowed_hosts), tuple(settings.media_dirs))
 
@@ -81,6 +71,14 @@ class ParsedSource:
     port: int = 0
     address: str = ""
     "The address that was checked; empty before a name is resolved."
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address, without brackets and port, is this machine's loopback."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def redact(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,21 +27,31 @@ _FLAGS = (
     "--no-first-run",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
-    # Both peers use loopback, the only address that every machine has. Chromium would otherwise hide its
-    # address behind an mDNS name that cannot be resolved here.
+)
+
+# Both peers use loopback, the only address that every machine has. Chromium would otherwise hide its address
+# behind an mDNS name that cannot be resolved here.
+_LOOPBACK_FLAGS = (
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 )
 
 
 @asynccontextmanager
-async def chromium(fake_camera: Path | None = None) -> AsyncIterator[Browser]:
-    """Start a headless browser whose camera plays `fake_camera` (see `write_camera`) or a test pattern."""
+async def chromium(
+    fake_camera: Path | None = None, program: Path | None = None, flags: Sequence[str] = _LOOPBACK_FLAGS
+) -> AsyncIterator[Browser]:
+    """Start a headless browser whose camera plays `fake_camera` (see `write_camera`) or a test pattern.
+
+    `program` is started instead of the installed one.
+    """
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
-    flags = [*_FLAGS, f"--use-file-for-fake-video-capture={fake_camera}"] if fake_camera else [*_FLAGS]
+    camera = [f"--use-file-for-fake-video-capture={fake_camera}"] if fake_camera else []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = await playwright.chromium.launch(
+            executable_path=program or CHROMIUM, args=[*_FLAGS, *flags, *camera]
+        )
         try:
             yield browser
         finally:

@@ -126,13 +126,17 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(control: MemoryControl, redis_url: SecretStr, state_dir: Path) -> AsyncIterator[Service]:
+async def serving(
+    control: MemoryControl, redis_url: SecretStr, state_dir: Path, settings: Settings | None = None
+) -> AsyncIterator[Service]:
     """Serve the page; stop on exit."""
     reader = ResultReader(redis_url)
     writer = ResultWriter(redis_url, frames_maxlen=100, notes_maxlen=500)
-    settings = Settings(state_dir=state_dir, examples=["the red circle", "the blue square"])
+    settings = settings or Settings(
+        port=0, state_dir=state_dir, examples=["the red circle", "the blue square"]
+    )
     app = create_app(control, reader, settings, SecretStr(TOKEN))
-    gateway = GatewayServer(app, "127.0.0.1", 0)
+    gateway = GatewayServer(app, settings.host, settings.port)
     try:
         yield Service(control, gateway, writer, redis_url, await gateway.start())
     finally:

@@ -9,12 +9,14 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 
+from streaming.settings import Settings
 from streaming.vocabulary import Pixels
-from streaming.webrtc.peer import candidates_at, new_connection
+from streaming.webrtc.ice import IceCandidates, gather_at
+from streaming.webrtc.peer import new_connection
 
-LOOPBACK = ["127.0.0.1"]
+LOOPBACK = Settings(ice_addresses=["127.0.0.1"])
 
 INVALID_OFFERS = [
     "",
@@ -76,9 +78,15 @@ class SingleFrameCamera(Camera):
 
 async def offer_of(connection: RTCPeerConnection) -> str:
     """Create an offer, set it as the local description, return its SDP with loopback candidates."""
-    with candidates_at(LOOPBACK):
-        await connection.setLocalDescription(await connection.createOffer())
+    gather_at(connection, IceCandidates(("127.0.0.1",)))
+    await connection.setLocalDescription(await connection.createOffer())
     return str(connection.localDescription.sdp)
+
+
+def _restrict(transceiver: RTCRtpTransceiver, codec: str | None) -> None:
+    if codec is not None:
+        capabilities = transceiver.sender.getCapabilities("video").codecs
+        transceiver.setCodecPreferences([c for c in capabilities if c.mimeType == codec])
 
 
 class Peer:
@@ -89,13 +97,11 @@ class Peer:
 
     async def offer_to_publish(self, camera: Camera | None = None, codec: str | None = None) -> str:
         transceiver = self.connection.addTransceiver(camera or Camera(), direction="sendonly")
-        if codec is not None:
-            capabilities = transceiver.sender.getCapabilities("video").codecs
-            transceiver.setCodecPreferences([c for c in capabilities if c.mimeType == codec])
+        _restrict(transceiver, codec)
         return await offer_of(self.connection)
 
-    async def offer_to_watch(self) -> str:
-        self.connection.addTransceiver("video", direction="recvonly")
+    async def offer_to_watch(self, codec: str | None = None) -> str:
+        _restrict(self.connection.addTransceiver("video", direction="recvonly"), codec)
         return await offer_of(self.connection)
 
     async def accept(self, sdp: str) -> None:

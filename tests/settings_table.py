@@ -39,7 +39,12 @@ _SECRET_EXAMPLES = {
     "api_token": '"16 or more characters"',
     "redis_url": '"redis://:password@127.0.0.1:6379/0"',
 }
-_UNSET_EXAMPLES = {"tracker_px": "512", "ray_address": '"ray-head:6379"', **_SECRET_EXAMPLES}
+_UNSET_EXAMPLES = {
+    "tracker_px": "512",
+    "ice_udp_ports": "[50000, 50031]",
+    "ray_address": '"ray-head:6379"',
+    **_SECRET_EXAMPLES,
+}
 "TOML values to show for settings whose default is none."
 
 

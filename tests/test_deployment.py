@@ -50,7 +50,7 @@ def test_a_service_is_pinned_bound_to_loopback_and_unprivileged(name: str) -> No
     tag = service["image"].rpartition(":")[2]
     assert re.search(r"\d+\.\d+\.\d+", tag), service["image"]
     assert service["ports"]
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert all(port.startswith(("127.0.0.1:", "${ICE_BIND:-127.0.0.1}:")) for port in service["ports"])
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     if "build" not in service:
@@ -67,7 +67,14 @@ def test_the_address_in_ice_candidates_is_reserved_for_saccade() -> None:
     own = ip_address(SERVICES["saccade-cpu"]["networks"]["inside"]["ipv4_address"])
     assert own in ip_network(pool["subnet"])
     assert own not in ip_network(pool["ip_range"])
-    assert json.loads(SERVICES["saccade-cpu"]["environment"]["SACCADE_ICE_ADDRESSES"]) == [str(own)]
+    environment = SERVICES["saccade-cpu"]["environment"]
+    assert json.loads(environment["SACCADE_ICE_ADDRESSES"]) == [str(own)]
+    first, last = json.loads(environment["SACCADE_ICE_UDP_PORTS"])
+    assert any(
+        port.endswith(f":{first}-{last}:{first}-{last}/udp") for port in SERVICES["saccade-cpu"]["ports"]
+    )
+    (default,) = re.findall(r":-(.+)\}$", environment["SACCADE_ICE_PUBLIC_ADDRESSES"])
+    assert json.loads(default) == ["127.0.0.1"]
 
 
 def test_secrets_of_read_only_containers_are_files_of_the_host() -> None:
@@ -102,6 +109,14 @@ def test_the_image_is_pinned_unprivileged_and_has_a_health_check() -> None:
     assert re.search(r":\d+\.\d+\.\d+", bases[0])
     assert re.search(r"^USER saccade$", DOCKERFILE, re.MULTILINE)
     assert "/ready" in DOCKERFILE.partition("HEALTHCHECK")[2]
+
+
+def test_health_checks_use_no_proxy_of_the_environment() -> None:
+    """Docker passes the proxies of its configuration to every container."""
+    assert "ProxyHandler({})" in DOCKERFILE.partition("HEALTHCHECK")[2]
+    for service in SERVICES.values():
+        check = service.get("healthcheck", {}).get("test", [])
+        assert "wget" not in check or check[check.index("-Y") + 1] == "off"
 
 
 def test_the_environment_of_the_service_is_made_of_settings() -> None:

@@ -21,6 +21,12 @@ from lab.fixtures.ports import free_port
 CACHE = Path(tempfile.gettempdir()) / f"saccade-tests-{os.getuid()}"
 "Cache of compiled models, kept between runs of the tests. Its keys contain the weights."
 
+UNREACHABLE_PROXY = {
+    **dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9"),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
+}
+"Environment with a proxy that refuses connections: whatever uses it on this machine fails."
+
 START_S = 240.0
 "Longest start: Ray, the models and their first compilation on a loaded two-core machine."
 
@@ -73,6 +79,7 @@ def saccade_starting(folder: Path, **settings: str) -> Iterator[Up]:
         "SACCADE_STATE_DIR": str(folder / "state"),
         "SACCADE_CACHE_DIR": str(CACHE),
         "SACCADE_ALLOWED_HOSTS": '["127.0.0.1/32"]',
+        **UNREACHABLE_PROXY,
         **settings,
     }
     with (folder / "log").open("wb") as log:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 
 from streaming import errors
-from streaming.errors import SaccadeError, ServiceUnavailable
+from streaming.errors import InvalidSettings, SaccadeError, ServiceUnavailable
+from streaming.url_guard import is_loopback
 
 _BY_CODE: dict[str, type[SaccadeError]] = {
     kind.code: kind
@@ -22,8 +24,11 @@ class ServiceClient:
 
     def __init__(self, server: str, token: str | None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=server, headers=headers, timeout=10.0)
-        self._server = server
+        self._server, env = server, uses_proxy(server)
+        try:
+            self._http = httpx.Client(base_url=server, headers=headers, timeout=10.0, trust_env=env)
+        except (ImportError, ValueError) as exc:
+            raise unusable_proxy(exc) from exc
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +63,19 @@ class ServiceClient:
         if response.is_error:
             raise error_of(response)
         return response.json() if response.content else None
+
+
+def uses_proxy(server: str) -> bool:
+    """Return whether HTTP_PROXY and its like apply to a service: not on this machine."""
+    return not is_loopback(urlsplit(server).hostname or "")
+
+
+def unusable_proxy(exc: Exception) -> InvalidSettings:
+    """Return the error for a proxy of the environment that the HTTP libraries refuse: SOCKS, bad URLs."""
+    return InvalidSettings(
+        f"The proxy in HTTP_PROXY or ALL_PROXY cannot be used: {exc}.",
+        remedy="Unset it, or name the service's host in NO_PROXY.",
+    )
 
 
 def error_of(response: httpx.Response) -> SaccadeError:

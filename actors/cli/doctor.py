@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import platform
@@ -19,6 +20,7 @@ from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.errors import BackendUnavailable, SaccadeError
 from streaming.results.connection import ping
 from streaming.settings import Settings
+from streaming.webrtc.ice import IceCandidates, resolve
 
 NANO = Path(__file__).parents[2] / "engines" / "nano"
 
@@ -56,6 +58,7 @@ def examine(settings: Settings) -> list[Check]:
         lambda: _checkpoint(settings),
         lambda: _tracker(settings),
         lambda: _port(settings),
+        lambda: _webrtc(settings),
         lambda: _state(settings),
     )
     return [check() for check in checks]
@@ -172,6 +175,19 @@ def _port(settings: Settings) -> Check:
                 "A service may be running already; else set `port`.",
             )
     return Check("port", Verdict.OK, f"{settings.host}:{settings.port} is free")
+
+
+def _webrtc(settings: Settings) -> Check:
+    try:
+        ice = IceCandidates.of(settings)
+    except SaccadeError as exc:
+        return Check("webrtc", Verdict.BROKEN, exc.message, exc.remedy)
+    first, last = ice.ports[0], ice.ports[-1]
+    places = f"{', '.join((*ice.public, *ice.local))}; UDP {f'{first} to {last}' if first else 'any port'}"
+    for name in ice.public:
+        if asyncio.run(resolve(name)) is None:
+            return Check("webrtc", Verdict.MISSING, f"{name} does not resolve", "See `ice_public_addresses`.")
+    return Check("webrtc", Verdict.OK, places + "; browsers on this machine only" * ice.own_only)
 
 
 def _state(settings: Settings) -> Check:

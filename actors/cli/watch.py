@@ -13,9 +13,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus
 from websockets.typing import Subprotocol
 
+from actors.cli.api_client import unusable_proxy, uses_proxy
 from actors.cli.tables import add_cells
 from streaming.errors import NotFound, SaccadeError, ServiceUnavailable, Unauthorised
 
@@ -74,14 +75,15 @@ Show = Callable[[ClientConnection], Awaitable[None]]
 async def watch_stream(server: str, token: str | None, stream_id: str, show: Show) -> None:
     """Connect to the feed of a stream and await `show` with the connection.
 
-    Raises NotFound (no such stream), Unauthorised, ServiceUnavailable (no service, or the feed ended).
+    Raises NotFound (no such stream), Unauthorised, ServiceUnavailable (no service, or the feed ended),
+    InvalidSettings (a proxy of the environment that cannot be used).
     """
     feed = connect(
-        f"ws{server.removeprefix('http')}/v1/streams/{stream_id}/feed",
+        f"ws{server.removeprefix('http').rstrip('/')}/v1/streams/{stream_id}/feed",
         additional_headers={"Authorization": f"Bearer {token}"} if token else {},
         subprotocols=[Subprotocol("saccade")],
         max_size=_MESSAGE_BYTES,
-        proxy=None,
+        proxy=uses_proxy(server) or None,
     )
     try:
         async with feed as connection:
@@ -91,6 +93,8 @@ async def watch_stream(server: str, token: str | None, stream_id: str, show: Sho
     except ConnectionClosed as exc:
         code = exc.rcvd.code if exc.rcvd else None
         raise _refusal(404 if code == _NOT_FOUND else 503, stream_id) from exc
+    except (ImportError, InvalidProxy) as exc:
+        raise unusable_proxy(exc) from exc
     except (OSError, InvalidHandshake) as exc:
         raise ServiceUnavailable(
             f"No service answers at {server}.",

@@ -1,4 +1,7 @@
-/** The service's REST interface. Every failure is a `Problem` with words for people. */
+/**
+ * The service's REST interface. Every failure is a `Problem` with words for people. Paths are relative to the page,
+ * which a reverse proxy may serve at any path.
+ */
 import { askForToken, token } from "./token.js";
 
 /** What went wrong, from `application/problem+json` (RFC 9457) or from the network. */
@@ -62,17 +65,17 @@ const enc = encodeURIComponent;
 
 /** Each stream comes with its queries. */
 export const streams = {
-  list: () => json("GET", "/v1/streams", undefined, { background: true }),
-  add: (stream_id, url) => json("POST", "/v1/streams", { stream_id, url }),
-  remove: (id) => nothing("DELETE", `/v1/streams/${enc(id)}`),
+  list: () => json("GET", "v1/streams", undefined, { background: true }),
+  add: (stream_id, url) => json("POST", "v1/streams", { stream_id, url }),
+  remove: (id) => nothing("DELETE", `v1/streams/${enc(id)}`),
 };
 
 export const service = {
-  status: () => json("GET", "/v1/status", undefined, { background: true }),
+  status: () => json("GET", "v1/status", undefined, { background: true }),
 };
 
 export const queries = {
-  add: (streamId, text, kind, region) => json("POST", `/v1/streams/${enc(streamId)}/queries`, { text, kind, region }),
-  edit: (id, text) => json("PATCH", `/v1/queries/${enc(id)}`, { text }),
-  remove: (id) => nothing("DELETE", `/v1/queries/${enc(id)}`),
+  add: (streamId, text, kind, region) => json("POST", `v1/streams/${enc(streamId)}/queries`, { text, kind, region }),
+  edit: (id, text) => json("PATCH", `v1/queries/${enc(id)}`, { text }),
+  remove: (id) => nothing("DELETE", `v1/queries/${enc(id)}`),
 };

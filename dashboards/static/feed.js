@@ -50,7 +50,7 @@ function once(streamId, deliver, onOpen, signal) {
 }
 
 function connect(streamId) {
-  const url = new URL(`/v1/streams/${encodeURIComponent(streamId)}/feed`, location.href);
+  const url = new URL(`v1/streams/${encodeURIComponent(streamId)}/feed`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
   // Browsers cannot set headers on a WebSocket, and a token in the URL would end up in logs.
   return new WebSocket(url, token() ? ["saccade", `bearer.${token()}`] : ["saccade"]);

@@ -1,5 +1,5 @@
 /** What WHIP (RFC 9725) and WHEP have in common: one POST with an offer, one DELETE at the end. */
-import { request } from "./api.js";
+import { Problem, request } from "./api.js";
 
 /** A host candidate is there at once; nothing worth waiting for comes later without STUN. */
 const GATHER_S = 1;
@@ -7,7 +7,7 @@ const GATHER_S = 1;
 /**
  * Sends the peer's offer, complete with its candidates, and takes the answer.
  * @param {RTCPeerConnection} peer
- * @param {string} path `/whip/{id}` or `/whep/{id}`
+ * @param {string} path `whip/{id}` or `whep/{id}`, relative to the page
  * @param {boolean} background whether nobody is waiting (then a 401 opens no dialog)
  * @returns {Promise<string>} the session's address
  */
@@ -16,7 +16,8 @@ async function negotiate(peer, path, background) {
   await gathered(peer);
   const options = { body: peer.localDescription.sdp, type: "application/sdp", background };
   const response = await request("POST", path, options);
-  const session = new URL(response.headers.get("Location") ?? "", new URL(path, location.href)).pathname;
+  // A proxy may serve the page below a path that Location does not have: take the session's id only.
+  const session = `${path}/${response.headers.get("Location").split("/").pop()}`;
   await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   return session;
 }
@@ -66,6 +67,39 @@ function gathered(peer) {
       resolve();
     });
   });
+}
+
+/** No way was found in this time: there is none. */
+const CONNECT_S = 6;
+
+/**
+ * Resolves when the connection stands, or `signal` ends the wait.
+ * @throws {Problem} which addresses were tried, where none was reached
+ */
+export function connected(peer, signal) {
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      if (signal.aborted || peer.connectionState === "connected") resolve();
+      else if (["failed", "closed"].includes(peer.connectionState)) reject(unreachable(peer));
+    };
+    setTimeout(() => reject(unreachable(peer)), CONNECT_S * 1000);
+    signal.addEventListener("abort", look, { once: true });
+    peer.addEventListener("connectionstatechange", look);
+    look();
+  });
+}
+
+function unreachable(peer) {
+  const candidates = (peer.remoteDescription?.sdp ?? "").matchAll(/^a=candidate:\S+ 1 udp \d+ (\S+) (\d+)/gim);
+  const places = [...candidates].map(([, address, port]) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`));
+  const isLoopback = (place) => /^(127\.|\[::1\])/.test(place);
+  let remedy = "Open these ports in the firewall, or see ice_public_addresses in the settings of the service.";
+  if (places.every(isLoopback)) {
+    remedy = isLoopback(`${location.hostname}:`) || location.hostname === "localhost"
+      ? "Firefox reaches loopback only with media.peerconnection.ice.loopback in about:config."
+      : "Set ice_addresses of the service to addresses that this device reaches.";
+  }
+  return new Problem({ status: 0, title: `No video: the service was not reached by UDP at ${places.join(", ")}.`, remedy });
 }
 
 /** A lapse shorter than this may heal by itself. */

@@ -1,6 +1,6 @@
 /** Plays one stream in a `<video>`, and plays it again whenever it broke. */
 import { delay_s, pause } from "./backoff.js";
-import { hold, lost } from "./peer.js";
+import { connected, hold, lost } from "./peer.js";
 
 /** Results come and no new picture does, for this long: the session is dead, negotiate again. */
 const STALL_S = 4;
@@ -41,9 +41,12 @@ async function session(streamId, video, wishes, signal) {
   peer.ontrack = ({ track }) => {
     if (!signal.aborted) video.srcObject = new MediaStream([track]);
   };
-  const over = () => Promise.race([lost(peer, signal), watch(video, receiver, wishes, ended.signal)]);
+  const over = async () => {
+    await connected(peer, signal);
+    await Promise.race([lost(peer, signal), watch(video, receiver, wishes, ended.signal)]);
+  };
   try {
-    await hold(peer, `/whep/${encodeURIComponent(streamId)}`, true, over);
+    await hold(peer, `whep/${encodeURIComponent(streamId)}`, true, over);
     return video.currentTime > 0;
   } finally {
     ended.abort();

@@ -1,6 +1,6 @@
 /** Publishes this browser's camera as a stream. */
 import { Problem } from "./api.js";
-import { hold, lost } from "./peer.js";
+import { connected, hold, lost } from "./peer.js";
 
 const CAMERA = { video: { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30 } }, audio: false };
 
@@ -21,8 +21,9 @@ export async function publish(streamId, report, signal) {
     report("connecting");
     const peer = new RTCPeerConnection();
     preferVp8(peer.addTransceiver(media.getVideoTracks()[0], { direction: "sendonly" }));
-    await hold(peer, `/whip/${encodeURIComponent(streamId)}`, false, () => {
-      report("live");
+    await hold(peer, `whip/${encodeURIComponent(streamId)}`, false, async () => {
+      await connected(peer, signal);
+      if (!signal.aborted) report("live");
       return lost(peer, signal);
     });
   } finally {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from streaming.rtsp.source import RtspSource
+from streaming.settings import Settings
 from streaming.sources.base import Source
 from streaming.sources.camera import CameraSource
 from streaming.sources.clip import ClipSource, Playback
@@ -13,24 +12,12 @@ from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url
 from streaming.vocabulary import StreamSpec
 from streaming.webrtc.whip import WhipSource
 
-
-class SourceSettings(Protocol):
-    """The part of `streaming.settings.Settings` that concerns sources."""
-
-    @property
-    def source_timeout_s(self) -> float: ...
-    @property
-    def source_connect_timeout_s(self) -> float: ...
-    @property
-    def ice_addresses(self) -> list[str]: ...
-
-
 LIVE_CLIP = Playback(paced=True, looped=True)
 """A file added as a stream is played like a camera, without end."""
 
 
 def open_source(
-    spec: StreamSpec, policy: SourcePolicy, settings: SourceSettings, playback: Playback = LIVE_CLIP
+    spec: StreamSpec, policy: SourcePolicy, settings: Settings, playback: Playback = LIVE_CLIP
 ) -> Source:
     """Make the source of `spec`, not yet started. Touches no network; `playback` applies to files.
 
@@ -40,7 +27,7 @@ def open_source(
     timeouts = SourceTimeouts(settings.source_connect_timeout_s, settings.source_timeout_s)
     match parsed.scheme:
         case "whip":
-            return WhipSource(spec.stream_id, settings.ice_addresses, timeouts)
+            return WhipSource(spec.stream_id, settings, timeouts)
         case "file":
             return ClipSource(spec.stream_id, parsed.location, playback)
         case "camera":

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import secrets
-from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import aioice.ice
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import (
+    RTCCertificate,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
+from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from aiortc.sdp import SessionDescription
+from OpenSSL import SSL
 
 from streaming.errors import InvalidStream
+from streaming.settings import Settings
+from streaming.webrtc.h264 import with_offered_h264, with_uniform_h264
+from streaming.webrtc.ice import IceCandidates, gather_at, with_public_addresses
 
 MAX_OFFER_CHARS = 64 * 1024
 """Longest SDP offer accepted; Chromium's are 2 to 8 kB."""
@@ -25,30 +35,6 @@ MAX_MEDIA = 8
 MAX_BACKLOG = 30
 """Most encoded frames that wait for the decoder: about a second."""
 
-_addresses: ContextVar[tuple[str, ...] | None] = ContextVar("_addresses", default=None)
-_all_addresses = aioice.ice.get_host_addresses
-
-
-def _offered_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-    chosen = _addresses.get()
-    return _all_addresses(use_ipv4, use_ipv6) if chosen is None else list(chosen)
-
-
-# aioice (0.13) gathers candidates at every interface except loopback and has no option for it. A service that
-# listens on loopback must offer loopback only, so its function is replaced, here only; the context variable
-# leaves connections of other code unchanged.
-aioice.ice.get_host_addresses = _offered_addresses
-
-
-@contextlib.contextmanager
-def candidates_at(addresses: Sequence[str]) -> Iterator[None]:
-    """Restrict connections that gather candidates within the block to these local addresses."""
-    token = _addresses.set(tuple(addresses))
-    try:
-        yield
-    finally:
-        _addresses.reset(token)
-
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -57,13 +43,20 @@ class Offer:
     sdp: str
     video_direction: str
     "`sendonly`, `recvonly`, `sendrecv` or `inactive`, from the peer's side."
+    video_codecs: frozenset[str]
+    "Names in upper case: VP8, H264, RTX, ..."
+    h264_parameters: Mapping[str, str]
+    "By payload type, as offered; `sdp` has those that aiortc knows instead."
 
 
-def parse_offer(sdp: str) -> Offer:
-    """Parse an SDP offer. Raises InvalidStream unless it has exactly one video section."""
+def parse_offer(sdp: str, h264_modes: Collection[str]) -> Offer:
+    """Parse an SDP offer; `h264_modes` are the packetization modes to answer.
+
+    Raises InvalidStream unless it has exactly one video section.
+    """
     if not sdp.startswith("v=0") or len(sdp) > MAX_OFFER_CHARS:
         raise InvalidStream("This is not an SDP offer.", remedy="Send the browser's own offer as it is.")
-    sdp = _without_mdns(sdp)
+    sdp, h264_parameters = with_uniform_h264(_without_mdns(sdp), h264_modes)
     try:
         description = SessionDescription.parse(sdp)
     except Exception as exc:  # aiortc's parser raises many types on malformed text
@@ -75,22 +68,39 @@ def parse_offer(sdp: str) -> Offer:
         raise InvalidStream(
             f"The offer has {len(videos)} video sections.", remedy="Offer exactly one video track."
         )
-    return Offer(sdp, videos[0].direction or "sendrecv")
+    codecs = frozenset(codec.name.upper() for codec in videos[0].rtp.codecs)
+    return Offer(sdp, videos[0].direction or "sendrecv", codecs, h264_parameters)
 
 
 def _without_mdns(sdp: str) -> str:
-    """Return `sdp` without candidates that have `.local` names.
+    """Return `sdp` without candidates that have `.local` names, and without its end of candidates.
 
     To resolve them aioice would open a multicast socket. The peer connects to our candidates, and ICE takes
-    its address from that (peer-reflexive candidate).
+    its address from that (peer-reflexive candidate); at the end of candidates aioice would give up on a peer
+    that has no other, as Firefox.
     """
-    lines = [line for line in sdp.splitlines() if not (line.startswith("a=candidate:") and ".local " in line)]
+    lines = [
+        line
+        for line in sdp.splitlines()
+        if not (line.startswith("a=candidate:") and ".local " in line) and line != "a=end-of-candidates"
+    ]
     return "\r\n".join(lines) + "\r\n"
+
+
+class _Certificate(RTCCertificate):
+    """Accepts peers with RSA certificates besides, such as GStreamer; aiortc (1.16) those with ECDSA only."""
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES")
+        return context
 
 
 def new_connection() -> RTCPeerConnection:
     """Make a connection without STUN or TURN servers; aiortc's default is a public STUN server."""
-    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    vars(connection)["_RTCPeerConnection__certificates"][:] = [_Certificate.generateCertificate()]
+    return connection
 
 
 def new_session_id() -> str:
@@ -105,19 +115,23 @@ async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
     except (InternalError, InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
         raise InvalidStream(
             f"The offer cannot be answered: {exc}.",
-            remedy="Offer VP8 or H.264 over DTLS with ICE and rtcp-mux.",
+            remedy="Offer VP8, or H.264 (to watch: packetization-mode=1), over DTLS with ICE and rtcp-mux.",
         ) from exc
     for transceiver in connection.getTransceivers():
         if transceiver.kind != "video":
             transceiver.direction = "inactive"
 
 
-async def create_answer(connection: RTCPeerConnection, addresses: Sequence[str]) -> str:
-    """Set the local description and return it as SDP, with candidates at `addresses` only."""
-    with candidates_at(addresses):
-        await connection.setLocalDescription(await connection.createAnswer())
-    sdp: str = connection.localDescription.sdp
-    return sdp
+async def create_answer(connection: RTCPeerConnection, offer: Offer, settings: Settings) -> str:
+    """Set the local description and return it as SDP, with the candidates of the settings.
+
+    Raises InvalidSettings, LimitReached (no free UDP port).
+    """
+    candidates = await asyncio.to_thread(IceCandidates.of, settings)
+    gather_at(connection, candidates)
+    await connection.setLocalDescription(await connection.createAnswer())
+    sdp = with_offered_h264(connection.localDescription.sdp, offer.h264_parameters)
+    return await with_public_addresses(sdp, candidates.public)
 
 
 def drop_backlog(receiver: RTCRtpReceiver) -> int:

@@ -1,8 +1,7 @@
 """Sends a stream's frames to browsers: WHEP (draft-ietf-wish-whep), by aiortc.
 
 It runs on the asyncio loop of its coroutines; frames may be pushed from any thread, and the newest replaces
-the one before. Candidates are host candidates at `ice_addresses`; the offer must contain the peer's
-candidates (no trickle ICE).
+the one before. The offer must contain the peer's candidates (no trickle ICE).
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -20,8 +18,11 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender
 from numpy.typing import NDArray
 
 from streaming.errors import InvalidStream, LimitReached, NotFound
+from streaming.settings import Settings
 from streaming.vocabulary import Frame
+from streaming.webrtc.h264 import SENT_MODES
 from streaming.webrtc.peer import (
+    Offer,
     create_answer,
     new_connection,
     new_session_id,
@@ -156,8 +157,8 @@ class WhepViewers:
     `push` may be called from any thread; the coroutines from one loop, that of the first offer.
     """
 
-    def __init__(self, ice_addresses: Sequence[str], max_viewers: int = MAX_VIEWERS) -> None:
-        self._ice_addresses = tuple(ice_addresses)
+    def __init__(self, settings: Settings, max_viewers: int = MAX_VIEWERS) -> None:
+        self._settings = settings
         self._max_viewers = max_viewers
         self._viewers: dict[str, _Viewer] = {}
         self._converter: _Converter | None = None
@@ -183,17 +184,17 @@ class WhepViewers:
         Raises InvalidStream (an offer that takes no video, or none we can answer), LimitReached.
         Cancelling it closes the connection.
         """
-        offer = parse_offer(sdp)
+        offer = parse_offer(sdp, SENT_MODES)
         if offer.video_direction not in ("recvonly", "sendrecv"):
             raise InvalidStream("The offer takes no video.", remedy="Offer a video transceiver to receive.")
         if len(self._viewers) >= self._max_viewers:
             raise LimitReached(
                 f"This stream has its {self._max_viewers} viewers.", remedy="Close one of the others."
             )
-        viewer = self._new_viewer()
+        viewer = self._new_viewer(offer)
         try:
             await set_remote_offer(viewer.connection, offer)
-            answer_sdp = await create_answer(viewer.connection, self._ice_addresses)
+            answer_sdp = await create_answer(viewer.connection, offer, self._settings)
         except BaseException:
             del self._viewers[viewer.session_id]
             await viewer.connection.close()
@@ -219,17 +220,18 @@ class WhepViewers:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _new_viewer(self) -> _Viewer:
+    def _new_viewer(self, offer: Offer) -> _Viewer:
         self._loop = asyncio.get_running_loop()
         self._converter = self._converter or _Converter()
         viewer = _Viewer(new_session_id(), new_connection(), _ViewerTrack(self._converter))
         transceiver = viewer.connection.addTransceiver(viewer.view, direction="sendonly")
-        # VP8 only: it takes a quarter of H.264's encoding time here, and every browser decodes it.
+        # H.264 only to players that have no VP8, which takes a quarter of its encoding time here.
+        wanted = "video/VP8" if "VP8" in offer.video_codecs else "video/H264"
         transceiver.setCodecPreferences(
             [
                 codec
                 for codec in RTCRtpSender.getCapabilities("video").codecs
-                if codec.mimeType in ("video/VP8", "video/rtx")
+                if codec.mimeType in (wanted, "video/rtx")
             ]
         )
 

@@ -1,8 +1,7 @@
 """The source that a browser publishes to: WHIP (RFC 9725), by aiortc.
 
 It runs on the asyncio loop of its coroutines; frames cross to the source's thread through a `Latest` slot.
-Candidates are host candidates at `ice_addresses`; the offer must contain the peer's candidates (no trickle
-ICE).
+The offer must contain the peer's candidates (no trickle ICE).
 
 aiortc's queue of decoded frames is unbounded and grows behind a slow reader (aiortc #64, #1192), so
 `WhipSource` reads every frame at once, on the loop, and drops by itself. `decode_s` is the conversion to RGB
@@ -14,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import av
 import numpy as np
@@ -32,12 +31,14 @@ from streaming.errors import (
     SourceUnavailable,
 )
 from streaming.latest import Latest
+from streaming.settings import Settings
 from streaming.sources.base import STOP_TIMEOUT_S, Source
 from streaming.sources.ffmpeg import POLL_S
 from streaming.sources.live import SourceTimeouts
 from streaming.sources.timeline import Timeline
 from streaming.vocabulary import SourceState, StreamId
-from streaming.webrtc.jitter_buffer import use_markers
+from streaming.webrtc.h264 import RECEIVED_MODES
+from streaming.webrtc.jitter_buffer import keep_one_layer, use_markers
 from streaming.webrtc.peer import (
     create_answer,
     drop_backlog,
@@ -48,6 +49,9 @@ from streaming.webrtc.peer import (
 )
 
 log = logging.getLogger(__name__)
+
+_IF_FAILED: Final = "FFmpeg built with GnuTLS needs a certificate (P-256): -cert_file, -key_file."
+_IF_UNREACHABLE: Final = "See ice_addresses and ice_public_addresses, and `saccade doctor`."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +86,9 @@ class WhipSource(Source):
     `start` and `stop` may be called from any thread, the coroutines from one loop.
     """
 
-    def __init__(self, stream_id: StreamId, ice_addresses: Sequence[str], timeouts: SourceTimeouts) -> None:
+    def __init__(self, stream_id: StreamId, settings: Settings, timeouts: SourceTimeouts) -> None:
         super().__init__(stream_id)
-        self._ice_addresses = tuple(ice_addresses)
+        self._settings = settings
         self._timeouts = timeouts
         self._publisher: _WhipSession | None = None
         self._arrivals: Latest[_ReceivedFrame | _SessionEnded] = Latest()
@@ -98,7 +102,7 @@ class WhipSource(Source):
         publisher already), ServiceUnavailable (the stream is being removed). Cancelling it closes the
         connection.
         """
-        offer = parse_offer(sdp)
+        offer = parse_offer(sdp, RECEIVED_MODES)
         if offer.video_direction not in ("sendonly", "sendrecv"):
             raise InvalidStream("The offer does not send video.", remedy="Add a video track before offering.")
         self._refuse_if_stopping()
@@ -113,7 +117,8 @@ class WhipSource(Source):
             await set_remote_offer(publisher.connection, offer)
             receiver = _video_receiver(publisher.connection)
             use_markers(receiver)
-            answer_sdp = await create_answer(publisher.connection, self._ice_addresses)
+            keep_one_layer(receiver)
+            answer_sdp = await create_answer(publisher.connection, offer, self._settings)
             self._refuse_if_stopping()
         except BaseException:
             self._publisher = None
@@ -160,10 +165,14 @@ class WhipSource(Source):
                     )
         except MediaStreamError:
             log.info("source %s: the publisher left", self.status.stream_id)
+            if publisher.connection.connectionState == "failed":
+                error = SourceUnavailable("The connection of the publisher failed.", remedy=_IF_FAILED)
         except TimeoutError:
             error = SourceStalled(
                 f"The publisher sent no picture for {frame_timeout_s:g} s.", remedy="Waiting for another."
             )
+            if publisher.connection.connectionState != "connected":
+                error = SourceUnavailable("The publisher did not connect by UDP.", remedy=_IF_UNREACHABLE)
         finally:
             publisher.closing = True
             await publisher.connection.close()

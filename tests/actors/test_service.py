@@ -77,6 +77,18 @@ def failing(folder: Path, **settings: str) -> str:
     return done.stderr
 
 
+def test_addresses_that_cannot_work_end_the_start_with_one_line(tmp_path: Path) -> None:
+    wrong = {"SACCADE_ICE_ADDRESSES": '["198.51.100.7"]', "SACCADE_STATE_DIR": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "actors", "up"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | wrong, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert "198.51.100.7" in last and "ice_public_addresses" in last and "Traceback" not in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
 def test_a_taken_port_is_an_error_with_its_number(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,64 +15,16 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from actors.redis_server import RedisServer
-from streaming.errors import NotFound
-from streaming.sources.live import SourceTimeouts
 from streaming.status import WebRtcSession
 from streaming.vocabulary import Clock, Frame, FrameResult, Latency, SourceState, StreamId, StreamSpec
-from streaming.webrtc.whep import WhepViewers
-from streaming.webrtc.whip import WhipSource
 from tests.browser import Watched, chromium, opened, write_camera
-from tests.doubles import MemoryControl
 from tests.page import SIZE, TOKEN, Service, circle, serving, track, until
+from tests.video_control import VideoControl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LOOPBACK = ("127.0.0.1",)
 BITS = 10
 "Squares at the top of each picture that show its index in binary."
-
-
-class VideoControl(MemoryControl):
-    """A control whose streams have real WebRTC sessions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.out = WhepViewers(LOOPBACK)
-        self.ingest: WhipSource | None = None
-        self.frames: list[Frame] = []
-        "What was published, the last few."
-
-    async def add_stream(self, spec: StreamSpec):
-        status = await super().add_stream(spec)
-        if spec.url == "whip:":
-            self.ingest = WhipSource(spec.stream_id, LOOPBACK, SourceTimeouts())
-            self.ingest.start(self._take, lambda _: None)
-        return status
-
-    async def whep_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
-        return WebRtcSession(*await self.out.offer(sdp))
-
-    async def whep_end(self, stream_id: StreamId, session_id: str) -> None:
-        await self.out.end(session_id)
-
-    async def whip_offer(self, stream_id: StreamId, sdp: str) -> WebRtcSession:
-        if self.ingest is None:
-            raise NotFound("There is no such stream.")
-        return WebRtcSession(*await self.ingest.offer(sdp))
-
-    async def whip_end(self, stream_id: StreamId, session_id: str) -> None:
-        if self.ingest is None:
-            raise NotFound("There is no such stream.")
-        await self.ingest.end(session_id)
-
-    async def close(self) -> None:
-        await self.out.close()
-        if self.ingest is not None:
-            await asyncio.to_thread(self.ingest.stop)
-
-    def _take(self, frame: Frame) -> None:
-        self.out.push(frame)
-        self.frames = [*self.frames[-5:], frame]
 
 
 @pytest.fixture
@@ -199,6 +153,25 @@ async def test_video_returns_after_a_lost_session(
     playing.cancel()
 
 
+async def test_a_page_that_reaches_no_candidate_says_where_it_tried_and_what_to_set(
+    browser: Browser, service: Service, control: VideoControl
+) -> None:
+    """Every answer leads to a port where nothing listens, and the service does not know the browser's."""
+
+    async def elsewhere(stream_id: StreamId, sdp: str) -> WebRtcSession:
+        offer = re.sub(r"a=candidate:.*\r\n", "", sdp)
+        session = WebRtcSession(*await control.out.offer(offer))
+        sdp = re.sub(r"(a=candidate:\S+ 1 udp \d+) \S+ \d+", r"\1 127.0.0.1 9", session.answer_sdp)
+        return replace(session, answer_sdp=sdp)
+
+    control.whep_offer = elsewhere  # type: ignore[method-assign]
+    await service.live_stream("unreached")
+    async with opened(browser, f"{service.url}/#token={TOKEN}") as watched:
+        note = watched.page.locator("#stage-note")
+        await expect(note).to_contain_text("not reached by UDP at 127.0.0.1:9.", timeout=30_000)
+        await expect(note).to_contain_text("media.peerconnection.ice.loopback")
+
+
 async def test_leaving_a_stream_ends_its_session(
     service: Service, control: VideoControl, watched: Watched
 ) -> None:
@@ -243,6 +216,30 @@ async def test_this_browsers_camera_is_published_and_stopped(
     ingest = control.ingest
     assert ingest is not None
     await until(lambda: ingest.status.state is SourceState.RECONNECTING)
+
+
+SIMULCAST = """async (path) => {
+  const media = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 } });
+  const peer = new RTCPeerConnection();
+  const sendEncodings = [4, 2, 1].map((scale) => ({ rid: `s${scale}`, scaleResolutionDownBy: scale }));
+  peer.addTransceiver(media.getVideoTracks()[0], { direction: "sendonly", sendEncodings });
+  const { hold } = await import("/peer.js");
+  hold(peer, path, false, () => new Promise(() => {}));
+}"""
+
+
+async def test_of_a_browsers_simulcast_one_layer_arrives(control: VideoControl, watched: Watched) -> None:
+    await control.add_stream(StreamSpec(StreamId("layers"), "whip:"))
+    await watched.page.evaluate(SIMULCAST, "whip/layers")
+    sizes = set()
+    async with asyncio.timeout(30):
+        while control.ingest is None or control.ingest.status.frames < 60:
+            sizes |= {frame.size for frame in control.frames}
+            await asyncio.sleep(0.02)
+    assert len(sizes) == 1
+    height, width = control.frames[-1].size
+    red = control.frames[-1].pixels[height // 2, :, 0] > 150
+    assert 60 <= red.sum() * 640 / width <= 140, "the circle of the fake camera"
 
 
 async def test_the_camera_is_published_again_after_its_session_was_lost(

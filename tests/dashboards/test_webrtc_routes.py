@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.redis_server import RedisServer
+from streaming.vocabulary import StreamId, StreamSpec
+from tests.page import TOKEN, serving, until
+from tests.peers import is_red_image
 from tests.served import Service, is_problem
+from tests.video_control import VideoControl
 
 SDP = {"Content-Type": "application/sdp"}
 
@@ -20,6 +31,31 @@ async def test_whip_and_whep_open_and_end_sessions(served: Service) -> None:
         assert is_problem(await served.http.patch(where, content=""), 405, "method_not_allowed")
         assert (await served.http.delete(where)).status_code == 200
         assert is_problem(await served.http.delete(where), 404, "not_found")
+
+
+@pytest.mark.parametrize("profile", ["high", "main"])
+async def test_the_whip_muxer_of_ffmpeg_publishes(
+    redis_server: RedisServer, tmp_path: Path, profile: str
+) -> None:
+    control = VideoControl()
+    async with serving(control, redis_server.url, tmp_path) as service:
+        await service.control.add_stream(StreamSpec(StreamId("ffmpeg"), "whip:"))
+        arguments = [
+            "-m",
+            "tests.whip_publisher",
+            f"{service.url}/whip/ffmpeg",
+            TOKEN,
+            profile,
+            str(tmp_path),
+        ]
+        publisher = await asyncio.create_subprocess_exec(sys.executable, *arguments)
+        try:
+            await until(lambda: len(control.frames) > 3 or publisher.returncode is not None, 30)
+            assert is_red_image(control.frames[-1].pixels)
+        finally:
+            publisher.kill()
+            await publisher.wait()
+        await control.close()
 
 
 async def test_a_second_publisher_is_refused(served: Service) -> None:

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from actors.cli.api_client import ServiceClient
-from streaming.errors import Conflict, SaccadeError, ServiceUnavailable
+from streaming.errors import Conflict, InvalidSettings, SaccadeError, ServiceUnavailable
+from tests.up import UNREACHABLE_PROXY
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -83,6 +84,35 @@ def test_an_error_without_problem_json_is_raised_with_its_status(server: str) ->
 def test_an_empty_response_is_none(server: str) -> None:
     with ServiceClient(server, None) as client:
         client.delete("/echo")
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense"])
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    server: str, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    _set_proxy(monkeypatch, proxy)
+    for place in (server, server.replace("127.0.0.1", "localhost")):
+        with ServiceClient(place, None) as client:
+            client.delete("/echo")
+
+
+def test_a_proxy_that_cannot_be_used_for_another_machine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for proxy in ("socks5://127.0.0.1:9", "nonsense://127.0.0.1:9"):
+        _set_proxy(monkeypatch, proxy)
+        with pytest.raises(InvalidSettings, match=r"ALL_PROXY cannot be used.*NO_PROXY"):
+            ServiceClient("http://192.0.2.1:8400", None)
+
+
+def test_a_service_below_a_path_is_called_there(server: str) -> None:
+    for place in (f"{server}/echo", f"{server}/echo/"):
+        with ServiceClient(place, None) as client, pytest.raises(SaccadeError, match="HTTP 500"):
+            client.get("/problem")
+
+
+def _set_proxy(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    for name, value in (UNREACHABLE_PROXY | {"ALL_PROXY": proxy, "HTTP_PROXY": proxy}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("http_proxy", proxy)
 
 
 def test_without_a_service_the_error_says_how_to_start_one() -> None:

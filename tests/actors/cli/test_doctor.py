@@ -60,3 +60,17 @@ def test_an_unreachable_redis_is_broken_and_its_password_is_not_shown(tmp_path: 
     found = checks_by_name(Settings(state_dir=tmp_path, redis_url=url))
     assert found["redis"].verdict is Verdict.BROKEN
     assert "hunter2" not in found["redis"].found + found["redis"].remedy
+
+
+def test_the_addresses_and_ports_of_webrtc_are_shown_and_checked(tmp_path: Path) -> None:
+    def found(**settings: object) -> Check:
+        return checks_by_name(Settings(state_dir=tmp_path, **settings))["webrtc"]  # type: ignore[arg-type]
+
+    alone = found()
+    assert alone.verdict is Verdict.OK
+    assert alone.found.startswith("127.0.0.1") and alone.found.endswith("browsers on this machine only")
+    public = found(server_names=["x"], ice_public_addresses=["203.0.113.9"], ice_udp_ports=(50_000, 50_031))
+    assert public.found.startswith("203.0.113.9, ") and public.found.endswith("; UDP 50000 to 50031")
+    assert found(ice_addresses=["198.51.100.7"]).verdict is Verdict.BROKEN
+    unknown = found(ice_public_addresses=["nowhere.invalid"])
+    assert unknown.verdict is Verdict.MISSING and "nowhere.invalid does not resolve" in unknown.found

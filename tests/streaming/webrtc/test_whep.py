@@ -58,6 +58,36 @@ async def test_a_viewer_sees_the_frames_at_their_own_pace(showing, peer):
     assert np.median(steps) * 30 == pytest.approx(round(np.median(steps) * 30), abs=0.05)
 
 
+async def test_a_player_that_has_h264_only_gets_it(showing, peer):
+    offer = await peer.offer_to_watch("video/H264")
+    _, answer = await showing.offer(offer)
+    assert "VP8" not in answer
+    await peer.accept(answer)
+    times = []
+    for _ in range(15):
+        pixels, at_s = await peer.frame()
+        times.append(at_s)
+    assert is_red_image(pixels)
+    assert (np.diff(times) > 0).all()
+
+
+async def test_a_player_that_has_both_gets_vp8(showing, peer):
+    _, answer = await showing.offer(await peer.offer_to_watch())
+    assert "H264" not in answer
+
+
+@pytest.mark.parametrize("changed", ["packetization-mode=0", "AV1"])
+async def test_a_player_that_has_neither_is_told_what_to_offer(showing, peer, changed):
+    offer = await peer.offer_to_watch("video/H264")
+    with pytest.raises(InvalidStream, match="packetization-mode=1"):
+        await showing.offer(
+            offer.replace("packetization-mode=1", changed).replace(
+                "H264/", "H264/" if "=" in changed else "AV1/"
+            )
+        )
+    assert showing.viewers == 0
+
+
 def test_stamps_grow_and_tell_an_even_frame_rate_apart_from_itself():
     stamps = np.array([rtp_ticks(index / 30, index) for index in range(2_000)])
     assert (np.diff(stamps) > 0).all()
