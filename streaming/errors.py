@@ -13,7 +13,8 @@ library.
     │   └── Unauthorised          no token, or a wrong one
     ├── SourceError               a source failed: its stream retries, other streams are unaffected
     │   ├── SourceUnavailable     cannot connect, refused, timed out
-    │   │   └── SourceForbidden   it answered and refused us (401, 403)
+    │   │   ├── SourceForbidden   it answered and refused us (401, 403)
+    │   │   └── SourceUnreadable  it answered in a way that this reader cannot follow; another may
     │   ├── SourceStalled         connected, but no frame for too long
     │   └── SourceInvalid         connected, but not a video that can be decoded
     ├── StoreUnavailable          Redis does not answer, or refuses
@@ -127,6 +128,12 @@ class SourceForbidden(SourceUnavailable):
     """The source answered and refused us."""
 
     code = "source_forbidden"
+
+
+class SourceUnreadable(SourceUnavailable):
+    """The source answered, but not in a way that this reader can follow; another reader may."""
+
+    code = "source_unreadable"
 
 
 class SourceStalled(SourceError):

@@ -60,9 +60,13 @@ class Settings(BaseSettings):
     """Folders that `file` sources may read from. None: no file source can be added over the API."""
 
     source_timeout_s: float = Field(3.0, gt=0)
-    """Without a frame for this long the source is stalled and opened again."""
+    """Without a frame, and without another sign of life, for this long the source is stalled and opened
+    again."""
     source_connect_timeout_s: float = Field(5.0, gt=0)
     """Time for a source to connect and deliver its first frame."""
+    rtsp_reader: Literal["auto", "native", "ffmpeg"] = "auto"
+    """Reader of RTSP sources. `auto`: our own, with the lowest latency; FFmpeg's for codecs that it does not
+    read, and after two sessions that failed although the camera answered."""
     ice_addresses: list[str] = ["127.0.0.1"]
     """Local addresses offered as WebRTC host candidates."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from streaming.rtsp.source import RtspSource
 from streaming.sources.base import Source
@@ -21,6 +21,8 @@ class SourceSettings(Protocol):
     def source_timeout_s(self) -> float: ...
     @property
     def source_connect_timeout_s(self) -> float: ...
+    @property
+    def rtsp_reader(self) -> Literal["auto", "native", "ffmpeg"]: ...
     @property
     def ice_addresses(self) -> list[str]: ...
 
@@ -44,6 +46,8 @@ def open_source(
         case "file":
             return ClipSource(spec.stream_id, parsed.location, playback)
         case "camera":
-            return CameraSource(spec.stream_id, parsed.location, timeouts)
+            return CameraSource(spec.stream_id, parsed, timeouts)
         case "rtsp" | "rtsps":
-            return RtspSource(spec.stream_id, lambda: check_source_url(spec.url, policy), timeouts)
+            return RtspSource(
+                spec.stream_id, lambda: check_source_url(spec.url, policy), timeouts, settings.rtsp_reader
+            )
