@@ -55,6 +55,12 @@ class Camera:
         """Return the requests of a method."""
         return [request for request in self.requests if request.startswith(method + " ")]
 
+    def hang_up(self) -> None:
+        """End the connections, and listen on."""
+        for each in self._open[1:]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         for each in self._open:
             with contextlib.suppress(OSError):
@@ -86,7 +92,8 @@ class Camera:
                 if line == b"\r\n":
                     request, lines = "".join(lines), []
                     self.requests.append(request)
-                    self._reply(connection, request)
+                    if not request.startswith("RTSP/"):
+                        self._reply(connection, request)
 
     def _reply(self, connection: socket.socket, request: str) -> None:
         method = request.split()[0]

@@ -1,9 +1,9 @@
 """Dates access units: by the camera's clock where that is sane, else by their arrival. Pure.
 
-RTCP sender reports (RFC 3550 §6.4.1) pair an RTP timestamp with the camera's time at which they are sent. Only
-a camera with NTP sets its clock (go2rtc 1.9.14 was measured 97 to 137 ms off), so it is used only if the
-quickest report of a session took at most MAX_REPORT_S by both clocks. Otherwise the access unit that took the least time dates the
-others by the difference of RTP timestamps, so that one that waited in a buffer is as old as it is.
+RTCP sender reports (RFC 3550 §6.4.1) pair an RTP timestamp with the camera's time at which they are sent.
+Only a camera with NTP sets its clock (go2rtc 1.9.14 was measured 97 to 137 ms off), so it is used only if the
+quickest report of a session took at most MAX_REPORT_S by both clocks. Otherwise the access unit that took the
+least time dates the others by the difference of RTP timestamps: one that waited is as old as it is.
 """
 
 from __future__ import annotations

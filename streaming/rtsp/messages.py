@@ -76,10 +76,10 @@ class RtspParser:
         then."""
         self._buffer += data
         messages: list[Message] = []
-        position = 0
+        position = count = 0
         while (end := self._next(position, messages)) is not None:
-            if messages:
-                self._skipped = 0
+            if len(messages) > count:
+                count, self._skipped = len(messages), 0
             position = end
         del self._buffer[:position]
         return messages
@@ -107,7 +107,7 @@ class RtspParser:
         end = match.start() if match else max(start, len(self._buffer) - 4)
         if self._skipped is None or self._skipped + end - start > MAX_STRAY_BYTES:
             raise ValueError("neither a reply nor a packet")
-        self.stray_runs += self._skipped == 0
+        self.stray_runs += self._skipped == 0 < end - start
         self._skipped += end - start
         return end if match or end > start else None
 

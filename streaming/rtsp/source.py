@@ -45,6 +45,7 @@ MAX_PIXELS = 8_192 * 8_192
 
 LOW_LATENCY = {
     "rtsp_flags": "prefer_tcp",
+    "allowed_media_types": "video",
     # Return packets as they arrive instead of buffering them while the stream is analysed.
     "fflags": "nobuffer",
     # The SDP names the codec, so FFmpeg need not analyse the stream for five seconds. Measured on loopback:

@@ -1,6 +1,6 @@
 import av
 
-from streaming.sources.camera import CameraSource
+from streaming.sources.camera import CameraSource, camera_options
 from streaming.sources.live import SourceTimeouts
 from streaming.url_guard import ParsedSource
 from streaming.vocabulary import SourceState, StreamId
@@ -28,3 +28,15 @@ def test_a_device_that_is_no_camera_is_not_shown(seen, tmp_path):
 
 def test_ffmpeg_has_video4linux():
     assert any("video4linux2" in name for name in av.formats_available)
+
+
+def test_mjpeg_is_tried_before_what_the_camera_prefers():
+    source = ParsedSource("camera", "/dev/video0", "/dev/video0", options=(("video_size", "640x480"),))
+    first, second = camera_options(source, PATIENCE)
+    assert first.options == {"video_size": "640x480", "input_format": "mjpeg"}
+    assert second.options == {"video_size": "640x480"}
+
+
+def test_a_format_of_the_users_choice_is_the_only_one_tried():
+    source = ParsedSource("camera", "/dev/video0", "/dev/video0", options=(("input_format", "yuyv422"),))
+    assert [each.options for each in camera_options(source, PATIENCE)] == [{"input_format": "yuyv422"}]
