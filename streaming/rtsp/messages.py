@@ -1,16 +1,19 @@
 """Parses the bytes of an RTSP connection: replies, the server's own requests, and interleaved packets
 (RFC 2326 §10.12). Pure.
 
-Servers deviate. Bytes between messages (old live555, Reolink) are skipped up to the next packet or reply and
-counted; header lines without a colon are left out.
+Servers deviate. Bytes between messages (old live555, Reolink) are skipped, and counted, up to the next reply
+or packet of a sender (SSRC) seen before. Header lines without a colon are left out.
 """
 
 from __future__ import annotations
 
 import io
 import re
+from collections import deque
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, parse_headers
+
+from streaming.rtsp.capture_clock import is_rtcp
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_BODY_BYTES = 256 * 1024
@@ -67,6 +70,7 @@ class RtspParser:
     def __init__(self) -> None:
         self.stray_runs = 0
         "Stretches of bytes so far that belonged to no message."
+        self._senders: deque[bytes] = deque(maxlen=4)
         self._skipped: int | None = None  # since the last message; None before the first
         self._buffer = bytearray()
         self._head: tuple[bytes, HTTPMessage, int] | None = None
@@ -102,25 +106,37 @@ class RtspParser:
 
     def _resync(self, start: int) -> int | None:
         """Skip the byte at `start` and what follows it, up to something that looks like a message."""
-        match = _RESYNC.search(self._buffer, start + 1)
+        found = (match.start() for match in _RESYNC.finditer(self._buffer, start + 1))
+        match = next((at for at in found if self._may_begin(at)), None)
         # The last bytes may be the beginning of what is looked for.
-        end = match.start() if match else max(start, len(self._buffer) - 4)
+        end = max(start, len(self._buffer) - 4) if match is None else match
         if self._skipped is None or self._skipped + end - start > MAX_STRAY_BYTES:
             raise ValueError("neither a reply nor a packet")
         self.stray_runs += self._skipped == 0 < end - start
         self._skipped += end - start
-        return end if match or end > start else None
+        return end if end > start else None
+
+    def _may_begin(self, at: int) -> bool:
+        """Return False where a `$` begins no packet: a random length would cover up to 64 KiB."""
+        head = self._buffer[at : at + 16]
+        if head[0] != _DOLLAR or len(head) < 16 or not self._senders:
+            return len(head) < 2 or head[0] != _DOLLAR or head[1] <= MAX_CHANNEL
+        return head[1] <= MAX_CHANNEL and not {bytes(head[8:12]), bytes(head[12:])}.isdisjoint(self._senders)
 
     def _packet(self, start: int, messages: list[Message]) -> int | None:
         buffer = self._buffer
         if len(buffer) < start + 4:
             return None
-        if buffer[start + 1] > MAX_CHANNEL:
+        if buffer[start + 1] > MAX_CHANNEL or (self.stray_runs and not self._may_begin(start)):
             return self._resync(start)
         end = start + 4 + int.from_bytes(buffer[start + 2 : start + 4], "big")
         if len(buffer) < end:
             return None
-        messages.append(Interleaved(buffer[start + 1], bytes(buffer[start + 4 : end])))
+        data = bytes(buffer[start + 4 : end])
+        sender = data[4:8] if is_rtcp(data) else data[8:12]
+        if len(sender) == 4 and sender not in self._senders:
+            self._senders.append(sender)
+        messages.append(Interleaved(buffer[start + 1], data))
         return end
 
     def _head_at(self, start: int) -> int | None:

@@ -150,3 +150,11 @@ def test_noise_without_a_message_ends_the_connection_and_is_not_stored():
 def test_a_header_line_without_a_colon_costs_no_other_header():
     [reply] = RtspParser().feed(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nnonsense\r\nSession: 7\r\n\r\n")
     assert (reply.headers["CSeq"], reply.headers["Session"]) == ("1", "7")
+
+
+def test_stray_bytes_that_look_like_a_packet_do_not_swallow_packets():
+    """A `$` among random bytes, with a length of 60 kB: at the rate of a camera at night, half a minute."""
+    parser = RtspParser()
+    parser.feed(RTP + b"x" + RTP)
+    lookalike = b"$\0\xea\x60\x80\x60" + b"another sender"
+    assert len(parser.feed(lookalike + RTP + b"noise" + lookalike + RTP + RTP)) == 3
