@@ -88,19 +88,9 @@ class WorkerMetrics:
 
     def forget(self, stream_id: StreamId) -> None:
         """Remove a stream's series, so that the page does not grow with removed streams."""
-        by_stream = (
-            self._frames,
-            self._stage,
-            self._age,
-            self._prompt,
-            self._up,
-            self._tracks,
-            self._reconnects,
-            self._reader,
-            self._lost,
-        )
-        for metric in by_stream:
-            metric.remove_by_labels({"stream": stream_id})
+        for metric in vars(self).values():
+            if metric is not self.registry:
+                metric.remove_by_labels({"stream": stream_id})
 
     def collect(self) -> list[Metric]:
         """Return the families with their samples, as objects that can be pickled."""

@@ -16,10 +16,11 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, cast, get_args
+from typing import Literal, cast, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from streaming.errors import InvalidStream, NotFound, RefusedAddress, SourceUnavailable
+from streaming.settings import Settings
 
 Scheme = Literal["rtsp", "rtsps", "whip", "file", "camera"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -27,7 +28,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MAX_URL_CHARS = 2_048
 DEFAULT_PORTS: dict[str, int] = {"rtsp": 554, "rtsps": 322}
 RELAYED_SCHEMES = "rtmp rtmps srt rist rtp udp hls mms mmsh webrtc whep http https"
-"""Not read here; servers such as go2rtc and MediaMTX read most of them and serve RTSP."""
+RELAY_IT = "Let go2rtc or MediaMTX read it, and give the rtsp:// URL that it serves."
 
 # In a public range, but served by Azure's hypervisor, with secrets of the virtual machine.
 METADATA_ADDRESSES = (ipaddress.ip_network("168.63.129.16/32"),)
@@ -59,17 +60,6 @@ _CAMERA_OPTIONS = {
 "By option of a camera URL: FFmpeg's option (v4l2), and its values."
 
 
-class PolicySettings(Protocol):
-    """The part of `streaming.settings.Settings` that concerns source URLs."""
-
-    @property
-    def allowed_schemes(self) -> list[str]: ...
-    @property
-    def allowed_hosts(self) -> list[str]: ...
-    @property
-    def media_dirs(self) -> list[Path]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
     """Addresses that sources may reach. The default allows public hosts and nothing on this machine."""
@@ -81,7 +71,7 @@ class SourcePolicy:
     "Folders whose files, at any depth, may be read; none: no files."
 
     @classmethod
-    def from_settings(cls, settings: PolicySettings) -> SourcePolicy:
+    def from_settings(cls, settings: Settings) -> SourcePolicy:
         """Return the policy of the settings."""
         return cls(tuple(settings.allowed_schemes), tuple(settings.allowed_hosts), tuple(settings.media_dirs))
 
@@ -126,7 +116,7 @@ def parse_source_url(url: str, policy: SourcePolicy) -> ParsedSource:
     if scheme not in policy.schemes or scheme not in get_args(Scheme):
         raise RefusedAddress(
             f"Sources of the scheme {scheme!r} are not allowed.",
-            remedy="Let go2rtc or MediaMTX read it, and give the rtsp:// URL that it serves."
+            remedy=RELAY_IT
             if scheme in RELAYED_SCHEMES.split()
             else f"Use one of {', '.join(policy.schemes)}, or add it to allowed_schemes.",
         )

@@ -22,11 +22,11 @@ import re
 import socket
 import ssl
 import time
-from collections import deque
 from urllib.parse import unquote, urlsplit
 
 from streaming.errors import (
     InvalidStream,
+    SourceError,
     SourceForbidden,
     SourceStalled,
     SourceUnavailable,
@@ -41,23 +41,16 @@ CONNECT_TIMEOUT_S = 1.0
 """One SYN and its first retransmission. A camera that is back is connected within this and the backoff's
 second, however long the timeout of the first frame is."""
 
-CHUNK_BYTES = 64 * 1024
-"""Most bytes of one read: many packets when decoding is late, a few when it is not."""
-
-TLS_RECORD_BYTES = 16 * 1024
-
+CHUNK_BYTES, TLS_RECORD_BYTES = 64 * 1024, 16 * 1024
+"""Most bytes of one read: many packets when decoding is late. A full read means that more is waiting."""
 MAX_EARLY_BYTES = 4 * 2**20
 """Most bytes of packets kept that arrive before the reply to PLAY: the IDR that a stream begins with."""
-
 KEEP_ALIVE_S = (2.0, 30.0)
 """Least and longest interval of keep-alive requests; in between, half of the session timeout."""
-
 SESSION_TIMEOUT_S = 60.0
 """Default session timeout (RFC 2326 §12.37)."""
-
 PROBE_S = 1.0
 """A server that sends nothing for this long is asked for a sign of life; by no more than this often."""
-
 LATE_CSEQ_S = 1.0
 """A reply with the number of an earlier request is taken if no other comes within this."""
 
@@ -82,15 +75,15 @@ class RtspSession:
         self._url = split._replace(netloc=split.netloc.rpartition("@")[2], fragment="").geturl()
         self._authenticator = Authenticator(*_credentials(split.username, split.password))
         self._deadline_s = time.monotonic() + timeout_s
-        self._parser = RtspParser()
-        self._early_packets: deque[bytes] = deque()
+        self.parser = RtspParser()
+        self._early_packets: list[bytes] = []
+        self._early_bytes = 0
         self._cseq = 0
         self._session_id = ""
         self._channel = 0
         self._keep_alive_method = "OPTIONS"
         self._awaits_keep_alive = False
         self._sent_s = 0.0
-        # A full read means that more is waiting; TLS gives a record of 16 KiB at most.
         self._chunk_bytes = CHUNK_BYTES if source.scheme == "rtsp" else TLS_RECORD_BYTES
         self._keep_alive_s = KEEP_ALIVE_S[1]
         self._next_keep_alive_s = float("inf")
@@ -103,11 +96,6 @@ class RtspSession:
                 self._send("TEARDOWN", self._url, {})
         self._session_id = ""
         self._socket.close()
-
-    @property
-    def stray_runs(self) -> int:
-        """Stretches of bytes so far that belonged to no message."""
-        return self._parser.stray_runs
 
     def describe(self) -> str:
         """Return the session description (SDP)."""
@@ -140,8 +128,7 @@ class RtspSession:
     def receive(self, timeout_s: float) -> list[bytes]:
         """Return the RTP and RTCP packets that have arrived; wait for the first at most `timeout_s` s."""
         if self._early_packets:
-            packets = list(self._early_packets)
-            self._early_packets.clear()
+            packets, self._early_packets = self._early_packets, []
             return packets
         self._keep_alive()
         messages, size = self._read(timeout_s)
@@ -149,10 +136,11 @@ class RtspSession:
         for each in messages:
             if isinstance(each, Reply):
                 self._handle_late_reply(each)
-        return [each.data for each in messages if isinstance(each, Interleaved) and self._is_ours(each)]
+        return self._packets(messages)
 
-    def _is_ours(self, packet: Interleaved) -> bool:
-        return packet.channel in (self._channel, self._channel + 1)
+    def _packets(self, messages: list[Message]) -> list[bytes]:
+        channels = (self._channel, self._channel + 1)
+        return [each.data for each in messages if isinstance(each, Interleaved) and each.channel in channels]
 
     def _handle_late_reply(self, reply: Reply) -> None:
         # The reply to a keep-alive. A 401 says that the digest nonce is stale: the next request uses the new
@@ -183,38 +171,31 @@ class RtspSession:
         reply = self._exchange(method, url, headers)
         for is_second in (False, True):
             challenges = reply.headers.get_all("WWW-Authenticate", [])
-            is_stale = any(re.search(r'stale="?true', each, re.IGNORECASE) for each in challenges)
-            if reply.status != 401 or (is_second and not is_stale):
-                break
-            if not self._authenticator.set_challenges(challenges):
-                break
-            reply = self._exchange(method, url, headers)
+            is_stale = re.search(r'stale="?true', "".join(challenges), re.IGNORECASE)
+            may_retry = reply.status == 401 and (is_stale or not is_second)
+            if may_retry and self._authenticator.set_challenges(challenges):
+                reply = self._exchange(method, url, headers)
         return reply
 
     def _exchange(self, method: str, url: str, headers: dict[str, str]) -> Reply:
         self._send(method, url, headers)
-        early_bytes = 0
         other: Reply | None = None
         while True:
             wait_s = self._remaining_s()
             messages, size = self._read(wait_s if other is None else min(wait_s, LATE_CSEQ_S))
-            if not size and other is not None:
+            for packet in self._packets(messages):
+                self._early_bytes += len(packet)
+                if self._early_bytes <= MAX_EARLY_BYTES:
+                    self._early_packets.append(packet)
+            replies = [each for each in messages if isinstance(each, Reply) and each.status >= 200]
+            for each in replies:
+                cseq = each.headers.get("CSeq", "").strip()
+                # Nothing else was asked: a reply without a usable number is to this request.
+                if cseq == str(self._cseq) or not cseq.isdecimal():
+                    return each
+            if other is not None and not size:
                 return other
-            found: Reply | None = None
-            for each in messages:
-                if isinstance(each, Interleaved):
-                    early_bytes += len(each.data)
-                    if self._is_ours(each) and early_bytes <= MAX_EARLY_BYTES:
-                        self._early_packets.append(each.data)
-                elif isinstance(each, Reply) and each.status >= 200:
-                    cseq = each.headers.get("CSeq", "").strip()
-                    other = each
-                    # Nothing else was asked, so that a reply without a usable number is to this request;
-                    # one with another number may be a repetition.
-                    if cseq == str(self._cseq) or not cseq.isdecimal():
-                        found = each
-            if found is not None:
-                return found
+            other = replies[-1] if replies else other
 
     def _remaining_s(self) -> float:
         left_s = self._deadline_s - time.monotonic()
@@ -237,8 +218,6 @@ class RtspSession:
         try:
             self._socket.settimeout(CONNECT_TIMEOUT_S)
             self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        except TimeoutError as exc:
-            raise self._timed_out() from exc
         except OSError as exc:
             raise self._broken(exc) from exc
 
@@ -256,10 +235,11 @@ class RtspSession:
             raise self._broken(exc) from exc
         if not data:
             self._note_end()
-            raise self._hung_up()
+            kind = SourceUnavailable if self._next_keep_alive_s < float("inf") else SourceUnreadable
+            raise kind(f"{self._shown} hung up.", remedy="It is opened again.")
         self.heard_s = time.monotonic()
         try:
-            messages = self._parser.feed(data)
+            messages = self.parser.feed(data)
         except ValueError as exc:
             raise SourceUnreadable(
                 f"{self._shown} does not speak RTSP: {exc}.", remedy="Check the port and the path."
@@ -295,12 +275,9 @@ class RtspSession:
             f"{self._shown} answers {reply.status} {reply.phrase!r}.", remedy="Check that it plays elsewhere."
         )
 
-    def _hung_up(self) -> SourceUnavailable:
-        is_playing = self._next_keep_alive_s < float("inf")
-        kind = SourceUnavailable if is_playing else SourceUnreadable
-        return kind(f"{self._shown} hung up.", remedy="It is opened again.")
-
-    def _broken(self, exc: OSError) -> SourceUnavailable:
+    def _broken(self, exc: OSError) -> SourceError:
+        if isinstance(exc, TimeoutError):
+            return self._timed_out()
         reason = exc.strerror or "the connection broke"
         return SourceUnavailable(f"{self._shown}: {reason}.", remedy="Check that it is on and reachable.")
 

@@ -34,7 +34,7 @@ from streaming.rtsp.session import RtspSession
 from streaming.sources.decoder import DecodedFrame, FrameDecoder
 from streaming.sources.ffmpeg import POLL_S, FFmpegReader, OpenOptions
 from streaming.sources.live import LiveSource, Reader, SourceTimeouts
-from streaming.url_guard import ParsedSource
+from streaming.url_guard import RELAY_IT, ParsedSource
 from streaming.vocabulary import StreamId
 
 FORMATS = {"H264": ("h264", H264), "H265": ("hevc", H265)}
@@ -105,8 +105,7 @@ class RtspSource(LiveSource):
         if len(self._failures) < 2 * SESSIONS_EACH:
             return SourceUnreadable(error.message, remedy=f"The reader {self._readers[0]} is tried next.")
         return SourceUnreadable(
-            "No reader can follow this camera. " + " ".join(dict.fromkeys(self._failures)),
-            remedy="Let go2rtc or MediaMTX read it, and give the rtsp:// URL that it serves.",
+            "No reader can follow this camera. " + " ".join(dict.fromkeys(self._failures)), remedy=RELAY_IT
         )
 
 
@@ -187,7 +186,7 @@ class PacketReader:
     @property
     def corrupt(self) -> int:
         """Access units so far that were damaged or could not be decoded, and stretches of stray bytes."""
-        return self._decoder.corrupt + self._session.stray_runs
+        return self._decoder.corrupt + self._session.parser.stray_runs
 
     def frames(self) -> Iterator[DecodedFrame | None]:
         """Yield every frame when its last packet arrives; None after each read, at least every `POLL_S`.

@@ -38,7 +38,6 @@ class SourceTimeouts:
 
 KEY_FRAME_WAIT_S = 120.0
 """Longest wait for a picture while packets arrive. Smart codecs send an IDR frame every 10 to 60 s."""
-
 RARE_FACTOR = 2.5
 """Pictures that are rare are awaited for this many of their intervals."""
 
@@ -46,19 +45,14 @@ RARE_FACTOR = 2.5
 class Reader(Protocol):
     """An opened source. One thread uses it."""
 
-    @property
-    def name(self) -> str:
-        """`native` or `ffmpeg`."""
-        ...
+    name: str
+    "`native` or `ffmpeg`."
+    skipped: int
+    "Pictures so far that were not decoded since the decoder is slower than the source."
 
     @property
     def heard_s(self) -> float:
         """Monotonic time of the last sign of life: packets, with or without a picture."""
-        ...
-
-    @property
-    def skipped(self) -> int:
-        """Pictures so far that were not decoded since the decoder is slower than the source."""
         ...
 
     @property
@@ -95,9 +89,8 @@ class LiveSource(Source):
         self._first_frame_s: float | None = None
         self._interval_s = 0.0  # the longest between two pictures lately
 
-    def _session_failed(self, error: SaccadeError, healthy_s: float) -> SaccadeError:
+    def _session_failed(self, error: SaccadeError, healthy_s: float) -> SaccadeError:  # noqa: ARG002
         """Take in why a session ended that delivered frames for `healthy_s`; return what to report."""
-        del healthy_s
         return error
 
     def _run(self) -> None:
