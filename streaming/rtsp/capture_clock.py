@@ -2,21 +2,23 @@
 
 RTCP sender reports (RFC 3550 §6.4.1) pair an RTP timestamp with the camera's time at which they are sent.
 Only a camera with NTP sets its clock (go2rtc 1.9.14 was measured 97 to 137 ms off), so it is used only if the
-quickest report of a session took at most MAX_REPORT_S by both clocks. Otherwise the access unit that took the
-least time dates the others by the difference of RTP timestamps: one that waited is as old as it is.
+quickest report of a session took at most MAX_REPORT_S by both clocks. Otherwise the access unit of the last
+seconds that took the least time dates the others by the difference of RTP timestamps: one that waited, in a
+buffer or for a slow decoder, is as old as it is.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import deque
 
 from streaming.vocabulary import Clock
 
 MAX_REPORT_S = 0.05
 MAX_AGE_S = 10.0
 """A greater age is a jump of timestamps: TCP's buffers hold a few seconds of video."""
-DRIFT = 2e-4
-"""Largest difference in rate between the camera's clock and ours; quartz clocks differ by up to 1e-4."""
+WINDOW_S = 3.0
+"""Cameras that stamp 25 images a second and send 20 at night seem to fall behind; this bounds it."""
 NTP_EPOCH_S = 2_208_988_800
 """NTP counts from 1900, Unix from 1970."""
 
@@ -33,7 +35,7 @@ class CaptureClock:
         self._rate = clock_rate
         self._report = (0, 0.0)  # RTP timestamp, the camera's Unix time
         self._quickest_s = float("inf")
-        self._least: tuple[float, float] | None = None  # arrival less RTP time; when it was taken
+        self._least: deque[tuple[float, float]] = deque()  # arrival; arrival less RTP time, increasing
 
     def add_report(self, packet: bytes, arrived_s: float) -> None:
         """Take an RTCP packet that arrived at `arrived_s`, Unix time; anything but a sender report is
@@ -56,10 +58,10 @@ class CaptureClock:
         return by_arrival_s, Clock.ARRIVAL
 
     def _by_least(self, timestamp: int, arrived_s: float) -> float:
-        offset_s = arrived_s - timestamp / self._rate
-        if self._least is not None:
-            least_s = self._least[0] + DRIFT * max(0.0, arrived_s - self._least[1])
-            if 0.0 < offset_s - least_s <= MAX_AGE_S:
-                return least_s + timestamp / self._rate
-        self._least = offset_s, arrived_s
-        return arrived_s
+        offset_s, least = arrived_s - timestamp / self._rate, self._least
+        while least and not 0.0 < offset_s - least[-1][1] < MAX_AGE_S:
+            least.pop()
+        least.append((arrived_s, offset_s))
+        while arrived_s - least[0][0] > WINDOW_S:
+            least.popleft()
+        return least[0][1] + timestamp / self._rate
