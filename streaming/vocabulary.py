@@ -121,7 +121,7 @@ class StreamSpec:
 
     stream_id: StreamId
     url: str
-    "rtsp(s)://…, file path or file://…, whip: (a browser publishes), /dev/videoN or camera:N."
+    "rtsp(s)://…, file path or file://…, whip: (a browser publishes), /dev/videoN or camera:N[?size=…&fps=…]."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
