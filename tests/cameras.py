@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import av
+from aiortc import RTCCertificate
 from aiortc.codecs.h264 import H264Encoder
+from cryptography.hazmat.primitives import serialization
 
 from streaming.rtsp.depacketizer import START_CODE
 from streaming.url_guard import ParsedSource, SourcePolicy, check_source_url
@@ -199,3 +201,14 @@ def sdp_of(encoding: str, picture: bytes = b"") -> str:
 def without_parameter_sets(picture: bytes) -> bytes:
     """Return an H.264 picture without its parameter sets."""
     return b"".join(START_CODE + unit for unit in nal_units(picture) if unit[0] & 0x1F not in (7, 8))
+
+
+def own_certificate(folder: Path) -> ssl.SSLContext:
+    """Return the TLS settings of a server with a certificate that it signed itself."""
+    made = RTCCertificate.generateCertificate()
+    pem = made._cert.public_bytes(serialization.Encoding.PEM)
+    formats = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "pem").write_bytes(pem + made._key.private_bytes(serialization.Encoding.PEM, *formats))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "pem")
+    return context

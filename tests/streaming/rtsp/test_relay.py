@@ -13,7 +13,7 @@ from streaming.rtsp.relay import Relay
 from streaming.rtsp.source import RelayedReader
 from streaming.sources.live import SourceTimeouts
 from streaming.url_guard import SourcePolicy, check_source_url
-from tests.cameras import Camera, sdp_of
+from tests.cameras import Camera, encoded, h264_payloads, interleaved, own_certificate, rtp_packets, sdp_of
 
 SDP = sdp_of("JPEG")
 TIMEOUTS = SourceTimeouts(first_frame_s=2.0, stall_s=1.0)
@@ -164,3 +164,14 @@ def test_a_camera_is_read_through_the_relay_and_let_go():
         reader.close()
         reader.close()
         assert not reader._relay._thread.is_alive()
+
+
+def test_tls_is_spoken_by_the_relay_and_no_udp_is_asked_for(tmp_path, clip):
+    packets = rtp_packets(map(h264_payloads, encoded(clip)))
+    sdp = sdp_of("H264", encoded(clip)[0])
+    with (
+        Camera(sdp, interleaved(packets, 0), tls=own_certificate(tmp_path)) as camera,
+        contextlib.closing(RelayedReader(check(camera.source().location), TIMEOUTS)) as reader,
+    ):
+        assert any(frame is not None for frame, _ in zip(reader.frames(), range(60), strict=False))
+        assert not any("client_port" in request for request in camera.requests)

@@ -2,13 +2,10 @@
 
 import re
 import socket
-import ssl
 import time
 from contextlib import closing
 
 import pytest
-from aiortc import RTCCertificate
-from cryptography.hazmat.primitives import serialization
 
 from streaming.errors import (
     InvalidStream,
@@ -19,7 +16,7 @@ from streaming.errors import (
 )
 from streaming.rtsp import session as rtsp_session
 from streaming.rtsp.session import RtspSession
-from tests.cameras import Camera, interleaved, sdp_of
+from tests.cameras import Camera, interleaved, own_certificate, sdp_of
 
 SDP = sdp_of("H264")
 
@@ -268,16 +265,6 @@ def test_tls_is_spoken_and_a_cameras_own_certificate_is_taken(tmp_path):
     with Camera(SDP, tls=own_certificate(tmp_path)) as camera, opened(camera) as session:
         assert session.describe() == SDP
         assert re.match(r"OPTIONS rtsps://127\.0\.0\.1:\d+/live ", camera.requests[0])
-
-
-def own_certificate(folder):
-    made = RTCCertificate.generateCertificate()
-    pem = made._cert.public_bytes(serialization.Encoding.PEM)
-    formats = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "pem").write_bytes(pem + made._key.private_bytes(serialization.Encoding.PEM, *formats))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "pem")
-    return context
 
 
 def test_tls_with_a_plain_server_fails_within_the_timeout():
