@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from streaming.errors import InvalidStream, NotFound, RefusedAddress, SourceUnavailable
 from streaming.settings import Settings
@@ -51,13 +51,12 @@ _MASKED_VALUE = re.compile(
     re.IGNORECASE,
 )
 _WRITE_RTSP = "Write rtsp://[user:password@]host[:port]/path, percent-encoding the password."
-_CAMERA = re.compile(r"(?:camera:(?P<number>\d{1,3})|(?P<device>/dev/video\d{1,3}))(?:\?(?P<options>.*))?")
-_CAMERA_OPTIONS = {
-    "size": ("video_size", re.compile(r"\d{1,5}x\d{1,5}")),
-    "fps": ("framerate", re.compile(r"\d{1,3}(?:\.\d{1,3})?")),
-    "format": ("input_format", re.compile(r"[a-z0-9_]{1,16}")),
-}
-"By option of a camera URL: FFmpeg's option (v4l2), and its values."
+_CAMERA = re.compile(
+    r"(?:camera:(?P<number>\d{1,3})|(?P<device>/dev/video\d{1,3}))"
+    r"(?:\?(?P<options>(?:(?:^|&|\b)(?:size=\d{1,5}x\d{1,5}|fps=\d{1,3}(?:\.\d{1,3})?|format=[a-z0-9_]{1,16})(?=&|$))+))?"
+)
+_CAMERA_OPTIONS = {"size": "video_size", "fps": "framerate", "format": "input_format"}
+"By option of a camera URL: FFmpeg's (v4l2)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +165,12 @@ def _parse_whip(url: str) -> ParsedSource:
 def _parse_camera(url: str) -> ParsedSource:
     match = _CAMERA.fullmatch(url)
     if match is None:
-        raise InvalidStream("A camera is written camera:N or /dev/videoN.", remedy="For example camera:0.")
+        raise InvalidStream(
+            "A camera is written camera:N or /dev/videoN.",
+            remedy="For example camera:0, or camera:0?size=1280x720&fps=30&format=mjpeg.",
+        )
     device = match["device"] or f"/dev/video{int(match['number'])}"
-    options = []
-    for pair in (match["options"] or "").split("&") if match["options"] else ():
-        name, _, value = pair.partition("=")
-        known = _CAMERA_OPTIONS.get(name)
-        if known is None or not known[1].fullmatch(value):
-            raise InvalidStream(
-                f"A camera has no option {pair!r}.",
-                remedy="For example camera:0?size=1280x720&fps=30&format=mjpeg.",
-            )
-        options.append((known[0], value))
+    options = [(_CAMERA_OPTIONS[name], value) for name, value in parse_qsl(match["options"])]
     return ParsedSource("camera", device, device, options=tuple(options))
 
 

@@ -54,9 +54,9 @@ LOW_LATENCY = {
     "probesize": "65536",
 }
 
-
-SESSIONS_EACH = 2
-"""Sessions in a row that fail, though the camera answers, before the other reader has its turn."""
+SESSIONS_EACH, SESSIONS_PROVEN = 2, 10
+"""Sessions in a row that fail, though the camera answers, before the other reader has its turn; the second of
+a reader that has read this camera before: cameras also hang up while they start."""
 QUIET_S = 10.0
 """A server that answers keep-alives may send no packet for this long, plus the time of a stall."""
 LATE_S, SKIP_S = 0.3, 1.0
@@ -82,7 +82,8 @@ class RtspSource(LiveSource):
         self._locate = locate
         self._readers = deque(["native", "ffmpeg"] if reader == "auto" else [reader])
         self._fatal: set[str] = set()
-        self._failures: list[str] = []
+        self._failed, self._patience = 0, SESSIONS_EACH
+        self._reasons: dict[str, str] = {}
 
     def _open(self) -> Reader:
         source = self._locate()
@@ -91,22 +92,24 @@ class RtspSource(LiveSource):
         return open_rtsp(source, self._timeouts, self._fatal)
 
     def _session_failed(self, error: SaccadeError, healthy_s: float) -> SaccadeError:
-        """Count a failure that is the reader's, and turn to the other reader after `SESSIONS_EACH`."""
+        """Count a failure that is the reader's, and turn to the other reader after some."""
+        reader = self._readers[0]
         if healthy_s >= HEALTHY_S:
-            self._failures.clear()
-        is_first = self._readers[0] == "native"
-        is_readers = isinstance(error, SourceUnreadable) or not (is_first or healthy_s)
+            self._failed, self._patience = 0, SESSIONS_PROVEN
+            self._reasons.clear()
+        is_readers = isinstance(error, SourceUnreadable) or (reader == "ffmpeg" and not healthy_s)
         if not is_readers or isinstance(error, SourceForbidden) or len(self._readers) == 1:
             return error
-        self._failures = [*self._failures, f"{self._readers[0]}: {error.message}"][-2 * SESSIONS_EACH :]
-        if len(self._failures) % SESSIONS_EACH:
+        self._failed += 1
+        self._reasons[reader] = error.message
+        if self._failed >= self._patience:
+            self._failed = 0
+            self._readers.rotate()
+            error = SourceUnreadable(error.message, remedy=f"The reader {self._readers[0]} is tried next.")
+        if len(self._reasons) == 1:
             return error
-        self._readers.rotate()
-        if len(self._failures) < 2 * SESSIONS_EACH:
-            return SourceUnreadable(error.message, remedy=f"The reader {self._readers[0]} is tried next.")
-        return SourceUnreadable(
-            "No reader can follow this camera. " + " ".join(dict.fromkeys(self._failures)), remedy=RELAY_IT
-        )
+        reasons = " ".join(f"{name}: {reason}" for name, reason in self._reasons.items())
+        return SourceUnreadable(f"No reader can follow this camera. {reasons}", remedy=RELAY_IT)
 
 
 def open_rtsp(source: ParsedSource, timeouts: SourceTimeouts, fatal: set[str] | None = None) -> Reader:
@@ -146,9 +149,7 @@ class RelayedReader(FFmpegReader):
             )
         except SourceError as exc:
             self._relay.close()
-            is_unreadable = isinstance(exc, SourceInvalid)
-            error = SourceUnreadable(exc.message, remedy=exc.remedy) if is_unreadable else exc
-            raise self._relay.problem or error from exc
+            raise self._relay.problem or exc from exc
 
     def close(self) -> None:
         """Close the source and the relay. May be called twice."""

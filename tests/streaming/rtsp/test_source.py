@@ -12,7 +12,7 @@ import pytest
 
 from lab.fixtures.hostile_camera import HOSTILE, HostileCamera, Manners, encode_pictures
 from lab.fixtures.ports import free_port
-from streaming.errors import SourceError, SourceInvalid, SourceUnavailable
+from streaming.errors import SourceError, SourceInvalid, SourceUnavailable, SourceUnreadable
 from streaming.rtsp import session as rtsp_session
 from streaming.rtsp import source as rtsp_source
 from streaming.rtsp.source import RtspSource
@@ -388,6 +388,17 @@ def test_a_camera_that_no_reader_can_follow_says_why_and_what_to_do(open_rtsp, s
         assert "go2rtc or MediaMTX" in reason
 
 
+def test_a_reader_that_has_read_the_camera_is_not_given_up_when_the_camera_starts_anew(open_rtsp, seen):
+    """While it starts, a camera accepts connections and ends them."""
+    source = RtspSource(ID, lambda: None, PATIENCE)
+    hung_up = SourceUnreadable("hung up")
+    source._session_failed(SourceUnavailable("hung up"), 60.0)
+    for _ in range(rtsp_source.SESSIONS_PROVEN - 1):
+        assert source._session_failed(hung_up, 0.0) is hung_up
+    assert source._readers[0] == "native"
+    assert "ffmpeg is tried next" in str(source._session_failed(hung_up, 0.0))
+
+
 def test_a_camera_that_refuses_us_is_no_reason_for_another_reader(open_rtsp, seen, monkeypatch):
     monkeypatch.setattr(live, "FORBIDDEN_BACKOFF", live.UNAVAILABLE_BACKOFF)
 
@@ -398,7 +409,7 @@ def test_a_camera_that_refuses_us_is_no_reason_for_another_reader(open_rtsp, see
         source = open_rtsp(camera.source().location)
         seen.wait(lambda s: len(camera.requests) >= 3)
         assert all("User-Agent: saccade" in request for request in camera.requests)
-        assert len(source._failures) == 0
+        assert source._reasons == {}
 
 
 def test_a_real_server_is_read_by_ffmpeg_too(camera, open_rtsp, seen):
