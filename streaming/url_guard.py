@@ -37,18 +37,16 @@ NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s]*@")
 _RAW_PASSWORD = re.compile(
     r"""(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?:
-        [^/?#@:\s.\[]+ : [^\s]*[/?#][^\s]*@ (?=[^\s@]*[.:/])  # no dot in what would be the host: a user
-      | [^/?#@:\s\[]+ : (?!\d{1,5}[/?]) [^\s]*[/?#][^\s]*@    # what would be the port is none
-      | [^/?@\s]*\#[^\s]*@                                   # no RTSP URL has a fragment
+        [^/?#@:\s.\[]+ : [^/?#\s]*[/?#][^\s]*@ (?=[^\s@]*[.:/])  # no dot in what would be the host: a user
+      | [^/?#@:\s\[]+ : (?!\d{1,5}[/?]) [^/?#\s]*[/?#][^\s]*@    # what would be the port is none
+      | [^/?@\s\#]*\#[^\s]*@                                     # no RTSP URL has a fragment
     )""",
     re.VERBOSE,
 )
 """Credentials that hold `/`, `?` or `#`, which end the authority of a URL (RFC 3986 §3.2)."""
 _SECRETS = "user(?:name)?|pass(?:word|wd)?|pwd|token|auth|api_?key|key|secret|sig(?:nature)?"
-_MASKED_VALUE = re.compile(
-    # Xiongmai's paths: /user=admin_password=x_channel=1_stream=0.sdp
-    rf"(?P<key>(?:[?&/;]|(?<==\*\*\*)_|(?<=[^\W_])_)(?:{_SECRETS})=)(?:(?!_(?:{_SECRETS}|channel|stream)=)[^&;\s#])*",
-    re.IGNORECASE,
+_MASKED_VALUE = re.compile(  # also Xiongmai's path: /user=admin_password=x_channel=1_stream=0.sdp
+    rf"(?P<key>[?&/;_](?:{_SECRETS})=)(?:(?!_(?:{_SECRETS}|channel|stream)=)[^&;\s#])*", re.IGNORECASE
 )
 _WRITE_RTSP = "Write rtsp://[user:password@]host[:port]/path, percent-encoding the password."
 _CAMERA = re.compile(
@@ -170,7 +168,7 @@ def _parse_camera(url: str) -> ParsedSource:
             remedy="For example camera:0, or camera:0?size=1280x720&fps=30&format=mjpeg.",
         )
     device = match["device"] or f"/dev/video{int(match['number'])}"
-    options = [(_CAMERA_OPTIONS[name], value) for name, value in parse_qsl(match["options"])]
+    options = [(_CAMERA_OPTIONS[name], value) for name, value in parse_qsl(match["options"] or "")]
     return ParsedSource("camera", device, device, options=tuple(options))
 
 

@@ -6,8 +6,8 @@ The native reader (`session`, `depacketizer`) reads H.264 and H.265, which nearl
 parsers hold a frame back until the next begins, one frame period. FFmpeg's, through `relay`, reads other
 codecs and UDP, and takes over a camera that the native reader cannot follow.
 
-A decoder may be slower than its camera. Packets are therefore read before the next image is decoded; from
-`LATE_S` on, images that no other refers to are left out, from `SKIP_S` on all up to the next key frame.
+A decoder may be slower than its camera. Packets are therefore read before the next image is decoded, and
+images that have waited for `SKIP_S` are skipped up to the next key frame.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ SESSIONS_EACH, SESSIONS_PROVEN = 2, 10
 a reader that has read this camera before: cameras also hang up while they start."""
 QUIET_S = 10.0
 """A server that answers keep-alives may send no packet for this long, plus the time of a stall."""
-LATE_S, SKIP_S = 0.3, 1.0
-"""Age of an access unit, in arrival times, from which images are left out."""
+SKIP_S = 1.0
 MAX_WAITING_BYTES = 64 * 2**20
 """Of access units that wait to be decoded; beyond, all up to the next key frame are skipped."""
 READS_AT_ONCE = 64
@@ -222,7 +221,6 @@ class PacketReader:
 
     def _skip_if_late(self) -> None:
         late_s = self._units[-1].arrived_s - self._units[0].arrived_s if self._units else 0.0
-        self._decoder.skip_unreferenced(late_s >= LATE_S)
         waiting_bytes = sum(len(unit.data) for unit in self._units)
         self._skips_to_key |= late_s >= SKIP_S or waiting_bytes > MAX_WAITING_BYTES
         newest_key = max((index for index, unit in enumerate(self._units) if unit.is_key), default=None)

@@ -45,10 +45,6 @@ class FrameDecoder:
         "Clock of the times given from now on."
         self._arrived_s: dict[int, float] = {}
 
-    def skip_unreferenced(self, skips: bool) -> None:
-        """Leave out pictures that no other refers to, which a decoder that is too slow can do at no cost."""
-        self._context.skip_frame = "NONREF" if skips else "DEFAULT"
-
     def decode(self, packet: Packet[Any], arrived_s: float) -> list[DecodedFrame]:
         """Return the frames that are complete with a packet that arrived at `arrived_s`, Unix time. Never
         raises."""

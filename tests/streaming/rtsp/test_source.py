@@ -487,14 +487,6 @@ def test_a_slow_decoder_skips_to_the_next_key_frame_and_shows_the_true_age(
         )
 
 
-def test_pictures_that_no_other_refers_to_are_left_out_first(clip, reading):
-    session, reader = reading(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:3]))))
-    del session
-    reader._decoder.skip_unreferenced(True)
-    assert reader._decoder._context.skip_frame == "NONREF"
-    assert len(shown(reader, 3)) == 3, "all of these are referred to"
-
-
 @pytest.mark.parametrize(
     ("ahead_s", "clock"), [(0.0, Clock.RTCP), (7.0, Clock.ARRIVAL), (-3.0, Clock.ARRIVAL)]
 )
