@@ -104,6 +104,7 @@ class HostedStream:
             frames=self._frames,
             dropped=self._slot.dropped_total,
             reconnects=source.reconnects,
+            reader=source.reader,
             queries=self.session.query_statuses(),
         )
 
@@ -187,5 +188,6 @@ class HostedStream:
             self.spec.stream_id,
             up=status.state is SourceState.LIVE,
             reconnects=status.reconnects,
+            reader=status.reader,
             results_lost=self._writer.lost(self.spec.stream_id),
         )

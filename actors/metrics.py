@@ -51,6 +51,9 @@ class WorkerMetrics:
         self._reconnects = Gauge(
             "saccade_reconnects_total", "Times a source was opened again.", stream, registry=self.registry
         )
+        self._reader = Gauge(
+            "saccade_source_reader", "1 for what reads it.", ["stream", "reader"], registry=self.registry
+        )
         self._lost = Gauge(
             "saccade_results_lost_total", "Results that never reached Redis.", stream, registry=self.registry
         )
@@ -72,26 +75,22 @@ class WorkerMetrics:
         """Observe the time from a query's acceptance to its first mask, seconds."""
         self._prompt.labels(stream_id).observe(seconds)
 
-    def source(self, stream_id: StreamId, *, up: bool, reconnects: int, results_lost: int) -> None:
+    def source(
+        self, stream_id: StreamId, *, up: bool, reconnects: int, reader: str, results_lost: int
+    ) -> None:
         """Set the state of a stream's source and the results lost on the way to Redis."""
+        self._reader.remove_by_labels({"stream": stream_id})
+        if reader:
+            self._reader.labels(stream_id, reader).set(1)
         self._up.labels(stream_id).set(up)
         self._reconnects.labels(stream_id).set(reconnects)
         self._lost.labels(stream_id).set(results_lost)
 
     def forget(self, stream_id: StreamId) -> None:
         """Remove a stream's series, so that the page does not grow with removed streams."""
-        by_stream = (
-            self._frames,
-            self._stage,
-            self._age,
-            self._prompt,
-            self._up,
-            self._tracks,
-            self._reconnects,
-            self._lost,
-        )
-        for metric in by_stream:
-            metric.remove_by_labels({"stream": stream_id})
+        for metric in vars(self).values():
+            if metric is not self.registry:
+                metric.remove_by_labels({"stream": stream_id})
 
     def collect(self) -> list[Metric]:
         """Return the families with their samples, as objects that can be pickled."""

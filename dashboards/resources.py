@@ -110,6 +110,8 @@ class StreamView(_Response):
     dropped: int
     """Dropped since the stream was added, because a newer one was there."""
     reconnects: int
+    reader: str
+    """What reads the source: `native` or `ffmpeg`; empty before it is opened, and for WHIP."""
     queries: list[QueryView]
 
     @classmethod

@@ -13,7 +13,8 @@ library.
     │   └── Unauthorised          no token, or a wrong one
     ├── SourceError               a source failed: its stream retries, other streams are unaffected
     │   ├── SourceUnavailable     cannot connect, refused, timed out
-    │   │   └── SourceForbidden   it answered and refused us (401, 403)
+    │   │   ├── SourceForbidden   it answered and refused us (401, 403)
+    │   │   └── SourceUnreadable  it answered in a way that this reader cannot follow; another may
     │   ├── SourceStalled         connected, but no frame for too long
     │   └── SourceInvalid         connected, but not a video that can be decoded
     ├── StoreUnavailable          Redis does not answer, or refuses
@@ -30,6 +31,7 @@ users, `remedy` says what to do, `retryable` whether the same call may succeed l
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -37,7 +39,12 @@ class SaccadeError(Exception):
     """Base class of all errors of the project."""
 
     code: ClassVar[str] = "error"
+    "The name of the class in snake case, without a final `error`."
     retryable: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        """Derive the code."""
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).lower()
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
@@ -59,129 +66,96 @@ def _rebuild(kind: type[SaccadeError], message: str, remedy: str) -> SaccadeErro
 class UsageError(SaccadeError):
     """The caller's mistake."""
 
-    code = "usage"
-
 
 class InvalidQuery(UsageError):
     """A query that cannot be answered: empty, too long, a region on a wrong kind."""
-
-    code = "invalid_query"
 
 
 class InvalidStream(UsageError):
     """A stream id, URL or SDP offer that cannot be used."""
 
-    code = "invalid_stream"
-
 
 class RefusedAddress(UsageError):
     """A URL that the URL guard does not allow."""
-
-    code = "refused_address"
 
 
 class NotFound(UsageError):
     """A named resource does not exist."""
 
-    code = "not_found"
-
 
 class Conflict(UsageError):
     """A resource exists already or is in use."""
-
-    code = "conflict"
 
 
 class LimitReached(UsageError):
     """A configured limit is reached."""
 
-    code = "limit_reached"
-
 
 class InvalidSettings(UsageError):
     """Invalid or contradictory settings."""
-
-    code = "invalid_settings"
 
 
 class Unauthorised(UsageError):
     """No token, or a wrong one."""
 
-    code = "unauthorised"
-
 
 class SourceError(SaccadeError):
     """A source failed; its stream retries, other streams are unaffected."""
 
-    code = "source"
     retryable = True
 
 
 class SourceUnavailable(SourceError):
     """The source cannot be reached."""
 
-    code = "source_unavailable"
-
 
 class SourceForbidden(SourceUnavailable):
     """The source answered and refused us."""
 
-    code = "source_forbidden"
+
+class SourceUnreadable(SourceUnavailable):
+    """The source answered, but not in a way that this reader can follow; another reader may."""
 
 
 class SourceStalled(SourceError):
     """Connected, but no frame for too long."""
 
-    code = "source_stalled"
-
 
 class SourceInvalid(SourceError):
     """Connected, but there is no video that can be decoded."""
 
-    code = "source_invalid"
     retryable = False
 
 
 class StoreUnavailable(SaccadeError):
     """Redis does not answer, or refuses."""
 
-    code = "store_unavailable"
     retryable = True
 
 
 class InvalidMessage(SaccadeError):
     """Stored or received bytes that do not match their schema."""
 
-    code = "invalid_message"
-
 
 class CheckpointError(SaccadeError):
     """A checkpoint whose tensors do not match its model."""
-
-    code = "checkpoint"
 
 
 class BackendUnavailable(SaccadeError):
     """A runtime that is not installed, or not usable on this machine."""
 
-    code = "backend_unavailable"
-
 
 class GroundingFailed(SaccadeError):
     """The model failed on a keyframe; its stream continues."""
 
-    code = "grounding_failed"
     retryable = True
 
 
 class GroundingTimedOut(GroundingFailed):
     """The model exceeded its time budget on a keyframe."""
 
-    code = "grounding_timed_out"
-
 
 class ServiceUnavailable(SaccadeError):
     """A part of the service is not up (yet)."""
 
-    code = "service_unavailable"
     retryable = True

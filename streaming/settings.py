@@ -66,9 +66,13 @@ class Settings(BaseSettings):
     """Folders that `file` sources may read from. None: no file source can be added over the API."""
 
     source_timeout_s: float = Field(3.0, gt=0)
-    """Without a frame for this long the source is stalled and opened again."""
+    """Without a frame, and without another sign of life, for this long the source is stalled and opened
+    again."""
     source_connect_timeout_s: float = Field(5.0, gt=0)
     """Time for a source to connect and deliver its first frame."""
+    rtsp_reader: Literal["auto", "native", "ffmpeg"] = "auto"
+    """Reader of RTSP sources. `auto`: our own, with the lowest latency; FFmpeg's for codecs that it does not
+    read, and after two sessions that failed although the camera answered."""
     ice_addresses: Literal["auto"] | Annotated[list[str], Field(min_length=1)] = "auto"
     """Addresses of this machine for WebRTC (ICE host candidates). `auto`: `host`, or all addresses if it is
     0.0.0.0; without `server_names` and `ice_public_addresses`, on loopback, for this machine only."""

@@ -59,6 +59,8 @@ class StreamStatus:
     dropped: int = 0
     "Frames dropped since the stream was added."
     reconnects: int = 0
+    reader: str = ""
+    "What reads the source: `native` or `ffmpeg`; empty before it is opened, and for WHIP."
     queries: tuple[QueryStatus, ...] = ()
 
 

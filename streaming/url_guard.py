@@ -5,8 +5,7 @@ once, refuses every address that is not public unless the policy allows it, and 
 checked address, so that a second resolution cannot lead elsewhere (DNS rebinding). Resolvers also accept
 `127.1`, `0x7f000001` and `017700000001`; the resolved address is checked.
 
-Not covered: FFmpeg, which reads RTSP with codecs other than H.264 and H.265, follows redirects; see
-`rtsp.source`.
+FFmpeg would follow redirects elsewhere: it reads RTSP through `rtsp.relay`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Literal, cast, get_args
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from streaming.errors import InvalidStream, NotFound, RefusedAddress, SourceUnavailable
 from streaming.settings import Settings
@@ -28,18 +27,34 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL_CHARS = 2_048
 DEFAULT_PORTS: dict[str, int] = {"rtsp": 554, "rtsps": 322}
+RELAYED_SCHEMES = "rtmp rtmps srt rist rtp udp hls mms mmsh webrtc whep http https"
+RELAY_IT = "Let go2rtc or MediaMTX read it, and give the rtsp:// URL that it serves."
 
 # In a public range, but served by Azure's hypervisor, with secrets of the virtual machine.
 METADATA_ADDRESSES = (ipaddress.ip_network("168.63.129.16/32"),)
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s]*@")
-_MASKED_VALUE = re.compile(
-    r"(?P<key>[?&](?:user(?:name)?|pass(?:word|wd)?|pwd|token|auth|api_?key|key|secret|sig(?:nature)?)=)[^&\s#]*",
-    re.IGNORECASE,
+_RAW_PASSWORD = re.compile(
+    r"""(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?:
+        [^/?#@:\s.\[]+ : [^/?#\s]*[/?#][^\s]*@ (?=[^\s@]*[.:/])  # no dot in what would be the host: a user
+      | [^/?#@:\s\[]+ : (?!\d{1,5}[/?]) [^/?#\s]*[/?#][^\s]*@    # what would be the port is none
+      | [^/?@\s\#]*\#[^\s]*@                                     # no RTSP URL has a fragment
+    )""",
+    re.VERBOSE,
+)
+"""Credentials that hold `/`, `?` or `#`, which end the authority of a URL (RFC 3986 §3.2)."""
+_SECRETS = "user(?:name)?|pass(?:word|wd)?|pwd|token|auth|api_?key|key|secret|sig(?:nature)?"
+_MASKED_VALUE = re.compile(  # also Xiongmai's path: /user=admin_password=x_channel=1_stream=0.sdp
+    rf"(?P<key>[?&/;_](?:{_SECRETS})=)(?:(?!_(?:{_SECRETS}|channel|stream)=)[^&;\s#])*", re.IGNORECASE
 )
 _WRITE_RTSP = "Write rtsp://[user:password@]host[:port]/path, percent-encoding the password."
-_CAMERA = re.compile(r"camera:(?P<number>\d{1,3})|(?P<device>/dev/video\d{1,3})")
+_CAMERA = re.compile(
+    r"(?:camera:(?P<number>\d{1,3})|(?P<device>/dev/video\d{1,3}))"
+    r"(?:\?(?P<options>(?:(?:^|&|\b)(?:size=\d{1,5}x\d{1,5}|fps=\d{1,3}(?:\.\d{1,3})?|format=[a-z0-9_]{1,16})(?=&|$))+))?"
+)
+_CAMERA_OPTIONS = {"size": "video_size", "fps": "framerate", "format": "input_format"}
+"By option of a camera URL: FFmpeg's (v4l2)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,8 @@ class ParsedSource:
     port: int = 0
     address: str = ""
     "The address that was checked; empty before a name is resolved."
+    options: tuple[tuple[str, str], ...] = ()
+    "FFmpeg's options for a camera."
 
 
 def is_loopback(host: str) -> bool:
@@ -83,7 +100,9 @@ def is_loopback(host: str) -> bool:
 
 def redact(text: str) -> str:
     """Return `text` with the credentials of every URL masked; safe to log and publish."""
-    return _MASKED_VALUE.sub(r"\g<key>***", _USERINFO.sub(r"\g<scheme>***@", text))
+    for pattern in (_RAW_PASSWORD, _USERINFO):
+        text = pattern.sub(r"\g<scheme>***@", text)
+    return _MASKED_VALUE.sub(r"\g<key>***", text)
 
 
 def parse_source_url(url: str, policy: SourcePolicy) -> ParsedSource:
@@ -99,10 +118,12 @@ def parse_source_url(url: str, policy: SourcePolicy) -> ParsedSource:
         )
     url = url.strip()
     scheme = _scheme_of(url)
-    if scheme not in policy.schemes:
+    if scheme not in policy.schemes or scheme not in get_args(Scheme):
         raise RefusedAddress(
             f"Sources of the scheme {scheme!r} are not allowed.",
-            remedy=f"Use one of {', '.join(policy.schemes)}, or add it to allowed_schemes.",
+            remedy=RELAY_IT
+            if scheme in RELAYED_SCHEMES.split()
+            else f"Use one of {', '.join(policy.schemes)}, or add it to allowed_schemes.",
         )
     if scheme == "whip":
         return _parse_whip(url)
@@ -150,9 +171,13 @@ def _parse_whip(url: str) -> ParsedSource:
 def _parse_camera(url: str) -> ParsedSource:
     match = _CAMERA.fullmatch(url)
     if match is None:
-        raise InvalidStream("A camera is written camera:N or /dev/videoN.", remedy="For example camera:0.")
+        raise InvalidStream(
+            "A camera is written camera:N or /dev/videoN.",
+            remedy="For example camera:0, or camera:0?size=1280x720&fps=30&format=mjpeg.",
+        )
     device = match["device"] or f"/dev/video{int(match['number'])}"
-    return ParsedSource("camera", device, device)
+    options = [(_CAMERA_OPTIONS[name], value) for name, value in parse_qsl(match["options"] or "")]
+    return ParsedSource("camera", device, device, options=tuple(options))
 
 
 def _parse_file(url: str, media_dirs: Sequence[Path]) -> ParsedSource:
@@ -182,6 +207,11 @@ def _file_below(path: str, media_dirs: Sequence[Path]) -> Path:
 
 
 def _parse_rtsp(url: str, policy: SourcePolicy) -> ParsedSource:
+    if _RAW_PASSWORD.match(url):
+        raise InvalidStream(
+            "The user or the password holds a character that ends them in a URL.",
+            remedy="Percent-encode the password: # is %23, / is %2F, ? is %3F, @ is %40.",
+        )
     try:
         split = urlsplit(url)
         port = split.port
@@ -260,8 +290,13 @@ def _refused(host: str, address: Address) -> RefusedAddress:
 
 
 def _pin(parsed: ParsedSource, address: Address) -> ParsedSource:
-    split: SplitResult = urlsplit(parsed.location)
-    userinfo, at, _ = split.netloc.rpartition("@")
     host = f"[{address}]" if address.version == 6 else str(address)
-    pinned = split._replace(netloc=f"{userinfo}{at}{host}:{parsed.port}").geturl()
-    return ParsedSource(parsed.scheme, pinned, parsed.shown, parsed.host, parsed.port, str(address))
+    pinned = replace_host(parsed.location, parsed.scheme, f"{host}:{parsed.port}")
+    return replace(parsed, location=pinned, address=str(address))
+
+
+def replace_host(url: str, scheme: str, host_and_port: str) -> str:
+    """Return a URL with another scheme, host and port, and its credentials, path and query."""
+    split: SplitResult = urlsplit(url)
+    userinfo, at, _ = split.netloc.rpartition("@")
+    return split._replace(scheme=scheme, netloc=f"{userinfo}{at}{host_and_port}").geturl()

@@ -43,7 +43,9 @@ class Clock(StrEnum):
     """Clock that `captured_s` was read from."""
 
     ARRIVAL = "arrival"
-    "Ours, when the frame's last packet arrived."
+    "Ours, when the frame's last packet arrived; earlier by what RTP timestamps say that it was delayed."
+    RTCP = "rtcp"
+    "The camera's own, from RTCP sender reports."
 
 
 class QueryKind(StrEnum):
@@ -69,6 +71,8 @@ class SourceState(StrEnum):
 
     STARTING = "starting"
     LIVE = "live"
+    WAITING = "waiting"
+    "Connected and something arrives, but no picture at present: a key frame is awaited, or it is night."
     RECONNECTING = "reconnecting"
     ENDED = "ended"
     FAILED = "failed"
@@ -117,7 +121,7 @@ class StreamSpec:
 
     stream_id: StreamId
     url: str
-    "rtsp(s)://…, file path or file://…, whip: (a browser publishes), /dev/videoN or camera:N."
+    "rtsp(s)://…, file path or file://…, whip: (a browser publishes), /dev/videoN or camera:N[?size=…&fps=…]."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import av
+from aiortc import RTCCertificate
 from aiortc.codecs.h264 import H264Encoder
+from cryptography.hazmat.primitives import serialization
 
 from streaming.rtsp.depacketizer import START_CODE
 from streaming.url_guard import ParsedSource, SourcePolicy, check_source_url
@@ -55,6 +57,12 @@ class Camera:
         """Return the requests of a method."""
         return [request for request in self.requests if request.startswith(method + " ")]
 
+    def hang_up(self) -> None:
+        """End the connections, and listen on."""
+        for each in self._open[1:]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         for each in self._open:
             with contextlib.suppress(OSError):
@@ -86,7 +94,8 @@ class Camera:
                 if line == b"\r\n":
                     request, lines = "".join(lines), []
                     self.requests.append(request)
-                    self._reply(connection, request)
+                    if not request.startswith("RTSP/"):
+                        self._reply(connection, request)
 
     def _reply(self, connection: socket.socket, request: str) -> None:
         method = request.split()[0]
@@ -192,3 +201,14 @@ def sdp_of(encoding: str, picture: bytes = b"") -> str:
 def without_parameter_sets(picture: bytes) -> bytes:
     """Return an H.264 picture without its parameter sets."""
     return b"".join(START_CODE + unit for unit in nal_units(picture) if unit[0] & 0x1F not in (7, 8))
+
+
+def own_certificate(folder: Path) -> ssl.SSLContext:
+    """Return the TLS settings of a server with a certificate that it signed itself."""
+    made = RTCCertificate.generateCertificate()
+    pem = made._cert.public_bytes(serialization.Encoding.PEM)
+    formats = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "pem").write_bytes(pem + made._key.private_bytes(serialization.Encoding.PEM, *formats))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "pem")
+    return context

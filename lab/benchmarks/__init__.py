@@ -14,6 +14,8 @@
     roofline.py       FLOPs of a frame and the device's peak
     tracker_plot.py   its plot
 
+    hostile_camera.py `saccade bench camera`: a stream of a camera that misbehaves at random
+
     soak.py           `saccade bench soak`: memory on an endless stream
     endless_clip.py   that stream, and the trackers on it
     soak_plot.py      its plot

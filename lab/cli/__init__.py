@@ -2,7 +2,7 @@
 
     demo.py                      saccade demo
     evaluate.py, eval_tables.py  saccade eval
-    bench.py, bench_tables.py    saccade bench line, load, tracker, boxes, grounder, checkpoint
+    bench.py, bench_tables.py    saccade bench line, load, tracker, boxes, grounder, camera, checkpoint
     soak.py                      saccade bench soak
     training.py                  saccade train nano, tune, plot
     training_progress.py         the progress bars of a training

@@ -257,6 +257,25 @@ def bench_checkpoint_command(
     print_json(written) if as_json else out.print(pairs_table(written))
 
 
+@bench_app.command("camera")
+def bench_camera_command(
+    seconds: Annotated[float, typer.Option(help="To read it.", min=1)] = 300.0,
+    seed: Annotated[int, typer.Option(help="Of its faults.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Read a hostile RTSP camera: lost packets, stray bytes, wrong numbers, hang-ups and resets, at random.
+
+    Prints the part of the time in which the stream was live, the longest time without a picture, and memory
+    and file descriptors after a tenth of the time and at the end.
+
+        saccade bench camera --seconds 1800 --seed 1 --json
+    """
+    from lab.benchmarks.hostile_camera import run_hostile_camera
+
+    report = run_hostile_camera(seconds, seed, lambda status: err.print(status.state, status.reason))
+    print_json(asdict(report)) if as_json else out.print(pairs_table(asdict(report)))
+
+
 def _write_random(name: str, folder: Path) -> int:
     require_new(folder)
     if name == SA2VA_1B_NAME:

@@ -3,11 +3,11 @@
 Theory of operation. `source` opens a `session`: one TCP connection to the address that the URL guard has
 resolved, DESCRIBE, SETUP, PLAY, keep-alive. `messages` cuts its bytes into replies and interleaved packets,
 `auth` answers digest and basic challenges, `sdp` reads the description, `depacketizer` assembles RTP packets
-into access units, which `streaming.sources.decoder` decodes. Streams in other codecs are read by FFmpeg over
-a connection of its own.
+into access units, which `capture_clock` dates and `streaming.sources.decoder` decodes. Other codecs, UDP, and
+cameras that this cannot follow are read by FFmpeg through `relay`.
 
-Rules. `auth`, `messages`, `sdp` and `depacketizer` are pure: bytes in, values out, no socket and no clock.
-Every buffer that a server can fill has a bound. Nothing a server sends becomes an address to connect to.
+Rules. All but `source`, `session` and `relay` are pure: bytes in, values out, no socket and no clock. Every
+buffer that a server can fill has a bound. Nothing a server sends becomes an address to connect to.
 
 May import: av, aiortc's RTP parser, and `streaming`. `streaming.sources.factory` opens it; nothing else needs
 to.

@@ -9,7 +9,8 @@ follow a marker under the same timestamp, the stream's markers are ignored from 
 Interleaved packets come over TCP, in order, so a gap in the sequence numbers means that the server dropped
 packets. The incomplete NAL unit is discarded, the complete NAL units are kept, and the access unit is flagged
 as damaged. It is decoded all the same: cameras send an IDR as rarely as every ten seconds, and decoders
-conceal errors far sooner, as in FFmpeg's own RTSP reader.
+conceal errors far sooner, as in FFmpeg's own RTSP reader. Some servers number their packets wrongly; since
+TCP neither repeats nor reorders, numbers that go back, jump far or never fit are no gaps and are ignored.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ START_CODE = b"\0\0\0\1"
 
 MAX_UNIT_BYTES = 16 * 2**20
 """Most bytes of an access unit: the memory that a server can make us use. IDRs of cameras are far smaller."""
+
+MAX_GAP = 1_000
+"""More packets than this are not lost at once: the server has begun to count anew, or counts wrongly."""
+
+MISNUMBERED = 8
+"""Packets in a row whose numbers do not fit, after which the numbers are taken for wrong."""
 
 LEAST_PAYLOAD_BYTES = 2
 """Shorter payloads are padding, or H.264's one-byte end-of-sequence and end-of-stream NAL units."""
@@ -44,6 +51,8 @@ class AccessUnit:
     "Arrival of its last packet, Unix time."
     damaged: bool
     "Packets were lost or unreadable, within it or since the access unit before."
+    is_key: bool = False
+    "It begins with an IDR picture (H.265: an IRAP picture) or has parameter sets: decoding can start here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class PayloadFormat:
     "Parses a payload of at least `LEAST_PAYLOAD_BYTES`; raises ValueError."
     is_slice: Callable[[int], bool]
     "Whether a NAL unit with this first byte is a coded slice."
+    is_key: Callable[[int], bool]
+    "Whether decoding can start at an access unit with such a NAL unit."
 
 
 def parse_h264(payload: bytes) -> Payload:
@@ -99,8 +110,10 @@ def _aggregated(payload: bytes) -> Iterator[bytes]:
         yield START_CODE + payload[start:position]
 
 
-H264 = PayloadFormat(parse_h264, lambda first: 1 <= first & 0x1F <= 5)
-H265 = PayloadFormat(parse_h265, lambda first: first >> 1 & 0x3F < 32)
+H264 = PayloadFormat(parse_h264, lambda first: 1 <= first & 0x1F <= 5, lambda first: first & 0x1F in (5, 7))
+H265 = PayloadFormat(
+    parse_h265, lambda first: first >> 1 & 0x3F < 32, lambda first: 16 <= first >> 1 & 0x3F <= 21
+)
 
 
 class Depacketizer:
@@ -117,7 +130,9 @@ class Depacketizer:
         self._unit = bytearray()
         self._fragment: bytearray | None = None
         self._has_slice = False
+        self._is_key = False
         self._damaged = False
+        self._misnumbered = 0
 
     def push(self, data: bytes, arrived_s: float) -> list[AccessUnit]:
         """Take a packet that arrived at `arrived_s`, Unix time; return the 0 to 2 access units it completes.
@@ -129,7 +144,7 @@ class Depacketizer:
         except ValueError:
             self._discard_fragment()
             return []
-        if self._next_sequence_number not in (None, packet.sequence_number):
+        if self._is_after_a_gap(packet.sequence_number):
             self._discard_fragment()
         self._next_sequence_number = packet.sequence_number + 1 & 0xFFFF
         if packet.payload_type != self._payload_type or len(packet.payload) < LEAST_PAYLOAD_BYTES:
@@ -140,6 +155,14 @@ class Depacketizer:
         if packet.marker and self._trusts_markers and self._has_slice:
             complete.append(self._release())
         return complete
+
+    def _is_after_a_gap(self, number: int) -> bool:
+        if self._next_sequence_number in (None, number):
+            self._misnumbered = 0
+            return False
+        self._misnumbered += 1
+        missing = number - (self._next_sequence_number or 0) & 0xFFFF
+        return missing <= MAX_GAP and self._misnumbered < MISNUMBERED
 
     def _unwrapped(self, timestamp: int) -> int:
         if self._timestamp is None:
@@ -178,8 +201,9 @@ class Depacketizer:
 
     def _append(self, nal_units: bytearray) -> None:
         # A NAL unit contains no start code: emulation prevention (H.264 and H.265 §7.4.1).
-        is_slice = self._format.is_slice
-        if any(unit and is_slice(unit[0]) for unit in nal_units.split(START_CODE)[1:]):
+        firsts = [unit[0] for unit in nal_units.split(START_CODE)[1:] if unit]
+        self._is_key |= any(map(self._format.is_key, firsts))
+        if any(map(self._format.is_slice, firsts)):
             self._has_slice = True
             if self._released == self._timestamp:
                 self._trusts_markers = False
@@ -194,8 +218,8 @@ class Depacketizer:
         if self._fragment is not None:
             self._discard_fragment()
         assert self._timestamp is not None, "a unit has packets"
-        unit = AccessUnit(bytes(self._unit), self._timestamp, self._arrived_s, self._damaged)
+        unit = AccessUnit(bytes(self._unit), self._timestamp, self._arrived_s, self._damaged, self._is_key)
         self._released = self._timestamp
         self._unit.clear()
-        self._has_slice = self._damaged = False
+        self._has_slice = self._damaged = self._is_key = False
         return unit

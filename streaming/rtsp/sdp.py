@@ -19,7 +19,8 @@ _PARAMETER_SETS = {
 }
 "By encoding: the format parameters that hold parameter sets, in the order that a decoder needs."
 
-_RTPMAP = re.compile(r"rtpmap:(\d{1,3}) +([^ /]+)/(\d{1,9})")
+_RTPMAP = re.compile(r"rtpmap:(\d{1,3})\s+([^\s/]+)(?:/(\d{1,9}))?")
+_USUAL_CLOCK_RATE = "90000"
 _MAX_PAYLOAD_TYPE = 127
 
 
@@ -36,6 +37,8 @@ class VideoTrack:
     "Absolute or relative URL for SETUP; empty: the session's own."
     parameters: Mapping[str, str] = field(default_factory=dict)
     "Format parameters (`a=fmtp`), names in lower case."
+    is_encrypted: bool = False
+    "SRTP (profiles `RTP/SAVP` and `RTP/SAVPF`)."
 
     @property
     def is_depacketizable(self) -> bool:
@@ -53,10 +56,11 @@ class VideoTrack:
 
 
 def video_track(sdp: str) -> VideoTrack | None:
-    """Return the first video track of a session description; None if it has none."""
+    """Return the first video track of a session description that is H.264 or H.265, else the first; None if
+    it has none."""
     sections = re.split(r"^m=", sdp, flags=re.MULTILINE)[1:]
-    video = next((section for section in sections if section.startswith("video ")), None)
-    return None if video is None else _track(video.splitlines())
+    tracks = [_track(section.splitlines()) for section in sections if section.startswith("video ")]
+    return next((track for track in tracks if track.is_depacketizable), tracks[0] if tracks else None)
 
 
 def session_control(sdp: str) -> str:
@@ -67,13 +71,17 @@ def session_control(sdp: str) -> str:
 
 def _track(lines: list[str]) -> VideoTrack:
     control = _attribute(lines, "control:")
-    payload_type = _number(lines[0].split()[3:4])
-    for line in lines:
-        match = _RTPMAP.match(line.removeprefix("a="))
-        if match and int(match[1]) == payload_type:
-            parameters = _parameters(_attribute(lines, f"fmtp:{payload_type} "))
-            return VideoTrack(match[2].upper(), payload_type, int(match[3]), control, parameters)
-    return VideoTrack(payload_type=payload_type, control=control)
+    words = lines[0].split()
+    is_encrypted = "/SAVP" in lines[0]
+    payload_types = [_number(word) for word in words[3:]] or [0]
+    maps = [match for line in lines if (match := _RTPMAP.match(line.removeprefix("a=")))]
+    for payload_type in payload_types:
+        for match in maps:
+            if int(match[1]) == payload_type:
+                parameters = _parameters(_attribute(lines, f"fmtp:{payload_type} "))
+                rate = int(match[3] or _USUAL_CLOCK_RATE)
+                return VideoTrack(match[2].upper(), payload_type, rate, control, parameters, is_encrypted)
+    return VideoTrack(payload_type=payload_types[0], control=control, is_encrypted=is_encrypted)
 
 
 def _attribute(lines: list[str], name: str) -> str:
@@ -81,9 +89,8 @@ def _attribute(lines: list[str], name: str) -> str:
     return next(found, "")
 
 
-def _number(words: list[str]) -> int:
-    number = int(words[0]) if words and re.fullmatch(r"[0-9]{1,3}", words[0]) else 0
-    return min(number, _MAX_PAYLOAD_TYPE)
+def _number(word: str) -> int:
+    return min(int(word), _MAX_PAYLOAD_TYPE) if re.fullmatch(r"[0-9]{1,3}", word) else 0
 
 
 def _parameters(text: str) -> dict[str, str]:
@@ -92,7 +99,8 @@ def _parameters(text: str) -> dict[str, str]:
 
 
 def _decoded(text: str) -> bytes:
+    # Cameras leave the padding out, or include the start code.
     try:
-        return base64.b64decode(text)
+        return base64.b64decode(text + "==").removeprefix(START_CODE).removeprefix(START_CODE[1:])
     except (binascii.Error, ValueError):
         return b""

@@ -13,7 +13,7 @@ normally `Latest.put`, which never blocks; with `Latest.put_blocking` a clip los
 
 Rules. A source raises nothing into its neighbours: a failure is a state with a reason. Frame indices count
 every decoded frame, dropped or not, and continue over reconnects. A live source retries without end. A source
-holds the current packet and the current frame, and no more.
+holds the current packet and frame, and no more (RTSP: the packets that a slow decoder has not taken).
 
 May import: av, numpy and `streaming`; aiortc only through `streaming.rtsp` and `streaming.webrtc`.
 """

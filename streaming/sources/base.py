@@ -32,6 +32,8 @@ class SourceStatus:
     "How often it was opened, or published, again after a loss."
     corrupt: int = 0
     "Packets that were damaged or could not be decoded."
+    reader: str = ""
+    "What reads it: `native` or `ffmpeg`; empty before it is opened, and for WHIP."
 
 
 Deliver = Callable[[Frame], None]
@@ -101,7 +103,8 @@ class Source(ABC):
         changed = (state, reason, code) != (self._status.state, self._status.reason, self._status.code)
         if changed:
             self._status = replace(self._status, state=state, reason=reason, code=code)
-            level = logging.INFO if state in (SourceState.LIVE, SourceState.ENDED) else logging.WARNING
+            is_bad = state in (SourceState.RECONNECTING, SourceState.FAILED)
+            level = logging.WARNING if is_bad else logging.INFO
             log.log(level, "source %s: %s %s", self._status.stream_id, state, reason)
             self._report(self._status)
 
@@ -115,10 +118,12 @@ class Source(ABC):
         """Count decoded frames that were dropped before delivery."""
         self._status = replace(self._status, frames=self._status.frames + frames)
 
-    def _deliver_frame(self, pixels: Pixels, pts_s: float, captured_s: float, decode_s: float) -> None:
+    def _deliver_frame(
+        self, pixels: Pixels, pts_s: float, captured_s: float, decode_s: float, clock: Clock = Clock.ARRIVAL
+    ) -> None:
         """Deliver the next frame; the first after an error makes the source LIVE."""
         index = self._status.frames
         self._status = replace(self._status, frames=index + 1)
         self._set_state(SourceState.LIVE)
         stream_id = self._status.stream_id
-        self._deliver(Frame(stream_id, index, pixels, pts_s, captured_s, Clock.ARRIVAL, decode_s))
+        self._deliver(Frame(stream_id, index, pixels, pts_s, captured_s, clock, decode_s))

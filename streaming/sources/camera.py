@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-from streaming.errors import SourceUnavailable
+from streaming.errors import SourceError, SourceUnavailable
 from streaming.sources.ffmpeg import FFmpegReader, OpenOptions
 from streaming.sources.live import LiveSource, SourceTimeouts
+from streaming.url_guard import ParsedSource
 from streaming.vocabulary import StreamId
 
 
 class CameraSource(LiveSource):
     """A camera at a device such as `/dev/video0`; reconnects after it was unplugged."""
 
-    def __init__(self, stream_id: StreamId, device: str, timeouts: SourceTimeouts) -> None:
-        super().__init__(stream_id, lambda: _open(device, timeouts), timeouts)
+    def __init__(self, stream_id: StreamId, source: ParsedSource, timeouts: SourceTimeouts) -> None:
+        super().__init__(stream_id, lambda: _open(source, timeouts), timeouts)
 
 
-def _open(device: str, timeouts: SourceTimeouts) -> FFmpegReader:
+def _open(source: ParsedSource, timeouts: SourceTimeouts) -> FFmpegReader:
+    device = source.location
     if not Path(device).exists():
         raise SourceUnavailable(f"There is no camera at {device}.", remedy="Plug it in, or see /dev/video*.")
-    return FFmpegReader(OpenOptions(device, device, format="v4l2", open_timeout_s=timeouts.first_frame_s))
+    *first, last = camera_options(source, timeouts)
+    for options in first:
+        with contextlib.suppress(SourceError):
+            return FFmpegReader(options)
+    return FFmpegReader(last)
+
+
+def camera_options(source: ParsedSource, timeouts: SourceTimeouts) -> list[OpenOptions]:
+    """Return FFmpeg's options, to be tried in order. Without a format of the user's choice MJPEG comes first:
+    over USB 2 most cameras send uncompressed pictures (YUYV) at 5 fps, and MJPEG at full rate."""
+    given = dict(source.options)
+    choices = [given] if "input_format" in given else [{**given, "input_format": "mjpeg"}, given]
+    return [
+        OpenOptions(source.location, source.shown, "v4l2", options, timeouts.first_frame_s)
+        for options in choices
+    ]

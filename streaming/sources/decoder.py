@@ -11,7 +11,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
-from streaming.vocabulary import Pixels
+from streaming.vocabulary import Clock, Pixels
 
 REORDERED = 32
 """Arrival times stored while a decoder reorders frames; H.264 and H.265 reorder at most 16."""
@@ -25,9 +25,10 @@ class DecodedFrame:
     raw_pts_s: float | None
     "Timestamp of the source, seconds; None if it has none."
     arrived_s: float
-    "Arrival of its packet, Unix time."
+    "Arrival of its packet, or its capture by `clock`, Unix time."
     decode_s: float
     "Duration of decoding and of the conversion to RGB, seconds."
+    clock: Clock = Clock.ARRIVAL
 
 
 class FrameDecoder:
@@ -40,6 +41,8 @@ class FrameDecoder:
         context.thread_count = 1
         context.thread_type = "SLICE"
         self._context = context
+        self.clock = Clock.ARRIVAL
+        "Clock of the times given from now on."
         self._arrived_s: dict[int, float] = {}
 
     def decode(self, packet: Packet[Any], arrived_s: float) -> list[DecodedFrame]:
@@ -53,7 +56,8 @@ class FrameDecoder:
                 pixels: Pixels = np.ascontiguousarray(av_frame.to_ndarray(format="rgb24"), dtype=np.uint8)
                 arrived = arrived_s if av_frame.pts is None else self._arrived_s.pop(av_frame.pts, arrived_s)
                 decoded_s = time.perf_counter()
-                frames.append(DecodedFrame(pixels, av_frame.time, arrived, decoded_s - started_s))
+                took_s = decoded_s - started_s
+                frames.append(DecodedFrame(pixels, av_frame.time, arrived, took_s, self.clock))
                 started_s = decoded_s
         except (av.FFmpegError, ValueError):  # also a pixel format without a conversion to RGB
             self.corrupt += 1

@@ -31,6 +31,8 @@ def open_source(
         case "file":
             return ClipSource(spec.stream_id, parsed.location, playback)
         case "camera":
-            return CameraSource(spec.stream_id, parsed.location, timeouts)
+            return CameraSource(spec.stream_id, parsed, timeouts)
         case "rtsp" | "rtsps":
-            return RtspSource(spec.stream_id, lambda: check_source_url(spec.url, policy), timeouts)
+            return RtspSource(
+                spec.stream_id, lambda: check_source_url(spec.url, policy), timeouts, settings.rtsp_reader
+            )

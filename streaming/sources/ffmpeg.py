@@ -67,6 +67,9 @@ class FFmpegReader:
     """Reads and decodes an opened source. One thread uses it; `with` closes it. Raises as
     `open_container`."""
 
+    name = "ffmpeg"
+    skipped = 0
+
     def __init__(self, opening: OpenOptions) -> None:
         self._shown = opening.shown
         self._damaged_reads = 0
@@ -75,6 +78,8 @@ class FFmpegReader:
         self._decoder = FrameDecoder(self._video.codec_context)
         self._is_parsed = self._video.codec_context.name in opening.parsed
         self._last_read_s: float | None = None
+        self.heard_s = time.monotonic()
+        "Monotonic time of the last packet."
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +139,7 @@ class FFmpegReader:
 
     def _arrival(self) -> float:
         """Return when the packet just read arrived, Unix time."""
+        self.heard_s = time.monotonic()
         before_s, self._last_read_s = self._last_read_s, time.time()
         return before_s if self._is_parsed and before_s is not None else self._last_read_s
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streaming.backoff import FORBIDDEN_BACKOFF, UNAVAILABLE_BACKOFF, next_attempt
@@ -17,6 +17,7 @@ from streaming.errors import (
     SourceInvalid,
     SourceStalled,
     SourceUnavailable,
+    SourceUnreadable,
     UsageError,
 )
 from streaming.sources.base import Source
@@ -32,11 +33,27 @@ class SourceTimeouts:
     first_frame_s: float = 5.0
     "From opening to the first frame."
     stall_s: float = 3.0
-    "Between two frames."
+    "Between two frames, without anything else either."
+
+
+KEY_FRAME_WAIT_S = 120.0
+"""Longest wait for a picture while packets arrive. Smart codecs send an IDR frame every 10 to 60 s."""
+RARE_FACTOR = 2.5
+"""Pictures that are rare are awaited for this many of their intervals."""
 
 
 class Reader(Protocol):
     """An opened source. One thread uses it."""
+
+    name: str
+    "`native` or `ffmpeg`."
+    skipped: int
+    "Pictures so far that were not decoded since the decoder is slower than the source."
+
+    @property
+    def heard_s(self) -> float:
+        """Monotonic time of the last sign of life: packets, with or without a picture."""
+        ...
 
     @property
     def corrupt(self) -> int:
@@ -70,6 +87,11 @@ class LiveSource(Source):
         self._timeouts = timeouts
         self._timeline = Timeline()
         self._first_frame_s: float | None = None
+        self._interval_s = 0.0  # the longest between two pictures lately
+
+    def _session_failed(self, error: SaccadeError, healthy_s: float) -> SaccadeError:  # noqa: ARG002
+        """Take in why a session ended that delivered frames for `healthy_s`; return what to report."""
+        return error
 
     def _run(self) -> None:
         attempt = -1
@@ -81,6 +103,7 @@ class LiveSource(Source):
             if self._stopping.is_set():
                 return
             healthy_s = 0.0 if self._first_frame_s is None else time.monotonic() - self._first_frame_s
+            error = self._session_failed(error, healthy_s)
             attempt = next_attempt(attempt, healthy_s)
             self._set_state(SourceState.RECONNECTING, str(error), error.code)
             refused = isinstance(error, SourceForbidden | SourceInvalid | UsageError)
@@ -90,6 +113,7 @@ class LiveSource(Source):
         """Deliver frames until the source is lost; return the reason."""
         try:
             with closing(self._open_reader()) as reader:
+                self._status = replace(self._status, reader=reader.name)
                 self._timeline.restart()
                 self._read(reader)
         except SourceError as exc:
@@ -101,29 +125,40 @@ class LiveSource(Source):
         return SourceUnavailable("The source ended its stream.", remedy="It is opened again.")
 
     def _read(self, reader: Reader) -> None:
-        corrupt = 0
+        corrupt = skipped = 0
         last_s = time.monotonic()
         for frame in reader.frames():
             if self._stopping.is_set():
                 return
             self._count(corrupt=reader.corrupt - corrupt)
-            corrupt = reader.corrupt
+            self._count_skipped(reader.skipped - skipped)
+            corrupt, skipped = reader.corrupt, reader.skipped
             now_s = time.monotonic()
             if frame is None:
-                self._check_stall(now_s - last_s)
+                self._check_stall(now_s - last_s, now_s - reader.heard_s)
                 continue
+            if self._first_frame_s is not None:
+                self._interval_s = max(now_s - last_s, 0.9 * self._interval_s)
             last_s = now_s
             if self._first_frame_s is None:
                 self._first_frame_s = now_s
                 self._count(reconnects=int(self.status.frames > 0))
             pts_s = self._timeline.at(frame.raw_pts_s, now_s)
-            self._deliver_frame(frame.pixels, pts_s, frame.arrived_s, frame.decode_s)
+            self._deliver_frame(frame.pixels, pts_s, frame.arrived_s, frame.decode_s, frame.clock)
 
-    def _check_stall(self, silent_s: float) -> None:
-        if self._first_frame_s is None and silent_s >= self._timeouts.first_frame_s:
-            raise SourceStalled(
-                f"Connected, but no picture came within {self._timeouts.first_frame_s:g} s.",
-                remedy="If its key frames are far apart, raise source_connect_timeout_s.",
+    def _check_stall(self, silent_s: float, unheard_s: float) -> None:
+        """Without a picture for too long: wait on while there are signs of life, else raise SourceError."""
+        is_first = self._first_frame_s is None
+        limit_s = self._timeouts.first_frame_s if is_first else self._timeouts.stall_s
+        limit_s = max(limit_s, min(RARE_FACTOR * self._interval_s, KEY_FRAME_WAIT_S))
+        if silent_s < limit_s:
+            return
+        if unheard_s >= limit_s:
+            what = "Connected, but no picture came within" if is_first else "No picture for"
+            raise SourceStalled(f"{what} {limit_s:g} s.", remedy="It is opened again.")
+        if silent_s >= KEY_FRAME_WAIT_S:
+            raise SourceUnreadable(
+                f"Packets arrive, but no picture for {KEY_FRAME_WAIT_S:g} s.", remedy="It is opened again."
             )
-        if self._first_frame_s is not None and silent_s >= self._timeouts.stall_s:
-            raise SourceStalled(f"No picture for {self._timeouts.stall_s:g} s.", remedy="It is opened again.")
+        what = "Packets arrive; waiting for a key frame." if is_first else "It answers, but sends no picture."
+        self._set_state(SourceState.WAITING, what)

@@ -39,7 +39,7 @@ def test_forget_removes_all_series_of_a_stream() -> None:
     metrics.frame(result("a"))
     metrics.published(result("a"))
     metrics.prompt_to_mask(StreamId("a"), 0.2)
-    metrics.source(StreamId("a"), up=True, reconnects=1, results_lost=0)
+    metrics.source(StreamId("a"), up=True, reconnects=1, reader="native", results_lost=0)
     metrics.frame(result("b"))
     metrics.forget(StreamId("a"))
     labels = {
@@ -57,3 +57,12 @@ def test_no_label_is_a_track_or_a_query() -> None:
     metrics.prompt_to_mask(StreamId("a"), 0.2)
     names = {name for _, pairs in samples(exposition([metrics.collect()])) for name, _ in pairs}
     assert names <= {"stream", "outcome", "stage", "le"}
+
+
+def test_the_reader_of_a_source_is_one_at_a_time() -> None:
+    metrics = WorkerMetrics()
+    for reader in ("", "native", "ffmpeg"):
+        metrics.source(StreamId("a"), up=True, reconnects=0, reader=reader, results_lost=0)
+    found = samples(exposition([metrics.collect()]))
+    readers = {labels: value for (name, labels), value in found.items() if name == "saccade_source_reader"}
+    assert readers == {(("reader", "ffmpeg"), ("stream", "a")): 1}

@@ -32,3 +32,12 @@ def test_an_error_survives_the_way_between_processes(kind: type[SaccadeError]) -
 
 def test_an_error_without_a_remedy_is_one_clean_sentence() -> None:
     assert str(NotFound("No stream gate.")) == "No stream gate."
+
+
+def test_codes_are_the_names_of_the_classes() -> None:
+    """They are stored and published: a class that is renamed changes the interface."""
+    assert [errors.SaccadeError.code, errors.UsageError.code, errors.CheckpointError.code] == [
+        *("error", "usage", "checkpoint")
+    ]
+    assert errors.GroundingTimedOut.code == "grounding_timed_out"
+    assert errors.SourceUnreadable.code == "source_unreadable"

@@ -4,7 +4,7 @@ import pytest
 
 from streaming.errors import InvalidStream, NotFound, RefusedAddress, SourceUnavailable
 from streaming.settings import Settings
-from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url, redact
+from streaming.url_guard import MAX_URL_CHARS, SourcePolicy, check_source_url, parse_source_url, redact
 
 OPEN = SourcePolicy(allowed_hosts=("127.0.0.0/8", "::1", "camera.lan"))
 
@@ -209,3 +209,72 @@ def test_no_error_message_contains_a_password():
 def test_the_policy_comes_from_the_settings(tmp_path):
     settings = Settings(allowed_schemes=["rtsp"], allowed_hosts=["10.0.0.0/8"], media_dirs=[tmp_path])
     assert SourcePolicy.from_settings(settings) == SourcePolicy(("rtsp",), ("10.0.0.0/8",), (tmp_path,))
+
+
+@pytest.mark.parametrize(
+    "userinfo",
+    ["admin:hush#1", "admin:hush/1", "admin:hush?1", "admin:12#hush", "admin:12/hush", "admin:12?hush",
+     "admin:hu@h#sh", "admin:1234/", "john.doe:hush/1", "admin#hush"],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["192.168.1.10/live", "camera.example:554/a?b=c", "[::1]:8554/live"])
+def test_a_password_with_raw_delimiters_is_to_be_percent_encoded_and_never_shown(userinfo, place):
+    url = f"rtsp://{userinfo}@{place}"
+    with pytest.raises(InvalidStream, match=r"Percent-encode the password") as caught:
+        parse_source_url(url, OPEN)
+    for text in (str(caught.value), redact(url), redact(f"cannot open {url}: no")):
+        assert "hush" not in text
+        assert "1234" not in text
+    assert redact(url) == f"rtsp://***@{place}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["rtsp://10.0.0.1:554/a@b/c", "rtsp://cam.example/?user=a@b.c", "rtsp://h/a@b", "rtsp://cam:554/live"],
+)
+def test_an_at_sign_in_a_path_is_no_password(url):
+    assert parse_source_url(url, SourcePolicy(allowed_hosts=("10.0.0.0/8",))).location == url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://h/user=admin_password=hush_channel=1_stream=0.sdp?real_stream",
+         "rtsp://h/user=***_password=***_channel=1_stream=0.sdp?real_stream"),
+        ("rtsp://h/user=admin&password=hush&channel=1", "rtsp://h/user=***&password=***&channel=1"),
+        ("rtsp://h/user=admin_password=hu_sh_channel=1", "rtsp://h/user=***_password=***_channel=1"),
+        ("rtsp://h/live;token=hush/x", "rtsp://h/live;token=***"),
+        ("rtsp://h/cam_user=1", "rtsp://h/cam_user=***"),
+        ("rtsp://h/user=_password=hush_channel=1", "rtsp://h/user=***_password=***_channel=1"),
+    ],
+)  # fmt: skip
+def test_credentials_in_a_path_are_masked(url, shown):
+    assert redact(url) == shown
+
+
+@pytest.mark.parametrize("url", ["rtmp://8.8.8.8/live", "srt://8.8.8.8:9000", "http://8.8.8.8/live.m3u8",
+                                 "https://8.8.8.8/mjpeg", "udp://239.0.0.1:1234"])  # fmt: skip
+@pytest.mark.parametrize("schemes", [("rtsp",), ("rtsp", "rtmp", "srt", "http", "https", "udp")])
+def test_a_scheme_that_is_not_read_names_a_server_that_reads_it(url, schemes):
+    with pytest.raises(RefusedAddress, match="go2rtc or MediaMTX"):
+        check_source_url(url, SourcePolicy(schemes=schemes))
+
+
+def test_a_camera_takes_size_rate_and_format():
+    parsed = parse_source_url("camera:0?size=1280x720&fps=30&format=mjpeg", SourcePolicy())
+    assert parsed.location == "/dev/video0"
+    assert dict(parsed.options) == {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}
+    assert parse_source_url("/dev/video3?fps=7.5", SourcePolicy()).options == (("framerate", "7.5"),)
+
+
+@pytest.mark.parametrize("options", ["size=big", "fps=", "fps=1e9", "format=../x", "input=x", "size=1x1&&"])
+def test_other_options_of_a_camera_are_invalid(options):
+    with pytest.raises(InvalidStream, match=r"camera:0\?size"):
+        parse_source_url(f"camera:0?{options}", SourcePolicy())
+
+
+def test_masking_the_longest_url_takes_no_time():
+    """A URL is masked whenever its stream is listed; a cubic search would take minutes here."""
+    for part in ("rtsp://a:1/", "rtsp://a:/", "rtsp://a#", "rtsp://", "_user=", "@"):
+        text = (part * MAX_URL_CHARS)[:MAX_URL_CHARS]
+        for _ in range(10):
+            assert redact(f"rtsp://a:1/{text}@") == redact(redact(f"rtsp://a:1/{text}@"))

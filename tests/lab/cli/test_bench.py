@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def test_help_has_the_options_and_asks_for_a_quiet_machine(what: str, tmp_path: 
     done = saccade("bench", what, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "--objects" in done.stdout and "quiet" in done.stdout
+
+
+def test_a_hostile_camera_is_read_for_a_given_time(tmp_path: Path) -> None:
+    done = saccade("bench", "camera", "--seconds", "1", "--seed", "2", "--json", cwd=tmp_path)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["reader"] == "native"
+    assert "live" in done.stderr
 
 
 @pytest.mark.parametrize("queries", ["many", "0", "4,17", ""])

@@ -166,3 +166,41 @@ def test_noise_never_raises(payload_format):
     for number in range(2_000):
         noise = rng.randbytes(rng.randrange(40))
         units.push(noise if number % 3 == 0 else rtp(noise, number, number // 4, marker=number % 4 == 3), 0.0)
+
+
+def test_an_access_unit_that_decoding_can_start_at_is_a_key():
+    [[inter], [], [key]] = units(
+        rtp(SLICE, 1, 0, marker=True), rtp(SPS, 2, 3_600), rtp(KEY, 3, 3_600, marker=True)
+    )
+    assert (inter.is_key, key.is_key) == (False, True)
+    [[idr], [tail]] = units(
+        rtp(b"\x26\x01idr", 1, 0, marker=True), rtp(b"\x02\x01p", 2, 3_600, marker=True), payload_format=H265
+    )
+    assert (idr.is_key, tail.is_key) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(7, 7, 7, 7), (9, 8, 7, 6), (10, 40_000, 3, 20_000), (65_535, 0, 0, 1)],
+    ids=["constant", "backwards", "at random", "repeated"],
+)
+def test_sequence_numbers_that_cannot_be_gaps_are_ignored(numbers):
+    """TCP neither repeats nor reorders packets: such numbers are a fault of the server's counting."""
+    parts = fragments(b"\x65abcdefghijkl", 4, 7, 10)
+    packets = [
+        rtp(part, number, 0, marker=part is parts[-1]) for part, number in zip(parts, numbers, strict=True)
+    ]
+    *_, [unit] = units(*packets)
+    assert (unit.data, unit.damaged) == (START_CODE + b"\x65abcdefghijkl", False)
+
+
+def test_numbers_that_always_leave_a_gap_are_ignored_after_a_while():
+    parts = [fragments(b"\x65abcdefghijkl", 4, 7, 10) for _ in range(6)]
+    packets = [
+        rtp(part, 2 * (4 * picture + index), picture * 3_600, marker=index == 3)
+        for picture, each in enumerate(parts)
+        for index, part in enumerate(each)
+    ]
+    came = [unit for found in units(*packets) for unit in found]
+    assert came[-1].data == START_CODE + b"\x65abcdefghijkl"
+    assert not came[-1].damaged

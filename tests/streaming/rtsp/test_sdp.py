@@ -69,3 +69,35 @@ def test_no_cut_of_a_description_raises():
     for end in range(len(CAMERA)):
         track = video_track(CAMERA[:end])
         assert track is None or isinstance(track.parameter_sets, bytes)
+
+
+def test_srtp_is_recognised():
+    assert video_track("m=video 0 RTP/SAVP 96\na=rtpmap:96 H264/90000").is_encrypted
+    assert video_track("m=video 0 RTP/SAVPF 96\na=rtpmap:96 H264/90000").is_encrypted
+    assert not video_track(CAMERA).is_encrypted
+
+
+@pytest.mark.parametrize(
+    "sdp",
+    [
+        "m=video 0 RTP/AVP 26\na=control:small\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=control:main",
+        "m=video 0 RTP/AVP 35 96\na=rtpmap:96 H264/90000\na=control:main",
+        "m=video 0 RTP/AVP 96\na=rtpmap:96\tH264\na=control:main",
+    ],
+    ids=["two tracks", "two payload types", "no clock rate"],
+)
+def test_descriptions_that_differ_from_the_rfc_are_read(sdp):
+    track = video_track(sdp)
+    assert (track.encoding, track.payload_type, track.clock_rate, track.control) == (
+        "H264",
+        96,
+        90_000,
+        "main",
+    )
+    assert track.is_depacketizable
+
+
+@pytest.mark.parametrize("text", ["Z00=", "Z00", "AAAAAWdN", "AAABZ00"])
+def test_parameter_sets_may_lack_padding_and_have_a_start_code(text):
+    track = video_track(CAMERA.replace("Z00=", text))
+    assert track.parameter_sets == START_CODE + b"\x67M" + START_CODE + b"\x68\xce"

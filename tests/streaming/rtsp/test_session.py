@@ -2,18 +2,21 @@
 
 import re
 import socket
-import ssl
 import time
 from contextlib import closing
 
 import pytest
-from aiortc import RTCCertificate
-from cryptography.hazmat.primitives import serialization
 
-from streaming.errors import InvalidStream, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
+from streaming.errors import (
+    InvalidStream,
+    SourceForbidden,
+    SourceStalled,
+    SourceUnavailable,
+    SourceUnreadable,
+)
 from streaming.rtsp import session as rtsp_session
 from streaming.rtsp.session import RtspSession
-from tests.cameras import Camera, interleaved, sdp_of
+from tests.cameras import Camera, interleaved, own_certificate, sdp_of
 
 SDP = sdp_of("H264")
 
@@ -67,7 +70,7 @@ def test_packets_that_overtake_the_reply_to_play_are_not_lost():
         assert session.receive(0.5) == [b"key"]
 
 
-def test_the_channel_is_the_servers_choice_and_others_are_passed_over():
+def test_the_channels_are_the_servers_choice_and_others_are_passed_over():
     def other(request):
         transport = "Transport: RTP/AVP/TCP;unicast;interleaved=4-5"
         return reply("200 OK", "Session: 1", transport) if request.startswith("SETUP") else None
@@ -76,7 +79,7 @@ def test_the_channel_is_the_servers_choice_and_others_are_passed_over():
     with Camera(SDP, stream, other) as camera, opened(camera) as session:
         session.describe()
         session.play("track1")
-        assert received(session, 1) == [b"right"]
+        assert received(session, 2) == [b"right", b"report"]
 
 
 def test_nothing_in_time_is_no_packet_and_no_error():
@@ -144,8 +147,8 @@ def test_a_wrong_password_raises_source_forbidden_after_one_retry():
     [
         ("403 Forbidden", SourceForbidden, "password"),
         ("404 Not Found", SourceUnavailable, "404"),
-        ("461 Unsupported Transport", SourceUnavailable, "461 'Unsupported Transport'"),
-        ("500", SourceUnavailable, "500"),
+        ("461 Unsupported Transport", SourceUnreadable, "461 'Unsupported Transport'"),
+        ("500", SourceUnreadable, "500"),
     ],
 )
 def test_every_error_status_maps_to_a_source_error(status, kind, says):
@@ -212,13 +215,13 @@ def test_a_server_without_rtsp_is_invalid(hostile):
     with (
         Camera(SDP, answer=lambda _: hostile) as camera,
         opened(camera) as session,
-        pytest.raises(SourceInvalid, match="does not speak RTSP"),
+        pytest.raises(SourceUnreadable, match="does not speak RTSP"),
     ):
         session.describe()
 
 
 @pytest.mark.parametrize(
-    "useless", [b"RTSP/1.0 200 OK\r\nCSeq: 99\r\n\r\n", interleaved([b"x"] * 1_000), b""]
+    "useless", [b"RTSP/1.0 100 Continue\r\nCSeq: {cseq}\r\n\r\n", interleaved([b"x"] * 1_000), b""]
 )
 def test_all_of_the_opening_has_one_deadline(useless):
     """An answer to something else, or packets instead of one, do not buy more time."""
@@ -264,16 +267,6 @@ def test_tls_is_spoken_and_a_cameras_own_certificate_is_taken(tmp_path):
         assert re.match(r"OPTIONS rtsps://127\.0\.0\.1:\d+/live ", camera.requests[0])
 
 
-def own_certificate(folder):
-    made = RTCCertificate.generateCertificate()
-    pem = made._cert.public_bytes(serialization.Encoding.PEM)
-    formats = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "pem").write_bytes(pem + made._key.private_bytes(serialization.Encoding.PEM, *formats))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "pem")
-    return context
-
-
 def test_tls_with_a_plain_server_fails_within_the_timeout():
     with socket.create_server(("127.0.0.1", 0)) as silent, Camera(SDP) as camera:
         plain = camera.source()
@@ -281,3 +274,135 @@ def test_tls_with_a_plain_server_fails_within_the_timeout():
         source = type(plain)("rtsps", "rtsps://127.0.0.1/live", "shown", "127.0.0.1", port, "127.0.0.1")
         with pytest.raises(SourceUnavailable, match="cannot be reached"):
             RtspSession(source, 0.2)
+
+
+def answered(camera):
+    """Describes and plays the camera, and returns the first packet."""
+    with opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        return received(session, 1)
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "501 Not Implemented", "405 Method Not Allowed", "454"])
+def test_options_need_not_be_implemented(status):
+    def refusing(request):
+        return reply(status) if request.startswith("OPTIONS") else None
+
+    with Camera(SDP, interleaved([b"x"]), refusing) as camera:
+        assert answered(camera) == [b"x"]
+
+
+@pytest.mark.parametrize("cseq", [b"", b"CSeq: none\r\n", b"CSeq: 99\r\n", b"cseq:{cseq}\r\n"])
+def test_a_reply_may_have_any_number_or_none(cseq, monkeypatch):
+    monkeypatch.setattr(rtsp_session, "LATE_CSEQ_S", 0.05)
+
+    def misnumbered(request):
+        method = request.split()[0]
+        body = SDP.encode() if method == "DESCRIBE" else b""
+        head = b"RTSP/1.0 200 OK\r\n" + cseq + b"Content-Length: %d\r\n\r\n" % len(body)
+        return head + body + (interleaved([b"x"]) if method == "PLAY" else b"")
+
+    with Camera(SDP, answer=misnumbered) as camera:
+        assert answered(camera) == [b"x"]
+
+
+def test_a_repeated_reply_is_not_taken_for_the_next_requests():
+    def repeating(request):
+        return reply("200 OK") * 2 if request.startswith("OPTIONS") else None
+
+    with Camera(SDP, interleaved([b"x"]), repeating) as camera:
+        assert answered(camera) == [b"x"]
+
+
+def test_a_nonce_that_is_stale_at_once_is_replaced():
+    def impatient(request):
+        if 'nonce="2"' in request:
+            return None
+        stale = ", stale=TRUE" if "Authorization" in request else ""
+        nonce = 2 if stale else 1
+        return reply("401 Unauthorized", f'WWW-Authenticate: Digest realm="c", nonce="{nonce}"{stale}')
+
+    with Camera(SDP, answer=impatient) as camera, opened(camera, userinfo="user:p@") as session:
+        assert session.describe() == SDP
+
+
+@pytest.mark.parametrize("base", ["", "/live/", "live", "http://192.0.2.1/", "rtsp:///live"])
+def test_a_content_base_that_is_no_url_is_passed_over(base):
+    def odd(request):
+        if not request.startswith("DESCRIBE"):
+            return None
+        return reply("200 OK", f"Content-Base: {base}", f"Content-Length: {len(SDP)}") + SDP.encode()
+
+    with Camera(SDP, answer=odd) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        assert camera.requests_of("SETUP")[0].split()[1] == camera.source().location + "/track1"
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("OPTIONS", 200), ("GET_PARAMETER", 200), ("SET_PARAMETER", 200), ("ANNOUNCE", 501)],
+)
+def test_a_request_of_the_server_is_answered(method, status):
+    asked = f"{method} * RTSP/1.0\r\nCSeq: 41\r\n\r\n".encode()
+    with Camera(SDP, asked + interleaved([b"x"])) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        assert received(session, 1) == [b"x"]
+        wait_for(camera, f"RTSP/1.0 {status}")
+        assert "CSeq: 41\r\n" in camera.requests[-1]
+
+
+def test_a_get_parameter_that_ends_the_connection_is_not_sent_again(monkeypatch):
+    monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
+    fatal = set()
+    with Camera(SDP, answer=lambda request: b"" if "GET_PARAMETER" in request else None) as camera:
+        with closing(RtspSession(camera.source(), 5.0, fatal)) as session:
+            session.describe()
+            session.play("track1")
+            session.receive(0.01)
+            wait_for(camera, "GET_PARAMETER")
+            camera.hang_up()
+            with pytest.raises(SourceUnavailable):
+                for _ in range(10):
+                    session.receive(0.5)
+        assert fatal == {"GET_PARAMETER"}
+        with closing(RtspSession(camera.source(), 5.0, fatal)) as session:
+            session.describe()
+            session.play("track1")
+            session.receive(0.01)
+            wait_for(camera, "OPTIONS", 3)
+        assert len(camera.requests_of("GET_PARAMETER")) == 1
+
+
+def test_a_get_parameter_that_is_refused_is_replaced_by_options(monkeypatch):
+    monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
+
+    def refusing(request):
+        return reply("501 Not Implemented") if request.startswith("GET_PARAMETER") else None
+
+    with Camera(SDP, answer=refusing) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        while len(camera.requests_of("OPTIONS")) < 2:
+            session.receive(0.05)
+
+
+def test_a_silent_server_is_asked_for_a_sign_of_life(monkeypatch):
+    monkeypatch.setattr(rtsp_session, "PROBE_S", 0.05)
+    with Camera(SDP) as camera, opened(camera) as session:
+        session.describe()
+        session.play("track1")
+        before_s = session.heard_s
+        while session.heard_s == before_s:
+            session.receive(0.05)
+        assert camera.requests_of("GET_PARAMETER")
+
+
+def test_a_server_that_hangs_up_before_it_plays_may_suit_another_reader():
+    with Camera(SDP) as camera, opened(camera) as session:
+        session.describe()
+        camera.hang_up()
+        with pytest.raises(SourceUnreadable, match="hung up"):
+            session.play("track1")

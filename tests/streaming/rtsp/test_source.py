@@ -10,15 +10,19 @@ import time
 
 import pytest
 
+from lab.fixtures.hostile_camera import HOSTILE, HostileCamera, Manners, encode_pictures
 from lab.fixtures.ports import free_port
-from streaming.errors import SourceError, SourceInvalid, SourceUnavailable
+from streaming.errors import SourceError, SourceInvalid, SourceUnavailable, SourceUnreadable
+from streaming.rtsp import session as rtsp_session
 from streaming.rtsp import source as rtsp_source
 from streaming.rtsp.source import RtspSource
 from streaming.rtsp.source import open_rtsp as open_rtsp_reader
+from streaming.sources import live
+from streaming.sources.decoder import FrameDecoder
 from streaming.sources.ffmpeg import FFmpegReader
 from streaming.sources.live import SourceTimeouts
 from streaming.url_guard import SourcePolicy, check_source_url
-from streaming.vocabulary import SourceState, StreamId
+from streaming.vocabulary import Clock, SourceState, StreamId
 from tests.cameras import (
     Camera,
     encoded,
@@ -42,8 +46,8 @@ def open_rtsp(seen):
     """Starts an RTSP source on a URL, and stops it after the test."""
     sources = []
 
-    def start(url, policy=LOOPBACK, timeouts=PATIENCE):
-        source = RtspSource(ID, lambda: check_source_url(url, policy), timeouts)
+    def start(url, policy=LOOPBACK, timeouts=PATIENCE, reader="auto"):
+        source = RtspSource(ID, lambda: check_source_url(url, policy), timeouts, reader)
         source.start(seen.deliver, seen.report)
         sources.append(source)
         return source
@@ -342,3 +346,181 @@ def test_a_server_without_video_says_so():
     sdp = "v=0\r\nm=audio 0 RTP/AVP 0\r\na=control:track0\r\n"
     with Camera(sdp) as camera, pytest.raises(SourceInvalid, match="no video"):
         open_rtsp_reader(camera.source(), PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Two seconds at 25 fps, an IDR frame a second."""
+    return encode_pictures(50)
+
+
+def test_a_camera_that_only_sends_udp_is_read_by_ffmpeg_after_two_sessions(pictures, open_rtsp, seen):
+    with HostileCamera(pictures, Manners(udp_only=True)) as camera:
+        source = open_rtsp(camera.url)
+        seen.wait_frames(10)
+        assert (source.status.state, source.status.reader) == (SourceState.LIVE, "ffmpeg")
+        reasons = [status.reason for status in seen.statuses if status.state is SourceState.RECONNECTING]
+        assert len(reasons) == 2
+        assert all("461" in reason for reason in reasons)
+        assert "reader ffmpeg is tried next" in reasons[-1]
+
+
+@pytest.mark.parametrize("reader", ["native", "ffmpeg"])
+def test_the_reader_of_the_users_choice_is_the_only_one(reader, pictures, open_rtsp, seen):
+    with HostileCamera(pictures, Manners()) as camera:
+        source = open_rtsp(camera.url, reader=reader)
+        seen.wait_frames(10)
+        assert source.status.reader == reader
+        agents = {re.search(r"User-Agent: (\w+)", request)[1] for request in camera.requests}
+        assert agents == {"saccade" if reader == "native" else "Lavf62"}
+
+
+def test_a_camera_that_no_reader_can_follow_says_why_and_what_to_do(open_rtsp, seen):
+    def refusing(request):
+        return b"RTSP/1.0 551 Option not supported\r\nCSeq: {cseq}\r\n\r\n" if "SETUP" in request else None
+
+    with Camera(sdp_of("H264"), answer=refusing) as camera:
+        open_rtsp(camera.source().location)
+        seen.wait(lambda s: "No reader can follow" in s.statuses[-1].reason)
+        reason = seen.statuses[-1].reason
+        assert "native: " in reason
+        assert "ffmpeg: " in reason
+        assert "go2rtc or MediaMTX" in reason
+
+
+def test_a_reader_that_has_read_the_camera_is_not_given_up_when_the_camera_starts_anew(open_rtsp, seen):
+    """While it starts, a camera accepts connections and ends them."""
+    source = RtspSource(ID, lambda: None, PATIENCE)
+    hung_up = SourceUnreadable("hung up")
+    source._session_failed(SourceUnavailable("hung up"), 60.0)
+    for _ in range(rtsp_source.SESSIONS_PROVEN - 1):
+        assert source._session_failed(hung_up, 0.0) is hung_up
+    assert source._readers[0] == "native"
+    assert "ffmpeg is tried next" in str(source._session_failed(hung_up, 0.0))
+
+
+def test_a_camera_that_refuses_us_is_no_reason_for_another_reader(open_rtsp, seen, monkeypatch):
+    monkeypatch.setattr(live, "FORBIDDEN_BACKOFF", live.UNAVAILABLE_BACKOFF)
+
+    def refusing(request):
+        return b"RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\n\r\n"
+
+    with Camera(sdp_of("H264"), answer=refusing) as camera:
+        source = open_rtsp(camera.source().location)
+        seen.wait(lambda s: len(camera.requests) >= 3)
+        assert all("User-Agent: saccade" in request for request in camera.requests)
+        assert source._reasons == {}
+
+
+def test_a_real_server_is_read_by_ffmpeg_too(camera, open_rtsp, seen):
+    source = open_rtsp(camera[0].url, reader="ffmpeg")
+    seen.wait(lambda s: len(s.frames) >= 10)
+    first = index_of(seen.frames[0].pixels)
+    assert [index_of(frame.pixels) for frame in seen.frames[:10]] == [(first + k) % FRAMES for k in range(10)]
+    assert source.status.reader == "ffmpeg"
+
+
+def test_srtp_is_named_with_the_url_that_plays_without():
+    sdp = sdp_of("H264").replace("m=video 0 RTP/AVP", "m=video 0 RTP/SAVP")
+    with Camera(sdp) as camera, pytest.raises(SourceInvalid, match=r"SRTP.*without|SRTP.*\?enableSrtp off"):
+        open_rtsp_reader(camera.source(), PATIENCE)
+
+
+def test_waiting_for_a_key_frame_is_a_state_and_no_failure(pictures, open_rtsp, seen):
+    """The group of 50 pictures has its IDR frames 2 s apart; patience for the first picture is 0.3 s."""
+    with HostileCamera(encode_pictures(50, gop=50), Manners(starts_at=1)) as camera:
+        source = open_rtsp(camera.url, timeouts=SourceTimeouts(first_frame_s=0.3, stall_s=0.3))
+        seen.wait(lambda s: SourceState.WAITING in s.states)
+        assert "key frame" in source.status.reason
+        assert source.status.code == ""
+        seen.wait_frames(5)
+        assert seen.states == [SourceState.STARTING, SourceState.WAITING, SourceState.LIVE]
+        assert source.status.reconnects == 0
+
+
+def test_packets_without_a_picture_for_too_long_are_a_reason_for_another_reader(
+    pictures, open_rtsp, seen, monkeypatch
+):
+    monkeypatch.setattr(live, "KEY_FRAME_WAIT_S", 0.3)
+    with HostileCamera(encode_pictures(50, gop=1_000)[1:], Manners()) as camera:
+        open_rtsp(camera.url, timeouts=SourceTimeouts(first_frame_s=0.2, stall_s=0.2))
+        seen.wait(lambda s: any("ffmpeg is tried next" in status.reason for status in s.statuses))
+
+
+def test_pictures_that_are_rarer_than_the_timeout_are_no_stall(pictures, open_rtsp, seen, monkeypatch):
+    monkeypatch.setattr(rtsp_source, "POLL_S", 0.05)
+    monkeypatch.setattr(rtsp_session, "PROBE_S", 0.1)
+    with HostileCamera(pictures[:1], Manners(fps=1.0)) as camera:
+        source = open_rtsp(camera.url, timeouts=SourceTimeouts(first_frame_s=2.0, stall_s=0.4))
+        seen.wait(lambda s: len(s.frames) >= 4)
+        assert source.status.reconnects == 0
+        assert SourceState.RECONNECTING not in seen.states
+        # Once it is known how rare they are, the state does not change for it.
+        assert seen.states.count(SourceState.WAITING) == 1
+
+
+def test_a_slow_decoder_skips_to_the_next_key_frame_and_shows_the_true_age(
+    pictures, open_rtsp, seen, monkeypatch
+):
+    """100 ms for a picture of 40 ms: without skipping, the tenth second would be shown after 25 s."""
+    decode = FrameDecoder.decode
+
+    def slowly(self, packet, arrived_s):
+        time.sleep(0.1)
+        return decode(self, packet, arrived_s)
+
+    monkeypatch.setattr(FrameDecoder, "decode", slowly)
+    monkeypatch.setattr(rtsp_source, "SKIP_S", 0.5)
+    with HostileCamera(pictures, Manners(clock_offset_s=0.0)) as camera:
+        source = open_rtsp(camera.url)
+        seen.wait(lambda s: source.status.frames > len(s.frames) + 10)  # skipped pictures are counted
+        seen.wait_frames(5)
+        assert source.status.reconnects == 0
+        frames = [frame for frame in seen.frames if frame.clock is Clock.RTCP]
+        assert time.time() - frames[-1].captured_s >= 0.1
+        shown_s, captured_s = (
+            frames[-1].pts_s - frames[0].pts_s,
+            frames[-1].captured_s - frames[0].captured_s,
+        )
+        assert captured_s == pytest.approx(shown_s, abs=0.05), (
+            "captured_s follows the camera, not the decoder"
+        )
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "clock"), [(0.0, Clock.RTCP), (7.0, Clock.ARRIVAL), (-3.0, Clock.ARRIVAL)]
+)
+def test_sender_reports_give_the_capture_time_where_the_cameras_clock_is_sane(
+    ahead_s, clock, pictures, open_rtsp, seen
+):
+    with HostileCamera(pictures, Manners(clock_offset_s=ahead_s)) as camera:
+        open_rtsp(camera.url)
+        seen.wait_frames(10)
+        frame = seen.frames[-1]
+        assert frame.clock is clock
+        assert abs(time.time() - frame.captured_s) < 2.0
+
+
+def test_a_camera_that_hangs_up_on_get_parameter_is_kept_alive_by_options(
+    pictures, open_rtsp, seen, monkeypatch
+):
+    monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.2, 0.2))
+    with HostileCamera(pictures, Manners(fatal="GET_PARAMETER")) as camera:
+        source = open_rtsp(camera.url)
+        seen.wait(lambda s: source.status.reconnects == 1)
+        asked = len(camera.requests)
+        seen.wait(lambda s: any("OPTIONS" in request for request in camera.requests[asked + 4 :]))
+        seen.wait_frames(5)
+        assert source.status.reconnects == 1
+        assert len([request for request in camera.requests if "GET_PARAMETER" in request]) == 1
+
+
+@pytest.mark.parametrize("reader", ["native", "ffmpeg"])
+def test_a_hostile_camera_is_followed(reader, pictures, open_rtsp, seen):
+    """`saccade bench camera` is the long version."""
+    with HostileCamera(pictures, Manners(fps=50, faults=HOSTILE), seed=4) as camera:
+        source = open_rtsp(camera.url, reader=reader)
+        seen.wait(lambda s: len(s.frames) >= 30 and source.status.corrupt + source.status.reconnects > 0)
+        frames = seen.frames
+        assert [frame.index for frame in frames] == list(range(len(frames)))
+        assert all(a.pts_s < b.pts_s for a, b in itertools.pairwise(frames))
