@@ -14,6 +14,7 @@ from actors.supervisor import Supervisor
 from dashboards.auth import load_token
 from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
+from streaming.results.connection import resolve
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
 
@@ -61,7 +62,7 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
 def _redis(settings: Settings, folder: Path) -> Iterator[tuple[SecretStr, RedisServer | None]]:
     """Yield the Redis of the settings, or our own server for the duration of the context."""
     if settings.redis_url is not None:
-        yield settings.redis_url, None
+        yield resolve(settings.redis_url, settings.redis_password), None
         return
     server = RedisServer(folder)
     try:

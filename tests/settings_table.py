@@ -38,6 +38,7 @@ _EXAMPLE_HEAD = """\
 _SECRET_EXAMPLES = {
     "api_token": '"16 or more characters"',
     "redis_url": '"redis://:password@127.0.0.1:6379/0"',
+    "redis_password": '"any #/?@ characters"',
 }
 _UNSET_EXAMPLES = {"tracker_px": "512", "ray_address": '"ray-head:6379"', **_SECRET_EXAMPLES}
 "TOML values to show for settings whose default is none."
