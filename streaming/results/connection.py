@@ -36,20 +36,9 @@ were exceeded while Redis answered at once."""
 CLIENT_ERRORS: Final = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 
 _REFUSES_ALL: Final = re.compile(
-    r"\b(READONLY|MISCONF|OOM|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN|BUSY|NOAUTH|NOPERM)\b"
-    r"|ACL failure in script"
+    r"\b(READONLY|MISCONF|OOM|MASTERDOWN|NOREPLICAS|BUSY)\b|ACL failure in script"
 )
-_REFUSALS: Final = (
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.NoPermissionError,
-    redis.exceptions.ClusterDownError,
-    redis.exceptions.TryAgainError,
-    redis.exceptions.AskError,
-    redis.ConnectionError,
-    redis.TimeoutError,
-    redis.exceptions.RedisClusterException,
-)
+"In the text of replies that redis-py has no class for, and of scripts, which quote their commands' reasons."
 
 
 class Connection:
@@ -96,20 +85,15 @@ class Connection:
 
     def node_of(self, key: str) -> str:
         """Return the name of the node that holds a key; empty where there is one server."""
-        return str(self._cluster.get_node_from_key(key).name) if self._target.kind == "cluster" else ""
+        client: Any = self.client
+        return str(client.get_node_from_key(key).name) if self._target.kind == "cluster" else ""
 
     def time_s(self, node: str) -> float:
         """Return the clock of a node, Unix time. Raises CLIENT_ERRORS."""
-        if self._target.kind == "cluster":
-            reply = self._cluster.time(target_nodes=self._cluster.get_node(node_name=node))
-            seconds, microseconds = next(iter(reply.values())) if isinstance(reply, dict) else reply
-        else:
-            seconds, microseconds = self.client.time()
+        client: Any = self.client
+        options = {"target_nodes": client.get_node(node_name=node)} if node else {}
+        seconds, microseconds = client.time(**options)
         return float(seconds + microseconds / 1e6)
-
-    @property
-    def _cluster(self) -> Any:
-        return self.client
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,8 +116,7 @@ def resolve(redis_url: SecretStr, password: SecretStr | None) -> SecretStr:
             hello: Any = client.execute_command("HELLO")  # type: ignore[no-untyped-call]
         except redis.ResponseError:  # before Redis 6, or not allowed
             return redis_url
-    hello = hello.items() if isinstance(hello, dict) else zip(hello[::2], hello[1::2], strict=False)
-    return as_cluster(redis_url) if dict(hello).get(b"mode") == b"cluster" else redis_url
+    return as_cluster(redis_url) if b"cluster" in hello else redis_url
 
 
 def ping(redis_url: SecretStr) -> None:
@@ -186,9 +169,9 @@ def store_errors(address: str) -> Iterator[None]:
 def refuses_all(reply: Exception) -> bool:
     """Whether an error reply is about the server, so that the same entry may be taken later.
 
-    A replica, a full disk or memory, a failover, missing permissions. Scripts quote their commands' reasons.
+    A replica, a full disk or memory, a failover, missing permissions; not the type of one key.
     """
-    return isinstance(reply, _REFUSALS) or _REFUSES_ALL.search(str(reply)) is not None
+    return type(reply) is not redis.ResponseError or _REFUSES_ALL.search(str(reply)) is not None
 
 
 def _connect(target: Target) -> redis.Redis:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
@@ -21,8 +21,6 @@ from redis.asyncio.connection import parse_url
 
 from streaming.errors import InvalidSettings
 
-Kind = Literal["server", "sentinel", "cluster"]
-_KINDS: Final[dict[str, Kind]] = {"": "server", "sentinel": "sentinel", "cluster": "cluster"}
 _PORTS: Final = {"server": 6379, "sentinel": 26379, "cluster": 6379}
 
 
@@ -30,7 +28,8 @@ _PORTS: Final = {"server": 6379, "sentinel": 26379, "cluster": 6379}
 class Target:
     """What `redis_url` names."""
 
-    kind: Kind
+    kind: str
+    "`server`, `sentinel` or `cluster`."
     nodes: tuple[tuple[str, int], ...]
     "Host and port of the server, of Sentinels, or of nodes of the cluster. Empty for a Unix socket."
     url: str
@@ -83,9 +82,9 @@ def as_cluster(redis_url: SecretStr) -> SecretStr:
 def _parsed(url: str) -> Target:
     split = urlsplit(url)
     scheme, _, name = split.scheme.partition("+")
-    kind, path, service = _KINDS.get(name), split.path, ""
+    kind, path, service = name or "server", split.path, ""
     # A raw #, / or ? in the password ends the host there: the rest would be taken for something else.
-    if kind is None or (scheme != "unix" and "@" in split.path + split.query + split.fragment):
+    if kind not in _PORTS or (scheme != "unix" and "@" in split.path + split.query + split.fragment):
         raise ValueError
     if kind == "sentinel":
         service, _, path = path.strip("/").partition("/")

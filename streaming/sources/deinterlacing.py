@@ -50,8 +50,6 @@ def _make_graph(frame: VideoFrame) -> Graph:
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
     )
-    filtered = graph.add("bwdif", "mode=send_frame:deint=interlaced")
-    source.link_to(filtered)
-    filtered.link_to(graph.add("buffersink"))
-    graph.configure()
+    bwdif = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+    graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
     return graph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any, Final
 
@@ -14,8 +15,6 @@ Turn = tuple[int, int, int, int]
 """(a, b, c, d) of a display matrix, which shows pixel (x, y) at (a x + c y, b x + d y). FFmpeg, display.h."""
 
 IDENTITY: Final[Turn] = (1, 0, 0, 1)
-_BY_DEGREES: Final[dict[int, Turn]] = {90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), -90: (0, 1, -1, 0)}
-"Counter-clockwise, as FFmpeg gives them."
 
 
 def turn_of(frame: VideoFrame) -> Turn:
@@ -23,14 +22,14 @@ def turn_of(frame: VideoFrame) -> Turn:
     # PyAV makes a reference cycle with the frame, whose memory would be freed late: that of a small copy.
     frame = frame.reformat(width=16, height=16)
     try:
-        data: Any = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:
-        # PyAV 18.1 raises where there is side data of a kind that it has no name for: Exif in photographs. It
-        # has the angle then, but not whether the picture is mirrored.
-        degrees = round(frame.rotation / 90) * 90
-        return _BY_DEGREES.get(180 if degrees == -180 else degrees, IDENTITY)
-    if data is None:
-        return IDENTITY
+        side_data: Any = frame.side_data
+        data = side_data["DISPLAYMATRIX"]
+    except (KeyError, ValueError):
+        # PyAV 18.1 raises ValueError where there is side data that it has no name for: Exif in photographs.
+        # It has the angle then (counter-clockwise), but not whether the picture is mirrored.
+        angle = math.radians(frame.rotation)
+        a, b = round(math.cos(angle)), -round(math.sin(angle))
+        return a, b, -b, a
     a, b, _, c, d = struct.unpack("=5i", memoryview(data)[:20])
     return a, b, c, d
 
