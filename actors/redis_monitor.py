@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from actors.redis_server import RedisServer
 from actors.shutdown import run_to_completion
 from streaming.errors import SaccadeError, StoreUnavailable
-from streaming.results.connection import ping
+from streaming.results.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ ROUND_S = 0.5
 
 
 class RedisMonitor:
-    """Pings Redis in rounds. One asyncio loop owns a monitor."""
+    """Writes to Redis in rounds, to see that it can. One asyncio loop owns a monitor."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class RedisMonitor:
         """`server`: the Redis of ours to restart; None if it is another's. `restore` is awaited whenever
         Redis is back: it may have lost its data. Raises nothing.
         """
-        self._redis_url = redis_url
+        self._connection = Connection(redis_url)
         self._server = server
         self._restore = restore
         self._round_s = round_s
@@ -46,9 +46,15 @@ class RedisMonitor:
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        try:
+            await self._watch()
+        finally:
+            self._connection.close()
+
+    async def _watch(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(ping, self._redis_url)
+                await asyncio.to_thread(self._connection.check_writable)
                 if self.problem:
                     await self._restore()
                     log.info("Redis is back.")

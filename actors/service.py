@@ -16,6 +16,7 @@ from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
 from engines.grounding.checkpoint_folder import checkpoint_folder, is_hub_name
 from engines.tracking.checkpoint_files import checkpoint_files
+from streaming.results.connection import resolve
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
 from streaming.webrtc.ice import IceCandidates
@@ -75,7 +76,7 @@ def _check_for_this_machine(settings: Settings) -> None:
 def _redis(settings: Settings, folder: Path) -> Iterator[tuple[SecretStr, RedisServer | None]]:
     """Yield the Redis of the settings, or our own server for the duration of the context."""
     if settings.redis_url is not None:
-        yield settings.redis_url, None
+        yield resolve(settings.redis_url, settings.redis_password), None
         return
     server = RedisServer(folder)
     try:

@@ -52,7 +52,10 @@ class Settings(BaseSettings):
     """Folder of the compile cache. May be shared by services, and removed at any time."""
 
     redis_url: SecretStr | None = None
-    """Redis or Valkey to use. If not given, the service runs its own server on a free loopback port."""
+    """Redis or Valkey to use: `redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`, see
+    `docs/compatibility.md`. If not given, the service runs its own server on a free loopback port."""
+    redis_password: SecretStr | None = None
+    """Password of `redis_url`, with any characters; in the URL itself it has to be percent-encoded."""
     results_maxlen: int = Field(2_000, ge=10)
     """Approximate length of each Redis Stream of results (MAXLEN ~)."""
     events_maxlen: int = Field(1_000, ge=10)

@@ -38,6 +38,7 @@ _EXAMPLE_HEAD = """\
 _SECRET_EXAMPLES = {
     "api_token": '"16 or more characters"',
     "redis_url": '"redis://:password@127.0.0.1:6379/0"',
+    "redis_password": '"any #/?@ characters"',
 }
 _UNSET_EXAMPLES = {
     "tracker_px": "512",

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
+from actors.redis_server import find_program
+from lab.fixtures.ports import free_port
+from streaming.errors import StoreUnavailable
+from streaming.results.connection import ping, resolve
 from streaming.settings import Settings
+from tests.brokers import until
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -134,6 +143,38 @@ def test_every_required_variable_is_in_the_example() -> None:
     assert needed <= set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
     # The example has no secrets, so that none is used by mistake.
     assert not re.findall(r"^(?:SACCADE_API_TOKEN|\w+_PASSWORD)=.+$", example, re.MULTILINE)
+
+
+@pytest.mark.parametrize("password", ["plain", "p@ss/w?rd#1", "100%", '"', "'", "\\", "--x", "a b", "$HOME"])
+def test_redis_and_the_service_take_a_password_of_any_characters(tmp_path: Path, password: str) -> None:
+    """The command of the container, with a server that is here; Compose writes `$$` for `$`."""
+    assert SERVICES["saccade-cpu"]["environment"]["SACCADE_REDIS_PASSWORD"].startswith("${REDIS_PASSWORD")
+    assert SERVICES["redis"]["environment"]["REDISCLI_AUTH"].startswith("${REDIS_PASSWORD")
+    (tmp_path / "redis-server").symlink_to(find_program())
+    port = free_port()
+    *shell, script = [part.replace("$$", "$") for part in SERVICES["redis"]["command"]]
+    process = subprocess.Popen(
+        [*shell, f"{script} --port {port} --bind 127.0.0.1"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "REDISCLI_AUTH": password},
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        process_group=0,
+    )
+    try:
+        url = SecretStr(f"redis://127.0.0.1:{port}/0")
+        until(lambda: "Authentication" in refusal(url))
+        assert refusal(resolve(url, SecretStr(password))) == ""
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def refusal(url: SecretStr) -> str:
+    try:
+        ping(url)
+    except StoreUnavailable as exc:
+        return exc.message
+    return ""
 
 
 def test_prometheus_scrapes_the_gateway_with_the_token() -> None:

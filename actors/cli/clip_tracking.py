@@ -15,7 +15,7 @@ from actors.cli.overlay import draw
 from actors.session import StreamSession
 from engines.protocols import Grounder, Tracker
 from streaming import wire
-from streaming.sources.clip import open_clip
+from streaming.sources.clip import STILL_PERIOD_S, clip_timeline, open_clip, pictures
 from streaming.video_writer import VideoWriter
 from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, StreamId, TrackId
 
@@ -76,19 +76,22 @@ class ClipTracker:
     def run(self, clip: Path, out: Path, progress: Progress) -> None:
         """Write overlay.mp4 and results.jsonl to the folder `out`, which is created if missing.
 
-        Raises SourceInvalid (not a video), SourceUnavailable (no such file), SaccadeError (cannot write).
+        `pts_s` begins at 0. Raises SourceInvalid (not a video), SourceUnavailable (no such file),
+        SaccadeError (cannot write).
         """
         with open_clip(str(clip)) as reader:
             out.mkdir(parents=True, exist_ok=True)
-            fps = reader.rate or 25.0
+            fps, timeline = reader.rate or 25.0, clip_timeline(reader)
             with VideoWriter(out / OVERLAY, fps=fps) as video, (out / RESULTS).open("wb") as lines:
-                for decoded in reader.frames():
+                for decoded in pictures(reader, str(clip)):
                     if decoded is None:
                         continue
-                    pts_s = decoded.raw_pts_s if decoded.raw_pts_s is not None else self._frames / fps
+                    pts_s = timeline.at(decoded.raw_pts_s, self._frames / fps)
                     frame = Frame(StreamId("clip"), self._frames, decoded.pixels, pts_s, pts_s, Clock.ARRIVAL)
                     self._step(frame, video, lines)
                     progress(self._frames, reader.length)
+                if self._frames == 1:  # a picture: what is found on a frame is drawn on the next
+                    self._step(replace(frame, index=1, pts_s=STILL_PERIOD_S), video, lines)
 
     def summary(self, out: Path) -> TrackSummary:
         """Return the counts so far."""

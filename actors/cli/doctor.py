@@ -18,7 +18,7 @@ from engines.backends.choose import resolve_backend
 from engines.backends.tensorrt import load_tensorrt, usable_gpu
 from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.errors import BackendUnavailable, SaccadeError
-from streaming.results.connection import ping
+from streaming.results.connection import Connection, resolve
 from streaming.settings import Settings
 from streaming.webrtc.ice import IceCandidates, resolve
 
@@ -128,10 +128,10 @@ def _backend(settings: Settings) -> Check:
 def _redis(settings: Settings) -> Check:
     if settings.redis_url is not None:
         try:
-            ping(settings.redis_url)
+            Connection(resolve(settings.redis_url, settings.redis_password)).check_writable()
         except SaccadeError as exc:
             return Check("redis", Verdict.BROKEN, exc.message, exc.remedy)
-        return Check("redis", Verdict.OK, "redis_url answers")
+        return Check("redis", Verdict.OK, "redis_url answers and takes writes")
     try:
         return Check("redis", Verdict.OK, f"own server: {find_program()}")
     except SaccadeError as exc:

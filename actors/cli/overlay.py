@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import cv2
@@ -46,10 +47,21 @@ def draw(pixels: Pixels, tracks: Sequence[Track]) -> Pixels:
     return image
 
 
+def drawable(phrase: str) -> str:
+    """Return the phrase in the letters of OpenCV's font, which is ASCII; empty if it has other letters.
+
+    Accents are left out, and so are emoji, symbols and punctuation that the font lacks.
+    """
+    shown = [char for char in unicodedata.normalize("NFKD", phrase) if not unicodedata.combining(char)]
+    if any(char.isalnum() and not char.isascii() for char in shown):
+        return ""
+    return " ".join("".join(char for char in shown if char.isascii()).split())
+
+
 def _label(image: Pixels, track: Track) -> None:
     if track.box_px is None:
         return
-    text = f"{track.phrase} #{track.track_id} {track.score:.2f}"
+    text = f"{drawable(track.phrase)} #{track.track_id} {track.score:.2f}".strip()
     scale = max(0.4, image.shape[0] / 900)
     (width, height), baseline = cv2.getTextSize(text, _FONT, scale, 1)
     x = int(np.clip(track.box_px[0], 0, max(0, image.shape[1] - width - 6)))

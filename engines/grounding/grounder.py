@@ -25,12 +25,13 @@ from torch import Tensor
 
 from engines.grounding import batching
 from engines.grounding.checkpoints import DEFAULT_OPTIONS, RunOptions, Sa2Va, load_sa2va
+from engines.grounding.conjunction import may_name_several, things_in
 from engines.grounding.generation import decode_text, generate, phrases
 from engines.grounding.keyframe_features import KeyframeFeatures, is_about_change
 from engines.grounding.model import best_mask
 from engines.grounding.prefix import PrefillOutput
 from engines.grounding.structure import Expressions
-from engines.grounding.templates import DESCRIBE
+from engines.grounding.templates import DESCRIBE, MAX_PHRASE_TOKENS, MAX_QUESTION_TOKENS
 from engines.grounding.timings import Step, StepTimer
 from engines.grounding.visual_prompts import ask_about_region
 from engines.protocols import OnPartialText
@@ -101,9 +102,14 @@ class SaGrounder:
                 for query in queries
                 if query.kind is QueryKind.REFER and is_about_change(query.text) == past
             ]
-            for start in range(0, len(referring), MAX_PACKED):
-                some = referring[start : start + MAX_PACKED]
-                replies |= zip(some, self._refer(job, some, past=past), strict=True)
+            things = [(query, thing) for query in referring for thing in things_in(query.text)]
+            found: list[_Reply] = []
+            for start in range(0, len(things), MAX_PACKED):
+                some = [thing for _, thing in things[start : start + MAX_PACKED]]
+                found += self._refer(job, some, past=past)
+            for query in referring:
+                own = zip(things, found, strict=True)
+                replies[query] = _joined([reply for (asked, _), reply in own if asked is query])
         replies |= {query: self._generate(job, query) for query in queries if query not in replies}
         return self._answers(keyframe, replies, job.timer.per_keyframe())
 
@@ -130,7 +136,7 @@ class SaGrounder:
                     query_id=query.query_id,
                     revision=query.revision,
                     keyframe_index=keyframe.frame.index,
-                    text=reply.text,
+                    text=reply.text + self._remark(query, reply),
                     prompts=reply.prompts,
                     logits=no_logits if reply.logits is None else reply.logits,
                     ground_s=steps_s.look + steps_s.read + steps_s.draw,
@@ -140,26 +146,43 @@ class SaGrounder:
             )
         return answers
 
+    def _remark(self, query: Query, reply: _Reply) -> str:
+        """Return what the answer has to say about how its query was read."""
+        refers = query.kind is QueryKind.REFER
+        limit = MAX_PHRASE_TOKENS if refers else MAX_QUESTION_TOKENS
+        texts = things_in(query.text) if refers else [_question_text(query)]
+        if query.kind is not QueryKind.DESCRIBE:
+            for text in texts:
+                read = self._template.cut(text, limit)
+                if read != " ".join(text.split()):
+                    return f" Only the first {limit} tokens were read, up to “{read[-24:].strip()}”."
+        if refers and len(texts) == len(reply.prompts) == 1 and may_name_several(query.text):
+            return " One thing was looked for; ask for several in a query each."
+        return ""
+
     # --- referring expressions: teacher-forced answers
 
-    def _refer(self, job: _Job, queries: list[Query], *, past: bool) -> list[_Reply]:
+    def _refer(self, job: _Job, phrases: list[str], *, past: bool) -> list[_Reply]:
         with job.timer.measure(Step.ENCODE):
             prefix = job.features.prefix(past=past)
         with job.timer.measure(Step.PREFILL):
-            questions = self._questions(queries)
+            questions = self._questions(phrases)
             scored = self._score(prefix.prefill(self._teacher_forced(questions)), questions)
         with job.timer.measure(Step.ENCODE):
             feature_maps = job.features.feature_maps
         with job.timer.measure(Step.DECODE_MASKS):
-            return list(self._replies(feature_maps, queries, *scored))
+            return list(self._replies(feature_maps, phrases, *scored))
 
     def _can_batch(self, keyframe: Keyframe) -> bool:
-        """Whether all queries refer to one tile and fit in one prefill."""
+        """Whether all queries refer to one thing in one tile, and fit in one prefill."""
         return (
             batching.is_single_tile(self._checkpoint, keyframe)
             and 0 < len(keyframe.queries) <= MAX_PACKED
             and all(
-                query.kind is QueryKind.REFER and query.text.strip() and not is_about_change(query.text)
+                query.kind is QueryKind.REFER
+                and query.text.strip()
+                and not is_about_change(query.text)
+                and len(things_in(query.text)) == 1
                 for query in keyframe.queries
             )
         )
@@ -168,20 +191,21 @@ class SaGrounder:
         timer, replies = StepTimer(), []
         with timer.measure(Step.ENCODE):
             batch = batching.encode_keyframes(self._checkpoint, keyframes)
-        questions = [self._questions(keyframe.queries) for keyframe in keyframes]
+        phrases = [[query.text for query in keyframe.queries] for keyframe in keyframes]
+        questions = [self._questions(some) for some in phrases]
         with timer.measure(Step.PREFILL):
             blocks = [self._teacher_forced(some) for some in questions]
             outputs = batching.prefill_batch(self._checkpoint, batch.image_tokens, blocks)
             scored = [self._score(*row) for row in zip(outputs, questions, strict=True)]
         with timer.measure(Step.DECODE_MASKS):
             for row, keyframe in enumerate(keyframes):
-                found = self._replies(batch.feature_maps_of(row), keyframe.queries, *scored[row])
+                found = self._replies(batch.feature_maps_of(row), phrases[row], *scored[row])
                 replies.append(dict(zip(keyframe.queries, found, strict=True)))
         steps_s = timer.per_keyframe(len(keyframes))
         return [self._answers(*row, steps_s) for row in zip(keyframes, replies, strict=True)]
 
-    def _questions(self, queries: Sequence[Query]) -> list[list[int]]:
-        return [self._template.segment_question(query.text) for query in queries]
+    def _questions(self, phrases: Sequence[str]) -> list[list[int]]:
+        return [self._template.segment_question(phrase) for phrase in phrases]
 
     def _teacher_forced(self, questions: list[list[int]]) -> list[list[int]]:
         """Append the teacher-forced answer to each question."""
@@ -204,18 +228,18 @@ class SaGrounder:
     def _replies(
         self,
         feature_maps: tuple[Tensor, ...],
-        queries: Sequence[Query],
+        phrases: Sequence[str],
         presence: Tensor,
         expressions: Expressions,
     ) -> Iterator[_Reply]:
         logits = self._decode_masks(feature_maps, expressions, presence >= self._threshold)
-        for index, query in enumerate(queries):
+        for index, phrase in enumerate(phrases):
             mask = logits[index : index + 1]
             # An object with a high presence score and an empty mask counts as absent.
             if presence[index] < self._threshold or not (mask > 0).any():
-                yield _Reply(f"I cannot see {' '.join(query.text.split())} in this image.")
+                yield _Reply(f"I cannot see {' '.join(phrase.split())} in this image.")
             else:
-                prompt = SegPrompt(query.text, _array(expressions.seg[index]), float(presence[index]))
+                prompt = SegPrompt(phrase, _array(expressions.seg[index]), float(presence[index]))
                 yield _Reply(ANSWER_TEXT, (prompt,), _array(mask))
 
     def _decode_masks(
@@ -268,6 +292,19 @@ class SaGrounder:
         objects = zip(phrases(text, query.text), expressions.seg, generated.probs[segs], strict=False)
         prompts = tuple(SegPrompt(phrase, _array(seg), float(prob)) for phrase, seg, prob in objects)
         return _Reply(text, prompts, _array(logits))
+
+
+def _joined(replies: Sequence[_Reply]) -> _Reply:
+    """Return one reply about all things of a query, which says which of them are not seen."""
+    if len(replies) == 1:
+        return replies[0]
+    logits = [reply.logits for reply in replies if reply.logits is not None]
+    if not logits:
+        return _Reply(" ".join(reply.text for reply in replies))
+    seen = f"Sure, {' and '.join(['[SEG]'] * len(logits))}."
+    absent = [reply.text for reply in replies if reply.logits is None]
+    prompts = tuple(prompt for reply in replies for prompt in reply.prompts)
+    return _Reply(" ".join([seen, *absent]), prompts, np.concatenate(logits))
 
 
 def _question_text(query: Query) -> str:

@@ -93,14 +93,12 @@ class Template:
 
     def segment_question(self, phrase: str) -> list[int]:
         """Return the ids of the request to segment a phrase, up to the start of the answer."""
-        return self.user_question(
-            f"Please segment {self._cut(_one_line(phrase), MAX_PHRASE_TOKENS)} in this image."
-        )
+        return self.user_question(f"Please segment {self.cut(phrase, MAX_PHRASE_TOKENS)} in this image.")
 
     def user_question(self, text: str) -> list[int]:
         """Return the ids of a question, up to the start of the answer."""
         return [
-            *self._plain(self._cut(_one_line(text), MAX_QUESTION_TOKENS)),
+            *self._plain(self.cut(text, MAX_QUESTION_TOKENS)),
             *self._marked(f"{END}\n<|im_start|>assistant\n"),
         ]
 
@@ -129,7 +127,9 @@ class Template:
         unknown = self.tokenizer.token_to_id("<unk>")
         return unknown is None or unknown not in self._plain(_one_line(phrase))
 
-    def _cut(self, text: str, max_tokens: int) -> str:
+    def cut(self, text: str, max_tokens: int) -> str:
+        """Return the beginning of a text that is read, on one line: `max_tokens` at most."""
+        text = _one_line(text)
         encoded = self._encode_plain(text)
         return text if len(encoded.ids) <= max_tokens else text[: encoded.offsets[max_tokens - 1][1]]
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from streaming import wire
 from streaming.errors import InvalidMessage
-from streaming.results.connection import connect, store_errors
+from streaming.results.connection import Connection
 from streaming.results.keys import QUERIES_KEY, STREAMS_KEY, Channel, key_of
 from streaming.vocabulary import Query, QueryId, StreamId, StreamSpec
 
@@ -29,23 +29,23 @@ class DesiredStore:
 
     def __init__(self, redis_url: SecretStr) -> None:
         """Do not connect yet. Raises InvalidSettings (not a Redis URL)."""
-        self._redis = connect(redis_url)
+        self._connection = Connection(redis_url)
 
     def streams(self) -> list[StreamSpec]:
         """Return all streams by id. A record that cannot be decoded is logged and left out."""
-        with store_errors(self._redis):
-            stored = self._redis.hgetall(STREAMS_KEY)
+        with self._connection.use() as client:
+            stored = client.hgetall(STREAMS_KEY)
         return _decoded(StreamSpec, stored)
 
     def queries(self) -> list[Query]:
         """Return all queries by id. A record that cannot be decoded is logged and left out."""
-        with store_errors(self._redis):
-            stored = self._redis.hgetall(QUERIES_KEY)
+        with self._connection.use() as client:
+            stored = client.hgetall(QUERIES_KEY)
         return _decoded(Query, stored)
 
     def put_stream(self, spec: StreamSpec) -> None:
         """Add or replace a stream. Its URL is stored with its credentials: they are needed to connect."""
-        with store_errors(self._redis), self._redis.pipeline(transaction=True) as pipe:
+        with self._connection.use() as client, client.pipeline(transaction=False) as pipe:
             pipe.hset(STREAMS_KEY, spec.stream_id, wire.encode(spec))
             for channel in Channel:
                 pipe.persist(key_of(spec.stream_id, channel))
@@ -54,7 +54,7 @@ class DesiredStore:
     def remove_stream(self, stream_id: StreamId) -> None:
         """Remove a stream and its queries; its results expire after EXPIRE_AFTER_REMOVAL_S."""
         orphans = [query.query_id for query in self.queries() if query.stream_id == stream_id]
-        with store_errors(self._redis), self._redis.pipeline(transaction=True) as pipe:
+        with self._connection.use() as client, client.pipeline(transaction=False) as pipe:
             pipe.hdel(STREAMS_KEY, stream_id)
             if orphans:
                 pipe.hdel(QUERIES_KEY, *orphans)
@@ -64,27 +64,35 @@ class DesiredStore:
 
     def put_query(self, query: Query) -> None:
         """Add a query, or replace it by its next revision."""
-        with store_errors(self._redis):
-            self._redis.hset(QUERIES_KEY, query.query_id, wire.encode(query))
+        with self._connection.use() as client:
+            client.hset(QUERIES_KEY, query.query_id, wire.encode(query))
 
     def remove_query(self, query_id: QueryId) -> None:
         """Remove a query."""
-        with store_errors(self._redis):
-            self._redis.hdel(QUERIES_KEY, query_id)
+        with self._connection.use() as client:
+            client.hdel(QUERIES_KEY, query_id)
 
     def replace_all(self, streams: Iterable[StreamSpec], queries: Iterable[Query]) -> None:
-        """Replace the stored state in one transaction, for a Redis that restarted without its data."""
-        with store_errors(self._redis), self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(STREAMS_KEY, QUERIES_KEY)
-            for spec in streams:
-                pipe.hset(STREAMS_KEY, spec.stream_id, wire.encode(spec))
-            for query in queries:
-                pipe.hset(QUERIES_KEY, query.query_id, wire.encode(query))
-            pipe.execute()
+        """Replace the stored state, for a Redis that restarted without its data.
+
+        Without a transaction, since a cluster has the two hashes on two nodes: the new records are there
+        before the old ones are removed, so that at no time one is missing.
+        """
+        wanted: dict[str, dict[Any, Any]] = {
+            STREAMS_KEY: {spec.stream_id: wire.encode(spec) for spec in streams},
+            QUERIES_KEY: {query.query_id: wire.encode(query) for query in queries},
+        }
+        with self._connection.use() as client:
+            for key, records in wanted.items():
+                stored: Any = client.hkeys(key)
+                if records:
+                    client.hset(key, mapping=records)
+                if stale := [name for name in stored if name.decode() not in records]:
+                    client.hdel(key, *stale)
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
+        self._connection.close()
 
 
 def _decoded(kind: type[M], stored: Mapping[Any, Any]) -> list[M]:

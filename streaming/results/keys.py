@@ -13,6 +13,8 @@ from streaming.vocabulary import StreamId
 
 STREAMS_KEY: Final = "saccade:streams"
 QUERIES_KEY: Final = "saccade:queries"
+PROBE_KEY: Final = "saccade:probe"
+"A hash that is written to see whether Redis takes writes."
 
 Note = Event | AnswerReport | PartialAnswerReport | ErrorReport
 "A message published beside the frames."

@@ -25,11 +25,6 @@ class RedisClock:
         "Seconds to add to a time of Redis; infinite before the first round trip."
         self._measured_s = -math.inf
 
-    @property
-    def is_known(self) -> bool:
-        """Whether a round trip was noted since the beginning or the last `reset`."""
-        return math.isfinite(self.offset_s)
-
     def note(self, sent_s: float, redis_s: float, received_s: float) -> None:
         """Take in a round trip: when it began and ended by our clock, and Redis' time during it. Unix
         seconds."""
@@ -38,7 +33,3 @@ class RedisClock:
         aged = not 0 <= received_s - self._measured_s <= REMEASURED_AFTER_S
         if upper_s < self.offset_s or stepped or aged:
             self.offset_s, self._measured_s = upper_s, received_s
-
-    def reset(self) -> None:
-        """Forget the offset: the next connection may lead to another server."""
-        self.offset_s = math.inf

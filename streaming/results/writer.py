@@ -7,12 +7,11 @@ import threading
 import time
 from typing import Any, Final
 
-import redis
 import redis.client
 from pydantic import SecretStr
 
 from streaming import wire
-from streaming.results.connection import TIMEOUT_S, address_of, connect
+from streaming.results.connection import CLIENT_ERRORS, TIMEOUT_S, Connection, refuses_all
 from streaming.results.keys import CHANNELS, Channel, EntryId, Note, entry_id_after, key_of, last_id
 from streaming.results.outbox import OnPublished, Outbox, Pending, PendingFrame
 from streaming.results.redis_clock import RedisClock
@@ -67,10 +66,11 @@ class ResultWriter:
         `frames_maxlen`, `notes_maxlen`: entries Redis holds (about) of frames, and of each other channel.
         `capacity`: entries that wait here. Raises InvalidSettings (not a Redis URL).
         """
-        self._redis = connect(redis_url)
+        self._connection = Connection(redis_url)
         self._maxlen = dict.fromkeys(Channel, notes_maxlen) | {Channel.FRAMES: frames_maxlen}
         self._outbox = Outbox(capacity)
-        self._clock = RedisClock()
+        self._clocks: dict[str, RedisClock] = {}
+        "By node: each has its own clock."
         self._last: dict[str, EntryId] = {}
         "By key: the newest id known on this connection. Empty after a broken connection: read again."
         self._stopping = threading.Event()
@@ -117,7 +117,7 @@ class ResultWriter:
                 entries = self._attempt(entries)
             for entry in entries:
                 self._outbox.count_lost(entry.stream_id)
-        self._redis.close()
+        self._connection.close()
 
     def _attempt(self, entries: list[Pending]) -> list[Pending]:
         """Do one round; return the entries that are still to be written, in doubt or not yet sent."""
@@ -125,26 +125,34 @@ class ResultWriter:
             self._last.clear()
         try:
             entries = self._without_stored(entries)
-            self._measure_clock()
-            left = self._write(entries)
-        except (redis.RedisError, OSError) as exc:
-            self._last.clear()
-            self._clock.reset()
-            self._is_away = True
-            self._warn(f"Redis at {address_of(self._redis)} is away, results wait: {type(exc).__name__}.")
-            self._stopping.wait(_RETRY_S)
+            nodes = {entry.key: self._connection.node_of(entry.key) for entry in entries}
+            self._measure_clocks(set(nodes.values()))
+            left, refusal = self._write(entries, nodes)
+        except CLIENT_ERRORS as exc:
+            self._pause(f"is away, results wait: {type(exc).__name__}")
             return entries
-        if self._is_away:
+        if refusal is not None:
+            self._pause(f"refuses results, they wait: {refusal}")
+        elif self._is_away:
             self._is_away = False
             log.info("Redis is back, results are written again.")
         return left
+
+    def _pause(self, what: str) -> None:
+        """Wait before the next round; it may reach another server."""
+        self._last.clear()
+        self._clocks.clear()
+        self._is_away = True
+        self._connection.reconnect()
+        self._warn(f"Redis at {self._connection.address} {what}.")
+        self._stopping.wait(_RETRY_S)
 
     def _without_stored(self, entries: list[Pending]) -> list[Pending]:
         """Read the last ids of keys not seen on this connection; return `entries` less those already
         stored."""
         unknown = list({entry.key for entry in entries if entry.key not in self._last})
         in_doubt = [entry for entry in entries if entry.entry_id is not None]
-        pipe = self._redis.pipeline(transaction=False)
+        pipe = self._connection.client.pipeline(transaction=False)
         for key in unknown:
             pipe.xinfo_stream(key)
         for entry in in_doubt:
@@ -158,18 +166,21 @@ class ResultWriter:
         }
         return [entry for entry in entries if id(entry) not in stored]
 
-    def _measure_clock(self) -> None:
-        """Measure the offset of Redis' clock if it is unknown; on a connection that is open already."""
-        if self._clock.is_known:
-            return
-        for _ in range(_CLOCK_ROUND_TRIPS):
-            sent_s = time.time()
-            seconds, microseconds = self._redis.time()
-            self._clock.note(sent_s, seconds + microseconds / 1e6, time.time())
+    def _measure_clocks(self, nodes: set[str]) -> None:
+        """Measure the offsets of clocks that are unknown; on connections that are open already."""
+        for node in nodes - self._clocks.keys():
+            clock = RedisClock()
+            for _ in range(_CLOCK_ROUND_TRIPS):
+                sent_s = time.time()
+                clock.note(sent_s, self._connection.time_s(node), time.time())
+            self._clocks[node] = clock
 
-    def _write(self, entries: list[Pending]) -> list[Pending]:
-        """Append the entries in one pipeline; return those to be tried again."""
-        pipe = self._redis.pipeline(transaction=False)
+    def _write(self, entries: list[Pending], nodes: dict[str, str]) -> tuple[list[Pending], Exception | None]:
+        """Append the entries in one pipeline; `nodes` by key.
+
+        Return the entries to be tried again, and why the server refuses everything, if it does.
+        """
+        pipe = self._connection.client.pipeline(transaction=False)
         for entry in entries:
             last = self._last[entry.key]
             # An entry in doubt keeps its id, so that its first sending, should it still arrive, and this one
@@ -178,25 +189,33 @@ class ResultWriter:
             if entry.entry_id is None or entry.entry_id <= last:
                 entry.entry_id = entry_id_after(last, time.time())
             self._last[entry.key] = entry.entry_id
-            self._append(pipe, entry)
+            self._append(pipe, entry, self._clocks[nodes[entry.key]])
         sent_s = time.time()
         replies = pipe.execute(raise_on_error=False)
         received_s = time.time()
-        # The script's reply is a list, a plain XADD's an id.
-        if redis_us := [reply[0] for reply in replies if isinstance(reply, list)]:
-            self._clock.note(sent_s, redis_us[-1] / 1e6, received_s)
-        return [entry for entry, reply in zip(entries, replies, strict=True) if self._is_left(entry, reply)]
+        left, refusal = [], None
+        for entry, reply in zip(entries, replies, strict=True):
+            # The script's reply is a list, a plain XADD's an id. Of another node since: not this clock's.
+            if isinstance(reply, list) and self._connection.node_of(entry.key) == nodes[entry.key]:
+                self._clocks[nodes[entry.key]].note(sent_s, reply[0] / 1e6, received_s)
+            if isinstance(reply, Exception) and refuses_all(reply):
+                refusal = reply
+                left.append(entry)
+            elif self._is_left(entry, reply):
+                left.append(entry)
+        return left, refusal
 
-    def _append(self, pipe: redis.client.Pipeline, entry: Pending) -> None:
+    def _append(self, pipe: redis.client.Pipeline, entry: Pending, clock: RedisClock) -> None:
         content, entry_id = entry.content, str(entry.entry_id)
         if isinstance(content, bytes):
             pipe.xadd(entry.key, {"data": content}, id=entry_id, maxlen=entry.maxlen)
             return
         result = content.result
-        times_s = (self._clock.offset_s, result.assembled_s, result.captured_s)
+        times_s = (clock.offset_s, result.assembled_s, result.captured_s)
         times_us = (round(1e6 * each_s) for each_s in times_s)
         arguments: tuple[Any, ...] = (entry_id, entry.maxlen, *times_us, *content.parts)
-        pipe.eval(APPEND_FRAME, 1, entry.key, *arguments)
+        # Not `eval`: a cluster's pipeline has no such method, only the command.
+        pipe.execute_command("EVAL", APPEND_FRAME, 1, entry.key, *arguments)  # type: ignore[no-untyped-call]
 
     def _is_left(self, entry: Pending, reply: Any) -> bool:
         """Handle the reply to an append; true if the entry has to be tried again."""

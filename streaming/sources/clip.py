@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from streaming.errors import SourceInvalid
 from streaming.sources.base import Source
 from streaming.sources.decoder import DecodedFrame
 from streaming.sources.ffmpeg import FFmpegReader, OpenOptions
-from streaming.sources.timeline import Timeline
+from streaming.sources.timeline import MAX_PAUSE_S, MAX_STEP_S, Timeline
 from streaming.vocabulary import StreamId
 
 FORMATS = (
-    "mov,mp4,m4a,3gp,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,h264,hevc,yuv4mpegpipe,mjpeg,gif,mxf,nut"
+    "mov,mp4,m4a,3gp,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,h264,hevc,yuv4mpegpipe,mjpeg,gif,mxf,nut,"
+    "apng,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
 )
-"""FFmpeg's demuxers that read a single video file. Excluded: playlists and scripts (hls, dash, concat), which
-name other files, and `tty`, which renders any text."""
+"""FFmpeg's demuxers that read a single file of video or a picture. Excluded: playlists and scripts (hls,
+dash, concat) and numbered files (image2), which name other files, and `tty`, which renders any text."""
+
+MAX_PIXELS = 1 << 26
+"""Of a picture, 8192 x 8192: the largest of them is 200 MB in RGB."""
+
+STILL_PERIOD_S = 0.2
+"""A file of one picture, played as a stream, is shown again after this long."""
 
 LATE_S = 0.5
 """A paced clip that is later than this continues from now instead of catching up."""
@@ -42,33 +50,39 @@ class ClipSource(Source):
         super().__init__(stream_id)
         self._path = path
         self._playback = playback
-        self._timeline = Timeline()
+        self._timeline: Timeline | None = None
         self._start_s: float | None = None
 
     def _run(self) -> None:
-        with open_clip(self._path) as reader:
-            self._play(reader)
-            while self._playback.looped and not self._stopping.is_set():
-                reader.rewind()
-                self._play(reader)
+        still = self._play()
+        while self._playback.looped and not self._stopping.is_set():
+            if still is None:
+                self._play()
+            else:
+                self._deliver_on_time(still, STILL_PERIOD_S)
 
-    def _play(self, reader: FFmpegReader) -> None:
-        """Play once; the next pass continues one frame period after the last frame."""
-        before, corrupt = self.status.frames, reader.corrupt
-        self._timeline.restart()
-        for frame in reader.frames():
-            if self._stopping.is_set():
-                return
-            self._count(corrupt=reader.corrupt - corrupt)
-            corrupt = reader.corrupt
-            if frame is not None:
-                self._deliver_on_time(frame, 1.0 / (reader.rate or 25.0))
-        if self.status.frames == before:
-            raise SourceInvalid(
-                f"No picture of {self._path} can be decoded.", remedy="Play it elsewhere first."
-            )
+    def _play(self) -> DecodedFrame | None:
+        """Play once; return the picture if the file has only one.
+
+        The next pass continues a frame period later. It opens the file again: raw H.264 cannot be rewound.
+        """
+        before, corrupt = self.status.frames, 0
+        still = None
+        with open_clip(self._path) as reader:
+            self._timeline = self._timeline or clip_timeline(reader)
+            self._timeline.restart()
+            for frame in pictures(reader, self._path):
+                if self._stopping.is_set():
+                    return None
+                self._count(corrupt=reader.corrupt - corrupt)
+                corrupt = reader.corrupt
+                if frame is not None:
+                    self._deliver_on_time(frame, 1.0 / (reader.rate or 25.0))
+                    still = replace(frame, raw_pts_s=None, decode_s=0.0)
+        return still if self.status.frames == before + 1 else None
 
     def _deliver_on_time(self, frame: DecodedFrame, period_s: float) -> None:
+        assert self._timeline is not None
         # A clip has no wall clock: where timestamps are missing, frames are one frame period apart.
         pts_s = self._timeline.at(frame.raw_pts_s, self.status.frames * period_s)
         if self._playback.paced:
@@ -89,8 +103,35 @@ def clip_options(path: str) -> OpenOptions:
 
 
 def open_clip(path: str) -> FFmpegReader:
-    """Open a reader of the video file at `path`.
+    """Open a reader of the video or picture file at `path`.
 
-    Raises SourceInvalid if it is not a video, SourceUnavailable if it is not there or cannot be read.
+    Raises SourceInvalid if it is neither or larger than MAX_PIXELS, SourceUnavailable if it is not there or
+    cannot be read.
     """
-    return FFmpegReader(clip_options(path))
+    reader = FFmpegReader(clip_options(path))
+    height, width = reader.size
+    if height * width > MAX_PIXELS:
+        reader.close()
+        raise SourceInvalid(
+            f"{path} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read.",
+            remedy="Make it smaller first.",
+        )
+    return reader
+
+
+def clip_timeline(reader: FFmpegReader) -> Timeline:
+    """Return the time line of a file, which begins at 0 and keeps its pauses."""
+    return Timeline(MAX_STEP_S if reader.clock_restarts else MAX_PAUSE_S)
+
+
+def pictures(reader: FFmpegReader, path: str) -> Iterator[DecodedFrame | None]:
+    """Yield what `reader.frames` yields. Raises as that, and SourceInvalid after a file without a picture."""
+    is_empty = True
+    for frame in reader.frames():
+        is_empty = is_empty and frame is None
+        yield frame
+    if is_empty:
+        raise SourceInvalid(
+            f"No picture of {path} can be decoded.",
+            remedy="Play it elsewhere first, or convert it to MP4: animated WebP, for one, is not read.",
+        )

@@ -1,16 +1,20 @@
-"""Decodes packets to RGB frames, one at a time."""
+"""Decodes packets to RGB frames, one at a time: whole pictures, upright."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import av
-import numpy as np
+from av import VideoFrame
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
+from streaming.sources.deinterlacing import Deinterlacer
+from streaming.sources.orientation import IDENTITY, Turn, turn_of, upright
 from streaming.vocabulary import Clock, Pixels
 
 REORDERED = 32
@@ -44,6 +48,11 @@ class FrameDecoder:
         self.clock = Clock.ARRIVAL
         "Clock of the times given from now on."
         self._arrived_s: dict[int, float] = {}
+        self._rotation: int | None = None
+        self._turn = IDENTITY
+        self._deinterlacer = Deinterlacer()
+        self._held_arrived_s: deque[float] = deque(maxlen=2)
+        "Of the frames in the deinterlacer: the one that it holds back, and the one that it was just given."
 
     def decode(self, packet: Packet[Any], arrived_s: float) -> list[DecodedFrame]:
         """Return the frames that are complete with a packet that arrived at `arrived_s`, Unix time. Never
@@ -52,9 +61,9 @@ class FrameDecoder:
         started_s = time.perf_counter()
         frames: list[DecodedFrame] = []
         try:
-            for av_frame in self._context.decode(packet):
-                pixels: Pixels = np.ascontiguousarray(av_frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-                arrived = arrived_s if av_frame.pts is None else self._arrived_s.pop(av_frame.pts, arrived_s)
+            for av_frame, arrived in self._whole_frames(packet, arrived_s):
+                pixels: Any = av_frame.to_ndarray(format="rgb24")
+                pixels = upright(pixels, self._turn_of(av_frame))
                 decoded_s = time.perf_counter()
                 took_s = decoded_s - started_s
                 frames.append(DecodedFrame(pixels, av_frame.time, arrived, took_s, self.clock))
@@ -64,6 +73,21 @@ class FrameDecoder:
         else:
             self.corrupt += packet.is_corrupt
         return frames
+
+    def _whole_frames(self, packet: Packet[Any], arrived_s: float) -> Iterator[tuple[VideoFrame, float]]:
+        """Decode a packet and yield the frames that are whole now, each with the arrival of its packet."""
+        is_last = packet.size == 0
+        for decoded in [*self._context.decode(packet), *([None] if is_last else [])]:
+            if decoded is not None:
+                pts = decoded.pts
+                self._held_arrived_s.append(arrived_s if pts is None else self._arrived_s.pop(pts, arrived_s))
+            for whole in self._deinterlacer.push(decoded):
+                yield whole, self._held_arrived_s.popleft()
+
+    def _turn_of(self, frame: VideoFrame) -> Turn:
+        if frame.rotation != self._rotation:
+            self._rotation, self._turn = frame.rotation, turn_of(frame)
+        return self._turn
 
     def _store_arrival(self, packet: Packet[Any], arrived_s: float) -> None:
         # With B-frames a frame leaves the decoder some packets after its own packet.

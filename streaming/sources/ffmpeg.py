@@ -18,6 +18,9 @@ from streaming.url_guard import redact
 POLL_S = 0.5
 """Longest blocking read: how soon a source without data can stop, or be found stalled."""
 
+TS_DISCONT = 0x0200
+"AVFMT_TS_DISCONT in FFmpeg's avformat.h: timestamps of the format may be discontinuous."
+
 MAX_DAMAGED_IN_A_ROW = 100
 """Consecutive failed reads after which the source is not a video, or cannot be read further."""
 
@@ -93,10 +96,6 @@ class FFmpegReader:
         """Close the source. May be called twice."""
         self._container.close()
 
-    def rewind(self) -> None:
-        """Seek to the first frame; files only."""
-        self._container.seek(0)
-
     @property
     def corrupt(self) -> int:
         """Packets so far that were damaged or could not be decoded."""
@@ -112,6 +111,16 @@ class FFmpegReader:
         """Frames per second from the header, or guessed by FFmpeg; None if unknown."""
         rate = self._video.average_rate or self._video.guessed_rate
         return float(rate) if rate else None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels from the header, before any turn; 0 where it lacks them."""
+        return self._video.codec_context.height, self._video.codec_context.width
+
+    @property
+    def clock_restarts(self) -> bool:
+        """Whether timestamps of this format may jump where nothing pauses, as those of MPEG-TS do."""
+        return bool(self._container.format.flags & TS_DISCONT)
 
     def frames(self) -> Iterator[DecodedFrame | None]:
         """Yield every frame until the source ends; None for a packet, or after `POLL_S`, without a frame.

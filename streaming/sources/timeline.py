@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 MAX_STEP_S = 10.0
-"""A larger step is a wrapped or restarted clock, not a slow camera."""
+"""A larger step is a wrapped or restarted clock, not a slow camera. As FFmpeg's `-dts_delta_threshold`."""
 
+MAX_PAUSE_S = 30 * 3600.0
+"""The same where clocks do not restart, so that pauses stay. As FFmpeg's `-dts_error_threshold`."""
 
 MAX_BACK_S = 1.0
 """A smaller step back is reordering: servers stamp B-frames in decoding order."""
@@ -20,7 +22,8 @@ class Timeline:
     a jump, the wall clock gives the difference.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_step_s: float = MAX_STEP_S) -> None:
+        self._max_step_s = max_step_s
         self._offset_s: float | None = None
         self._last_pts_s = 0.0
         self._last_now_s: float | None = None
@@ -35,7 +38,7 @@ class Timeline:
             step_s = raw_s + self._offset_s - self._last_pts_s
         else:
             step_s = float("inf")
-        if -MAX_BACK_S < step_s < MAX_STEP_S:
+        if -MAX_BACK_S < step_s < self._max_step_s:
             pts_s = self._last_pts_s + max(LEAST_STEP_S, step_s)
         else:
             pts_s = self._by_wall_clock(now_s)

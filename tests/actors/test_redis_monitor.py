@@ -13,6 +13,8 @@ from pydantic import SecretStr
 from actors.redis_monitor import RedisMonitor
 from actors.redis_server import RedisServer
 from streaming.errors import StoreUnavailable
+from streaming.results.connection import Connection
+from tests.redis_entries import plain
 
 NOWHERE = SecretStr("redis://127.0.0.1:1/0")
 
@@ -24,11 +26,11 @@ async def no_restore() -> None:
 async def test_the_monitor_survives_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
     errors = iter([OSError("no more processes"), StoreUnavailable("It is away.")])
 
-    def ping(_: SecretStr) -> None:
+    def check_writable(_: Connection) -> None:
         for error in errors:
             raise error
 
-    monkeypatch.setattr("actors.redis_monitor.ping", ping)
+    monkeypatch.setattr("actors.redis_monitor.Connection.check_writable", check_writable)
     monitor = RedisMonitor(NOWHERE, None, no_restore, round_s=0.01)
     task = asyncio.create_task(monitor.run())
     seen = set()
@@ -73,3 +75,17 @@ async def test_an_unreachable_redis_is_a_problem() -> None:
         await asyncio.sleep(0.01)
     task.cancel()
     assert "127.0.0.1:1" in monitor.problem
+
+
+async def test_a_redis_that_takes_no_writes_is_a_problem_until_it_does(own_redis: RedisServer) -> None:
+    monitor = RedisMonitor(own_redis.url, None, no_restore, round_s=0.01)
+    task = asyncio.create_task(monitor.run())
+    with plain(own_redis) as client:
+        client.config_set("maxmemory", 1)
+        while not monitor.problem:
+            await asyncio.sleep(0.01)
+        assert "maxmemory" in monitor.problem
+        client.config_set("maxmemory", 0)
+        while monitor.problem:
+            await asyncio.sleep(0.01)
+    task.cancel()

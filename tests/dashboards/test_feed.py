@@ -71,7 +71,7 @@ async def test_many_viewers_of_a_stream_read_redis_once(redis_server: RedisServe
         async with contextlib.AsyncExitStack() as stack:
             viewers = [await stack.enter_async_context(hub.watch(GATE)) for _ in range(20)]
             await told(viewers, redis_server)
-            names = [one["name"] for one in client.client_list()]
+            names = [one["lib-name"] for one in client.client_list()]
             assert names.count("saccade-reader") == 1
             assert hub.viewer_count == 20
     assert hub.viewer_count == 0

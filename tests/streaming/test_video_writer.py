@@ -39,6 +39,36 @@ def test_an_odd_size_loses_its_last_row_and_column(tmp_path: Path) -> None:
         assert (stream.height, stream.width) == (48, 64)
 
 
+@pytest.mark.parametrize(
+    ("size", "encoded"),
+    [((1, 1), (16, 16)), ((2, 64), (16, 512)), ((5_000, 2_500), (4_096, 2_048)), ((2, 9_000), (16, 4_096))],
+)
+def test_a_size_that_encoders_refuse_is_scaled(
+    tmp_path: Path, size: tuple[int, int], encoded: tuple[int, int]
+) -> None:
+    with VideoWriter(tmp_path / "size.mp4", fps=25) as writer:
+        writer.write(picture(90, size), 0.0)
+    with av.open(str(tmp_path / "size.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.height, stream.width) == encoded
+    assert [mean for _, mean in read(tmp_path / "size.mp4")] == pytest.approx([90], abs=3)
+
+
+def test_a_frame_of_another_size_is_scaled_to_the_first(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "two.mp4", fps=25) as writer:
+        writer.write(picture(90), 0.0)
+        writer.write(picture(150, (96, 200)), 0.04)
+    assert [mean for _, mean in read(tmp_path / "two.mp4")] == pytest.approx([90, 150], abs=3)
+
+
+@pytest.mark.parametrize("fps", [0.0001, 90_000.0])
+def test_any_frame_rate_is_written(tmp_path: Path, fps: float) -> None:
+    with VideoWriter(tmp_path / "rate.mp4", fps=fps) as writer:
+        writer.write(picture(90), 0.0)
+        writer.write(picture(90), 3_600.0)
+    assert [time for time, _ in read(tmp_path / "rate.mp4")] == pytest.approx([0, 3_600])
+
+
 def test_a_clock_that_goes_back_does_not_break_the_file(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "back.mp4", fps=25) as writer:
         for pts_s in (0.0, 0.04, 0.0, 0.08):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from actors.cli.clip_tracking import OVERLAY, RESULTS, ClipTracker, Engines
 from streaming import wire
@@ -12,6 +14,7 @@ from streaming.errors import SourceInvalid, SourceUnavailable
 from streaming.sources.clip import open_clip
 from streaming.video_writer import VideoWriter
 from streaming.vocabulary import FrameResult
+from tests import files
 from tests.doubles import BLUE, RED, ColourGrounder, ColourTracker, square_image
 
 FRAMES = 40
@@ -106,3 +109,61 @@ def test_an_object_that_appears_later_is_found(tmp_path: Path) -> None:
     _, results = tracked(path, tmp_path / "out", "the blue square")
     masked = [result.frame_index for result in results if any(track.mask for track in result.tracks)]
     assert masked and min(masked) >= 20
+
+
+def red_as_pictured(index: int) -> np.ndarray:
+    return square_image((16 + index, 20), RED)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("late.ts", {"pts": lambda index: index + 25 * 95_443}),
+        ("late.mkv", {"pts": lambda index: index + 25 * 95_443}),
+        ("raw.h264", {}),
+        ("plain.mp4", {}),
+    ],
+)
+def test_an_overlay_is_as_long_as_its_clip(tmp_path: Path, name: str, options: dict[str, object]) -> None:
+    clip = files.write(tmp_path / name, picture=red_as_pictured, **options)  # type: ignore[arg-type]
+    _, results = tracked(clip, tmp_path / "out", "the red square")
+    assert [result.pts_s for result in results] == pytest.approx(np.arange(25) / 25, abs=0.002)
+    assert files.duration_s(tmp_path / "out" / OVERLAY) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_pause_is_as_long_in_the_overlay(tmp_path: Path) -> None:
+    clip = files.write(
+        tmp_path / "pause.mkv", picture=red_as_pictured, pts=lambda index: index + 25 * 60 * (index > 5)
+    )
+    tracked(clip, tmp_path / "out", "the red square")
+    assert files.duration_s(tmp_path / "out" / OVERLAY) == pytest.approx(61.0, abs=0.01)
+
+
+def test_a_portrait_clip_stands_upright_with_its_masks(tmp_path: Path) -> None:
+    clip = files.write(
+        tmp_path / "phone.mp4",
+        picture=lambda index: np.rot90(red_as_pictured(index)),
+        turn=(270, False, False),
+    )
+    _, results = tracked(clip, tmp_path / "out", "the red square")
+    height, width = red_as_pictured(0).shape[:2]
+    assert {(result.height, result.width) for result in results} == {(height, width)}
+    box = results[-1].tracks[0].box_px
+    pixels = red_as_pictured(24)
+    ys, xs = np.nonzero(pixels[:, :, 0] > 150)
+    assert box == pytest.approx((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), abs=2)
+
+
+def test_a_picture_gets_an_overlay_with_its_mask(tmp_path: Path) -> None:
+    Image.fromarray(red_as_pictured(0)).save(tmp_path / "a.png")
+    _, results = tracked(tmp_path / "a.png", tmp_path / "out", "the red square")
+    assert [bool(result.tracks) for result in results] == [False, True]
+    assert files.duration_s(tmp_path / "out" / OVERLAY) > 0.2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 47), (2, 6_000)])
+def test_a_picture_of_any_size_gets_an_overlay(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.fromarray(np.full((*size, 3), 60, np.uint8)).save(tmp_path / "a.png")
+    tracked(tmp_path / "a.png", tmp_path / "out", "the red square")
+    with open_clip(str(tmp_path / "out" / OVERLAY)) as reader:
+        assert sum(frame is not None for frame in reader.frames()) == 2

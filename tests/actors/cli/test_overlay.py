@@ -1,9 +1,10 @@
 """Tests of drawing tracks on frames."""
 
 import numpy as np
+import pytest
 from pycocotools import mask as coco
 
-from actors.cli.overlay import colour_of, draw
+from actors.cli.overlay import colour_of, draw, drawable
 from streaming.vocabulary import MaskRle, QueryId, Track, TrackId, TrackState
 
 SIZE = (60, 80)
@@ -52,3 +53,21 @@ def test_the_input_is_not_changed() -> None:
 
 def test_seven_consecutive_tracks_have_distinct_colours() -> None:
     assert len({colour_of(track_id) for track_id in range(1, 8)}) == 7
+
+
+@pytest.mark.parametrize(
+    ("phrase", "shown"),
+    [
+        ("the red car", "the red car"),
+        ("the black café table", "the black cafe table"),
+        ("the dog’s “ball” 🐕", "the dogs ball"),
+        ("красная машина", ""),
+        ("the 犬", ""),
+        ("लाल कार", ""),
+        ("السيارة", ""),
+        ("der große Hund", ""),
+        ("🚗", ""),
+    ],
+)
+def test_a_label_has_the_words_or_none_but_never_question_marks(phrase: str, shown: str) -> None:
+    assert drawable(phrase) == shown

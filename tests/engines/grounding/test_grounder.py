@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from engines.grounding.grounder import ANSWER_TEXT, MAX_PACKED, SaGrounder, load
 from engines.grounding.keyframe_features import KeyframeFeatures
 from engines.grounding.model import SaModel
 from engines.grounding.structure import RefinementKind
+from engines.grounding.templates import MAX_PHRASE_TOKENS, MAX_QUESTION_TOKENS
 from engines.protocols import Grounder
 from lab.training.initial_weights import initial_grounder
 from lab.training.world.scenes import draw_clip
@@ -109,6 +111,57 @@ def test_an_absent_object_has_no_prompt_and_no_mask_but_a_text(rejecting: SaGrou
     assert answer.prompts == ()
     assert answer.logits.shape == (0, 64, 64)
     assert answer.text == "I cannot see the red circle in this image."
+
+
+def test_two_things_in_one_query_are_both_found(accepting: SaGrounder) -> None:
+    both, car, dog = accepting.ground(_refer("the red car and the dog", "the red car", "the dog"))
+    assert both.text == "Sure, [SEG] and [SEG]."
+    assert [prompt.phrase for prompt in both.prompts] == ["the red car", "the dog"]
+    np.testing.assert_allclose(both.logits, np.concatenate([car.logits, dog.logits]), atol=1e-2)
+    assert np.allclose(both.prompts[1].embedding, dog.prompts[0].embedding, atol=1e-3)
+
+
+def test_of_two_things_the_absent_one_is_named(
+    accepting: SaGrounder, rejecting: SaGrounder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (neither,) = rejecting.ground(_refer("the red car and the dog"))
+    assert neither.text == "I cannot see the red car in this image. I cannot see the dog in this image."
+    assert neither.prompts == ()
+    score = accepting._score
+
+    def dog_is_absent(*args: Any) -> tuple[torch.Tensor, Any]:
+        presence, expressions = score(*args)
+        presence[-1] = -1.0
+        return presence, expressions
+
+    monkeypatch.setattr(accepting, "_score", dog_is_absent)
+    (one,) = accepting.ground(_refer("the red car and the dog"))
+    assert one.text == "Sure, [SEG]. I cannot see the dog in this image."
+    assert [prompt.phrase for prompt in one.prompts] == ["the red car"]
+
+
+def test_things_of_many_queries_are_asked_in_several_prefills(accepting: SaGrounder) -> None:
+    text = " and ".join(f"the star {number}" for number in range(5))
+    answers = accepting.ground(_refer(*[text] * 7))
+    assert [len(answer.prompts) for answer in answers] == [5] * 7
+    assert [len(answer.logits) for answer in answers] == [5] * 7
+
+
+def test_words_that_may_name_several_things_are_remarked_when_one_is_found(accepting: SaGrounder) -> None:
+    (answer,) = accepting.ground(_refer("the man with the hat and the bag"))
+    assert answer.text == f"{ANSWER_TEXT} One thing was looked for; ask for several in a query each."
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [(QueryKind.REFER, MAX_PHRASE_TOKENS), (QueryKind.ASK, MAX_QUESTION_TOKENS)]
+)
+def test_an_answer_says_what_was_cut(accepting: SaGrounder, kind: QueryKind, limit: int) -> None:
+    just, over = "red " * limit, "red " * limit + "cup"
+    answers = accepting.ground(_keyframe((just, kind), (over, kind)))
+    assert "tokens were read" not in answers[0].text
+    assert answers[1].text.endswith(
+        f" Only the first {limit} tokens were read, up to “red red red red red red”."
+    )
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])

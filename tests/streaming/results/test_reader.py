@@ -95,6 +95,34 @@ async def test_a_tail_follows_a_redis_whose_last_id_went_back(own_redis: RedisSe
     await reader.close()
 
 
+async def test_a_foreign_key_or_entry_stops_no_other_message(redis_server: RedisServer) -> None:
+    stream_id = StreamId("visited")
+    frames, events = key_of(stream_id, Channel.FRAMES), key_of(stream_id, Channel.EVENTS)
+    reader = ResultReader(redis_server.url)
+    tail = reader.tail(stream_id)
+    with plain(redis_server) as client:
+        client.set(events, "another program's")
+        assert await tail.read() == []
+        client.xadd(frames, {"other": b"fields"})
+        client.xadd(frames, {"data": b"{}"}, id="9999999999999-1")
+        assert [each.entry_id for each in await tail.read()] == ["9999999999999-1"]
+        assert [each.data for each in await reader.latest(stream_id, Channel.FRAMES, 5)] == [b"{}"]
+        client.delete(events)
+        await tail.read()
+        client.xadd(events, {"data": b"{}"})
+        assert [each.channel for each in await tail.read()] == [Channel.EVENTS]
+    await reader.close()
+
+
+async def test_a_tail_of_foreign_keys_only_has_no_messages(redis_server: RedisServer) -> None:
+    stream_id = StreamId("foreign")
+    reader = ResultReader(redis_server.url)
+    with plain(redis_server) as client:
+        client.set(key_of(stream_id, Channel.FRAMES), "another program's")
+    assert await reader.tail(stream_id, [Channel.FRAMES]).read() == []
+    await reader.close()
+
+
 async def test_a_cancelled_read_raises_cancelled_error_at_any_await(redis_server: RedisServer) -> None:
     for steps in range(4, 30, 2):
         reader = ResultReader(redis_server.url)

@@ -18,13 +18,11 @@ def round_trip(clock: RedisClock, sent_s: float, there_s: float, back_s: float, 
     clock.note(sent_s, sent_s + there_s + ahead_s, sent_s + there_s + back_s)
 
 
-def test_the_offset_is_unknown_before_the_first_round_trip_and_after_reset() -> None:
+def test_the_offset_is_infinite_before_the_first_round_trip() -> None:
     clock = RedisClock()
-    assert not clock.is_known
+    assert clock.offset_s == float("inf")
     clock.note(10.0, 10.0, 10.1)
-    assert clock.is_known
-    clock.reset()
-    assert not clock.is_known
+    assert clock.offset_s == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("seed", range(5))

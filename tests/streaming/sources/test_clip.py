@@ -8,11 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from streaming.errors import SourceInvalid, SourceUnavailable
 from streaming.latest import Latest
-from streaming.sources.clip import ClipSource, Playback, open_clip
+from streaming.sources.clip import MAX_PIXELS, STILL_PERIOD_S, ClipSource, Playback, open_clip
 from streaming.vocabulary import Frame, SourceState, StreamId
+from tests.files import moving_square, write
 from tests.servers import FRAMES, HEIGHT, RATE, WIDTH, index_of, write_clip
 
 ID = StreamId("clip")
@@ -68,6 +70,78 @@ def test_a_loop_keeps_indices_and_time_growing(clip, seen):
     assert [frame.index for frame in frames] == list(range(len(frames)))
     assert [index_of(frame.pixels) for frame in frames] == [i % FRAMES for i in range(len(frames))]
     assert [frame.pts_s for frame in frames] == pytest.approx(np.arange(len(frames)) / RATE)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.h264", "libx264"), ("a.hevc", "libx265")])
+def test_raw_video_without_timestamps_loops(tmp_path, seen, name, codec):
+    path = write(tmp_path / name, codec=codec)
+    source = play(path, seen, Playback(paced=False, looped=True))
+    seen.wait(lambda s: len(s.frames) > 60)
+    source.stop()
+    assert [frame.pts_s for frame in seen.frames[:60]] == pytest.approx(np.arange(60) / 25, abs=0.002)
+    first, again = seen.frames[0].pixels, seen.frames[25].pixels
+    assert np.array_equal(first, again)
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "late.ts", "late.mp4"])
+def test_a_clip_whose_timestamps_start_late_begins_at_zero(tmp_path, seen, name):
+    play(write(tmp_path / name, pts=lambda index: index + 25 * 95_443), seen)
+    seen.wait(lambda s: s.states[-1:] == [SourceState.ENDED])
+    assert [frame.pts_s for frame in seen.frames] == pytest.approx(np.arange(25) / 25, abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["pause.mkv", "pause.mp4"])
+def test_a_pause_of_the_media_keeps_its_length(tmp_path, seen, name):
+    play(write(tmp_path / name, pts=lambda index: index + 25 * 3_600 * (index > 10)), seen)
+    seen.wait(lambda s: s.states[-1:] == [SourceState.ENDED])
+    steps = np.diff([frame.pts_s for frame in seen.frames])
+    assert steps[10] == pytest.approx(3_600.04)
+    assert np.delete(steps, 10) == pytest.approx(0.04, abs=0.002)
+
+
+STILLS = ["a.png", "a.jpg", "a.webp", "a.bmp", "a.tiff", "a.gif", "a.avif"]
+
+
+@pytest.mark.parametrize("name", STILLS)
+def test_a_picture_is_a_stream_that_stands_still(tmp_path, seen, name):
+    Image.fromarray(moving_square(0)).save(tmp_path / name)
+    source = play(tmp_path / name, seen, Playback(paced=False, looped=True))
+    seen.wait(lambda s: len(s.frames) > 5)
+    source.stop()
+    assert np.diff([frame.pts_s for frame in seen.frames]) == pytest.approx(STILL_PERIOD_S)
+    for frame in seen.frames[:5]:
+        assert np.abs(frame.pixels.astype(int) - moving_square(0)).mean() < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"), [("a.gif", "gif", "rgb8"), ("a.apng", "apng", "rgb24")]
+)
+def test_an_animation_plays(tmp_path, seen, name, codec, pix_fmt):
+    play(write(tmp_path / name, codec=codec, pix_fmt=pix_fmt), seen)
+    seen.wait(lambda s: s.states[-1:] == [SourceState.ENDED])
+    assert len(seen.frames) == 25
+
+
+def test_an_animated_webp_is_refused_with_a_way_out(tmp_path, seen):
+    path = write(tmp_path / "a.webp", codec="libwebp_anim", container="webp")
+    play(path, seen)
+    seen.wait(lambda s: s.states[-1:] == [SourceState.FAILED])
+    assert "convert it to MP4: animated WebP" in seen.statuses[-1].reason
+
+
+@pytest.mark.parametrize("size", [(1, 1), (97, 161), (2, 6_000)])
+def test_a_picture_of_any_size_is_shown(tmp_path, seen, size):
+    Image.fromarray(np.zeros((*size, 3), np.uint8)).save(tmp_path / "a.png")
+    play(tmp_path / "a.png", seen)
+    seen.wait(lambda s: s.states[-1:] == [SourceState.ENDED])
+    assert seen.frames[0].size == size
+
+
+def test_a_picture_that_is_too_large_is_refused_with_the_numbers(tmp_path):
+    side = int(MAX_PIXELS**0.5) + 1
+    Image.new("1", (side, side)).save(tmp_path / "huge.png")
+    with pytest.raises(SourceInvalid, match=f"{side} x {side} pixels; at most"):
+        open_clip(str(tmp_path / "huge.png"))
 
 
 def test_a_paced_clip_comes_by_its_own_clock(clip, seen):

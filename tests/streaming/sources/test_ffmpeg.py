@@ -14,14 +14,6 @@ def test_length_and_rate_are_read_from_the_file(clip):
         assert (reader.length, reader.rate) == (FRAMES, RATE)
 
 
-def test_a_reader_reads_again_after_rewinding(clip):
-    with FFmpegReader(clip_options(str(clip))) as reader:
-        for _ in range(3):
-            assert len([picture for picture in reader.frames() if picture is not None]) == FRAMES
-            reader.rewind()
-        assert reader.corrupt == 0
-
-
 def test_a_codec_that_is_held_back_is_dated_by_the_packet_before(clip):
     plain = clip_options(str(clip))
     held = OpenOptions(plain.location, plain.shown, options=plain.options, parsed=frozenset({"h264"}))
