@@ -15,6 +15,10 @@ PLAIN_PROB: Final = 0.85
 "Probability that the plainest noun of a category may be used ..."
 SYNONYM_PROB: Final = 0.35
 "... that one of its synonyms may ..."
+ABSENT_PLAIN_PROB: Final = 0.65
+"Probability that something absent is called by its plainest noun."
+RENAME_PROB: Final = 0.3
+"Of `rename_person`."
 GROUP_PROB: Final = 0.3
 "... and that the noun of a group may."
 
@@ -32,15 +36,27 @@ def choose_nouns(scene: PhotoDescription, absent: Sequence[str], rng: np.random.
     for category in there:
         synonyms = NOUNS_OF[category][1:]
         if category == "person":
-            worn = {scene.labels[k].category for k, wearer in enumerate(scene.wearers) if wearer >= 0}
             alone = len(people) == 1 and scene.instance[people[0]] and category not in scene.doubted
-            synonyms = people_nouns(frozenset(worn), alone)
+            synonyms = people_nouns(_worn_by(scene, people[0]), alone)
+            nouns += [random_name(synonyms, rng)] if synonyms else []
         nouns += _nouns(NOUNS_OF[category][0], synonyms, GROUPS_OF[category], rng)
     for category in absent:
-        chosen = _nouns(NOUNS_OF[category][0], NOUNS_OF[category][1:], GROUPS_OF[category], rng)
+        others = (*NOUNS_OF[category][1:], *GROUPS_OF[category])
+        plain = not others or rng.random() < ABSENT_PLAIN_PROB
         if category not in there:
-            nouns.append(chosen[-1])
+            nouns.append(NOUNS_OF[category][0] if plain else random_name(others, rng))
     return tuple(dict.fromkeys(nouns))
+
+
+def rename_person(text: str, scene: PhotoDescription, index: int, rng: np.random.Generator) -> str:
+    """Replace "person" by "man", "woman" and the like now and then, where other words tell which is meant."""
+    if scene.labels[index].category != "person" or " person" not in text or rng.random() > RENAME_PROB:
+        return text
+    return text.replace(" person", f" {random_name(people_nouns(_worn_by(scene, index), True), rng)}", 1)
+
+
+def _worn_by(scene: PhotoDescription, person: int) -> frozenset[str]:
+    return frozenset(scene.labels[k].category for k, wearer in enumerate(scene.wearers) if wearer == person)
 
 
 def _nouns(plain: str, synonyms: Sequence[str], groups: Sequence[str], rng: np.random.Generator) -> list[str]:

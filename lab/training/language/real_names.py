@@ -63,7 +63,8 @@ class Noun:
         return self.certain | self.doubtful
 
 
-_WOMEN: Final = ("woman", "girl", "lady", "human")
+_OFTEN: Final = ("man", "woman", "man", "woman")
+_WOMEN: Final = ("woman", "woman", "girl", "lady")
 
 _SYNONYMS: Final = {
     "person": ", ".join(PEOPLE),
@@ -256,11 +257,11 @@ def canonical(annotated: str) -> str | None:
 def people_nouns(worn: frozenset[str], alone: bool) -> tuple[str, ...]:
     """Return nouns for a person who wears these categories, beside `person`; the clothes say whether a woman.
 
-    None for several people: who of them is a man is not annotated.
+    None for several people: who of them is a man is not annotated. What is said most is there several times.
     """
     if not alone:
         return ()
-    return _WOMEN if worn & CLOTHES_OF_WOMEN else PEOPLE
+    return _WOMEN if worn & CLOTHES_OF_WOMEN else (*_OFTEN, *PEOPLE)
 
 
 def real_words() -> tuple[str, ...]:

@@ -13,7 +13,8 @@
 Photographs beside it:
     photographs.py           labelled photographs          cutouts.py     sprites of their objects
     photo_scenes.py          moving scenes of them         photo_views.py crops, described for language
-    photo_samples.py         random views for training     named_colours.py
+    photo_samples.py         random views for training     photo_pasting.py cut-outs in views
+    named_colours.py         colours of their objects
 
 Rules.
 - A clip is a function of its seed and its level; the seed also decides the split.

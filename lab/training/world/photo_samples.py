@@ -18,6 +18,7 @@ from lab.training.language.photo_nouns import choose_nouns
 from lab.training.language.real_names import GARMENTS, WORN, canonical
 from lab.training.scene_description import PhotoDescription
 from lab.training.world.camera import Affine, Image
+from lab.training.world.photo_pasting import CutOutShelf
 from lab.training.world.photo_views import (
     PhotoView,
     labelled_by_source,
@@ -32,6 +33,8 @@ PAIR_SHARE: Final = 0.25
 "Share of samples that show two photographs side by side ..."
 DRESSED_PAIR_SHARE: Final = 0.6
 "... and of those with clothes: the only ones in which clothes tell people apart."
+PASTED_SHARE: Final = 0.4
+"Share of samples with cut-outs of other photographs in front."
 WHOLE_SHARE: Final = 0.25
 "Share of views that show the whole photograph."
 BY_CATEGORY_SHARE: Final = 0.35
@@ -58,6 +61,7 @@ class PhotoSampler:
         """
         self.photographs = tuple(photographs)
         self._labelled = labelled_by_source(of_all or photographs)
+        self._shelf = CutOutShelf(self.photographs)
         self._names = [_names_in(photograph) for photograph in self.photographs]
         by_category: defaultdict[str, list[int]] = defaultdict(list)
         for index, names in enumerate(self._names):
@@ -86,6 +90,8 @@ class PhotoSampler:
                 aspect = float(rng.choice(_ASPECTS))
                 view = self._crop(photograph, (side_px, side_px), aspect, rng)
             if view is not None:
+                if rng.random() < PASTED_SHARE:
+                    view = self._shelf.paste_some(view, rng)
                 view = with_nouns(view, self._nouns(view, rng))
                 if has_sure_names(view):
                     return replace(view, frames=_degraded(view.frames[0], rng)[None])

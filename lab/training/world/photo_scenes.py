@@ -68,7 +68,7 @@ class PhotoWorld:
             CutOut(photograph, annotation)
             for photograph in self.photographs
             for annotation in photograph.masks
-            if _can_be_cut_out(annotation, photograph.size)
+            if can_be_cut_out(annotation, photograph.size)
         )
         if not self.cut_outs:
             raise NotFound(
@@ -161,7 +161,7 @@ def draw_photo_camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def _can_be_cut_out(annotation: MaskAnnotation, size: tuple[int, int]) -> bool:
+def can_be_cut_out(annotation: MaskAnnotation, size: tuple[int, int]) -> bool:
     _, _, width, height = annotation.box_px
     return (
         annotation.category not in PARTS

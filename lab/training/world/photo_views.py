@@ -45,7 +45,7 @@ _MAX_IGNORED: Final = 0.005
 "Of a view: where more is without labels, nothing is sure."
 _INSIDE: Final = 0.8
 "A garment belongs to a person whose mask holds this share of it."
-_COLOURLESS: Final = frozenset(
+COLOURLESS: Final = frozenset(
     (
         *("person", "zebra", "giraffe", "elephant", "potted plant", "traffic light"),
         *("tv", "laptop", "cell phone", "book", *NOUNS["food"].certain),
@@ -227,7 +227,7 @@ def _parts(whole: _Whole, image: Image, transform: Affine) -> list[_Part]:
         if category is None or not (visible.any() or category in WORN):
             continue
         colour = UNMEASURED
-        if category not in _COLOURLESS and (annotation.instance or category in WORN):
+        if category not in COLOURLESS and (annotation.instance or category in WORN):
             colour = measure_colour(image, visible)
         found.append(
             _Part(

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from lab.training.language.lexicon import PEOPLE
-from lab.training.language.photo_nouns import choose_nouns
+from lab.training.language.photo_nouns import choose_nouns, rename_person
 from lab.training.language.real_names import NOUNS
 from lab.training.scene_description import PhotoDescription
 from tests.described_photos import Thing, described
@@ -45,3 +45,15 @@ def test_absent_names_are_of_other_categories() -> None:
     assert found["dog"] and found["puppy"] and found["animal"]
     several = described(Thing("person", LEFT), Thing("person", RIGHT))
     assert not set(chosen(several, absent=("person",))) & set(PEOPLE)
+
+
+def test_a_person_that_other_words_tell_may_be_a_man_or_a_woman() -> None:
+    dressed = described(
+        Thing("person", LEFT), Thing("person", RIGHT), Thing("skirt", (65, 20, 90, 80), wearer=1)
+    )
+    left = "the person on the left"
+    generators = [np.random.default_rng(seed) for seed in range(99)]
+    texts = [{rename_person(left, dressed, person, rng) for rng in generators} for person in (0, 1)]
+    assert {"the person on the left", "the man on the left", "the woman on the left"} <= texts[0]
+    assert "the woman on the left" in texts[1] and "the man on the left" not in texts[1]
+    assert rename_person("the dog", described(Thing("dog", LEFT)), 0, np.random.default_rng(0)) == "the dog"
