@@ -20,7 +20,8 @@ from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.errors import BackendUnavailable, SaccadeError
 from streaming.results.connection import Connection, resolve
 from streaming.settings import Settings
-from streaming.webrtc.ice import IceCandidates, resolve
+from streaming.webrtc.ice import IceCandidates
+from streaming.webrtc.ice import resolve as resolve_address
 
 NANO = Path(__file__).parents[2] / "engines" / "nano"
 
@@ -185,7 +186,7 @@ def _webrtc(settings: Settings) -> Check:
     first, last = ice.ports[0], ice.ports[-1]
     places = f"{', '.join((*ice.public, *ice.local))}; UDP {f'{first} to {last}' if first else 'any port'}"
     for name in ice.public:
-        if asyncio.run(resolve(name)) is None:
+        if asyncio.run(resolve_address(name)) is None:
             return Check("webrtc", Verdict.MISSING, f"{name} does not resolve", "See `ice_public_addresses`.")
     return Check("webrtc", Verdict.OK, places + "; browsers on this machine only" * ice.own_only)
 
