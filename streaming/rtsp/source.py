@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
@@ -198,8 +199,9 @@ class PacketReader:
             self._skip_if_late()
             if self._units:
                 unit = self._units.popleft()
-                captured_s, self._decoder.clock = self._clock.date(unit.timestamp, unit.arrived_s)
-                yield from self._decoder.decode(self._packet(unit), captured_s)
+                captured_s, clock = self._clock.date(unit.timestamp, unit.arrived_s)
+                for frame in self._decoder.decode(self._packet(unit), captured_s):
+                    yield replace(frame, clock=clock)
             if not self._units:
                 yield None
 

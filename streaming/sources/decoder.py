@@ -41,8 +41,6 @@ class FrameDecoder:
         context.thread_count = 1
         context.thread_type = "SLICE"
         self._context = context
-        self.clock = Clock.ARRIVAL
-        "Clock of the times given from now on."
         self._arrived_s: dict[int, float] = {}
 
     def decode(self, packet: Packet[Any], arrived_s: float) -> list[DecodedFrame]:
@@ -56,8 +54,7 @@ class FrameDecoder:
                 pixels: Pixels = np.ascontiguousarray(av_frame.to_ndarray(format="rgb24"), dtype=np.uint8)
                 arrived = arrived_s if av_frame.pts is None else self._arrived_s.pop(av_frame.pts, arrived_s)
                 decoded_s = time.perf_counter()
-                took_s = decoded_s - started_s
-                frames.append(DecodedFrame(pixels, av_frame.time, arrived, took_s, self.clock))
+                frames.append(DecodedFrame(pixels, av_frame.time, arrived, decoded_s - started_s))
                 started_s = decoded_s
         except (av.FFmpegError, ValueError):  # also a pixel format without a conversion to RGB
             self.corrupt += 1

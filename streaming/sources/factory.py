@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
-
 from streaming.rtsp.source import RtspSource
+from streaming.settings import Settings
 from streaming.sources.base import Source
 from streaming.sources.camera import CameraSource
 from streaming.sources.clip import ClipSource, Playback
@@ -14,25 +13,12 @@ from streaming.vocabulary import StreamSpec
 from streaming.webrtc.whip import WhipSource
 
 
-class SourceSettings(Protocol):
-    """The part of `streaming.settings.Settings` that concerns sources."""
-
-    @property
-    def source_timeout_s(self) -> float: ...
-    @property
-    def source_connect_timeout_s(self) -> float: ...
-    @property
-    def rtsp_reader(self) -> Literal["auto", "native", "ffmpeg"]: ...
-    @property
-    def ice_addresses(self) -> list[str]: ...
-
-
 LIVE_CLIP = Playback(paced=True, looped=True)
 """A file added as a stream is played like a camera, without end."""
 
 
 def open_source(
-    spec: StreamSpec, policy: SourcePolicy, settings: SourceSettings, playback: Playback = LIVE_CLIP
+    spec: StreamSpec, policy: SourcePolicy, settings: Settings, playback: Playback = LIVE_CLIP
 ) -> Source:
     """Make the source of `spec`, not yet started. Touches no network; `playback` applies to files.
 
