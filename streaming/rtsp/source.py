@@ -40,6 +40,8 @@ from streaming.vocabulary import StreamId
 
 FORMATS = {"H264": ("h264", H264), "H265": ("hevc", H265)}
 "By encoding: name of FFmpeg's decoder, and the RTP payload format."
+PARSED = frozenset({"h264", "hevc"})
+"Codecs whose packets FFmpeg returns when the next begins."
 
 MAX_PIXELS = 8_192 * 8_192
 """Largest decoded image: beyond 8K an untrusted stream could allocate gigabytes."""
@@ -140,13 +142,9 @@ class RelayedReader(FFmpegReader):
         self._relay = Relay(source, timeouts.first_frame_s)
         # UDP would carry in the clear what rtsps encrypts.
         options = LOW_LATENCY | {"rtsp_transport": "tcp" if source.scheme == "rtsps" else "tcp+udp"}
-        codecs = frozenset({"h264", "hevc"})
+        location, timeout_s = self._relay.location, timeouts.first_frame_s
         try:
-            super().__init__(
-                OpenOptions(
-                    self._relay.location, source.shown, "rtsp", options, timeouts.first_frame_s, codecs
-                )
-            )
+            super().__init__(OpenOptions(location, source.shown, "rtsp", options, timeout_s, PARSED))
         except SourceError as exc:
             self._relay.close()
             raise self._relay.problem or exc from exc

@@ -12,7 +12,6 @@ from streaming.url_guard import SourcePolicy, check_source_url, parse_source_url
 from streaming.vocabulary import StreamSpec
 from streaming.webrtc.whip import WhipSource
 
-
 LIVE_CLIP = Playback(paced=True, looped=True)
 """A file added as a stream is played like a camera, without end."""
 
