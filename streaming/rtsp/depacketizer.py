@@ -28,7 +28,6 @@ MAX_UNIT_BYTES = 16 * 2**20
 
 MAX_GAP = 1_000
 """More packets than this are not lost at once: the server has begun to count anew, or counts wrongly."""
-
 MISNUMBERED = 8
 """Packets in a row whose numbers do not fit, after which the numbers are taken for wrong."""
 

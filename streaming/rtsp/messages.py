@@ -18,17 +18,15 @@ from streaming.rtsp.capture_clock import is_rtcp
 MAX_HEAD_BYTES = 16 * 1024
 MAX_BODY_BYTES = 256 * 1024
 """Session descriptions are a few hundred bytes."""
+MAX_STRAY_BYTES = 256 * 1024
+"""Bytes skipped without a message in between after which a connection is given up."""
+MAX_CHANNEL = 31
+"""Channels that are taken for interleaved packets: clients ask for 0 and 1, servers give one pair a track."""
 
 _DOLLAR = ord("$")
 _STATUS = re.compile(rb"RTSP/\d\.\d (\d{3})\b ?(.{0,80})")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LENGTH = re.compile(r"[0-9]{1,9}")
-MAX_STRAY_BYTES = 256 * 1024
-"""Bytes skipped without a message in between after which a connection is given up."""
-
-MAX_CHANNEL = 31
-"""Channels that are taken for interleaved packets: clients ask for 0 and 1, servers give one pair a track."""
-
 _RESYNC = re.compile(rb"\$[\x00-\x1f](?s:..)[\x80-\xbf]|RTSP/\d")
 """Where to continue after stray bytes: a packet of RTP or RTCP (both version 2), or a reply."""
 _METHODS = ("OPTIONS", "ANNOUNCE", "DESCRIBE", "GET_PARAMETER", "SET_PARAMETER", "REDIRECT", "TEARDOWN")

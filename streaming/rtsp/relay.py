@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import select
 import socket
+import ssl
 import threading
 
 from streaming.errors import SourceUnavailable
@@ -64,8 +65,6 @@ class Relay:
             client, _ = self._listener.accept()
             self._listener.close()  # a second connection would be a redirect to this relay
             with client:
-                client.settimeout(SEND_TIMEOUT_S)
-                self._server.settimeout(SEND_TIMEOUT_S)
                 try:
                     while not self._closing.is_set() and self._pass_on(client):
                         pass
@@ -75,7 +74,13 @@ class Relay:
     def _pass_on(self, client: socket.socket) -> bool:
         """Pass on what a side has sent; return False at the end of either, and at a redirect."""
         for side in select.select([client, self._server], [], [], POLL_S)[0]:
-            data = side.recv(CHUNK_BYTES)
+            side.settimeout(0)
+            try:
+                data = side.recv(CHUNK_BYTES)
+            except ssl.SSLWantReadError:
+                continue  # a record without data, such as a session ticket
+            finally:
+                side.settimeout(SEND_TIMEOUT_S)
             if not data:
                 return False
             if side is client:

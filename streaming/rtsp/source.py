@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
@@ -39,6 +40,8 @@ from streaming.vocabulary import StreamId
 
 FORMATS = {"H264": ("h264", H264), "H265": ("hevc", H265)}
 "By encoding: name of FFmpeg's decoder, and the RTP payload format."
+PARSED = frozenset({"h264", "hevc"})
+"Codecs whose packets FFmpeg returns when the next begins."
 
 MAX_PIXELS = 8_192 * 8_192
 """Largest decoded image: beyond 8K an untrusted stream could allocate gigabytes."""
@@ -139,13 +142,9 @@ class RelayedReader(FFmpegReader):
         self._relay = Relay(source, timeouts.first_frame_s)
         # UDP would carry in the clear what rtsps encrypts.
         options = LOW_LATENCY | {"rtsp_transport": "tcp" if source.scheme == "rtsps" else "tcp+udp"}
-        codecs = frozenset({"h264", "hevc"})
+        location, timeout_s = self._relay.location, timeouts.first_frame_s
         try:
-            super().__init__(
-                OpenOptions(
-                    self._relay.location, source.shown, "rtsp", options, timeouts.first_frame_s, codecs
-                )
-            )
+            super().__init__(OpenOptions(location, source.shown, "rtsp", options, timeout_s, PARSED))
         except SourceError as exc:
             self._relay.close()
             raise self._relay.problem or exc from exc
@@ -198,8 +197,9 @@ class PacketReader:
             self._skip_if_late()
             if self._units:
                 unit = self._units.popleft()
-                captured_s, self._decoder.clock = self._clock.date(unit.timestamp, unit.arrived_s)
-                yield from self._decoder.decode(self._packet(unit), captured_s)
+                captured_s, clock = self._clock.date(unit.timestamp, unit.arrived_s)
+                for frame in self._decoder.decode(self._packet(unit), captured_s):
+                    yield replace(frame, clock=clock)
             if not self._units:
                 yield None
 

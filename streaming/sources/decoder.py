@@ -45,8 +45,6 @@ class FrameDecoder:
         context.thread_count = 1
         context.thread_type = "SLICE"
         self._context = context
-        self.clock = Clock.ARRIVAL
-        "Clock of the times given from now on."
         self._arrived_s: dict[int, float] = {}
         self._rotation: int | None = None
         self._turn = IDENTITY
@@ -65,8 +63,7 @@ class FrameDecoder:
                 pixels: Any = av_frame.to_ndarray(format="rgb24")
                 pixels = upright(pixels, self._turn_of(av_frame))
                 decoded_s = time.perf_counter()
-                took_s = decoded_s - started_s
-                frames.append(DecodedFrame(pixels, av_frame.time, arrived, took_s, self.clock))
+                frames.append(DecodedFrame(pixels, av_frame.time, arrived, decoded_s - started_s))
                 started_s = decoded_s
         except (av.FFmpegError, ValueError):  # also a pixel format without a conversion to RGB
             self.corrupt += 1

@@ -244,6 +244,7 @@ def test_an_at_sign_in_a_path_is_no_password(url):
         ("rtsp://h/user=admin_password=hu_sh_channel=1", "rtsp://h/user=***_password=***_channel=1"),
         ("rtsp://h/live;token=hush/x", "rtsp://h/live;token=***"),
         ("rtsp://h/cam_user=1", "rtsp://h/cam_user=***"),
+        ("rtsp://h/user=admin_password=hu#sh_channel=1", "rtsp://h/user=***_password=***_channel=1"),
         ("rtsp://h/user=_password=hush_channel=1", "rtsp://h/user=***_password=***_channel=1"),
     ],
 )  # fmt: skip

@@ -16,7 +16,7 @@ from streaming.url_guard import SourcePolicy, check_source_url
 from tests.cameras import Camera, encoded, h264_payloads, interleaved, own_certificate, rtp_packets, sdp_of
 
 SDP = sdp_of("JPEG")
-TIMEOUTS = SourceTimeouts(first_frame_s=2.0, stall_s=1.0)
+TIMEOUTS = SourceTimeouts(first_frame_s=1.0, stall_s=1.0)
 LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.1",))
 
 
@@ -126,6 +126,20 @@ def test_udp_goes_to_the_checked_address_only(transport):
                 pass
             assert any("client_port" in request for request in camera.requests)
         assert not select.select([elsewhere], [], [], 0.1)[0], "it was sent to"
+
+
+def test_without_the_relay_ffmpeg_would_send_elsewhere():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+        elsewhere.bind(("127.0.0.2", 0))
+        host, port = elsewhere.getsockname()
+        line = f"Transport: RTP/AVP;unicast;source={host};server_port={port}-{port}\r\n\r\n".encode()
+        reply = b"RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 7\r\n" + line
+        with (
+            Camera(SDP, answer=lambda request: reply if request.startswith("SETUP") else None) as camera,
+            contextlib.suppress(av.FFmpegError),
+        ):
+            av.open(camera.source().location, options={"rtsp_transport": "udp"}, timeout=0.5)
+        assert select.select([elsewhere], [], [], 5.0)[0]
 
 
 def test_a_packet_before_play_that_would_hide_a_transport_ends_the_session():
