@@ -11,14 +11,6 @@ from lab.training.language.real_names import (
     canonical,
     people_nouns,
 )
-from lab.training.names import NAMES
-from lab.training.world.catalogue import CATEGORIES
-
-
-def test_names_of_the_drawn_world_come_first_and_each_name_once() -> None:
-    assert NAMES[: len(CATEGORIES)] == CATEGORIES
-    assert len(set(NAMES)) == len(NAMES)
-    assert set(REAL_CATEGORIES) <= set(NAMES)
 
 
 def test_every_category_has_nouns_that_denote_it() -> None:
