@@ -86,15 +86,15 @@ def _checked(address: str) -> str:
     return address
 
 
-class _OwnStunProtocol(aioice.ice.StunProtocol):
-    """Drops datagrams from other addresses than `own` unread."""
+class _StunProtocol(aioice.ice.StunProtocol):
+    """Drops datagrams from other addresses than `own` unread; None: reads all."""
 
-    def __init__(self, ice: aioice.ice.Connection, own: Collection[str]) -> None:
+    def __init__(self, ice: aioice.ice.Connection, own: Collection[str] | None) -> None:
         super().__init__(ice)
         self._own = own
 
     def datagram_received(self, data: bytes | str, addr: tuple[object, ...]) -> None:
-        if addr[0] in self._own:
+        if self._own is None or addr[0] in self._own:
             super().datagram_received(data, addr)
 
 
@@ -110,15 +110,14 @@ def gather_at(connection: RTCPeerConnection, candidates: IceCandidates) -> None:
 
 
 async def _gather(ice: aioice.ice.Connection, candidates: IceCandidates, **_: object) -> list[Candidate]:
-    def protocol_of() -> aioice.ice.StunProtocol:
-        own_only = candidates.own_only
-        return _OwnStunProtocol(ice, candidates.local) if own_only else aioice.ice.StunProtocol(ice)
-
+    own = candidates.local if candidates.own_only else None
     loop, priority = asyncio.get_running_loop(), candidate_priority(1, "host")
     for address in candidates.local:
         for wanted in candidates.ports:
             try:
-                way, protocol = await loop.create_datagram_endpoint(protocol_of, (address, wanted))
+                way, protocol = await loop.create_datagram_endpoint(
+                    lambda: _StunProtocol(ice, own), (address, wanted)
+                )
             except OSError:  # in use, or no address of this machine any more
                 continue
             opened: socket.socket = way.get_extra_info("socket")

@@ -97,7 +97,7 @@ async def test_datagrams_of_other_machines_are_dropped_unread(monkeypatch):
     connection = new_connection()
     from streaming.webrtc import ice
 
-    protocol = ice._OwnStunProtocol(connection, ("127.0.0.1", *MACHINE))
+    protocol = ice._StunProtocol(connection, ("127.0.0.1", *MACHINE))
     read = []
     monkeypatch.setattr(
         ice.aioice.ice.StunProtocol, "datagram_received", lambda _, data, addr: read.append(addr[0])
