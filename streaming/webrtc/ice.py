@@ -133,7 +133,7 @@ async def _gather(ice: aioice.ice.Connection, candidates: IceCandidates, **_: ob
 
 async def with_public_addresses(sdp: str, public: Sequence[str]) -> str:
     """Return an answer that offers each host candidate at the `public` addresses first, of its family."""
-    addresses = [address for name in public if (address := await resolve(name))]
+    addresses = [address for name in public for address in await resolve(name)]
 
     def added(own: re.Match[str]) -> str:
         same = [address for address in addresses if (":" in address) == (":" in own[2])]
@@ -143,12 +143,12 @@ async def with_public_addresses(sdp: str, public: Sequence[str]) -> str:
     return re.sub(r"a=candidate:\S+ (1 udp \d+) (\S+) (\d+ typ host)", added, sdp)
 
 
-async def resolve(name: str) -> str | None:
-    """Return the address of a name or address; None, with a line in the log, if it does not resolve."""
+async def resolve(name: str) -> list[str]:
+    """Return the addresses of a name or address; none, with a line in the log, if it does not resolve."""
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT_S):
             found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError, TimeoutError):
         log.warning("webrtc: %s of ice_public_addresses does not resolve, and is left out", name)
-        return None
-    return str(found[0][4][0])
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
