@@ -170,25 +170,15 @@ def _request_info(scope: Scope, path: str) -> RequestInfo:
     token = credentials.strip() if kind.lower() == "bearer" else None
     if scope["type"] == "websocket":
         token = token or _protocol_token(scope.get("subprotocols", ()))
-    return RequestInfo(
-        scope.get("method", "GET"),
-        path,
-        headers.get("host", ""),
-        headers.get("origin"),
-        token,
-        _is_forwarded(scope, headers),
-    )
+    method, host, origin = scope.get("method", "GET"), headers.get("host", ""), headers.get("origin")
+    return RequestInfo(method, path, host, origin, token, _is_forwarded(scope, headers))
 
 
 def _is_forwarded(scope: Scope, headers: Headers) -> bool:
     """Return whether a proxy passed the request on: its headers say so, or it speaks HTTP/1.0, as nginx does
     by default and no browser."""
-    names = {name.lower() for name in headers}
-    return (
-        scope.get("http_version") == "1.0"
-        or not names.isdisjoint(_PROXY_HEADERS)
-        or any(name.startswith("x-forwarded") for name in names)
-    )
+    is_said = any(name in _PROXY_HEADERS or name.startswith("x-forwarded") for name in headers)
+    return is_said or scope.get("http_version") == "1.0"
 
 
 def _protocol_token(protocols: Iterable[str]) -> str | None:

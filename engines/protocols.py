@@ -22,7 +22,6 @@ class Tracker(Protocol):
         Answers are ignored if the pin has expired or the query has a newer revision. A click is an answer
         about one object and does not affect the query's other tracks.
         """
-        ...
 
     def commit_memory(self) -> None:
         """Encode the memory of the frame just stepped; otherwise the next `step` does it first.
@@ -30,19 +29,15 @@ class Tracker(Protocol):
         Results do not depend on it. Called after a frame's tracks are published, it delays neither them nor
         the next frame.
         """
-        ...
 
     def pin(self, frame_index: int) -> None:
         """Store the frame just stepped for a later answer about it. Bounded: the oldest pin is dropped."""
-        ...
 
     def release(self, query_id: QueryId) -> None:
         """End every track of a query; the next `step` reports each once as `ended`."""
-        ...
 
     def reset(self) -> None:
         """Clear all objects, pins and queries, after a failure. Track ids are not reused."""
-        ...
 
 
 class Grounder(Protocol):
@@ -50,7 +45,6 @@ class Grounder(Protocol):
 
     def ground(self, keyframe: Keyframe) -> list[Answer]:
         """Answer every query of the keyframe, in order."""
-        ...
 
 
 class SharedGrounder(Grounder, Protocol):
@@ -58,8 +52,6 @@ class SharedGrounder(Grounder, Protocol):
 
     def ground_batch(self, keyframes: Sequence[Keyframe]) -> list[list[Answer]]:
         """Answer as `ground` for each keyframe, in order; in one batch where the model can."""
-        ...
 
     def generate(self, keyframe: Keyframe, on_partial: OnPartialText) -> list[Answer]:
         """Answer as `ground`, and pass partial answers to `ask` and `describe` queries to `on_partial`."""
-        ...

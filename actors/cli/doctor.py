@@ -186,7 +186,7 @@ def _webrtc(settings: Settings) -> Check:
     first, last = ice.ports[0], ice.ports[-1]
     places = f"{', '.join((*ice.public, *ice.local))}; UDP {f'{first} to {last}' if first else 'any port'}"
     for name in ice.public:
-        if asyncio.run(resolve_address(name)) is None:
+        if not asyncio.run(resolve_address(name)):
             return Check("webrtc", Verdict.MISSING, f"{name} does not resolve", "See `ice_public_addresses`.")
     return Check("webrtc", Verdict.OK, places + "; browsers on this machine only" * ice.own_only)
 

@@ -77,7 +77,6 @@ class Runner(Protocol):
 
         The returned arrays are the runner's buffers, valid until its next call.
         """
-        ...
 
 
 class Program(Protocol):
@@ -85,7 +84,6 @@ class Program(Protocol):
 
     def runner(self) -> Runner:
         """Create a runner for one thread."""
-        ...
 
 
 Precision = Literal["float32", "bfloat16", "int8"]
@@ -103,22 +101,17 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """Its name in the settings."""
-        ...
 
     @property
     def compute_precision(self) -> Precision:
         """Precision of its products on this machine."""
-        ...
 
     @property
     def caches_programs(self) -> bool:
         """Whether compiled programs are cached on disk for `reopen`."""
-        ...
 
     def compile(self, graph: Graph) -> Program:
         """Compile a graph. Raises BackendUnavailable where this backend cannot."""
-        ...
 
     def reopen(self, name: str, fingerprint: str) -> Program | None:
         """Return the cached program of a graph; None where it is missing or damaged."""
-        ...

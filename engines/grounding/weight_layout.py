@@ -31,11 +31,9 @@ class Fusion(Protocol):
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """Fuse native tensors into the published tensor."""
-        ...
 
     def part(self, whole: Tensor, index: int) -> Tensor:
         """Return native tensor `index` out of the published tensor."""
-        ...
 
 
 class Unfused:

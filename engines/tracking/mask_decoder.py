@@ -53,7 +53,6 @@ class MaskSelection(Protocol):
 
     def __call__(self, candidates: MaskCandidates) -> ChosenMask:
         """Select one of the masks `wanted`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

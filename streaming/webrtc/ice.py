@@ -86,15 +86,15 @@ def _checked(address: str) -> str:
     return address
 
 
-class _OwnStunProtocol(aioice.ice.StunProtocol):
-    """Drops datagrams from other addresses than `own` unread."""
+class _StunProtocol(aioice.ice.StunProtocol):
+    """Drops datagrams from other addresses than `own` unread; None: reads all."""
 
-    def __init__(self, ice: aioice.ice.Connection, own: Collection[str]) -> None:
+    def __init__(self, ice: aioice.ice.Connection, own: Collection[str] | None) -> None:
         super().__init__(ice)
         self._own = own
 
     def datagram_received(self, data: bytes | str, addr: tuple[object, ...]) -> None:
-        if addr[0] in self._own:
+        if self._own is None or addr[0] in self._own:
             super().datagram_received(data, addr)
 
 
@@ -110,15 +110,14 @@ def gather_at(connection: RTCPeerConnection, candidates: IceCandidates) -> None:
 
 
 async def _gather(ice: aioice.ice.Connection, candidates: IceCandidates, **_: object) -> list[Candidate]:
-    def protocol_of() -> aioice.ice.StunProtocol:
-        own_only = candidates.own_only
-        return _OwnStunProtocol(ice, candidates.local) if own_only else aioice.ice.StunProtocol(ice)
-
+    own = candidates.local if candidates.own_only else None
     loop, priority = asyncio.get_running_loop(), candidate_priority(1, "host")
     for address in candidates.local:
         for wanted in candidates.ports:
             try:
-                way, protocol = await loop.create_datagram_endpoint(protocol_of, (address, wanted))
+                way, protocol = await loop.create_datagram_endpoint(
+                    lambda: _StunProtocol(ice, own), (address, wanted)
+                )
             except OSError:  # in use, or no address of this machine any more
                 continue
             opened: socket.socket = way.get_extra_info("socket")
@@ -134,7 +133,7 @@ async def _gather(ice: aioice.ice.Connection, candidates: IceCandidates, **_: ob
 
 async def with_public_addresses(sdp: str, public: Sequence[str]) -> str:
     """Return an answer that offers each host candidate at the `public` addresses first, of its family."""
-    addresses = [address for name in public if (address := await resolve(name))]
+    addresses = [address for name in public for address in await resolve(name)]
 
     def added(own: re.Match[str]) -> str:
         same = [address for address in addresses if (":" in address) == (":" in own[2])]
@@ -144,12 +143,12 @@ async def with_public_addresses(sdp: str, public: Sequence[str]) -> str:
     return re.sub(r"a=candidate:\S+ (1 udp \d+) (\S+) (\d+ typ host)", added, sdp)
 
 
-async def resolve(name: str) -> str | None:
-    """Return the address of a name or address; None, with a line in the log, if it does not resolve."""
+async def resolve(name: str) -> list[str]:
+    """Return the addresses of a name or address; none, with a line in the log, if it does not resolve."""
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT_S):
             found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError, TimeoutError):
         log.warning("webrtc: %s of ice_public_addresses does not resolve, and is left out", name)
-        return None
-    return str(found[0][4][0])
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))

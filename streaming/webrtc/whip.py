@@ -14,7 +14,6 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
-from typing import Final
 
 import av
 import numpy as np
@@ -49,9 +48,6 @@ from streaming.webrtc.peer import (
 )
 
 log = logging.getLogger(__name__)
-
-_IF_FAILED: Final = "FFmpeg built with GnuTLS needs a certificate (P-256): -cert_file, -key_file."
-_IF_UNREACHABLE: Final = "See ice_addresses and ice_public_addresses, and `saccade doctor`."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,16 +161,13 @@ class WhipSource(Source):
                     )
         except MediaStreamError:
             log.info("source %s: the publisher left", self.status.stream_id)
-            if publisher.connection.connectionState == "failed":
-                error = SourceUnavailable("The connection of the publisher failed.", remedy=_IF_FAILED)
         except TimeoutError:
             error = SourceStalled(
                 f"The publisher sent no picture for {frame_timeout_s:g} s.", remedy="Waiting for another."
             )
-            if publisher.connection.connectionState != "connected":
-                error = SourceUnavailable("The publisher did not connect by UDP.", remedy=_IF_UNREACHABLE)
         finally:
             publisher.closing = True
+            error = _failure_of(publisher.connection) or error
             await publisher.connection.close()
             self._publisher = None
             self._arrivals.put(_SessionEnded(error))
@@ -206,6 +199,15 @@ class WhipSource(Source):
             received.arrived_s,
             converted_s,
         )
+
+
+def _failure_of(connection: RTCPeerConnection) -> SourceError | None:
+    if connection.connectionState in ("connected", "closed"):
+        return None
+    if connection.iceConnectionState == "completed":
+        remedy = "FFmpeg built with GnuTLS needs a certificate (P-256): -cert_file, -key_file."
+        return SourceUnavailable("The encryption (DTLS) with the publisher failed.", remedy=remedy)
+    return SourceUnavailable("No UDP way to the publisher.", remedy="See ice_addresses and `saccade doctor`.")
 
 
 def _video_receiver(connection: RTCPeerConnection) -> RTCRtpReceiver:

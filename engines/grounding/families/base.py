@@ -58,15 +58,12 @@ class Family(Protocol):
     @property
     def special_tokens(self) -> SpecialTokens:
         """Special tokens of the chat template."""
-        ...
 
     def make(self) -> Any:
         """Build the untrained module."""
-        ...
 
     def published_tensor(self, name: str) -> PublishedTensor:
         """Return where a tensor of the module is in a published checkpoint."""
-        ...
 
     def preprocess(self, pixels: Pixels, max_tiles: int) -> Tensor:
         """(H, W, 3) uint8 RGB → (B, 3, h, w) float32, normalised: B tiles of one image.
@@ -74,19 +71,15 @@ class Family(Protocol):
         B is 1 if the family has no tiles.
         Raises InvalidQuery if the family cannot process an image of that shape.
         """
-        ...
 
     def token_count(self, height: int, width: int) -> int:
         """Return the number of image tokens of a preprocessed image or tile of that size."""
-        ...
 
     def encode_images(self, mllm: Any, pixels: Tensor) -> ImageFeatures:
         """Encode preprocessed images or tiles (B, 3, h, w)."""
-        ...
 
     def token_logits(self, mllm: Any, hidden: Tensor) -> Tensor:
         """Hidden states (…, D) of `model.language_model` → logits of the next token (…, vocabulary)."""
-        ...
 
     def position_ids(
         self, ids: Sequence[int], image_id: int, sizes: Sequence[tuple[int, int]]
@@ -95,7 +88,6 @@ class Family(Protocol):
 
         `sizes` are the heights and widths of the preprocessed images, in order.
         """
-        ...
 
 
 def part(config: Config, name: str) -> dict[str, Any]:

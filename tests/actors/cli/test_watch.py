@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from actors.cli.watch import EVENTS_SHOWN, Board, print_lines, watch_stream
-from streaming.errors import ServiceUnavailable
+from streaming.errors import InvalidSettings, ServiceUnavailable
+from tests.up import UNREACHABLE_PROXY
 
 FRAME = {
     "schema": "saccade.frame/1",
@@ -60,3 +61,17 @@ def test_the_board_shows_the_last_events_answers_and_errors() -> None:
 async def test_without_a_service_the_error_says_how_to_start_one() -> None:
     with pytest.raises(ServiceUnavailable, match="saccade up"):
         await watch_stream("http://127.0.0.1:1", None, "door", print_lines)
+
+
+async def test_a_proxy_of_the_environment_is_not_for_this_machine_and_named_where_it_is_useless(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (UNREACHABLE_PROXY | {"ALL_PROXY": "socks5://127.0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HTTP_PROXY")
+    monkeypatch.delenv("http_proxy")
+    with pytest.raises(ServiceUnavailable, match="No service answers"):
+        await watch_stream("http://127.0.0.1:1", None, "door", print_lines)
+    monkeypatch.setenv("SOCKS_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(InvalidSettings, match="cannot be used"):
+        await watch_stream("http://192.0.2.1:1", None, "door", print_lines)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from aiortc.rtcdtlstransport import generate_certificate
 from aiortc.rtp import is_rtcp
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from streaming.errors import Conflict, InvalidStream, NotFound, ServiceUnavailable
 from streaming.sources.live import SourceTimeouts
@@ -83,15 +83,30 @@ async def test_h264_of_any_profile_is_answered_as_offered_and_decoded(ingest, pe
     assert is_red_image(ingest.seen.frames[-1].pixels)
 
 
+def use_certificate(peer, key):
+    (made,) = certificates = vars(peer.connection)["_RTCPeerConnection__certificates"]
+    certificates[:] = [type(made)(key, generate_certificate(key))]
+
+
 async def test_a_publisher_with_an_rsa_certificate_connects(ingest, peer):
     """Such as GStreamer: in the server of the handshake, which it is here."""
-    key = rsa.generate_private_key(65537, 2048)
-    (certificate,) = certificates = vars(peer.connection)["_RTCPeerConnection__certificates"]
-    certificates[:] = [type(certificate)(key, generate_certificate(key))]
+    use_certificate(peer, rsa.generate_private_key(65537, 2048))
     _, answer = await ingest.offer(await peer.offer_to_publish())
     assert "a=setup:active" in answer
     await peer.accept(answer)
     await until(lambda: ingest.seen.frames)
+
+
+async def test_a_publisher_whose_certificate_is_refused_is_told_what_to_give(ingest, peer):
+    """FFmpeg with GnuTLS makes itself a certificate with this curve."""
+    use_certificate(peer, ec.generate_private_key(ec.SECP224R1()))
+    session_id, answer = await ingest.offer(await peer.offer_to_publish())
+    await peer.accept(answer)
+    await until(lambda: ingest._publisher.connection.connectionState == "failed")
+    await ingest.end(session_id)
+    await until(lambda: ingest.status.state is SourceState.RECONNECTING)
+    assert "encryption (DTLS) with the publisher failed" in ingest.status.reason
+    assert "-cert_file" in ingest.status.reason
 
 
 async def test_of_a_simulcast_one_layer_is_received(ingest, peer):
@@ -218,7 +233,7 @@ async def test_a_publisher_that_never_connects_is_replaced(peer):
     source.start(seen.frames.append, seen.states.append)
     await source.offer(await peer.offer_to_publish())
     await until(lambda: SourceState.RECONNECTING in seen.states_of())
-    assert "did not connect by UDP" in source.status.reason
+    assert "No UDP way" in source.status.reason
     source.stop()
 
 
