@@ -65,7 +65,7 @@ function answered({ text, presence, prompt_to_mask_s: time_s }) {
 
 /** An answer without the model's token for "this mask"; "" where it says nothing else. */
 export function spoken(text) {
-  return /^Sure, \[SEG\]\.?$/.test(text.trim()) ? "" : text.replaceAll("[SEG]", "").trim();
+  return text.replace(/^\s*Sure, \[SEG\](?: and \[SEG\])*\.?/, "").replaceAll("[SEG]", "").trim();
 }
 
 function change({ before, after }) {

@@ -163,7 +163,8 @@ def store_errors(address: str) -> Iterator[None]:
             remedy="Start it, or check redis_url.",
         ) from exc
     except CLIENT_ERRORS as exc:
-        raise StoreUnavailable(f"Redis at {address} refused: {exc}.") from exc
+        what = str(exc).rstrip(".")
+        raise StoreUnavailable(f"Redis at {address} refused: {what}.", remedy="See its log.") from exc
 
 
 def refuses_all(reply: Exception) -> bool:

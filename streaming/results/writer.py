@@ -132,7 +132,7 @@ class ResultWriter:
             self._pause(f"is away, results wait: {type(exc).__name__}")
             return entries
         if refusal is not None:
-            self._pause(f"refuses results, they wait: {refusal}")
+            self._pause(f"refuses results, they wait: {str(refusal).rstrip('.')}")
         elif self._is_away:
             self._is_away = False
             log.info("Redis is back, results are written again.")

@@ -328,6 +328,8 @@ async def test_events_are_described_in_words(page: Page) -> None:
         event | {"type": "end", "after": None},
         answer,
         found,
+        found | {"text": "Sure, [SEG] and [SEG].", "prompt_to_mask_s": None},
+        found | {"text": "Sure, [SEG]. I cannot see the dog in this image.", "prompt_to_mask_s": None},
     ]
     assert await module_value(page, "notes.js", "return a.map(m.words)", messages) == [
         "#3 the red circle is occluded, was active",
@@ -335,4 +337,6 @@ async def test_events_are_described_in_words(page: Page) -> None:
         "#3 the red circle ended",
         "Answer: There is no such object.",
         "Answer: here it is · presence 98 % · mask after 213 ms",
+        "Answer: here it is · presence 98 %",
+        "Answer: I cannot see the dog in this image. · presence 98 %",
     ]
