@@ -14,7 +14,8 @@ from actors.supervisor import Supervisor
 from dashboards.auth import load_token
 from dashboards.gateway import create_app
 from dashboards.server import GatewayServer
-from engines.grounding.checkpoint_folder import checkpoint_folder, is_hub_name
+from engines.grounding.checkpoint_folder import checkpoint_folder
+from engines.grounding.hub_name import is_hub_name
 from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings

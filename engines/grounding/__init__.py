@@ -14,6 +14,7 @@
     image_processing.py    resize, tiles, normalisation
     checkpoints.py         a folder or a hub name -> a model and its chat template, and back
     checkpoint_folder.py   a folder or a hub name -> the folder, before anything slow is imported
+    hub_name.py            the form of owner/name@commit
     hub.py                 download of a checkpoint
     weights.py             published tensors into a model, memory-mapped
     weight_layout.py       native tensors <-> tensors of a published checkpoint

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
+from engines.grounding.hub_name import is_hub_name
 from streaming.errors import NotFound
 
 NANO_DIR: Final = Path(__file__).resolve().parent.parent / "nano" / "sa2va"
 CONFIG_FILE: Final = "config.json"
-HUB_NAME: Final = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<commit>\S*))?")
-
-
-def is_hub_name(name: str) -> bool:
-    """Whether a name has the form of a hub name, with or without a commit."""
-    return HUB_NAME.fullmatch(name) is not None
 
 
 def checkpoint_folder(name_or_dir: str | Path) -> Path:

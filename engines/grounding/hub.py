@@ -15,7 +15,7 @@ from typing import Final
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-from engines.grounding.checkpoint_folder import HUB_NAME
+from engines.grounding.hub_name import HUB_NAME
 from streaming.errors import CheckpointError, NotFound
 
 PATTERNS: Final = ["*.safetensors", "*.json", "tokenizer.model", "merges.txt"]
