@@ -33,7 +33,7 @@ LONGEST_FIRST = (
     "tests/lab/benchmarks/",
     "tests/lab/evaluation/test_live.py",
 )
-"""Modules of half a minute to a minute, each on one xdist worker. Last, they would leave the other idle.
+"""Modules of half a minute or more, each on one xdist worker. Started last, they would leave the other idle.
 Those that fill the folder `exports` come before those that read it."""
 
 SLOW = (

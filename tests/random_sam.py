@@ -1,4 +1,4 @@
-"""SAM 2.1 with random weights: its graphs have the published sizes and shapes."""
+"""SAM 2.1 with random weights: its graphs have the published operations, widths and heads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from transformers import Sam2VideoConfig, Sam2VideoModel
 from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.families import HIERA
 
-BACKBONES: Final[dict[str, dict[str, Any]]] = {"tiny": HIERA[96, 12], "base_plus": HIERA[112, 24]}
+BACKBONES: Final[dict[str, dict[str, Any]]] = {
+    "tiny": {**HIERA[96, 12], "blocks_per_stage": [1, 2, 3, 2], "global_attention_blocks": [5]},
+    "base_plus": {**HIERA[112, 24], "blocks_per_stage": [1, 2, 3, 2], "global_attention_blocks": [5]},
+}
+"The published image encoders, but for alike blocks that only repeat: a block of each kind in every stage."
 
 
 def random_sam(size: str, side_px: int) -> TrackerWeights:

@@ -14,7 +14,8 @@
     image_processing.py    resize, tiles, normalisation
     checkpoints.py         a folder or a hub name -> a model and its chat template, and back
     checkpoint_folder.py   a folder or a hub name -> the folder, before anything slow is imported
-    hub.py, hub_name.py    download of a checkpoint; names of checkpoints there
+    hub_name.py            the form of owner/name@commit
+    hub.py                 download of a checkpoint
     weights.py             published tensors into a model, memory-mapped
     weight_layout.py       native tensors <-> tensors of a published checkpoint
     tokenizer_loading.py   a checkpoint's tokenizer from each published format

@@ -1,4 +1,4 @@
-"""Names of checkpoints on a hub: `owner/name@commit`."""
+"""The form of a hub name, `owner/name@commit`. Imports nothing slow."""
 
 from __future__ import annotations
 

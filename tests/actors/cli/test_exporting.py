@@ -75,7 +75,7 @@ def test_outputs_that_differ_from_torch_raise(
 
     monkeypatch.setattr(OnnxRuntimeProgram, "__call__", wrong)
     export = export_to("onnxruntime", exports)
-    with pytest.raises(BackendUnavailable, match="gives another features of encode than torch"):
+    with pytest.raises(BackendUnavailable, match="computes features of encode wrong"):
         export.build(export.graphs[0])
 
 

@@ -1,4 +1,4 @@
-"""Names of checkpoints on a hub."""
+"""Hub names are told from paths."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def test_the_demo_tracks_the_objects_it_asks_for(tmp_path: Path) -> None:
     environment = os.environ | {"SACCADE_PORT": str(free_port()), "SACCADE_STATE_DIR": str(tmp_path)}
     environment["SACCADE_CACHE_DIR"] = str(CACHE)
     done = subprocess.run(
-        [sys.executable, "-m", "actors", "demo", "--duration", "10", "--no-browser", "--json"],
+        [sys.executable, "-m", "actors", "demo", "--duration", "20", "--no-browser", "--json"],
         env=environment,
         capture_output=True,
         text=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from lab.evaluation import live_clips, live_score
 from lab.evaluation.live import LiveOptions, score_live
 from lab.evaluation.live_clips import ABSENT, PRESENT, WINDOWS
 from lab.training.world.levels import NANO_LEVEL
@@ -15,9 +14,7 @@ from tests.up import CACHE
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
-async def test_masks_of_a_live_clip_lie_on_the_current_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (live_clips, live_score):
-        monkeypatch.setattr(module, "SIZE", (180, 320))  # a quarter of the time to draw it
+async def test_masks_of_a_live_clip_lie_on_the_current_frame() -> None:
     go2rtc()
     advanced = []
     score = await score_live(
