@@ -9,10 +9,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from actors.redis_server import find_program
@@ -105,14 +110,16 @@ def cluster(folder: Path) -> Iterator[list[Broker]]:
 
 def certificate(folder: Path) -> Path:
     """Write a self-signed certificate of 127.0.0.1, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    today = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(today - timedelta(1)).not_valid_after(today + timedelta(1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    signed = builder.add_extension(address, False).sign(key, hashes.SHA256())
     path = folder / "ca.pem"
-    key = folder / "key.pem"
-    subprocess.run(
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {key} "
-        f"-out {path} -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1".split(),
-        check=True,
-        capture_output=True,
-    )
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
     return path
 
 
@@ -121,7 +128,7 @@ def tls_front(folder: Path, upstream_port: int) -> Iterator[tuple[int, Path]]:
     """Serve TLS on loopback in front of a server without it, as the wheel's is; yield port and authority."""
     authority = certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority, folder / "key.pem")
+    context.load_cert_chain(authority)
     loop, started = asyncio.new_event_loop(), threading.Event()
     ports: list[int] = []
 

@@ -70,6 +70,7 @@ SLOW = (
     "tests/lab/training/test_",
     "tests/lab/training/world/test_composition.py",
     "tests/lab/training/world/test_scenes.py",
+    "tests/streaming/results/test_connection.py",
     "tests/streaming/rtsp/test_source.py",
     "tests/test_examples.py",
     "tests/test_networks.py",
