@@ -24,7 +24,7 @@ GO2RTC_VERSION := 1.9.14-cui.48
 ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 GO2RTC := .tools/node_modules/@camera.ui/go2rtc-linux-$(ARCH)
 
-.PHONY: demo quick test lint bench clean rtsp-server browser
+.PHONY: demo quick test lint bench clean rtsp-server browser proxies
 
 demo: $(READY) rtsp-server
 	@$(BIN)/saccade demo $(ARGS)
@@ -34,7 +34,7 @@ quick: lint
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 # Two processes, because many tests wait for servers to start. Modules of one process share their fixtures.
-test: lint $(PEER) rtsp-server browser
+test: lint $(PEER) rtsp-server browser proxies
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(DEV)
@@ -74,6 +74,12 @@ rtsp-server:
 	  command -v npm >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq npm >/dev/null; } ; \
 	  command -v npm >/dev/null && npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix .tools @camera.ui/go2rtc-linux-$(ARCH)@$(GO2RTC_VERSION) ; } \
 	  || echo "No RTSP server: install npm or go2rtc to run the demo and its tests over RTSP."
+
+# nginx, Caddy and network namespaces, for the tests behind proxies and between machines.
+proxies:
+	@test $$(command -v nginx caddy ip | wc -l) = 3 || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light caddy iproute2 >/dev/null ; } \
+	  || echo "No nginx, Caddy or ip: tests that need them will be skipped. Install nginx-light, caddy and iproute2."
 
 # Chromium, for the tests of the page.
 browser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import secrets
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
 import ray
 from ray._private import ray_constants
@@ -28,10 +29,12 @@ _CONNECT_TIMEOUT_S = 5.0
 OBJECT_STORE_BYTES = 224 << 20
 "For keyframes sent to the grounder: the 32 of its queue at 1080p (6.9 MB each) fit."
 _LOOPBACK: Final = "127.0.0.1"
-_FOLDER: Final = "saccade"
-"Prefix of the folder of a Ray of our own: the process id and a random part follow."
+_FOLDER, _LOCK = "saccade-ray-", "lock"
+"Prefix of the folder of a Ray of our own, before a random part; the file in it that its process has locked."
 _LONGEST_PARENT: Final = 16
-"Characters of the folder that it is in. Paths of sockets have 107 at most; the rest of Ray's needs 90."
+"Characters of the folder that it is in. Paths of sockets have 107 at most; the rest of Ray's needs 87."
+_owned: list[tuple[Path, TextIO]] = []
+"Folders of this process, with their locks."
 
 
 class ActorDied(ServiceUnavailable):
@@ -65,7 +68,7 @@ def start_ray(address: str | None) -> None:
 
 
 def _start_own() -> None:
-    _remove_folders_of_dead_processes()
+    _remove_abandoned_folders()
     # A token of this process, in memory: otherwise Ray stores one in the home folder, readable by all,
     # and does not start where the folder is not writable.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -90,8 +93,16 @@ def _start_own() -> None:
 
 
 def _private_folder() -> Path:
-    """Make a folder for Ray inside one of this user alone: Ray opens its own to all users."""
-    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_parent())) / "r"
+    """Make a folder for Ray inside one of this user alone: Ray opens its own to all users.
+
+    This process holds a lock in it, which ends with the process.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=_parent()))
+    lock = (folder / "new").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (folder / "new").rename(folder / _LOCK)
+    _owned.append((folder, lock))
+    return folder / "r"
 
 
 def _parent() -> Path:
@@ -99,17 +110,16 @@ def _parent() -> Path:
     return Path(parent if len(parent) <= _LONGEST_PARENT else "/tmp")  # noqa: S108
 
 
-def _folders() -> list[tuple[int, Path]]:
-    """Return the folders of Rays of our own with the ids of the processes that made them."""
-    found = _parent().glob(f"{_FOLDER}[0-9]*-*")
-    return [(int(path.name.removeprefix(_FOLDER).partition("-")[0]), path) for path in found]
-
-
-def _remove_folders_of_dead_processes() -> None:
-    """Remove what processes left that were killed."""
-    for pid, folder in _folders():
-        if not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+def _remove_abandoned_folders() -> None:
+    """Remove what processes of this user left that were killed."""
+    for path in _parent().glob(f"{_FOLDER}*/{_LOCK}"):
+        try:
+            if path.parent.lstat().st_uid == os.getuid():
+                with path.open("r+") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path.parent, ignore_errors=True)
+        except OSError:  # its process is alive, or another process removes it at this moment
+            continue
 
 
 def _check_reachable(address: str) -> None:
@@ -122,9 +132,10 @@ def _check_reachable(address: str) -> None:
 def stop_ray() -> None:
     """Leave the cluster; a cluster that we started ends with all its processes. Blocks for 1 to 2 s."""
     ray.shutdown()
-    for pid, folder in _folders():
-        if pid == os.getpid():
-            shutil.rmtree(folder, ignore_errors=True)
+    while _owned:
+        folder, lock = _owned.pop()
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
 
 
 @cache

@@ -17,7 +17,7 @@ from dashboards.server import GatewayServer
 from engines.grounding.checkpoint_folder import checkpoint_folder
 from engines.grounding.hub_name import is_hub_name
 from engines.tracking.checkpoint_files import checkpoint_files
-from streaming.results.connection import resolve
+from streaming.results.connection import resolve_redis_url
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
 from streaming.webrtc.ice import IceCandidates
@@ -69,7 +69,7 @@ def _check_for_this_machine(settings: Settings) -> None:
     """Check before processes are started what a cluster has on its workers' machines: models, addresses."""
     IceCandidates.of(settings)
     checkpoint_files(settings.tracker)
-    if not is_hub_name(settings.model):
+    if Path(settings.model).exists() or not is_hub_name(settings.model):
         checkpoint_folder(settings.model)  # a hub's is downloaded by the grounder
 
 
@@ -77,7 +77,7 @@ def _check_for_this_machine(settings: Settings) -> None:
 def _redis(settings: Settings, folder: Path) -> Iterator[tuple[SecretStr, RedisServer | None]]:
     """Yield the Redis of the settings, or our own server for the duration of the context."""
     if settings.redis_url is not None:
-        yield resolve(settings.redis_url, settings.redis_password), None
+        yield resolve_redis_url(settings.redis_url, settings.redis_password), None
         return
     server = RedisServer(folder)
     try:

@@ -77,11 +77,12 @@ class Settings(BaseSettings):
     """Reader of RTSP sources. `auto`: our own, with the lowest latency; FFmpeg's for codecs that it does not
     read, and after two sessions that failed although the camera answered."""
     ice_addresses: Literal["auto"] | Annotated[list[str], Field(min_length=1)] = "auto"
-    """Addresses of this machine for WebRTC (ICE host candidates). `auto`: `host`, or all addresses if it is
-    0.0.0.0; without `server_names` and `ice_public_addresses`, on loopback, for this machine only."""
+    """Addresses of this machine for WebRTC (ICE host candidates). `auto`: `host` if it is one of them, else
+    all of them. A gateway on loopback without `server_names` and `ice_public_addresses` takes video from and
+    to this machine only, on all its addresses: Firefox refuses loopback."""
     ice_public_addresses: list[str] = []
-    """Addresses or names by which browsers reach this machine besides, with the same UDP ports: of a NAT, or
-    of the host that publishes a container's ports."""
+    """Additional addresses or names by which browsers reach this machine, with the same UDP ports: of a NAT,
+    or of the host that publishes a container's ports."""
     ice_udp_ports: tuple[UdpPort, UdpPort] | None = None
     """First and last UDP port for WebRTC, to open in a firewall; any port if not given. A session takes one
     of each address."""

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from actors.redis_server import find_program
 from lab.fixtures.ports import free_port
 from streaming.errors import StoreUnavailable
-from streaming.results.connection import ping, resolve
+from streaming.results.connection import ping, resolve_redis_url
 from streaming.settings import Settings
 from tests.brokers import until
 
@@ -163,7 +163,7 @@ def test_redis_and_the_service_take_a_password_of_any_characters(tmp_path: Path,
     try:
         url = SecretStr(f"redis://127.0.0.1:{port}/0")
         until(lambda: "Authentication" in refusal(url))
-        assert refusal(resolve(url, SecretStr(password))) == ""
+        assert refusal(resolve_redis_url(url, SecretStr(password))) == ""
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -9,6 +9,7 @@ import platform
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,10 +19,9 @@ from engines.backends.choose import resolve_backend
 from engines.backends.tensorrt import load_tensorrt, usable_gpu
 from engines.tracking.checkpoint_files import checkpoint_files
 from streaming.errors import BackendUnavailable, SaccadeError
-from streaming.results.connection import Connection, resolve
+from streaming.results.connection import Connection, resolve_redis_url
 from streaming.settings import Settings
-from streaming.webrtc.ice import IceCandidates
-from streaming.webrtc.ice import resolve as resolve_address
+from streaming.webrtc.ice import IceCandidates, resolve_addresses
 
 NANO = Path(__file__).parents[2] / "engines" / "nano"
 
@@ -129,7 +129,8 @@ def _backend(settings: Settings) -> Check:
 def _redis(settings: Settings) -> Check:
     if settings.redis_url is not None:
         try:
-            Connection(resolve(settings.redis_url, settings.redis_password)).check_writable()
+            with closing(Connection(resolve_redis_url(settings.redis_url, settings.redis_password))) as redis:
+                redis.check_writable()
         except SaccadeError as exc:
             return Check("redis", Verdict.BROKEN, exc.message, exc.remedy)
         return Check("redis", Verdict.OK, "redis_url answers and takes writes")
@@ -186,9 +187,9 @@ def _webrtc(settings: Settings) -> Check:
     first, last = ice.ports[0], ice.ports[-1]
     places = f"{', '.join((*ice.public, *ice.local))}; UDP {f'{first} to {last}' if first else 'any port'}"
     for name in ice.public:
-        if not asyncio.run(resolve_address(name)):
+        if not asyncio.run(resolve_addresses(name)):
             return Check("webrtc", Verdict.MISSING, f"{name} does not resolve", "See `ice_public_addresses`.")
-    return Check("webrtc", Verdict.OK, places + "; browsers on this machine only" * ice.own_only)
+    return Check("webrtc", Verdict.OK, places + "; browsers on this machine only" * ice.same_machine_only)
 
 
 def _state(settings: Settings) -> Check:

@@ -45,7 +45,8 @@ async def _serve(settings: Settings) -> None:
 def doctor(as_json: AsJson = False, config: Config = None) -> None:
     """Check what the service needs on this machine, and say what to do about what is missing.
 
-    Exits with 1 if the service cannot run. Starts and changes nothing.
+    Exits with 1 if the service cannot run. Starts nothing; writes one key to the Redis of redis_url, to see
+    if it takes writes.
     """
     from actors.cli.doctor import examine, is_healthy
 

@@ -78,12 +78,18 @@ const CONNECT_S = 6;
  */
 export function connected(peer, signal) {
   return new Promise((resolve, reject) => {
-    const look = () => {
-      if (signal.aborted || peer.connectionState === "connected") resolve();
-      else if (["failed", "closed"].includes(peer.connectionState)) reject(unreachable(peer));
+    const settle = (finish) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", look);
+      peer.removeEventListener("connectionstatechange", look);
+      finish();
     };
-    setTimeout(() => reject(unreachable(peer)), CONNECT_S * 1000);
-    signal.addEventListener("abort", look, { once: true });
+    const look = () => {
+      if (signal.aborted || peer.connectionState === "connected") settle(resolve);
+      else if (["failed", "closed"].includes(peer.connectionState)) settle(() => reject(unreachable(peer)));
+    };
+    const timer = setTimeout(() => settle(() => reject(unreachable(peer))), CONNECT_S * 1000);
+    signal.addEventListener("abort", look);
     peer.addEventListener("connectionstatechange", look);
     look();
   });

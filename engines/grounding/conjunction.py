@@ -27,6 +27,18 @@ _GOVERNS: Final = re.compile(
     re.I,
 )
 _BETWEEN: Final = re.compile(r"\bbetween\b", re.I)
+_SAME_AGAIN: Final = re.compile(
+    r"the (?:\w+ )?ones?\b|(?:all|both|each|some) (?:in|on|with|of|at|by)\b", re.I
+)
+'A part that speaks of the things before it: "the brown one", "all in red".'
+_WITHOUT_NOUN: Final = re.compile(
+    r"\w+ (?:(?:very|light|dark|bright|the)? ?"
+    r"(?:red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y"
+    r"|left|right|top|bottom|upper|lower|first|second|third|fourth|last"
+    r"|large|larger|largest|small|smaller|smallest|big|bigger|biggest|tall|short|old|young) ?)+",
+    re.I,
+)
+'A determiner with adjectives alone: the noun comes with a later part ("the red and the blue car").'
 
 
 def things_in(text: str) -> list[str]:
@@ -35,8 +47,9 @@ def things_in(text: str) -> list[str]:
     parts = _JOINT.split(line, maxsplit=MAX_THINGS - 1)
     is_list = len(parts) > 1 and all(re.match(_DETERMINER, part, re.I) for part in parts)
     is_doubtful = _BETWEEN.search(line) or any(_GOVERNS.search(part) for part in parts[:-1])
-    is_same = any(re.match(r"the ones?\b", part, re.I) for part in parts[1:])
-    return parts if is_list and not is_doubtful and not is_same else [text]
+    is_same = any(_SAME_AGAIN.match(part) for part in parts[1:])
+    lacks_noun = any(_WITHOUT_NOUN.fullmatch(part) for part in parts)
+    return parts if is_list and not (is_doubtful or is_same or lacks_noun) else [text]
 
 
 def may_name_several(text: str) -> bool:

@@ -162,16 +162,16 @@ class SaGrounder:
 
     # --- referring expressions: teacher-forced answers
 
-    def _refer(self, job: _Job, phrases: list[str], *, past: bool) -> list[_Reply]:
+    def _refer(self, job: _Job, texts: list[str], *, past: bool) -> list[_Reply]:
         with job.timer.measure(Step.ENCODE):
             prefix = job.features.prefix(past=past)
         with job.timer.measure(Step.PREFILL):
-            questions = self._questions(phrases)
+            questions = self._questions(texts)
             scored = self._score(prefix.prefill(self._teacher_forced(questions)), questions)
         with job.timer.measure(Step.ENCODE):
             feature_maps = job.features.feature_maps
         with job.timer.measure(Step.DECODE_MASKS):
-            return list(self._replies(feature_maps, phrases, *scored))
+            return list(self._replies(feature_maps, texts, *scored))
 
     def _can_batch(self, keyframe: Keyframe) -> bool:
         """Whether all queries refer to one thing in one tile, and fit in one prefill."""
@@ -191,21 +191,21 @@ class SaGrounder:
         timer, replies = StepTimer(), []
         with timer.measure(Step.ENCODE):
             batch = batching.encode_keyframes(self._checkpoint, keyframes)
-        phrases = [[query.text for query in keyframe.queries] for keyframe in keyframes]
-        questions = [self._questions(some) for some in phrases]
+        texts = [[query.text for query in keyframe.queries] for keyframe in keyframes]
+        questions = [self._questions(some) for some in texts]
         with timer.measure(Step.PREFILL):
             blocks = [self._teacher_forced(some) for some in questions]
             outputs = batching.prefill_batch(self._checkpoint, batch.image_tokens, blocks)
             scored = [self._score(*row) for row in zip(outputs, questions, strict=True)]
         with timer.measure(Step.DECODE_MASKS):
             for row, keyframe in enumerate(keyframes):
-                found = self._replies(batch.feature_maps_of(row), phrases[row], *scored[row])
+                found = self._replies(batch.feature_maps_of(row), texts[row], *scored[row])
                 replies.append(dict(zip(keyframe.queries, found, strict=True)))
         steps_s = timer.per_keyframe(len(keyframes))
         return [self._answers(*row, steps_s) for row in zip(keyframes, replies, strict=True)]
 
-    def _questions(self, phrases: Sequence[str]) -> list[list[int]]:
-        return [self._template.segment_question(phrase) for phrase in phrases]
+    def _questions(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self._template.segment_question(text) for text in texts]
 
     def _teacher_forced(self, questions: list[list[int]]) -> list[list[int]]:
         """Append the teacher-forced answer to each question."""
@@ -228,12 +228,12 @@ class SaGrounder:
     def _replies(
         self,
         feature_maps: tuple[Tensor, ...],
-        phrases: Sequence[str],
+        texts: Sequence[str],
         presence: Tensor,
         expressions: Expressions,
     ) -> Iterator[_Reply]:
         logits = self._decode_masks(feature_maps, expressions, presence >= self._threshold)
-        for index, phrase in enumerate(phrases):
+        for index, phrase in enumerate(texts):
             mask = logits[index : index + 1]
             # An object with a high presence score and an empty mask counts as absent.
             if presence[index] < self._threshold or not (mask > 0).any():

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from engines.backends.cpu import cpu_digest
 from engines.backends.graph import Backend, Graph
 from engines.tracking.checkpoint_files import checkpoint_files, digest_of
 from engines.tracking.compiled import GRAPH_SOURCES, GRAPHS, CompiledTracker
@@ -32,6 +33,7 @@ _SOURCES: Final = (
         Path(__file__).with_name(name)
         for name in ("checkpoint_files.py", "checkpoints.py", "compiled.py", "weight_names.py")
     ),
+    Path(__file__).parents[1] / "backends" / "parity_check.py",
 )
 "Files that a note depends on, beside the checkpoint."
 
@@ -69,7 +71,7 @@ def open_tracker(
     """
     if not backend.caches_programs:
         return compile_tracker(_load(name_or_path, side_px), backend)
-    path = notes_dir / f"tracker-{_key(name_or_path, side_px)}.json"
+    path = notes_dir / f"tracker-{_key(name_or_path, side_px, backend)}.json"
     note = _read(path)
     compiled = _reopen(str(name_or_path), backend, note) if note is not None else None
     if compiled is None:
@@ -88,10 +90,12 @@ def _reopen(name: str, backend: Backend, note: _Note) -> CompiledTracker | None:
 
 def _compile_checked(weights: TrackerWeights, backend: Backend) -> CompiledTracker:
     from engines.backends.parity_check import ParityReference, require_parity
+    from engines.tracking.graph_set import compile_graphs
 
-    compiled = compile_tracker(weights, backend)
+    graphs = tracker_graphs(weights)
+    compiled = compile_graphs(weights, graphs, backend)
     reference = ParityReference()
-    for graph in tracker_graphs(weights):
+    for graph in graphs:
         require_parity(backend, getattr(compiled, graph.name), reference.call(graph))
     return compiled
 
@@ -102,10 +106,16 @@ def _load(name_or_path: str | Path, side_px: int | None) -> TrackerWeights:
     return load_tracker_weights(name_or_path, side_px)
 
 
-def _key(name_or_path: str | Path, side_px: int | None) -> str:
-    """Return the note's key: a digest of the checkpoint and of the code that its content depends on."""
+def _key(name_or_path: str | Path, side_px: int | None, backend: Backend) -> str:
+    """Return the note's key: checkpoint, code, and what the comparison with torch was made on.
+
+    That is the backend with its precision, the runtimes' versions and the CPU: programs of one cache may be
+    opened in another precision, or on another machine.
+    """
     files = digest_of(*checkpoint_files(name_or_path).all, *_SOURCES)
-    return f"{files[:24]}-{side_px or 'own'}-{version('transformers')}"
+    versions = "-".join(version(library) for library in ("transformers", "openvino", "onnxruntime"))
+    place = f"{backend.name}-{backend.compute_precision}-{cpu_digest()}"
+    return f"{files[:24]}-{side_px or 'own'}-{versions}-{place}"
 
 
 def _read(path: Path) -> _Note | None:

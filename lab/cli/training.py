@@ -54,7 +54,9 @@ def train_nano_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the bundled model on drawn scenes and on photographs, from random weights or from a tracker.
+    """Train the bundled model on drawn scenes, with --photos on photographs, too.
+
+    From random weights; with --start stage tracker goes on from a tracker.
 
     Continues from the checkpoints in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out
     scores.

@@ -101,7 +101,7 @@ class Connection:
             self._client.close()
 
 
-def resolve(redis_url: SecretStr, password: SecretStr | None) -> SecretStr:
+def resolve_redis_url(redis_url: SecretStr, password: SecretStr | None) -> SecretStr:
     """Return the URL to connect with: with the password, and of the cluster if the server is a node of one.
 
     Raises InvalidSettings (not a Redis URL), StoreUnavailable.
@@ -151,6 +151,11 @@ def store_errors(address: str) -> Iterator[None]:
         raise StoreUnavailable(
             f"Redis at {address} is a node of a cluster.",
             remedy="Start the service again, or write redis+cluster:// in redis_url.",
+        ) from exc
+    except redis.AuthenticationError as exc:
+        raise StoreUnavailable(
+            f"Redis at {address} refuses this user or password.",
+            remedy="See redis_url and redis_password.",
         ) from exc
     except (redis.ConnectionError, redis.TimeoutError, OSError) as exc:
         if "certificate" in str(exc):

@@ -1,4 +1,4 @@
-"""The ICE candidates (RFC 8445) that an answer offers: local addresses, UDP ports, addresses besides.
+"""The ICE candidates (RFC 8445) that an answer offers: local addresses, UDP ports, additional addresses.
 
 aioice (0.13) opens a socket on a free port of every interface except loopback and has no option for either,
 so `gather_at` replaces the method of a connection that does it.
@@ -37,10 +37,10 @@ class IceCandidates:
     local: tuple[str, ...]
     "Addresses of this machine at which sockets are opened."
     public: Sequence[str] = ()
-    "Addresses or names offered besides, with the same ports."
+    "Additional addresses or names that are offered, with the same ports."
     ports: Sequence[int] = (0,)
     "UDP ports to try; 0: any free one."
-    own_only: bool = False
+    same_machine_only: bool = False
     "Whether datagrams from elsewhere than `local` are dropped unread."
 
     @classmethod
@@ -110,17 +110,17 @@ def gather_at(connection: RTCPeerConnection, candidates: IceCandidates) -> None:
 
 
 async def _gather(ice: aioice.ice.Connection, candidates: IceCandidates, **_: object) -> list[Candidate]:
-    own = candidates.local if candidates.own_only else None
+    own = candidates.local if candidates.same_machine_only else None
     loop, priority = asyncio.get_running_loop(), candidate_priority(1, "host")
     for address in candidates.local:
         for wanted in candidates.ports:
             try:
-                way, protocol = await loop.create_datagram_endpoint(
+                transport, protocol = await loop.create_datagram_endpoint(
                     lambda: _StunProtocol(ice, own), (address, wanted)
                 )
             except OSError:  # in use, or no address of this machine any more
                 continue
-            opened: socket.socket = way.get_extra_info("socket")
+            opened: socket.socket = transport.get_extra_info("socket")
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, aioice.turn.UDP_SOCKET_BUFFER_SIZE)
             port, foundation = opened.getsockname()[1], candidate_foundation("host", "udp", address)
             protocol.local_candidate = Candidate(foundation, 1, "udp", priority, address, port, "host")
@@ -133,7 +133,7 @@ async def _gather(ice: aioice.ice.Connection, candidates: IceCandidates, **_: ob
 
 async def with_public_addresses(sdp: str, public: Sequence[str]) -> str:
     """Return an answer that offers each host candidate at the `public` addresses first, of its family."""
-    addresses = [address for name in public for address in await resolve(name)]
+    addresses = [address for name in public for address in await resolve_addresses(name)]
 
     def added(own: re.Match[str]) -> str:
         same = [address for address in addresses if (":" in address) == (":" in own[2])]
@@ -143,7 +143,7 @@ async def with_public_addresses(sdp: str, public: Sequence[str]) -> str:
     return re.sub(r"a=candidate:\S+ (1 udp \d+) (\S+) (\d+ typ host)", added, sdp)
 
 
-async def resolve(name: str) -> list[str]:
+async def resolve_addresses(name: str) -> list[str]:
     """Return the addresses of a name or address; none, with a line in the log, if it does not resolve."""
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT_S):

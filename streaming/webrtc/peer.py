@@ -88,7 +88,7 @@ def _without_mdns(sdp: str) -> str:
 
 
 class _Certificate(RTCCertificate):
-    """Accepts peers with RSA certificates besides, such as GStreamer; aiortc (1.16) those with ECDSA only."""
+    """Accepts peers with RSA certificates, too, such as GStreamer; aiortc (1.16) takes ECDSA only."""
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         context = super()._create_ssl_context(srtp_profiles)

@@ -207,7 +207,9 @@ def _failure_of(connection: RTCPeerConnection) -> SourceError | None:
     if connection.iceConnectionState == "completed":
         remedy = "FFmpeg built with GnuTLS needs a certificate (P-256): -cert_file, -key_file."
         return SourceUnavailable("The encryption (DTLS) with the publisher failed.", remedy=remedy)
-    return SourceUnavailable("No UDP way to the publisher.", remedy="See ice_addresses and `saccade doctor`.")
+    return SourceUnavailable(
+        "No UDP path to the publisher.", remedy="See ice_addresses and `saccade doctor`."
+    )
 
 
 def _video_receiver(connection: RTCPeerConnection) -> RTCRtpReceiver:

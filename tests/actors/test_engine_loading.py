@@ -71,8 +71,11 @@ def offered_precision(backend: OpenVinoBackend) -> str:
 def test_where_the_faster_precision_is_wrong_the_tracker_runs_in_float32(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert load_compiled(Settings(state_dir=tmp_path, backend="openvino")).backend == "openvino"
-    assert "float32 instead" in caplog.text
+    settings = Settings(state_dir=tmp_path, cache_dir=tmp_path / "compiled", backend="openvino")
+    for _ in range(2):  # what the first start stored does not vouch for bfloat16 at the second
+        caplog.clear()
+        assert load_compiled(settings).backend == "openvino"
+        assert "float32 instead" in caplog.text
 
 
 @pytest.mark.usefixtures("wrong_bfloat16")

@@ -146,7 +146,9 @@ run_stoppable(work())
 def test_sigterm_while_ray_runs_leaves_time_for_a_clean_up_and_no_folder() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # short: sockets are in it
         environment = os.environ | {"TMPDIR": folder}
-        (Path(folder) / f"saccade{2**22 + 1}-x").mkdir()  # left by a killed process: no id is so high
+        abandoned, of_a_user = Path(folder) / "saccade-ray-left", Path(folder) / "saccade-ray-films"
+        abandoned.mkdir(), of_a_user.mkdir()
+        (abandoned / "lock").touch()  # as a process leaves it that was killed
         done = subprocess.run(
             [sys.executable, "-c", WORK_WITH_A_LONG_CLEAN_UP],
             env=environment,
@@ -155,7 +157,7 @@ def test_sigterm_while_ray_runs_leaves_time_for_a_clean_up_and_no_folder() -> No
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert list(Path(folder).glob("saccade*")) == []
+        assert list(Path(folder).glob("saccade*")) == [of_a_user]
 
 
 def test_ray_starts_without_a_writable_home_folder() -> None:

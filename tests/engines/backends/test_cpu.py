@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends.cpu import saturates_int8
+from engines.backends.cpu import cpu_digest, saturates_int8
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,14 @@ def test_x86_without_vnni_saturates(flags: str, saturates: bool, tmp_path: Path)
 
 def test_a_system_without_cpuinfo_does_not_saturate(tmp_path: Path) -> None:
     assert not saturates_int8(tmp_path / "cpuinfo")
+
+
+def test_a_cpu_is_told_by_its_instructions_and_not_by_its_clock(tmp_path: Path) -> None:
+    def digest(flags: str, mhz: str) -> str:
+        info = tmp_path / "cpuinfo"
+        processor = f"model name : Some CPU\ncpu MHz : {mhz}\nflags : {flags}\n\n"
+        info.write_text(2 * processor)
+        return cpu_digest(info)
+
+    assert digest("avx2", "2100.0") == digest("avx2", "2700.0") != digest("avx2 amx_bf16", "2100.0")
+    assert len(cpu_digest(tmp_path / "absent")) == 12

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from actors.redis_server import RedisServer
 from streaming.errors import StoreUnavailable
-from streaming.results.connection import Connection, ping, refuses_all, resolve
+from streaming.results.connection import Connection, ping, refuses_all, resolve_redis_url
 from streaming.results.desired_store import DesiredStore
 from streaming.results.keys import Channel, key_of
 from streaming.results.reader import ResultReader
@@ -136,7 +136,7 @@ async def test_a_cluster_is_found_and_followed_from_the_url_of_one_node(cluster_
     with cluster_nodes[0].client() as client:
         slots = {client.execute_command("CLUSTER", "KEYSLOT", f"{{{each}}}") // 5461 for each in streams}
     assert len(slots) > 1, "the streams are on several nodes"
-    urls = [resolve(url_of(node), None) for node in cluster_nodes]
+    urls = [resolve_redis_url(url_of(node), None) for node in cluster_nodes]
     assert all(url.get_secret_value().startswith("redis+cluster://") for url in urls)
     await assert_all_works(urls[1], *streams)
 
@@ -145,7 +145,7 @@ def test_a_stream_whose_slot_moves_to_another_node_loses_nothing(
     cluster_nodes: list[Broker], publishing_to: Callable[[SecretStr], Publishing]
 ) -> None:
     stream_id = StreamId("moving")
-    publishing = publishing_to(resolve(url_of(cluster_nodes[0]), None))
+    publishing = publishing_to(resolve_redis_url(url_of(cluster_nodes[0]), None))
     publishing.publish(50, stream_id)
     publishing.until_acknowledged(50)
     key = key_of(stream_id, Channel.FRAMES)
@@ -204,7 +204,7 @@ async def test_a_sentinel_is_asked_for_the_primary_and_a_failover_is_followed(
             with sentinel.client() as client:
                 until(lambda: client.sentinel_slaves("main"))
                 url = SecretStr(f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel.port}/main/0")
-                assert resolve(url, None) == url
+                assert resolve_redis_url(url, None) == url
                 await assert_all_works(url, StreamId("before"))
                 publishing = publishing_to(url)
                 publishing.publish(20, GATE)
@@ -328,7 +328,7 @@ async def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
     with brokers(tmp_path, 1) as [broker], tls_front(tmp_path, broker.port) as (port, authority):
         url = f"rediss://127.0.0.1:{port}/0"
         trusted = SecretStr(f"{url}?ssl_ca_certs={authority}")
-        assert resolve(trusted, None) == trusted
+        assert resolve_redis_url(trusted, None) == trusted
         await assert_all_works(trusted, StreamId("tls"))
         with pytest.raises(StoreUnavailable, match="is not trusted") as refused:
             ping(SecretStr(url))
@@ -346,7 +346,7 @@ async def test_a_user_with_just_the_documented_commands_is_enough(tmp_path: Path
     with brokers(tmp_path, 1) as [broker], broker.client() as client:
         client.execute_command("ACL", "SETUSER", "saccade", *documented_rules())
         password = next(rule[1:] for rule in documented_rules() if rule.startswith(">"))
-        url = resolve(SecretStr(f"redis://saccade@127.0.0.1:{broker.port}/0"), SecretStr(password))
+        url = resolve_redis_url(SecretStr(f"redis://saccade@127.0.0.1:{broker.port}/0"), SecretStr(password))
         await assert_all_works(url, StreamId("narrow"))
         refused = {line["reason"] + line["object"] for line in client.acl_log()}
         assert refused <= {"commandclient|setinfo", "commandhello"}, "niceties only"
@@ -357,7 +357,7 @@ def test_a_password_of_any_characters_is_taken_as_it_is(tmp_path: Path, password
     with brokers(tmp_path, 1) as [broker]:
         with broker.client() as client:
             client.config_set("requirepass", password)
-        url = resolve(url_of(broker), SecretStr(password))
+        url = resolve_redis_url(url_of(broker), SecretStr(password))
         ping(url)
         with pytest.raises(StoreUnavailable, match="Authentication"):
             ping(url_of(broker))

@@ -6,7 +6,7 @@ import pytest
 from lab.fixtures.ports import free_port
 from streaming.errors import InvalidSettings, LimitReached
 from streaming.settings import Settings
-from streaming.webrtc.ice import IceCandidates, machine_addresses, resolve, with_public_addresses
+from streaming.webrtc.ice import IceCandidates, machine_addresses, resolve_addresses, with_public_addresses
 from streaming.webrtc.peer import create_answer, new_connection, parse_offer, set_remote_offer
 from tests.peers import Peer
 
@@ -28,7 +28,7 @@ async def answered(peer: Peer, **settings: object) -> tuple[str, list[tuple[str,
 
 
 @pytest.mark.parametrize(
-    ("settings", "local", "own_only"),
+    ("settings", "local", "same_machine_only"),
     [
         ({}, ("127.0.0.1", *MACHINE), True),
         ({"host": "localhost"}, ("127.0.0.1", *MACHINE), True),
@@ -42,9 +42,9 @@ async def answered(peer: Peer, **settings: object) -> tuple[str, list[tuple[str,
         *[({"host": address}, (address,), False) for address in MACHINE],
     ],
 )
-def test_addresses_follow_from_where_the_gateway_listens(settings, local, own_only):
+def test_addresses_follow_from_where_the_gateway_listens(settings, local, same_machine_only):
     found = IceCandidates.of(Settings(**settings))
-    assert (found.local, found.own_only) == (local[:8], own_only)
+    assert (found.local, found.same_machine_only) == (local[:8], same_machine_only)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ async def test_public_addresses_are_offered_first_at_the_same_port(peer):
 
 
 async def test_a_name_that_does_not_resolve_is_left_out():
-    assert await resolve("203.0.113.9") == ["203.0.113.9"]
-    assert await resolve("nowhere.invalid") == await resolve("x" * 300) == []
+    assert await resolve_addresses("203.0.113.9") == ["203.0.113.9"]
+    assert await resolve_addresses("nowhere.invalid") == await resolve_addresses("x" * 300) == []
     assert await with_public_addresses("v=0\r\n", ["nowhere.invalid"]) == "v=0\r\n"
 
 

@@ -233,7 +233,7 @@ async def test_a_publisher_that_never_connects_is_replaced(peer):
     source.start(seen.frames.append, seen.states.append)
     await source.offer(await peer.offer_to_publish())
     await until(lambda: SourceState.RECONNECTING in seen.states_of())
-    assert "No UDP way" in source.status.reason
+    assert "No UDP path" in source.status.reason
     source.stop()
 
 
