@@ -30,8 +30,17 @@ DEFAULT_PORTS: dict[str, int] = {"rtsp": 554, "rtsps": 322}
 RELAYED_SCHEMES = "rtmp rtmps srt rist rtp udp hls mms mmsh webrtc whep http https"
 RELAY_IT = "Let go2rtc or MediaMTX read it, and give the rtsp:// URL that it serves."
 
-# In a public range, but served by Azure's hypervisor, with secrets of the virtual machine.
-METADATA_ADDRESSES = (ipaddress.ip_network("168.63.129.16/32"),)
+NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "168.63.129.16/32",  # Azure's hypervisor, with secrets of the virtual machine
+        "192.0.0.0/24",  # IETF protocol assignments (RFC 6890)
+        "192.88.99.0/24",  # 6to4 relays (RFC 7526)
+        "fec0::/10",  # site-local (RFC 3879)
+        "3fff::/20",  # documentation (RFC 9637)
+    )
+)
+"Networks that `ipaddress` of Python 3.11 takes for global ones."
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s]*@")
@@ -51,7 +60,8 @@ _MASKED_VALUE = re.compile(  # also Xiongmai's path: /user=admin_password=x_chan
 _WRITE_RTSP = "Write rtsp://[user:password@]host[:port]/path, percent-encoding the password."
 _CAMERA = re.compile(
     r"(?:camera:(?P<number>\d{1,3})|(?P<device>/dev/video\d{1,3}))"
-    r"(?:\?(?P<options>(?:(?:^|&|\b)(?:size=\d{1,5}x\d{1,5}|fps=\d{1,3}(?:\.\d{1,3})?|format=[a-z0-9_]{1,16})(?=&|$))+))?"
+    r"(?:\?(?P<options>(?:(?:^|&|\b)(?:size=\d{1,5}x\d{1,5}|fps=\d{1,3}(?:\.\d{1,3})?|format=[a-z0-9_]{1,16})(?=&|$))+))?",
+    re.ASCII,
 )
 _CAMERA_OPTIONS = {"size": "video_size", "fps": "framerate", "format": "input_format"}
 "By option of a camera URL: FFmpeg's (v4l2)."
@@ -276,7 +286,7 @@ def _embedded(address: Address) -> Address:
 def _is_public(address: Address) -> bool:
     # `is_global` excludes private, loopback, link-local, shared (100.64/10), documentation and
     # unspecified ranges, but not multicast.
-    if any(address in network for network in METADATA_ADDRESSES if network.version == address.version):
+    if any(address in network for network in NOT_PUBLIC if network.version == address.version):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

@@ -47,6 +47,10 @@ def test_a_public_address_passes_and_is_pinned():
         "[fe80::1]",
         "[fd00:ec2::254]",
         "[ff02::1]",
+        "[fec0::1]",
+        "[3fff:1::1]",
+        "192.0.0.8",
+        "192.88.99.1",
         "localhost",
         "localhost.",
         "user:pass@127.0.0.1",
@@ -124,7 +128,7 @@ def test_an_ipv6_address_keeps_its_brackets():
     "url",
     ["", "rtsp://", "rtsp:///x", "rtsp:host/x", "rtsp://h:99999/x", "rtsp://a b/x", "rtsp://a\\@b/x",
      "rtsp://h/\n", "rtsp://h/\x00", "rtsp://[::1/x", "rtsp://h/" + "x" * 3_000, "whip:somebody",
-     "whip://127.0.0.1", "camera:x", "camera:", "/dev/video0/../sda", "file://host/x.mp4"],
+     "whip://127.0.0.1", "camera:x", "camera:", "camera:٣", "/dev/video٣", "/dev/video0/../sda", "file://host/x.mp4"],
 )  # fmt: skip
 def test_text_that_is_not_a_source_url_is_invalid(url):
     with pytest.raises(InvalidStream):
