@@ -104,10 +104,23 @@ async def opened(browser: Browser, url: str, **context: Any) -> AsyncIterator[Wa
     page.on("pageerror", watched.on_error)
     page.on("request", watched.on_request)
     try:
-        await page.goto(url)
+        await _go_to(page, url)
         yield watched
     finally:
         await own.close()
+
+
+async def _go_to(page: Page, url: str) -> None:
+    """Load a page; again where another test made or removed a network meanwhile: Chromium then gives up."""
+    for _ in range(5):
+        try:
+            await page.goto(url)
+        except Error as exc:
+            if "ERR_NETWORK_CHANGED" not in exc.message:
+                raise
+        else:
+            return
+    raise AssertionError(f"{url} could not be loaded while networks changed")
 
 
 async def module_value(page: Page, module: str, body: str, argument: object = None) -> Any:

@@ -31,14 +31,52 @@ _SAME_AGAIN: Final = re.compile(
     r"the (?:\w+ )?ones?\b|(?:all|both|each|some) (?:in|on|with|of|at|by)\b", re.I
 )
 'A part that speaks of the things before it: "the brown one", "all in red".'
-_WITHOUT_NOUN: Final = re.compile(
-    r"\w+ (?:(?:very|light|dark|bright|the)? ?"
-    r"(?:red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y"
-    r"|left|right|top|bottom|upper|lower|first|second|third|fourth|last"
-    r"|large|larger|largest|small|smaller|smallest|big|bigger|biggest|tall|short|old|young) ?)+",
-    re.I,
+_ADJECTIVES: Final = frozenset(
+    [
+        "red",
+        "orange",
+        "yellow",
+        "green",
+        "blue",
+        "purple",
+        "violet",
+        "pink",
+        "brown",
+        "black",
+        "white",
+        "grey",
+        "gray",
+        "very",
+        "light",
+        "dark",
+        "bright",
+        "left",
+        "right",
+        "top",
+        "bottom",
+        "upper",
+        "lower",
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "last",
+        "large",
+        "larger",
+        "largest",
+        "small",
+        "smaller",
+        "smallest",
+        "big",
+        "bigger",
+        "biggest",
+        "tall",
+        "short",
+        "old",
+        "young",
+    ]
 )
-'A determiner with adjectives alone: the noun comes with a later part ("the red and the blue car").'
+'After a determiner alone: the noun comes with a later part ("the red and the blue car").'
 
 
 def things_in(text: str) -> list[str]:
@@ -48,7 +86,7 @@ def things_in(text: str) -> list[str]:
     is_list = len(parts) > 1 and all(re.match(_DETERMINER, part, re.I) for part in parts)
     is_doubtful = _BETWEEN.search(line) or any(_GOVERNS.search(part) for part in parts[:-1])
     is_same = any(_SAME_AGAIN.match(part) for part in parts[1:])
-    lacks_noun = any(_WITHOUT_NOUN.fullmatch(part) for part in parts)
+    lacks_noun = any(_ADJECTIVES.issuperset(part.lower().split()[1:]) for part in parts)
     return parts if is_list and not (is_doubtful or is_same or lacks_noun) else [text]
 
 

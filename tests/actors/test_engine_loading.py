@@ -81,7 +81,9 @@ def test_where_the_faster_precision_is_wrong_the_tracker_runs_in_float32(
 @pytest.mark.usefixtures("wrong_bfloat16")
 def test_a_precision_that_was_asked_for_and_is_wrong_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match="wrong on this machine"):
-        load_compiled(Settings(state_dir=tmp_path, backend="openvino", tracker_precision="bfloat16"))
+        load_compiled(
+            Settings(state_dir=tmp_path, cache_dir=tmp_path, backend="openvino", tracker_precision="bfloat16")
+        )
 
 
 @pytest.mark.parametrize("setting", ["model", "tracker"])

@@ -271,7 +271,8 @@ async def test_a_second_publisher_sees_the_conflict(
 
 
 async def _publish(watched: Watched, name: str) -> None:
-    await watched.page.click("#camera-details summary")
+    # Not by a click, which would close what the page has just opened itself.
+    await watched.page.locator("#camera-details").evaluate("(details) => { details.open = true; }")
     await watched.page.fill("#camera-id", name)
     await watched.page.click("#camera-button")
     await expect(watched.page.locator("#camera-state")).to_have_text(

@@ -11,6 +11,7 @@ from engines.grounding.generation import MAX_NEW_TOKENS, decode_text, generate, 
 from engines.grounding.model import normalise
 from engines.grounding.prefix import Prefix, PrefixTokens
 from lab.training.initial_weights import initial_grounder
+from lab.training.nano_config import VISION_SIDE_PX
 from lab.training.tokenizer import nano_tokenizer
 from lab.training.world.scenes import draw_clip
 
@@ -29,7 +30,9 @@ def tokenizer() -> Tokenizer:
 
 
 def _prefix(nano: Sa2Va) -> Prefix:
-    tokens = nano.model.encode_images(normalise(draw_clip(1, frames=1).frames)).tokens
+    tokens = nano.model.encode_images(
+        normalise(draw_clip(1, frames=1, size=(VISION_SIDE_PX,) * 2).frames)
+    ).tokens
     return Prefix(nano.model, PrefixTokens(tuple(nano.template.prefix()), tokens))
 
 

@@ -11,8 +11,10 @@ from engines.grounding.model import best_mask, normalise
 from engines.grounding.packing import pack
 from engines.grounding.structure import Expressions, RefinementKind
 from lab.training.initial_weights import initial_grounder
-from lab.training.nano_config import LANGUAGE_WIDTH
+from lab.training.nano_config import LANGUAGE_WIDTH, VISION_SIDE_PX
 from lab.training.world.scenes import draw_clip
+
+SIDE = (VISION_SIDE_PX, VISION_SIDE_PX)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def _blocks(nano: Sa2Va, phrases: list[str]) -> list[list[int]]:
 
 def test_packed_questions_equal_single_questions(nano: Sa2Va) -> None:
     model, template = nano.model, nano.template
-    tokens = model.encode_images(normalise(draw_clip(1, frames=1).frames)).tokens
+    tokens = model.encode_images(normalise(draw_clip(1, frames=1, size=SIDE).frames)).tokens
     blocks = _blocks(nano, ["the red circle", "star", "the shiny thing on the left"])
     packed = pack(template.prefix(), [blocks])
     together = model.prefill(tokens, packed).hidden[0]
@@ -42,7 +44,7 @@ def test_packed_questions_equal_single_questions(nano: Sa2Va) -> None:
 def test_prefill_equals_the_forward_of_transformers(nano: Sa2Va) -> None:
     """Reference: the whole model called with ids and pixels."""
     model, template = nano.model, nano.template
-    pixels = normalise(draw_clip(2, frames=1).frames)
+    pixels = normalise(draw_clip(2, frames=1, size=SIDE).frames)
     ids = torch.tensor([[*template.prefix(), *_blocks(nano, ["the blue star"])[0]]])
     theirs = model.mllm.model(input_ids=ids, pixel_values=pixels).last_hidden_state
     packed = pack(template.prefix(), [_blocks(nano, ["the blue star"])])
@@ -53,7 +55,7 @@ def test_prefill_equals_the_forward_of_transformers(nano: Sa2Va) -> None:
 def test_several_images_are_read_in_order(nano: Sa2Va) -> None:
     """Reference: the forward of transformers with several images."""
     model, template = nano.model, nano.template
-    pixels = normalise(np.concatenate([draw_clip(seed, frames=1).frames for seed in (2, 3)]))
+    pixels = normalise(np.concatenate([draw_clip(seed, frames=1, size=SIDE).frames for seed in (2, 3)]))
     block = _blocks(nano, ["the blue star"])[0]
     ids = torch.tensor([[*template.prefix(2), *block]])
     theirs = model.mllm.model(input_ids=ids, pixel_values=pixels).last_hidden_state

@@ -22,7 +22,10 @@ def nano() -> Sa2Va:
 @pytest.fixture
 def prefix_tokens(nano: Sa2Va) -> PrefixTokens:
     tokens = torch.randn(
-        1, 64, nano.model.mllm.lm_head.in_features, generator=torch.Generator().manual_seed(0)
+        1,
+        nano.template.image_tokens,
+        nano.model.mllm.lm_head.in_features,
+        generator=torch.Generator().manual_seed(0),
     )
     return PrefixTokens(tuple(nano.template.prefix()), tokens)
 

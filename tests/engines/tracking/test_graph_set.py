@@ -23,7 +23,7 @@ def weights() -> TrackerWeights:
 def test_the_shape_follows_from_the_checkpoint(weights: TrackerWeights) -> None:
     shape = tracker_shape(weights)
     assert (shape.side_px, shape.feature_px, shape.low_res_px, shape.memory_tokens) == (256, 16, 64, 256)
-    assert (shape.channels, shape.memory_channels, shape.memories, shape.obj_ptrs) == (128, 64, 4, 8)
+    assert (shape.channels, shape.memory_channels, shape.memories, shape.obj_ptrs) == (128, 64, 6, 8)
 
 
 def test_every_graph_runs_on_the_examples_of_its_ports(weights: TrackerWeights) -> None:
