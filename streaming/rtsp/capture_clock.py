@@ -35,7 +35,7 @@ class CaptureClock:
         self._rate = clock_rate
         self._report = (0, 0.0)  # RTP timestamp, the camera's Unix time
         self._quickest_s = float("inf")
-        self._least: deque[tuple[float, float]] = deque()  # arrival; arrival less RTP time, increasing
+        self._min_offsets: deque[tuple[float, float]] = deque()  # arrival; arrival less RTP time, increasing
 
     def add_report(self, packet: bytes, arrived_s: float) -> None:
         """Take an RTCP packet that arrived at `arrived_s`, Unix time; anything but a sender report is
@@ -49,7 +49,7 @@ class CaptureClock:
 
     def date(self, timestamp: int, arrived_s: float) -> tuple[float, Clock]:
         """Return `captured_s` of an access unit, Unix time and never after its arrival, and its clock."""
-        by_arrival_s = self._by_least(timestamp, arrived_s)
+        by_arrival_s = self._by_fastest(timestamp, arrived_s)
         if abs(self._quickest_s) <= MAX_REPORT_S:
             step = (timestamp - self._report[0] + 2**31 & 0xFFFFFFFF) - 2**31
             captured_s = self._report[1] + step / self._rate
@@ -57,11 +57,11 @@ class CaptureClock:
                 return min(captured_s, arrived_s), Clock.RTCP
         return by_arrival_s, Clock.ARRIVAL
 
-    def _by_least(self, timestamp: int, arrived_s: float) -> float:
-        offset_s, least = arrived_s - timestamp / self._rate, self._least
-        while least and not 0.0 < offset_s - least[-1][1] < MAX_AGE_S:
-            least.pop()
-        least.append((arrived_s, offset_s))
-        while arrived_s - least[0][0] > WINDOW_S:
-            least.popleft()
-        return least[0][1] + timestamp / self._rate
+    def _by_fastest(self, timestamp: int, arrived_s: float) -> float:
+        offset_s, offsets = arrived_s - timestamp / self._rate, self._min_offsets
+        while offsets and not 0.0 < offset_s - offsets[-1][1] < MAX_AGE_S:
+            offsets.pop()
+        offsets.append((arrived_s, offset_s))
+        while arrived_s - offsets[0][0] > WINDOW_S:
+            offsets.popleft()
+        return offsets[0][1] + timestamp / self._rate

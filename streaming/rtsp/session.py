@@ -63,14 +63,15 @@ class RtspSession:
     (no answer in time) and SourceUnreadable (it speaks something else, or refuses what we ask).
     """
 
-    def __init__(self, source: ParsedSource, timeout_s: float, fatal: set[str] | None = None) -> None:
-        """fatal: keep-alive methods that end connections of this server; filled in over its sessions."""
-        self.heard_s = time.monotonic()
+    def __init__(self, source: ParsedSource, timeout_s: float, fatal_methods: set[str] | None = None) -> None:
+        """fatal_methods: keep-alive methods that end connections of this server; filled in by its
+        sessions."""
+        self.last_received_s = time.monotonic()
         "Monotonic time at which the server last sent anything."
         self.is_drained = True
         "The last `receive` left nothing to be read."
         self._shown = source.shown
-        self._fatal = set() if fatal is None else fatal
+        self._fatal_methods = set() if fatal_methods is None else fatal_methods
         split = urlsplit(source.location)
         self._url = split._replace(netloc=split.netloc.rpartition("@")[2], fragment="").geturl()
         self._authenticator = Authenticator(*_credentials(split.username, split.password))
@@ -102,7 +103,10 @@ class RtspSession:
         options = self._authorised("OPTIONS", self._url, {})
         if options.status in (401, 403):
             raise self._refusal(options)
-        if "GET_PARAMETER" in options.headers.get("Public", "") and "GET_PARAMETER" not in self._fatal:
+        if (
+            "GET_PARAMETER" in options.headers.get("Public", "")
+            and "GET_PARAMETER" not in self._fatal_methods
+        ):
             self._keep_alive_method = "GET_PARAMETER"
         reply = self._request("DESCRIBE", self._url, {"Accept": "application/sdp"})
         bases = (reply.headers.get(name, "").strip() for name in ("Content-Base", "Content-Location"))
@@ -153,7 +157,7 @@ class RtspSession:
 
     def _keep_alive(self) -> None:
         now_s = time.monotonic()
-        is_silent = now_s - max(self.heard_s, self._sent_s) >= PROBE_S
+        is_silent = now_s - max(self.last_received_s, self._sent_s) >= PROBE_S
         if now_s >= self._next_keep_alive_s or is_silent:
             self._next_keep_alive_s = now_s + self._keep_alive_s
             self._awaits_keep_alive = True
@@ -237,7 +241,7 @@ class RtspSession:
             self._note_end()
             kind = SourceUnavailable if self._next_keep_alive_s < float("inf") else SourceUnreadable
             raise kind(f"{self._shown} hung up.", remedy="It is opened again.")
-        self.heard_s = time.monotonic()
+        self.last_received_s = time.monotonic()
         try:
             messages = self.parser.feed(data)
         except ValueError as exc:
@@ -251,7 +255,7 @@ class RtspSession:
 
     def _note_end(self) -> None:
         if self._awaits_keep_alive:
-            self._fatal.add(self._keep_alive_method)
+            self._fatal_methods.add(self._keep_alive_method)
 
     def _answer(self, request: Request) -> None:
         """Answer a request of the server, as FFmpeg does: one that is harmless by 200, any other by 501."""
@@ -262,7 +266,8 @@ class RtspSession:
     def _refusal(self, reply: Reply) -> SourceUnavailable:
         if reply.status in (401, 403):
             return SourceForbidden(
-                f"{self._shown} does not let us in.", remedy="Check the user and the password."
+                f"{self._shown} refused the user or the password (401 or 403).",
+                remedy="Check the user and the password.",
             )
         if reply.status == 404:
             return SourceUnavailable(

@@ -83,7 +83,7 @@ class RtspSource(LiveSource):
         super().__init__(stream_id, self._open, timeouts)
         self._locate = locate
         self._readers = deque(["native", "ffmpeg"] if reader == "auto" else [reader])
-        self._fatal: set[str] = set()
+        self._fatal_methods: set[str] = set()
         self._failed, self._patience = 0, SESSIONS_EACH
         self._reasons: dict[str, str] = {}
 
@@ -91,7 +91,7 @@ class RtspSource(LiveSource):
         source = self._locate()
         if self._readers[0] == "ffmpeg":
             return RelayedReader(source, self._timeouts)
-        return open_rtsp(source, self._timeouts, self._fatal)
+        return open_rtsp(source, self._timeouts, self._fatal_methods)
 
     def _session_failed(self, error: SaccadeError, healthy_s: float) -> SaccadeError:
         """Count a failure that is the reader's, and turn to the other reader after some."""
@@ -114,11 +114,13 @@ class RtspSource(LiveSource):
         return SourceUnreadable(f"No reader can follow this camera. {reasons}", remedy=RELAY_IT)
 
 
-def open_rtsp(source: ParsedSource, timeouts: SourceTimeouts, fatal: set[str] | None = None) -> Reader:
+def open_rtsp(
+    source: ParsedSource, timeouts: SourceTimeouts, fatal_methods: set[str] | None = None
+) -> Reader:
     """Open a reader of the source's video track: the native one, or FFmpeg's for other codecs. Raises
     SourceError as `RtspSession` does."""
     with ExitStack() as stack:
-        session = stack.enter_context(closing(RtspSession(source, timeouts.first_frame_s, fatal)))
+        session = stack.enter_context(closing(RtspSession(source, timeouts.first_frame_s, fatal_methods)))
         track = video_track(session.describe())
         if track is None:
             raise SourceInvalid(f"{source.shown} has no video in it.", remedy="Check the URL.")
@@ -178,9 +180,9 @@ class PacketReader:
         self._session.close()
 
     @property
-    def heard_s(self) -> float:
+    def last_received_s(self) -> float:
         """Monotonic time of the last packet; of a later reply, if it is not later by more than `QUIET_S`."""
-        return max(self._packet_s, min(self._session.heard_s, self._packet_s + QUIET_S))
+        return max(self._packet_s, min(self._session.last_received_s, self._packet_s + QUIET_S))
 
     @property
     def corrupt(self) -> int:

@@ -163,7 +163,7 @@ def test_credentials_reach_the_camera_and_no_message():
         return b"RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\n" + challenge
 
     with Camera(SDP, answer=guarded) as camera:
-        with pytest.raises(SourceUnavailable, match="does not let us in") as caught:
+        with pytest.raises(SourceUnavailable, match="refused the user") as caught:
             RelayedReader(check(camera.source("user:hush@").location), TIMEOUTS)
         assert any('username="user"' in request for request in camera.requests)
         assert "hush" not in str(caught.value)

@@ -356,9 +356,9 @@ def test_a_request_of_the_server_is_answered(method, status):
 
 def test_a_get_parameter_that_ends_the_connection_is_not_sent_again(monkeypatch):
     monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
-    fatal = set()
+    fatal_methods = set()
     with Camera(SDP, answer=lambda request: b"" if "GET_PARAMETER" in request else None) as camera:
-        with closing(RtspSession(camera.source(), 5.0, fatal)) as session:
+        with closing(RtspSession(camera.source(), 5.0, fatal_methods)) as session:
             session.describe()
             session.play("track1")
             session.receive(0.01)
@@ -367,8 +367,8 @@ def test_a_get_parameter_that_ends_the_connection_is_not_sent_again(monkeypatch)
             with pytest.raises(SourceUnavailable):
                 for _ in range(10):
                     session.receive(0.5)
-        assert fatal == {"GET_PARAMETER"}
-        with closing(RtspSession(camera.source(), 5.0, fatal)) as session:
+        assert fatal_methods == {"GET_PARAMETER"}
+        with closing(RtspSession(camera.source(), 5.0, fatal_methods)) as session:
             session.describe()
             session.play("track1")
             session.receive(0.01)
@@ -394,8 +394,8 @@ def test_a_silent_server_is_asked_for_a_sign_of_life(monkeypatch):
     with Camera(SDP) as camera, opened(camera) as session:
         session.describe()
         session.play("track1")
-        before_s = session.heard_s
-        while session.heard_s == before_s:
+        before_s = session.last_received_s
+        while session.last_received_s == before_s:
             session.receive(0.05)
         assert camera.requests_of("GET_PARAMETER")
 

@@ -505,7 +505,7 @@ def test_a_camera_that_hangs_up_on_get_parameter_is_kept_alive_by_options(
     pictures, open_rtsp, seen, monkeypatch
 ):
     monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.2, 0.2))
-    with HostileCamera(pictures, Manners(fatal="GET_PARAMETER")) as camera:
+    with HostileCamera(pictures, Manners(fatal_method="GET_PARAMETER")) as camera:
         source = open_rtsp(camera.url)
         seen.wait(lambda s: source.status.reconnects == 1)
         asked = len(camera.requests)
