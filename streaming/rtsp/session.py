@@ -184,9 +184,10 @@ class RtspSession:
     def _exchange(self, method: str, url: str, headers: dict[str, str]) -> Reply:
         self._send(method, url, headers)
         other: Reply | None = None
-        while True:
-            wait_s = self._remaining_s()
-            messages, size = self._read(wait_s if other is None else min(wait_s, LATE_CSEQ_S))
+        taken_s = self._deadline_s
+        while other is None or time.monotonic() < taken_s:
+            wait_s = self._remaining_s() if other is None else max(0.0, taken_s - time.monotonic())
+            messages, _ = self._read(wait_s)
             for packet in self._packets(messages):
                 self._early_bytes += len(packet)
                 if self._early_bytes <= MAX_EARLY_BYTES:
@@ -197,9 +198,9 @@ class RtspSession:
                 # Nothing else was asked: a reply without a usable number is to this request.
                 if cseq == str(self._cseq) or not cseq.isdecimal():
                     return each
-            if other is not None and not size:
-                return other
-            other = replies[-1] if replies else other
+            if replies:
+                other, taken_s = replies[-1], min(time.monotonic() + LATE_CSEQ_S, self._deadline_s)
+        return other
 
     def _remaining_s(self) -> float:
         left_s = self._deadline_s - time.monotonic()

@@ -1,7 +1,9 @@
 """The session against a scripted server; test_source.py has a real server."""
 
+import contextlib
 import re
 import socket
+import threading
 import time
 from contextlib import closing
 
@@ -305,6 +307,35 @@ def test_a_reply_may_have_any_number_or_none(cseq, monkeypatch):
 
     with Camera(SDP, answer=misnumbered) as camera:
         assert answered(camera) == [b"x"]
+
+
+def test_a_reply_to_play_with_a_wrong_number_is_taken_while_packets_flow(monkeypatch):
+    """The camera sends every 20 ms, and hangs up after ten seconds."""
+    monkeypatch.setattr(rtsp_session, "LATE_CSEQ_S", 0.1)
+    ended = threading.Event()
+
+    def stream():
+        with contextlib.suppress(OSError):
+            for _ in range(500):
+                if ended.wait(0.02):
+                    return
+                camera.send(interleaved([b"x"]))
+        camera.hang_up()
+
+    sender = threading.Thread(target=stream)
+
+    def misnumbered(request):
+        if not request.startswith("PLAY"):
+            return None
+        sender.start()
+        return b"RTSP/1.0 200 OK\r\nCSeq: 99\r\n\r\n"
+
+    with Camera(SDP, answer=misnumbered) as camera, opened(camera, timeout_s=60.0) as session:
+        session.describe()
+        session.play("track1")
+        assert received(session, 1)[0] == b"x"
+        ended.set()
+        sender.join()
 
 
 def test_a_repeated_reply_is_not_taken_for_the_next_requests():
