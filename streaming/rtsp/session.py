@@ -35,7 +35,7 @@ from streaming.errors import (
 from streaming.rtsp.auth import Authenticator
 from streaming.rtsp.messages import Interleaved, Message, Reply, Request, RtspParser
 from streaming.rtsp.sdp import session_control
-from streaming.url_guard import ParsedSource, redact
+from streaming.url_guard import MAX_URL_CHARS, ParsedSource, redact
 
 CONNECT_TIMEOUT_S = 1.0
 """One SYN and its first retransmission. A camera that is back is connected within this and the backoff's
@@ -53,6 +53,8 @@ PROBE_S = 1.0
 """A server that sends nothing for this long is asked for a sign of life; by no more than this often."""
 LATE_CSEQ_S = 1.0
 """A reply with the number of an earlier request is taken if no other comes within this."""
+MAX_QUOTED_CHARS = 200
+"""Of a server's text in a message."""
 
 
 class RtspSession:
@@ -278,7 +280,8 @@ class RtspSession:
         if 300 <= reply.status < 400:
             return redirected(self._shown, reply.headers.get("Location", "elsewhere"))
         return SourceUnreadable(
-            f"{self._shown} answers {reply.status} {reply.phrase!r}.", remedy="Check that it plays elsewhere."
+            f"{self._shown} answers {reply.status} {_quoted(reply.phrase)}.",
+            remedy="Check that it plays elsewhere.",
         )
 
     def _broken(self, exc: OSError) -> SourceError:
@@ -315,9 +318,15 @@ def connect(source: ParsedSource, timeout_s: float) -> socket.socket:
 def redirected(shown: str, place: str) -> SourceUnavailable:
     """Return the error for a redirect (3xx) to `place`; its credentials are masked."""
     return SourceUnavailable(
-        f"{shown} redirects to {redact(place.strip()[:200])!r}, which is not followed.",
+        f"{shown} redirects to {_quoted(place)}, which is not followed.",
         remedy="If you trust that address, give it as the source.",
     )
+
+
+def _quoted(text: str) -> str:
+    """Return a server's text for a message, with masked credentials; only then cut, else a URL could lose
+    the `@` by which its password is found."""
+    return repr(redact(text.strip())[:MAX_QUOTED_CHARS]) if len(text) <= MAX_URL_CHARS else "a long text"
 
 
 def _credentials(user: str | None, password: str | None) -> tuple[str, str]:

@@ -178,6 +178,17 @@ def test_a_redirect_is_not_followed(status):
         assert elsewhere.requests == []
 
 
+@pytest.mark.parametrize("length", [60, 200, 500, 3_000])
+@pytest.mark.parametrize("line", ["302 Found\r\nLocation: {}", "500 see {}"])
+def test_a_password_in_a_servers_text_is_not_shown_whatever_its_length(line, length):
+    text = line.format(f"rtsp://user:{'hush' * (length // 4)}@127.0.0.1/live")
+    with Camera(SDP, answer=lambda _: reply(text)) as camera, opened(camera) as session:
+        with pytest.raises(SourceUnavailable) as caught:
+            session.describe()
+        assert "hush" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+
+
 def test_no_address_that_a_server_sends_is_connected_to():
     with Camera(SDP) as elsewhere:
         base = elsewhere.source().location
