@@ -74,8 +74,9 @@ class Settings(BaseSettings):
     source_connect_timeout_s: float = Field(5.0, gt=0)
     """Time for a source to connect and deliver its first frame."""
     rtsp_reader: Literal["auto", "native", "ffmpeg"] = "auto"
-    """Reader of RTSP sources. `auto`: our own, with the lowest latency; FFmpeg's for codecs that it does not
-    read, and after two sessions that failed although the camera answered."""
+    """Reader of RTSP sources. `native`: our own, with the lowest latency; FFmpeg's for codecs that it does
+    not read. `auto`: the same, and the other reader after two sessions in a row that failed although the
+    camera answered; after ten, if the reader has read this camera before."""
     ice_addresses: Literal["auto"] | Annotated[list[str], Field(min_length=1)] = "auto"
     """Addresses of this machine for WebRTC (ICE host candidates). `auto`: `host` if it is one of them, else
     all of them. A gateway on loopback without `server_names` and `ice_public_addresses` takes video from and

@@ -53,7 +53,10 @@ _RAW_PASSWORD = re.compile(
     re.VERBOSE,
 )
 """Credentials that hold `/`, `?` or `#`, which end the authority of a URL (RFC 3986 §3.2)."""
-_SECRETS = "user(?:name)?|pass(?:word|wd)?|pwd|token|auth|api_?key|key|secret|sig(?:nature)?"
+_SECRETS = (
+    "user(?:name|id)?|usr(?:name)?|login(?:user?|pass?)?|pass(?:word|wd|code)?|pwd?|psw"
+    "|token|auth|api_?key|key|secret|sig(?:nature)?"
+)
 _MASKED_VALUE = re.compile(  # also Xiongmai's path: /user=admin_password=x_channel=1_stream=0.sdp
     rf"(?P<key>[?&/;_](?:{_SECRETS})=)(?:(?!_(?:{_SECRETS}|channel|stream)=)[^&;\s])*", re.IGNORECASE
 )

@@ -57,6 +57,10 @@ class Camera:
         """Return the requests of a method."""
         return [request for request in self.requests if request.startswith(method + " ")]
 
+    def send(self, data: bytes) -> None:
+        """Send bytes on the newest connection."""
+        self._open[-1].sendall(data)
+
     def hang_up(self) -> None:
         """End the connections, and listen on."""
         for each in self._open[1:]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -61,8 +61,15 @@ def render_example() -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    cells = [f"`{name}`", _default_cell(field.default), f"`SACCADE_{name.upper()}`", field.description or ""]
+    cells = [f"`{name}`", _default_cell(field.default), f"`SACCADE_{name.upper()}`", _meaning(field)]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _meaning(field: FieldInfo) -> str:
+    """Return the description of a setting, and all its values if they are a `Literal`."""
+    if get_origin(field.annotation) is not Literal:
+        return field.description or ""
+    return f"{field.description} One of {', '.join(f'`{value}`' for value in get_args(field.annotation))}."
 
 
 def _default_cell(default: Any) -> str:
@@ -75,7 +82,7 @@ def _default_cell(default: Any) -> str:
 
 def _entry(name: str, field: FieldInfo) -> str:
     description = textwrap.fill(
-        " ".join((field.description or "").split()), 108, initial_indent="# ", subsequent_indent="# "
+        " ".join(_meaning(field).split()), 108, initial_indent="# ", subsequent_indent="# "
     )
     if field.default is None:
         return f"\n{description}\n# Not set by default.\n#{name} = {_UNSET_EXAMPLES[name]}\n"

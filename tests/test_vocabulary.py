@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -115,6 +116,16 @@ def test_every_setting_has_a_sentence(name: str) -> None:
 )
 def test_the_documentation_of_settings_is_up_to_date(path: Path, render: Callable[[], str]) -> None:
     assert path.read_text() == render(), "Run `python -m tests.settings_table`."
+
+
+@pytest.mark.parametrize("render", [settings_table.render, settings_table.render_example])
+@pytest.mark.parametrize("name", ["rtsp_reader", "backend", "model_dtype", "tracker_precision", "log_level"])
+def test_the_documentation_of_settings_lists_the_values_of_a_choice(
+    name: str, render: Callable[[], str]
+) -> None:
+    text = " ".join(render().replace("\n# ", " ").split())
+    values = get_args(Settings.model_fields[name].annotation)
+    assert f"One of {', '.join(f'`{value}`' for value in values)}." in text
 
 
 def test_the_example_of_settings_is_toml_that_the_service_reads(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ MAX_UNIT_BYTES = 16 * 2**20
 
 MAX_GAP = 1_000
 """More packets than this are not lost at once: the server has begun to count anew, or counts wrongly."""
-MISNUMBERED = 8
+MAX_MISNUMBERED = 8
 """Packets in a row whose numbers do not fit, after which the numbers are taken for wrong."""
 
 LEAST_PAYLOAD_BYTES = 2
@@ -161,7 +161,7 @@ class Depacketizer:
             return False
         self._misnumbered += 1
         missing = number - (self._next_sequence_number or 0) & 0xFFFF
-        return missing <= MAX_GAP and self._misnumbered < MISNUMBERED
+        return missing <= MAX_GAP and self._misnumbered < MAX_MISNUMBERED
 
     def _unwrapped(self, timestamp: int) -> int:
         if self._timestamp is None:

@@ -24,7 +24,7 @@ MAX_CHANNEL = 31
 """Channels that are taken for interleaved packets: clients ask for 0 and 1, servers give one pair a track."""
 
 _DOLLAR = ord("$")
-_STATUS = re.compile(rb"RTSP/\d\.\d (\d{3})\b ?(.{0,80})")
+_STATUS = re.compile(rb"RTSP/\d\.\d (\d{3})\b ?(.*)")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LENGTH = re.compile(r"[0-9]{1,9}")
 _RESYNC = re.compile(rb"\$[\x00-\x1f](?s:..)[\x80-\xbf]|RTSP/\d")

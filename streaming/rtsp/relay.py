@@ -15,9 +15,9 @@ import socket
 import ssl
 import threading
 
-from streaming.errors import SourceUnavailable
+from streaming.errors import SourceUnavailable, SourceUnreadable
 from streaming.rtsp.session import connect, redirected
-from streaming.url_guard import ParsedSource, replace_host
+from streaming.url_guard import RELAY_IT, ParsedSource, replace_host
 
 CHUNK_BYTES = 16 * 1024
 """At least a TLS record, which a socket may hold beyond what `select` sees."""
@@ -29,7 +29,7 @@ _LINE_BYTES = 8 * 1024
 
 # Supersets of what FFmpeg takes for these lines; it skips carriage returns wherever they are.
 _REDIRECT = re.compile(rb"RTSP/[^ \t\n]*[ \t\v\f]+[+]?0*3\d\d")
-_LOCATION = re.compile(rb"^Location:[ \t]*([!-~]{1,200})", re.IGNORECASE | re.MULTILINE)
+_LOCATION = re.compile(rb"^Location:[ \t]*([!-~]+)[ \t]*\n", re.IGNORECASE | re.MULTILINE)
 _TRANSPORT = re.compile(rb"^[ \t]*Transport:", re.IGNORECASE)
 _SOURCE = re.compile(rb"[;, \t]*source[^;,\n]*", re.IGNORECASE)
 
@@ -41,7 +41,7 @@ class Relay:
     def __init__(self, source: ParsedSource, timeout_s: float) -> None:
         self.problem: SourceUnavailable | None = None
         "Why the relay ended the connection, if it did."
-        self._source = source
+        self.source = source
         self._server = connect(source, timeout_s)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
         self.location = replace_host(source.location, "rtsp", f"127.0.0.1:{self._listener.getsockname()[1]}")
@@ -68,11 +68,14 @@ class Relay:
                 try:
                     while not self._closing.is_set() and self._pass_on(client):
                         pass
+                except SourceUnavailable as exc:
+                    self.problem = exc
                 except OSError:
                     return  # FFmpeg reports that its connection ended
 
     def _pass_on(self, client: socket.socket) -> bool:
-        """Pass on what a side has sent; return False at the end of either, and at a redirect."""
+        """Pass on what a side has sent; return False at the end of either. Raises SourceUnavailable at a
+        redirect, and OSError."""
         for side in select.select([client, self._server], [], [], POLL_S)[0]:
             side.settimeout(0)
             try:
@@ -90,20 +93,25 @@ class Relay:
             self._seen = (self._seen + data.replace(b"\r", b""))[-_LINE_BYTES - len(data) :]
             if _REDIRECT.search(self._seen):
                 place = _LOCATION.search(self._seen)
-                self.problem = redirected(self._source.shown, place[1].decode() if place else "elsewhere")
-                return False
+                raise redirected(self.source.shown, place[1].decode() if place else "elsewhere")
             client.sendall(data if self._plays else self._pinned(data))
         return True
 
     def _pinned(self, data: bytes) -> bytes:
-        """Return text with the pinned address as every `source`; hold back a last line that may name one."""
+        """Return text with the pinned address as every `source`; hold back a last line that may name one.
+
+        Raises SourceUnreadable: a packet.
+        """
         *lines, last = (self._line + data).split(b"\n")
         *bare, bare_last = [line.replace(b"\r", b"") for line in (*lines, last)]
         if any(line.startswith(b"$") for line in (*bare, bare_last)):
-            raise OSError("a packet before PLAY, after which FFmpeg would begin a line where this does not")
+            # After it, FFmpeg would begin a line where this does not.
+            raise SourceUnreadable(
+                f"{self.source.shown} sends a packet before PLAY, which is not relayed.", remedy=RELAY_IT
+            )
         is_open = _TRANSPORT.match(bare_last) or b"transport:".startswith(bare_last.strip(b" \t").lower())
         self._line, last = (last[:_LINE_BYTES], b"") if is_open else (b"", last)
-        pin = f";source={self._source.address}\r".encode()
+        pin = f";source={self.source.address}\r".encode()
         for index, line in enumerate(bare):
             if _TRANSPORT.match(line):
                 lines[index] = _SOURCE.sub(b"", line) + pin

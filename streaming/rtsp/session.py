@@ -35,7 +35,7 @@ from streaming.errors import (
 from streaming.rtsp.auth import Authenticator
 from streaming.rtsp.messages import Interleaved, Message, Reply, Request, RtspParser
 from streaming.rtsp.sdp import session_control
-from streaming.url_guard import ParsedSource, redact
+from streaming.url_guard import MAX_URL_CHARS, ParsedSource, redact
 
 CONNECT_TIMEOUT_S = 1.0
 """One SYN and its first retransmission. A camera that is back is connected within this and the backoff's
@@ -53,6 +53,8 @@ PROBE_S = 1.0
 """A server that sends nothing for this long is asked for a sign of life; by no more than this often."""
 LATE_CSEQ_S = 1.0
 """A reply with the number of an earlier request is taken if no other comes within this."""
+MAX_QUOTED_CHARS = 200
+"""Of a server's text in a message."""
 
 
 class RtspSession:
@@ -63,14 +65,15 @@ class RtspSession:
     (no answer in time) and SourceUnreadable (it speaks something else, or refuses what we ask).
     """
 
-    def __init__(self, source: ParsedSource, timeout_s: float, fatal: set[str] | None = None) -> None:
-        """fatal: keep-alive methods that end connections of this server; filled in over its sessions."""
-        self.heard_s = time.monotonic()
+    def __init__(self, source: ParsedSource, timeout_s: float, fatal_methods: set[str] | None = None) -> None:
+        """fatal_methods: keep-alive methods that end connections of this server; filled in by its
+        sessions."""
+        self.last_received_s = time.monotonic()
         "Monotonic time at which the server last sent anything."
         self.is_drained = True
         "The last `receive` left nothing to be read."
         self._shown = source.shown
-        self._fatal = set() if fatal is None else fatal
+        self._fatal_methods = set() if fatal_methods is None else fatal_methods
         split = urlsplit(source.location)
         self._url = split._replace(netloc=split.netloc.rpartition("@")[2], fragment="").geturl()
         self._authenticator = Authenticator(*_credentials(split.username, split.password))
@@ -102,7 +105,10 @@ class RtspSession:
         options = self._authorised("OPTIONS", self._url, {})
         if options.status in (401, 403):
             raise self._refusal(options)
-        if "GET_PARAMETER" in options.headers.get("Public", "") and "GET_PARAMETER" not in self._fatal:
+        if (
+            "GET_PARAMETER" in options.headers.get("Public", "")
+            and "GET_PARAMETER" not in self._fatal_methods
+        ):
             self._keep_alive_method = "GET_PARAMETER"
         reply = self._request("DESCRIBE", self._url, {"Accept": "application/sdp"})
         bases = (reply.headers.get(name, "").strip() for name in ("Content-Base", "Content-Location"))
@@ -153,7 +159,7 @@ class RtspSession:
 
     def _keep_alive(self) -> None:
         now_s = time.monotonic()
-        is_silent = now_s - max(self.heard_s, self._sent_s) >= PROBE_S
+        is_silent = now_s - max(self.last_received_s, self._sent_s) >= PROBE_S
         if now_s >= self._next_keep_alive_s or is_silent:
             self._next_keep_alive_s = now_s + self._keep_alive_s
             self._awaits_keep_alive = True
@@ -180,9 +186,10 @@ class RtspSession:
     def _exchange(self, method: str, url: str, headers: dict[str, str]) -> Reply:
         self._send(method, url, headers)
         other: Reply | None = None
-        while True:
-            wait_s = self._remaining_s()
-            messages, size = self._read(wait_s if other is None else min(wait_s, LATE_CSEQ_S))
+        taken_s = self._deadline_s
+        while other is None or time.monotonic() < taken_s:
+            wait_s = self._remaining_s() if other is None else max(0.0, taken_s - time.monotonic())
+            messages, _ = self._read(wait_s)
             for packet in self._packets(messages):
                 self._early_bytes += len(packet)
                 if self._early_bytes <= MAX_EARLY_BYTES:
@@ -193,9 +200,9 @@ class RtspSession:
                 # Nothing else was asked: a reply without a usable number is to this request.
                 if cseq == str(self._cseq) or not cseq.isdecimal():
                     return each
-            if other is not None and not size:
-                return other
-            other = replies[-1] if replies else other
+            if replies:
+                other, taken_s = replies[-1], min(time.monotonic() + LATE_CSEQ_S, self._deadline_s)
+        return other
 
     def _remaining_s(self) -> float:
         left_s = self._deadline_s - time.monotonic()
@@ -237,7 +244,7 @@ class RtspSession:
             self._note_end()
             kind = SourceUnavailable if self._next_keep_alive_s < float("inf") else SourceUnreadable
             raise kind(f"{self._shown} hung up.", remedy="It is opened again.")
-        self.heard_s = time.monotonic()
+        self.last_received_s = time.monotonic()
         try:
             messages = self.parser.feed(data)
         except ValueError as exc:
@@ -251,7 +258,7 @@ class RtspSession:
 
     def _note_end(self) -> None:
         if self._awaits_keep_alive:
-            self._fatal.add(self._keep_alive_method)
+            self._fatal_methods.add(self._keep_alive_method)
 
     def _answer(self, request: Request) -> None:
         """Answer a request of the server, as FFmpeg does: one that is harmless by 200, any other by 501."""
@@ -262,7 +269,8 @@ class RtspSession:
     def _refusal(self, reply: Reply) -> SourceUnavailable:
         if reply.status in (401, 403):
             return SourceForbidden(
-                f"{self._shown} does not let us in.", remedy="Check the user and the password."
+                f"{self._shown} refused the user or the password (401 or 403).",
+                remedy="Check the user and the password.",
             )
         if reply.status == 404:
             return SourceUnavailable(
@@ -272,7 +280,8 @@ class RtspSession:
         if 300 <= reply.status < 400:
             return redirected(self._shown, reply.headers.get("Location", "elsewhere"))
         return SourceUnreadable(
-            f"{self._shown} answers {reply.status} {reply.phrase!r}.", remedy="Check that it plays elsewhere."
+            f"{self._shown} answers {reply.status} {_quoted(reply.phrase)}.",
+            remedy="Check that it plays elsewhere.",
         )
 
     def _broken(self, exc: OSError) -> SourceError:
@@ -309,9 +318,15 @@ def connect(source: ParsedSource, timeout_s: float) -> socket.socket:
 def redirected(shown: str, place: str) -> SourceUnavailable:
     """Return the error for a redirect (3xx) to `place`; its credentials are masked."""
     return SourceUnavailable(
-        f"{shown} redirects to {redact(place.strip()[:200])!r}, which is not followed.",
+        f"{shown} redirects to {_quoted(place)}, which is not followed.",
         remedy="If you trust that address, give it as the source.",
     )
+
+
+def _quoted(text: str) -> str:
+    """Return a server's text for a message, with masked credentials; only then cut, else a URL could lose
+    the `@` by which its password is found."""
+    return repr(redact(text.strip())[:MAX_QUOTED_CHARS]) if len(text) <= MAX_URL_CHARS else "a long text"
 
 
 def _credentials(user: str | None, password: str | None) -> tuple[str, str]:

@@ -57,9 +57,10 @@ LOW_LATENCY = {
     "probesize": "65536",
 }
 
-SESSIONS_EACH, SESSIONS_PROVEN = 2, 10
-"""Sessions in a row that fail, though the camera answers, before the other reader has its turn; the second of
-a reader that has read this camera before: cameras also hang up while they start."""
+MAX_FAILED_SESSIONS = 2
+"""Sessions in a row that fail, though the camera answers, before the other reader has its turn."""
+MAX_FAILED_SESSIONS_PROVEN = 10
+"""The same for a reader that has read this camera before: cameras also hang up while they start."""
 QUIET_S = 10.0
 """A server that answers keep-alives may send no packet for this long, plus the time of a stall."""
 SKIP_S = 1.0
@@ -83,28 +84,34 @@ class RtspSource(LiveSource):
         super().__init__(stream_id, self._open, timeouts)
         self._locate = locate
         self._readers = deque(["native", "ffmpeg"] if reader == "auto" else [reader])
-        self._fatal: set[str] = set()
-        self._failed, self._patience = 0, SESSIONS_EACH
+        self._fatal_methods: set[str] = set()
+        self._failed = 0
+        self._max_failed = dict.fromkeys(self._readers, MAX_FAILED_SESSIONS)
+        self._was_reached = False  # by FFmpeg's reader, in the last session
         self._reasons: dict[str, str] = {}
 
     def _open(self) -> Reader:
+        self._was_reached = False
         source = self._locate()
         if self._readers[0] == "ffmpeg":
-            return RelayedReader(source, self._timeouts)
-        return open_rtsp(source, self._timeouts, self._fatal)
+            relay = Relay(source, self._timeouts.first_frame_s)
+            self._was_reached = True
+            return RelayedReader(relay, self._timeouts)
+        return open_rtsp(source, self._timeouts, self._fatal_methods)
 
     def _session_failed(self, error: SaccadeError, healthy_s: float) -> SaccadeError:
         """Count a failure that is the reader's, and turn to the other reader after some."""
         reader = self._readers[0]
         if healthy_s >= HEALTHY_S:
-            self._failed, self._patience = 0, SESSIONS_PROVEN
+            self._failed, self._max_failed[reader] = 0, MAX_FAILED_SESSIONS_PROVEN
             self._reasons.clear()
-        is_readers = isinstance(error, SourceUnreadable) or (reader == "ffmpeg" and not healthy_s)
+        # FFmpeg does not say whether a server that was reached went away or is not understood.
+        is_readers = isinstance(error, SourceUnreadable) or (self._was_reached and not healthy_s)
         if not is_readers or isinstance(error, SourceForbidden) or len(self._readers) == 1:
             return error
         self._failed += 1
         self._reasons[reader] = error.message
-        if self._failed >= self._patience:
+        if self._failed >= self._max_failed[reader]:
             self._failed = 0
             self._readers.rotate()
             error = SourceUnreadable(error.message, remedy=f"The reader {self._readers[0]} is tried next.")
@@ -114,11 +121,13 @@ class RtspSource(LiveSource):
         return SourceUnreadable(f"No reader can follow this camera. {reasons}", remedy=RELAY_IT)
 
 
-def open_rtsp(source: ParsedSource, timeouts: SourceTimeouts, fatal: set[str] | None = None) -> Reader:
+def open_rtsp(
+    source: ParsedSource, timeouts: SourceTimeouts, fatal_methods: set[str] | None = None
+) -> Reader:
     """Open a reader of the source's video track: the native one, or FFmpeg's for other codecs. Raises
     SourceError as `RtspSession` does."""
     with ExitStack() as stack:
-        session = stack.enter_context(closing(RtspSession(source, timeouts.first_frame_s, fatal)))
+        session = stack.enter_context(closing(RtspSession(source, timeouts.first_frame_s, fatal_methods)))
         track = video_track(session.describe())
         if track is None:
             raise SourceInvalid(f"{source.shown} has no video in it.", remedy="Check the URL.")
@@ -132,22 +141,23 @@ def open_rtsp(source: ParsedSource, timeouts: SourceTimeouts, fatal: set[str] | 
             reader = PacketReader(session, track)
             stack.pop_all()
             return reader
-    return RelayedReader(source, timeouts)
+    return RelayedReader(Relay(source, timeouts.first_frame_s), timeouts)
 
 
 class RelayedReader(FFmpegReader):
-    """Reads with FFmpeg's RTSP client, through a relay to the checked address. Raises SourceError."""
+    """Reads with FFmpeg's RTSP client, through a relay to the checked address, which it closes. Raises
+    SourceError."""
 
-    def __init__(self, source: ParsedSource, timeouts: SourceTimeouts) -> None:
-        self._relay = Relay(source, timeouts.first_frame_s)
+    def __init__(self, relay: Relay, timeouts: SourceTimeouts) -> None:
+        self._relay, source = relay, relay.source
         # UDP would carry in the clear what rtsps encrypts.
         options = LOW_LATENCY | {"rtsp_transport": "tcp" if source.scheme == "rtsps" else "tcp+udp"}
-        location, timeout_s = self._relay.location, timeouts.first_frame_s
+        timeout_s = timeouts.first_frame_s
         try:
-            super().__init__(OpenOptions(location, source.shown, "rtsp", options, timeout_s, PARSED))
+            super().__init__(OpenOptions(relay.location, source.shown, "rtsp", options, timeout_s, PARSED))
         except SourceError as exc:
-            self._relay.close()
-            raise self._relay.problem or exc from exc
+            relay.close()
+            raise relay.problem or exc from exc
 
     def close(self) -> None:
         """Close the source and the relay. May be called twice."""
@@ -178,9 +188,9 @@ class PacketReader:
         self._session.close()
 
     @property
-    def heard_s(self) -> float:
+    def last_received_s(self) -> float:
         """Monotonic time of the last packet; of a later reply, if it is not later by more than `QUIET_S`."""
-        return max(self._packet_s, min(self._session.heard_s, self._packet_s + QUIET_S))
+        return max(self._packet_s, min(self._session.last_received_s, self._packet_s + QUIET_S))
 
     @property
     def corrupt(self) -> int:

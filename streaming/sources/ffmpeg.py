@@ -81,7 +81,7 @@ class FFmpegReader:
         self._decoder = FrameDecoder(self._video.codec_context)
         self._is_parsed = self._video.codec_context.name in opening.parsed
         self._last_read_s: float | None = None
-        self.heard_s = time.monotonic()
+        self.last_received_s = time.monotonic()
         "Monotonic time of the last packet."
 
     def __enter__(self) -> Self:
@@ -148,7 +148,7 @@ class FFmpegReader:
 
     def _arrival(self) -> float:
         """Return when the packet just read arrived, Unix time."""
-        self.heard_s = time.monotonic()
+        self.last_received_s = time.monotonic()
         before_s, self._last_read_s = self._last_read_s, time.time()
         return before_s if self._is_parsed and before_s is not None else self._last_read_s
 
@@ -156,7 +156,10 @@ class FFmpegReader:
 def translate(exc: Exception, shown: str) -> SourceError:
     """Return FFmpeg's error as a SourceError; `shown` names the source without credentials."""
     if isinstance(exc, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
-        return SourceForbidden(f"{shown} does not let us in.", remedy="Check the user and the password.")
+        return SourceForbidden(
+            f"{shown} refused the user or the password (401 or 403).",
+            remedy="Check the user and the password.",
+        )
     if isinstance(exc, av.error.HTTPNotFoundError):
         return SourceUnavailable(
             f"{shown}: the server has nothing at this path (404).",

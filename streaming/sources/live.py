@@ -51,7 +51,7 @@ class Reader(Protocol):
     "Pictures so far that were not decoded since the decoder is slower than the source."
 
     @property
-    def heard_s(self) -> float:
+    def last_received_s(self) -> float:
         """Monotonic time of the last sign of life: packets, with or without a picture."""
         ...
 
@@ -135,7 +135,7 @@ class LiveSource(Source):
             corrupt, skipped = reader.corrupt, reader.skipped
             now_s = time.monotonic()
             if frame is None:
-                self._check_stall(now_s - last_s, now_s - reader.heard_s)
+                self._check_stall(now_s - last_s, now_s - reader.last_received_s)
                 continue
             if self._first_frame_s is not None:
                 self._interval_s = max(now_s - last_s, 0.9 * self._interval_s)
@@ -146,17 +146,17 @@ class LiveSource(Source):
             pts_s = self._timeline.at(frame.raw_pts_s, now_s)
             self._deliver_frame(frame.pixels, pts_s, frame.arrived_s, frame.decode_s, frame.clock)
 
-    def _check_stall(self, silent_s: float, unheard_s: float) -> None:
+    def _check_stall(self, without_frame_s: float, silent_s: float) -> None:
         """Without a picture for too long: wait on while there are signs of life, else raise SourceError."""
         is_first = self._first_frame_s is None
         limit_s = self._timeouts.first_frame_s if is_first else self._timeouts.stall_s
         limit_s = max(limit_s, min(RARE_FACTOR * self._interval_s, KEY_FRAME_WAIT_S))
-        if silent_s < limit_s:
+        if without_frame_s < limit_s:
             return
-        if unheard_s >= limit_s:
+        if silent_s >= limit_s:
             what = "Connected, but no picture came within" if is_first else "No picture for"
             raise SourceStalled(f"{what} {limit_s:g} s.", remedy="It is opened again.")
-        if silent_s >= KEY_FRAME_WAIT_S:
+        if without_frame_s >= KEY_FRAME_WAIT_S:
             raise SourceUnreadable(
                 f"Packets arrive, but no picture for {KEY_FRAME_WAIT_S:g} s.", remedy="It is opened again."
             )

@@ -52,17 +52,17 @@ def keep_one_layer(receiver: RTCRtpReceiver) -> None:
     source with a known payload type. Retransmissions (RTX) pass; aiortc assigns them to their source.
     """
     receive, codecs = receiver._handle_rtp_packet, vars(receiver)["_RTCRtpReceiver__codecs"]
-    ssrc, heard_ms = -1, 0
+    ssrc, last_received_ms = -1, 0
 
     async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
-        nonlocal ssrc, heard_ms
+        nonlocal ssrc, last_received_ms
         codec = codecs.get(packet.payload_type)
         if codec is not None and codec.name.lower() != "rtx":
-            if ssrc < 0 or arrival_time_ms - heard_ms > SILENCE_MS:
+            if ssrc < 0 or arrival_time_ms - last_received_ms > SILENCE_MS:
                 ssrc = packet.ssrc
             if packet.ssrc != ssrc:
                 return
-            heard_ms = arrival_time_ms
+            last_received_ms = arrival_time_ms
         await receive(packet, arrival_time_ms)
 
     vars(receiver)["_handle_rtp_packet"] = handle

@@ -250,6 +250,11 @@ def test_an_at_sign_in_a_path_is_no_password(url):
         ("rtsp://h/cam_user=1", "rtsp://h/cam_user=***"),
         ("rtsp://h/user=admin_password=hu#sh_channel=1", "rtsp://h/user=***_password=***_channel=1"),
         ("rtsp://h/user=_password=hush_channel=1", "rtsp://h/user=***_password=***_channel=1"),
+        ("rtsp://h/11?usr=admin&psw=hush", "rtsp://h/11?usr=***&psw=***"),
+        ("rtsp://h/live?loginuse=admin&loginpas=hush&x=1", "rtsp://h/live?loginuse=***&loginpas=***&x=1"),
+        ("rtsp://h/usrname=a_psw=hu_sh_channel=1", "rtsp://h/usrname=***_psw=***_channel=1"),
+        ("rtsp://h/?userid=a&passcode=hush&pw=hush", "rtsp://h/?userid=***&passcode=***&pw=***"),
+        ("rtsp://h/?users=2&psws=3&keyframes=4", "rtsp://h/?users=2&psws=3&keyframes=4"),
     ],
 )  # fmt: skip
 def test_credentials_in_a_path_are_masked(url, shown):

@@ -1,3 +1,4 @@
+import itertools
 import struct
 
 import pytest
@@ -6,6 +7,7 @@ from streaming.rtsp.capture_clock import (
     MAX_AGE_S,
     MAX_REPORT_S,
     NTP_EPOCH_S,
+    REPORTS,
     WINDOW_S,
     CaptureClock,
     is_rtcp,
@@ -73,13 +75,37 @@ def test_a_drifting_clock_is_not_taken_for_age():
         assert captured_s == pytest.approx(arrived_s, abs=1e-3)
 
 
+@pytest.mark.parametrize("drift", [1e-4, -1e-4])
+def test_a_camera_clock_that_drifts_away_is_left_for_arrival(drift):
+    """A camera without NTP that was right at first: slow or fast by 1e-4, a report every five seconds."""
+    clock = CaptureClock(RATE)
+    used = []
+    for second in range(3_600):
+        arrived_s, passed_s = START_S + second, second * (1 - drift)
+        if second % 5 == 0:
+            clock.add_report(report(START_S + passed_s, round(passed_s * RATE)), arrived_s)
+        captured_s, by = clock.date(round(passed_s * RATE), arrived_s)
+        assert captured_s == pytest.approx(arrived_s, abs=MAX_REPORT_S + 0.01)
+        used.append(by)
+    changes = [by for by, _ in itertools.groupby(used)]
+    assert changes == [Clock.RTCP, Clock.ARRIVAL]
+
+
+def test_a_camera_clock_that_is_set_right_is_used_again():
+    clock = CaptureClock(RATE)
+    for index in range(REPORTS + 1):
+        ahead_s = 3_600.0 if index == 0 else 0.0
+        clock.add_report(report(START_S + 5 * index + ahead_s, 5 * index * RATE), START_S + 5 * index)
+    assert clock.date(5 * REPORTS * RATE, START_S + 5 * REPORTS)[1] is Clock.RTCP
+
+
 def test_timestamps_that_are_too_slow_are_taken_for_age_within_bounds():
     """At night: 20 images a second that are stamped as 25."""
     clock = CaptureClock(RATE)
     for index in range(2_000):
         arrived_s = START_S + index / 20
         assert arrived_s - clock.date(index * 3_600, arrived_s)[0] <= 0.2 * WINDOW_S + 0.05
-    assert len(clock._least) < 100
+    assert len(clock._min_offsets) < 100
 
 
 def test_timestamps_that_jump_start_anew():

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from lab.fixtures.hostile_camera import HostileCamera, Manners, encode_pictures
-from streaming.errors import SourceError, SourceUnavailable
+from streaming.errors import SourceError, SourceUnavailable, SourceUnreadable
 from streaming.rtsp.relay import Relay
 from streaming.rtsp.source import RelayedReader
 from streaming.sources.live import SourceTimeouts
@@ -53,12 +53,16 @@ def test_a_redirect_is_not_followed(forbidden, method, status):
 
     with Camera(SDP, answer=redirecting) as camera:
         with pytest.raises(SourceUnavailable, match="redirects") as caught:
-            RelayedReader(check(camera.source().location), TIMEOUTS)
+            opened(camera.source().location)
         assert "not followed" in str(caught.value)
 
 
 def check(url):
     return check_source_url(url, LOOPBACK)
+
+
+def opened(url):
+    return RelayedReader(Relay(check(url), TIMEOUTS.first_frame_s), TIMEOUTS)
 
 
 def test_a_redirect_that_comes_in_pieces_is_not_followed(forbidden):
@@ -86,7 +90,27 @@ def test_a_redirect_to_the_relay_itself_or_to_nowhere_ends_the_session():
         Camera(SDP, answer=lambda _: b"RTSP/1.0 302 Found\r\n\r\n") as camera,
         pytest.raises(SourceUnavailable, match="redirects to 'elsewhere'"),
     ):
-        RelayedReader(check(camera.source().location), TIMEOUTS)
+        opened(camera.source().location)
+
+
+def test_a_password_in_a_long_redirect_is_not_shown():
+    place = f"rtsp://user:{'hush' * 60}@127.0.0.1/live"
+    head = f"RTSP/1.0 302 Found\r\nCSeq: 1\r\nLocation: {place}\r\n\r\n".encode()
+    with (
+        Camera(SDP, answer=lambda _: head) as camera,
+        pytest.raises(SourceUnavailable, match=r"redirects to 'rtsp://\*\*\*@127.0.0.1/live'"),
+    ):
+        opened(camera.source().location)
+
+
+def test_the_place_of_a_redirect_is_shown_only_if_all_of_it_has_come():
+    """Without its `@`, a password would not be found."""
+    head = b"RTSP/1.0 302 Found\r\nLocation: rtsp://user:hush"
+    with (
+        Camera(SDP, answer=lambda _: head) as camera,
+        pytest.raises(SourceUnavailable, match="redirects to 'elsewhere'"),
+    ):
+        opened(camera.source().location)
 
 
 def test_without_the_relay_ffmpeg_would_follow():
@@ -121,7 +145,7 @@ def test_udp_goes_to_the_checked_address_only(transport):
         with Camera(SDP, answer=naming) as camera:
             with (
                 contextlib.suppress(SourceError),
-                contextlib.closing(RelayedReader(check(camera.source().location), TIMEOUTS)),
+                contextlib.closing(opened(camera.source().location)),
             ):
                 pass
             assert any("client_port" in request for request in camera.requests)
@@ -150,8 +174,8 @@ def test_a_packet_before_play_that_would_hide_a_transport_ends_the_session():
         return head + hidden if request.startswith("SETUP") else None
 
     with Camera(SDP, answer=hiding) as camera:
-        with pytest.raises(SourceError):
-            RelayedReader(check(camera.source().location), TIMEOUTS)
+        with pytest.raises(SourceUnreadable, match="packet before PLAY"):
+            opened(camera.source().location)
         assert not camera.requests_of("PLAY")
 
 
@@ -163,15 +187,15 @@ def test_credentials_reach_the_camera_and_no_message():
         return b"RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\n" + challenge
 
     with Camera(SDP, answer=guarded) as camera:
-        with pytest.raises(SourceUnavailable, match="does not let us in") as caught:
-            RelayedReader(check(camera.source("user:hush@").location), TIMEOUTS)
+        with pytest.raises(SourceUnavailable, match="refused the user") as caught:
+            opened(camera.source("user:hush@").location)
         assert any('username="user"' in request for request in camera.requests)
         assert "hush" not in str(caught.value)
 
 
 def test_a_camera_is_read_through_the_relay_and_let_go():
     with HostileCamera(encode_pictures(50), Manners(fps=50)) as camera:
-        reader = RelayedReader(check(camera.url), TIMEOUTS)
+        reader = opened(camera.url)
         came = [frame for frame, _ in zip(reader.frames(), range(60), strict=False) if frame is not None]
         assert len(came) > 10
         assert reader.name == "ffmpeg"
@@ -185,7 +209,7 @@ def test_tls_is_spoken_by_the_relay_and_no_udp_is_asked_for(tmp_path, clip):
     sdp = sdp_of("H264", encoded(clip)[0])
     with (
         Camera(sdp, interleaved(packets, 0), tls=own_certificate(tmp_path)) as camera,
-        contextlib.closing(RelayedReader(check(camera.source().location), TIMEOUTS)) as reader,
+        contextlib.closing(opened(camera.source().location)) as reader,
     ):
         assert any(frame is not None for frame, _ in zip(reader.frames(), range(60), strict=False))
         assert not any("client_port" in request for request in camera.requests)

@@ -1,7 +1,9 @@
 """The session against a scripted server; test_source.py has a real server."""
 
+import contextlib
 import re
 import socket
+import threading
 import time
 from contextlib import closing
 
@@ -176,6 +178,17 @@ def test_a_redirect_is_not_followed(status):
         assert elsewhere.requests == []
 
 
+@pytest.mark.parametrize("length", [60, 200, 500, 3_000])
+@pytest.mark.parametrize("line", ["302 Found\r\nLocation: {}", "500 see {}"])
+def test_a_password_in_a_servers_text_is_not_shown_whatever_its_length(line, length):
+    text = line.format(f"rtsp://user:{'hush' * (length // 4)}@127.0.0.1/live")
+    with Camera(SDP, answer=lambda _: reply(text)) as camera, opened(camera) as session:
+        with pytest.raises(SourceUnavailable) as caught:
+            session.describe()
+        assert "hush" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+
+
 def test_no_address_that_a_server_sends_is_connected_to():
     with Camera(SDP) as elsewhere:
         base = elsewhere.source().location
@@ -307,6 +320,35 @@ def test_a_reply_may_have_any_number_or_none(cseq, monkeypatch):
         assert answered(camera) == [b"x"]
 
 
+def test_a_reply_to_play_with_a_wrong_number_is_taken_while_packets_flow(monkeypatch):
+    """The camera sends every 20 ms, and hangs up after ten seconds."""
+    monkeypatch.setattr(rtsp_session, "LATE_CSEQ_S", 0.1)
+    ended = threading.Event()
+
+    def stream():
+        with contextlib.suppress(OSError):
+            for _ in range(500):
+                if ended.wait(0.02):
+                    return
+                camera.send(interleaved([b"x"]))
+        camera.hang_up()
+
+    sender = threading.Thread(target=stream)
+
+    def misnumbered(request):
+        if not request.startswith("PLAY"):
+            return None
+        sender.start()
+        return b"RTSP/1.0 200 OK\r\nCSeq: 99\r\n\r\n"
+
+    with Camera(SDP, answer=misnumbered) as camera, opened(camera, timeout_s=60.0) as session:
+        session.describe()
+        session.play("track1")
+        assert received(session, 1)[0] == b"x"
+        ended.set()
+        sender.join()
+
+
 def test_a_repeated_reply_is_not_taken_for_the_next_requests():
     def repeating(request):
         return reply("200 OK") * 2 if request.startswith("OPTIONS") else None
@@ -356,9 +398,9 @@ def test_a_request_of_the_server_is_answered(method, status):
 
 def test_a_get_parameter_that_ends_the_connection_is_not_sent_again(monkeypatch):
     monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.0, 0.0))
-    fatal = set()
+    fatal_methods = set()
     with Camera(SDP, answer=lambda request: b"" if "GET_PARAMETER" in request else None) as camera:
-        with closing(RtspSession(camera.source(), 5.0, fatal)) as session:
+        with closing(RtspSession(camera.source(), 5.0, fatal_methods)) as session:
             session.describe()
             session.play("track1")
             session.receive(0.01)
@@ -367,8 +409,8 @@ def test_a_get_parameter_that_ends_the_connection_is_not_sent_again(monkeypatch)
             with pytest.raises(SourceUnavailable):
                 for _ in range(10):
                     session.receive(0.5)
-        assert fatal == {"GET_PARAMETER"}
-        with closing(RtspSession(camera.source(), 5.0, fatal)) as session:
+        assert fatal_methods == {"GET_PARAMETER"}
+        with closing(RtspSession(camera.source(), 5.0, fatal_methods)) as session:
             session.describe()
             session.play("track1")
             session.receive(0.01)
@@ -394,8 +436,8 @@ def test_a_silent_server_is_asked_for_a_sign_of_life(monkeypatch):
     with Camera(SDP) as camera, opened(camera) as session:
         session.describe()
         session.play("track1")
-        before_s = session.heard_s
-        while session.heard_s == before_s:
+        before_s = session.last_received_s
+        while session.last_received_s == before_s:
             session.receive(0.05)
         assert camera.requests_of("GET_PARAMETER")
 

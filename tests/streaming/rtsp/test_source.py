@@ -371,8 +371,8 @@ def test_the_reader_of_the_users_choice_is_the_only_one(reader, pictures, open_r
         source = open_rtsp(camera.url, reader=reader)
         seen.wait_frames(10)
         assert source.status.reader == reader
-        agents = {re.search(r"User-Agent: (\w+)", request)[1] for request in camera.requests}
-        assert agents == {"saccade" if reader == "native" else "Lavf62"}
+        agents = {re.search(r"User-Agent: ([A-Za-z]+)", request)[1] for request in camera.requests}
+        assert agents == {"saccade" if reader == "native" else "Lavf"}
 
 
 def test_a_camera_that_no_reader_can_follow_says_why_and_what_to_do(open_rtsp, seen):
@@ -393,10 +393,40 @@ def test_a_reader_that_has_read_the_camera_is_not_given_up_when_the_camera_start
     source = RtspSource(ID, lambda: None, PATIENCE)
     hung_up = SourceUnreadable("hung up")
     source._session_failed(SourceUnavailable("hung up"), 60.0)
-    for _ in range(rtsp_source.SESSIONS_PROVEN - 1):
+    for _ in range(rtsp_source.MAX_FAILED_SESSIONS_PROVEN - 1):
         assert source._session_failed(hung_up, 0.0) is hung_up
     assert source._readers[0] == "native"
     assert "ffmpeg is tried next" in str(source._session_failed(hung_up, 0.0))
+
+
+def test_a_camera_that_is_off_is_no_reason_for_another_reader():
+    """Its name does not resolve, or its address refuses connections: by no reader's fault."""
+    url = f"rtsp://127.0.0.1:{free_port()}/live"
+    located = [check_source_url(url, LOOPBACK)] * rtsp_source.MAX_FAILED_SESSIONS
+    source = RtspSource(ID, lambda: located.pop() if located else _unresolved(), PATIENCE)
+    source._readers.rotate()
+    for _ in range(2 * rtsp_source.MAX_FAILED_SESSIONS):
+        with pytest.raises(SourceUnavailable) as caught:
+            source._open()
+        assert source._session_failed(caught.value, 0.0) is caught.value
+    assert (source._readers[0], source._reasons) == ("ffmpeg", {})
+
+
+def _unresolved():
+    raise SourceUnavailable("The host name camera does not resolve.")
+
+
+def test_a_reader_that_has_read_the_camera_makes_no_other_more_patient():
+    """A camera with UDP only starts anew, and is soon read by FFmpeg again."""
+    source = RtspSource(ID, lambda: None, PATIENCE)
+    source._readers.rotate()
+    source._session_failed(SourceUnavailable("hung up"), 60.0)
+    failed = []
+    while "native" not in failed or source._readers[0] == "native":
+        failed.append(source._readers[0])
+        source._session_failed(SourceUnreadable("hung up"), 0.0)
+    assert failed.count("ffmpeg") == rtsp_source.MAX_FAILED_SESSIONS_PROVEN
+    assert failed.count("native") == rtsp_source.MAX_FAILED_SESSIONS
 
 
 def test_a_camera_that_refuses_us_is_no_reason_for_another_reader(open_rtsp, seen, monkeypatch):
@@ -426,7 +456,7 @@ def test_srtp_is_named_with_the_url_that_plays_without():
         open_rtsp_reader(camera.source(), PATIENCE)
 
 
-def test_waiting_for_a_key_frame_is_a_state_and_no_failure(pictures, open_rtsp, seen):
+def test_waiting_for_a_key_frame_is_a_state_and_no_failure(open_rtsp, seen):
     """The group of 50 pictures has its IDR frames 2 s apart; patience for the first picture is 0.3 s."""
     with HostileCamera(encode_pictures(50, gop=50), Manners(starts_at=1)) as camera:
         source = open_rtsp(camera.url, timeouts=SourceTimeouts(first_frame_s=0.3, stall_s=0.3))
@@ -438,9 +468,7 @@ def test_waiting_for_a_key_frame_is_a_state_and_no_failure(pictures, open_rtsp, 
         assert source.status.reconnects == 0
 
 
-def test_packets_without_a_picture_for_too_long_are_a_reason_for_another_reader(
-    pictures, open_rtsp, seen, monkeypatch
-):
+def test_packets_without_a_picture_for_too_long_are_a_reason_for_another_reader(open_rtsp, seen, monkeypatch):
     monkeypatch.setattr(live, "KEY_FRAME_WAIT_S", 0.3)
     with HostileCamera(encode_pictures(50, gop=1_000)[1:], Manners()) as camera:
         open_rtsp(camera.url, timeouts=SourceTimeouts(first_frame_s=0.2, stall_s=0.2))
@@ -495,9 +523,9 @@ def test_sender_reports_give_the_capture_time_where_the_cameras_clock_is_sane(
 ):
     with HostileCamera(pictures, Manners(clock_offset_s=ahead_s)) as camera:
         open_rtsp(camera.url)
-        seen.wait_frames(10)
-        frame = seen.frames[-1]
-        assert frame.clock is clock
+        # A report precedes the first frame. On a busy machine it, and some after it, may come too late.
+        seen.wait(lambda s: any(frame.clock is clock for frame in s.frames))
+        frame = next(frame for frame in seen.frames if frame.clock is clock)
         assert abs(time.time() - frame.captured_s) < 2.0
 
 
@@ -505,7 +533,7 @@ def test_a_camera_that_hangs_up_on_get_parameter_is_kept_alive_by_options(
     pictures, open_rtsp, seen, monkeypatch
 ):
     monkeypatch.setattr(rtsp_session, "KEEP_ALIVE_S", (0.2, 0.2))
-    with HostileCamera(pictures, Manners(fatal="GET_PARAMETER")) as camera:
+    with HostileCamera(pictures, Manners(fatal_method="GET_PARAMETER")) as camera:
         source = open_rtsp(camera.url)
         seen.wait(lambda s: source.status.reconnects == 1)
         asked = len(camera.requests)

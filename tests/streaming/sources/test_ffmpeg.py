@@ -28,7 +28,7 @@ def test_a_codec_that_is_held_back_is_dated_by_the_packet_before(clip):
     ("code", "kind", "says"),
     [
         (av.error.HTTPUnauthorizedError, SourceForbidden, "password"),
-        (av.error.HTTPForbiddenError, SourceForbidden, "let us in"),
+        (av.error.HTTPForbiddenError, SourceForbidden, "401 or 403"),
         (av.error.HTTPNotFoundError, SourceUnavailable, "404"),
         (av.error.ExitError, SourceStalled, "in time"),
         (av.error.FileNotFoundError, SourceUnavailable, "not there"),
