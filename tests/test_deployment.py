@@ -162,7 +162,7 @@ def test_redis_and_the_service_take_a_password_of_any_characters(tmp_path: Path,
     )
     try:
         url = SecretStr(f"redis://127.0.0.1:{port}/0")
-        until(lambda: "Authentication" in refusal(url))
+        until(lambda: "user or password" in refusal(url))
         assert refusal(resolve_redis_url(url, SecretStr(password))) == ""
     finally:
         os.killpg(process.pid, signal.SIGKILL)
