@@ -32,51 +32,14 @@ _SAME_AGAIN: Final = re.compile(
 )
 'A part that speaks of the things before it: "the brown one", "all in red".'
 _ADJECTIVES: Final = frozenset(
-    [
-        "red",
-        "orange",
-        "yellow",
-        "green",
-        "blue",
-        "purple",
-        "violet",
-        "pink",
-        "brown",
-        "black",
-        "white",
-        "grey",
-        "gray",
-        "very",
-        "light",
-        "dark",
-        "bright",
-        "left",
-        "right",
-        "top",
-        "bottom",
-        "upper",
-        "lower",
-        "first",
-        "second",
-        "third",
-        "fourth",
-        "last",
-        "large",
-        "larger",
-        "largest",
-        "small",
-        "smaller",
-        "smallest",
-        "big",
-        "bigger",
-        "biggest",
-        "tall",
-        "short",
-        "old",
-        "young",
-    ]
+    re.findall(
+        r"\w+",
+        "red orange yellow green blue purple violet pink brown black white grey gray very light dark bright "
+        "left right top bottom upper lower first second third fourth last "
+        "large larger largest small smaller smallest big bigger biggest tall short old young",
+    )
 )
-'After a determiner alone: the noun comes with a later part ("the red and the blue car").'
+'After a determiner alone the noun comes with a later part: "the red and the blue car".'
 
 
 def things_in(text: str) -> list[str]:
