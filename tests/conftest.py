@@ -32,6 +32,10 @@ LONGEST_FIRST = (
     "tests/actors/test_service.py",
     "tests/lab/benchmarks/",
     "tests/lab/evaluation/test_live.py",
+    "tests/dashboards/test_page_video.py",
+    "tests/test_networks.py",
+    "tests/test_examples.py",
+    "tests/lab/demo/",
 )
 """Modules of half a minute or more, each on one xdist worker. Started last, they would leave the other idle.
 Those that fill the folder `exports` come before those that read it."""

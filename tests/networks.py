@@ -14,6 +14,7 @@ import pytest
 
 SERVICE_ADDRESS = "10.77.0.1"
 VIEWER_ADDRESS = "10.77.0.2"
+_NO_IPV6 = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ def two_networks() -> Iterator[tuple[Network, Network]]:
         networks = Network(names[0], SERVICE_ADDRESS), Network(names[1], VIEWER_ADDRESS)
         for network in networks:
             within = ("-n", network.name)
+            # A link-local address becomes usable after a second: to Chromium a change of network, which ends
+            # what it is loading.
+            _ip("netns", "exec", network.name, "sh", "-c", f"echo 1 >{_NO_IPV6}")
             assert _ip(*within, "addr", "add", f"{network.address}/24", "dev", "cable").returncode == 0
             assert _ip(*within, "link", "set", "lo", "up").returncode == 0
             assert _ip(*within, "link", "set", "cable", "up").returncode == 0
