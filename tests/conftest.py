@@ -37,7 +37,7 @@ LONGEST_FIRST = (
     "tests/test_examples.py",
     "tests/lab/demo/",
 )
-"""Modules of half a minute or more, each on one xdist worker. Started last, they would leave the other idle.
+"""Slow modules, each on one xdist worker: started last, they would leave the other idle.
 Those that fill the folder `exports` come before those that read it."""
 
 SLOW = (
