@@ -118,7 +118,7 @@ def train_photo_vision(config: PhotoVisionConfig, on_log: OnLog) -> None:
     Raises NotFound without photographs or teacher, CheckpointError where the directory holds another run.
     """
     device = training_device()
-    photographs = load_photographs(config.photos, "train")
+    photographs, _, _ = _sources(config.photos)
     names = names_of(photographs)
     model = initial_grounder(config.seed).model.to(device)
     tower = TowerState(model)
@@ -222,7 +222,7 @@ def name_weights(photographs: Sequence[Photograph], names: Sequence[str]) -> Ten
 @torch.no_grad()
 def validate(model: SaModel, heads: VisionHeads, photos: Path) -> Metrics:
     """Return the IoU of cells by name, and their mean, on photographs of split `val`."""
-    names = names_of(load_photographs(photos, "train"))
+    names = names_of(_sources(photos)[0])
     labeller = PhotoLabeller(names, VISION_SIDE_PX, PATCH_GRID)
     device = model.device
     both = either = masks = torch.zeros(len(names), device=device)

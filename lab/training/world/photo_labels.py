@@ -23,7 +23,7 @@ _PIXELS_PER_CELL: Final = 4
 _LEAST_AREA: Final = 0.25
 "Least share of a photograph that a training image shows."
 _INSIDE: Final = 0.6
-"A cell covered by more than this share of a named mask is known not to be of names the photograph excludes."
+"A cell is known to be of a name whose mask covers more than this share of it, also if others are unlabelled."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +35,12 @@ class LabelledImages:
     coverage: Tensor
     "(B, L, G, G) float32, 0..1: share of each cell that objects of a name cover."
     known: Tensor
-    "(B, L, G, G) bool: where the coverage is known."
+    "(B, L, G, G) bool: where it is known; in crowds of a name on its masks only, nowhere in `ignore`."
 
 
 def names_of(photographs: Sequence[Photograph]) -> tuple[str, ...]:
-    """Return all names that masks have or that are labelled, sorted."""
-    found = {mask.category for photograph in photographs for mask in photograph.masks}
+    """Return all names that masks or crowds have or that are labelled, sorted."""
+    found = {mask.category for one in photographs for mask in (*one.masks, *one.crowds)}
     return tuple(sorted(found.union(*(photograph.labelled for photograph in photographs))))
 
 
@@ -70,19 +70,28 @@ class PhotoLabeller:
         image = cv2.warpAffine(
             photograph.read(), _scaled(to_unit, self._side), (self._side,) * 2, flags=cv2.INTER_LINEAR
         )
-        fine = self._grid * _PIXELS_PER_CELL
-        transform = _scaled(to_unit, fine)
+        transform = _scaled(to_unit, self._grid * _PIXELS_PER_CELL)
         coverage = np.zeros((len(self._index), self._grid, self._grid), np.float32)
         known = np.zeros(coverage.shape, bool)
         labelled = [self._index[name] for name in photograph.labelled if name in self._index]
         known[labelled] = True
+        for crowd in photograph.crowds:
+            known[self._index[crowd.category]] &= self._cells(photograph.read_mask(crowd), transform) == 0
         for annotation in photograph.masks:
-            mask = cv2.warpAffine(photograph.read_mask(annotation) * 255, transform, (fine, fine))
-            cells = cv2.resize(mask, (self._grid,) * 2, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+            cells = self._cells(photograph.read_mask(annotation), transform)
             index = self._index[annotation.category]
             coverage[index] = np.maximum(coverage[index], cells)
             known[index] |= cells > _INSIDE
+        if photograph.ignore is not None:
+            known &= self._cells(photograph.decode(photograph.ignore), transform) == 0
         return np.asarray(image, np.uint8), coverage, known
+
+    def _cells(self, mask: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(H, W) 0 or 1 -> (G, G): the share of each cell that the mask covers."""
+        fine = self._grid * _PIXELS_PER_CELL
+        warped = cv2.warpAffine(mask * 255, transform, (fine, fine))
+        cells = cv2.resize(warped, (self._grid,) * 2, interpolation=cv2.INTER_AREA)
+        return np.asarray(cells, np.float32) / np.float32(255)
 
 
 def _collate(

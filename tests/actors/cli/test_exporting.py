@@ -61,7 +61,7 @@ def test_tensorrt_builds_without_a_gpu_and_says_why_nothing_was_compared(exports
         assert built.difference is None
         assert "CUDA" in built.not_run
     else:
-        pytest.skip("there is a GPU: see tests/gpu")
+        pytest.skip("no GPU is missing here: see tests/gpu")
 
 
 @pytest.mark.parametrize("fault", [2.0, np.nan])

@@ -125,7 +125,7 @@ def test_a_gpu_that_tensorrt_rtx_does_not_support_is_an_error(monkeypatch: pytes
 
 def test_without_a_gpu_it_builds_but_does_not_run(tmp_path: Path) -> None:
     if has_gpu():
-        pytest.skip("there is a GPU: see tests/gpu")
+        pytest.skip("no GPU is missing here: see tests/gpu")
     backend = TensorRtBackend(cache_dir=tmp_path)
     backend.build(toy_graph())
     with pytest.raises(BackendUnavailable, match="CUDA") as refused:

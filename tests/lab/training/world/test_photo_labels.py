@@ -36,7 +36,7 @@ def test_cells_are_covered_where_the_objects_are(photographs: tuple[Photograph, 
         assert coverage.mean() == pytest.approx(share, abs=0.01)
         centre = (int((y + height / 2) / SIZE[0] * GRID), int((x + width / 2) / SIZE[1] * GRID))
         assert coverage[centre] > 0.98
-    assert bool(labelled.known.all())
+    assert bool(labelled.known[:, 0].all())
 
 
 def test_a_name_that_is_not_labelled_everywhere_is_known_on_its_masks_only(
@@ -47,6 +47,21 @@ def test_a_name_that_is_not_labelled_everywhere_is_known_on_its_masks_only(
     assert bool(labelled.known[0, 0].all())
     known = labelled.known[0, 1]
     assert 0 < known.float().mean() < 0.3 and bool((labelled.coverage[0, 1][known] > 0.5).all())
+
+
+def test_nothing_is_known_in_crowds_of_a_name_and_in_regions_to_ignore(
+    photographs: tuple[Photograph, ...],
+) -> None:
+    (first, *_) = photographs
+    assert first.crowds  # of dogs, over the left and upper part
+    labeller = PhotoLabeller(("cup", "dog"), 96, GRID)
+    known = labeller.whole([first]).known[0]
+    assert bool(known[0].all()) and not known[1, 0, 0] and known[1, -1, -1]
+    ignored = replace(first, crowds=(), ignore=first.masks[0].segmentation)
+    known = labeller.whole([ignored]).known[0]
+    x, y, width, height = BOXES[0]
+    centre = (int((y + height / 2) / SIZE[0] * GRID), int((x + width / 2) / SIZE[1] * GRID))
+    assert not known[:, centre[0], centre[1]].any() and known[:, -1, -1].all()
 
 
 def test_random_crops_move_masks_with_their_pixels(tmp_path: Path) -> None:
