@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
@@ -16,14 +16,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.training.world.camera import Image
-from lab.training.world.photographs import Photograph
+from lab.training.world.photographs import Photograph, warp_image
 
 _PIXELS_PER_CELL: Final = 4
 "Masks are drawn at this many pixels a cell and averaged."
 _LEAST_AREA: Final = 0.25
 "Least share of a photograph that a training image shows."
+_MOSAIC: Final = 0.25
+"Share of training images that are mosaics of 2 x 2 or 3 x 3 photographs, whose objects are small."
 _INSIDE: Final = 0.6
 "A cell is known to be of a name whose mask covers more than this share of it, also if others are unlabelled."
+
+
+_T = TypeVar("_T", bound=np.generic)
+_Labelled = tuple[Image, NDArray[np.float32], NDArray[np.bool_]]
+"An image, its coverage and where that is known, as in `LabelledImages`."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,51 +59,66 @@ class PhotoLabeller:
         self._side, self._grid = side, grid
 
     def augmented(self, photographs: Sequence[Photograph], rng: np.random.Generator) -> LabelledImages:
-        """Make a random crop of each, with random colours."""
+        """Make a random crop of each, some of them in a mosaic with others, with random colours."""
         parts = []
         for photograph in photographs:
-            transform = _random_crop(photograph.size, rng)
-            image, coverage, known = self._label(photograph, transform)
+            tiles = int(rng.integers(2, 4)) if rng.random() < _MOSAIC else 1
+            others = rng.integers(len(photographs), size=tiles**2 - 1)
+            shown = [photograph, *(photographs[int(index)] for index in others)]
+            image, coverage, known = self._mosaic(shown, tiles, rng)
             parts.append((_vary_colours(image, rng), coverage, known))
         return _collate(parts)
 
     def whole(self, photographs: Sequence[Photograph]) -> LabelledImages:
         """Squeeze each to a square."""
-        return _collate([self._label(one, _to_unit(one.size)) for one in photographs])
+        return _collate([self._label(one, _to_unit(one.size), 1) for one in photographs])
 
-    def _label(
-        self, photograph: Photograph, to_unit: NDArray[np.float64]
-    ) -> tuple[Image, NDArray[np.float32], NDArray[np.bool_]]:
-        image = cv2.warpAffine(
-            photograph.read(), _scaled(to_unit, self._side), (self._side,) * 2, flags=cv2.INTER_LINEAR
+    def _mosaic(self, photographs: Sequence[Photograph], tiles: int, rng: np.random.Generator) -> _Labelled:
+        """Lay random crops of `tiles`² photographs out in a square."""
+        each = [self._label(one, _random_crop(one.size, rng), tiles) for one in photographs]
+        images, coverage, known = zip(*each, strict=True)
+        return (
+            _tiled(images, tiles, axes=(0, 1)),
+            _tiled(coverage, tiles, axes=(1, 2)),
+            _tiled(known, tiles, axes=(1, 2)),
         )
-        transform = _scaled(to_unit, self._grid * _PIXELS_PER_CELL)
-        coverage = np.zeros((len(self._index), self._grid, self._grid), np.float32)
+
+    def _label(self, photograph: Photograph, to_unit: NDArray[np.float64], tiles: int) -> _Labelled:
+        """Make the image and the cells of one of `tiles`² equal tiles of a square."""
+        side, grid = self._side // tiles, self._grid // tiles
+        image = warp_image(photograph.read(), _scaled(to_unit, side), (side, side))
+        transform = _scaled(to_unit, grid * _PIXELS_PER_CELL)
+        coverage = np.zeros((len(self._index), grid, grid), np.float32)
         known = np.zeros(coverage.shape, bool)
         labelled = [self._index[name] for name in photograph.labelled if name in self._index]
         known[labelled] = True
         for crowd in photograph.crowds:
-            known[self._index[crowd.category]] &= self._cells(photograph.read_mask(crowd), transform) == 0
+            known[self._index[crowd.category]] &= _cells(photograph.read_mask(crowd), transform, grid) == 0
         for annotation in photograph.masks:
-            cells = self._cells(photograph.read_mask(annotation), transform)
+            cells = _cells(photograph.read_mask(annotation), transform, grid)
             index = self._index[annotation.category]
             coverage[index] = np.maximum(coverage[index], cells)
             known[index] |= cells > _INSIDE
         if photograph.ignore is not None:
-            known &= self._cells(photograph.decode(photograph.ignore), transform) == 0
-        return np.asarray(image, np.uint8), coverage, known
-
-    def _cells(self, mask: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(H, W) 0 or 1 -> (G, G): the share of each cell that the mask covers."""
-        fine = self._grid * _PIXELS_PER_CELL
-        warped = cv2.warpAffine(mask * 255, transform, (fine, fine))
-        cells = cv2.resize(warped, (self._grid,) * 2, interpolation=cv2.INTER_AREA)
-        return np.asarray(cells, np.float32) / np.float32(255)
+            known &= _cells(photograph.decode(photograph.ignore), transform, grid) == 0
+        return image, coverage, known
 
 
-def _collate(
-    parts: Sequence[tuple[Image, NDArray[np.float32], NDArray[np.bool_]]],
-) -> LabelledImages:
+def _cells(mask: NDArray[np.uint8], transform: NDArray[np.float64], grid: int) -> NDArray[np.float32]:
+    """(H, W) 0 or 1 -> (grid, grid): the share of each cell that the mask covers."""
+    fine = grid * _PIXELS_PER_CELL
+    warped = cv2.warpAffine(mask * 255, transform, (fine, fine))
+    cells = cv2.resize(warped, (grid, grid), interpolation=cv2.INTER_AREA)
+    return np.asarray(cells, np.float32) / np.float32(255)
+
+
+def _tiled(parts: Sequence[NDArray[_T]], tiles: int, axes: tuple[int, int]) -> NDArray[_T]:
+    """Lay tiles² arrays out in rows along two axes."""
+    rows = [np.concatenate(parts[start : start + tiles], axis=axes[1]) for start in range(0, tiles**2, tiles)]
+    return np.concatenate(rows, axis=axes[0])
+
+
+def _collate(parts: Sequence[_Labelled]) -> LabelledImages:
     images, coverage, known = zip(*parts, strict=True)
     return LabelledImages(
         np.stack(images), torch.from_numpy(np.stack(coverage)), torch.from_numpy(np.stack(known))

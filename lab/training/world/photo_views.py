@@ -19,7 +19,7 @@ from lab.training.language.real_names import GARMENTS, NOUNS, WORN, canonical
 from lab.training.scene_description import ObjectLabel, PhotoDescription, Vocabulary
 from lab.training.world.camera import Affine, Image
 from lab.training.world.named_colours import REAL_COLOURS, UNMEASURED, MeasuredColour, measure_colour
-from lab.training.world.photographs import BoxPx, MaskAnnotation, Photograph
+from lab.training.world.photographs import BoxPx, MaskAnnotation, Photograph, warp_image
 
 PHOTO_KINDS: Final = (
     "kind",
@@ -137,7 +137,7 @@ def view_of(
     `with_nouns`. Returns None where no named object is in view.
     """
     whole = _Whole(photograph)
-    image = _warp(photograph.read(), transform, size, cv2.BORDER_REFLECT)
+    image = warp_image(photograph.read(), transform, size)
     parts = _parts(whole, image, transform)
     if not parts:
         return None
@@ -308,17 +308,6 @@ def _clothes_colour(
 
 
 # --- geometry -------------------------------------------------------------------------------------
-
-
-def _warp(image: Image, transform: Affine, size: tuple[int, int], border: int) -> Image:
-    # Sampling between pixels would alias where a photograph is made much smaller.
-    scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
-    if scale < 0.7:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 / scale), np.uint8)
-    return np.asarray(
-        cv2.warpAffine(image, transform, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=border),
-        np.uint8,
-    )
 
 
 def _warp_mask(mask: NDArray[np.uint8], transform: Affine, size: tuple[int, ...]) -> NDArray[np.bool_]:

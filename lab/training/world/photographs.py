@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from lab.training.world.camera import Image
+from lab.training.world.camera import Affine, Image
 from streaming.errors import NotFound
 
 ANNOTATIONS: Final = ("annotations.json.gz", "annotations.json")
@@ -163,3 +163,15 @@ def borders_touched(annotation: MaskAnnotation, size: Sequence[int]) -> int:
     """Count the borders of an image of (height, width) that the annotation's box touches, 0 to 4."""
     x, y, width, height = annotation.box_px
     return sum((x <= 1, y <= 1, x + width >= size[1] - 1, y + height >= size[0] - 1))
+
+
+def warp_image(image: Image, transform: Affine, size: tuple[int, int]) -> Image:
+    """Return an image of (height, width) under a transform; beyond its borders it is mirrored."""
+    # Sampling between pixels would alias where a photograph is made much smaller.
+    scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
+    if scale < 0.7:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 / scale), np.uint8)
+    warped = cv2.warpAffine(
+        image, transform, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+    return np.asarray(warped, np.uint8)

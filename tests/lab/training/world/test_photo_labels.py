@@ -78,3 +78,18 @@ def test_random_crops_move_masks_with_their_pixels(tmp_path: Path) -> None:
             compared += 1
             assert cells[inside].mean() < 0.6 * cells[outside].mean()
     assert compared >= 5
+
+
+def test_mosaics_show_several_photographs_and_their_labels_in_place(tmp_path: Path) -> None:
+    (photograph, *_) = load_photographs(write_photo_folder(tmp_path), "train")
+    uncut = replace(photograph, crowds=(), ignore=None)
+    blank = replace(uncut, masks=(), labelled=frozenset())
+    labeller = PhotoLabeller(("cup", "dog"), 120, GRID)
+    mosaics = []
+    for seed in range(40):
+        labelled = labeller.augmented([uncut, blank], np.random.default_rng(seed))
+        known = labelled.known[0].all(dim=0)
+        if bool(known.any()) and not bool(known.all()):  # tiles of the blank one have no labels at all
+            mosaics.append(labelled)
+            assert not labelled.coverage[0, :, ~known].any()
+    assert 4 <= len(mosaics) <= 20
