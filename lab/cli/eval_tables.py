@@ -13,7 +13,7 @@ from actors.cli.tables import dashed, pairs_table, share
 def eval_tables(report: Mapping[str, Any]) -> list[Table]:
     """Return a table with a row per level; details of a single level; real clips; live streams."""
     levels = report["levels"]
-    tables = [_levels_table(levels)]
+    tables = [_levels_table(levels)] if levels else []
     if len(levels) == 1:
         (level,) = levels
         tables += [_phrases_table(level["referring"]), _questions_table(level["answering"])]
@@ -24,6 +24,10 @@ def eval_tables(report: Mapping[str, Any]) -> list[Table]:
         tables += _photograph_tables(report["photographs"])
     if report["live"]:
         tables.append(_titled("live", pairs_table(dashed(_live_figures(report["live"])))))
+    if report.get("live_footage"):
+        tables.append(
+            _titled("words on footage, live", pairs_table(dashed(_live_figures(report["live_footage"]))))
+        )
     return tables
 
 

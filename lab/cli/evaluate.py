@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -18,6 +20,7 @@ from streaming.errors import ServiceUnavailable
 from streaming.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from lab.evaluation.live_clips import LiveClip
     from lab.evaluation.report import Model
     from lab.training.world.levels import Level
 
@@ -30,7 +33,7 @@ def evaluate(
         typer.Argument(help="nano, or a folder made by `saccade train`; the settings' models if left out."),
     ] = "",
     level: Annotated[
-        str, typer.Option(help="Of the drawn world: its name, or all, one after the other.")
+        str, typer.Option(help="Of the drawn world: its name; all, one after the other; or none.")
     ] = "world",
     scenes: Annotated[int, typer.Option(help="Held-out scenes of each set to ask about.", min=1)] = 200,
     clips: Annotated[int, typer.Option(help="Held-out clips of 4 s to track objects in.", min=1)] = 40,
@@ -48,7 +51,7 @@ def evaluate(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Measure the models' quality on held-out drawn scenes.
+    """Measure the models' quality on held-out drawn scenes, real clips and photographs.
 
     Masks of referring expressions, by kind, on unseen scenes, on held-out
     combinations of colour and category, and among look-alikes; objects
@@ -56,8 +59,10 @@ def evaluate(
     reappear; answers to questions; captions, whose phrases' masks must fit
     the objects that they name; expressions on live RTSP streams, whose
     masks must fit the frame that is current when they are published (needs
-    go2rtc); with --davis real clips; with --photos referring expressions on
-    photographs, by name and by kind.
+    go2rtc); with --davis objects tracked through real clips from their first
+    mask, and found and tracked live from a phrase (phrases.json in the folder;
+    there are phrases for six clips of DAVIS); with --photos referring
+    expressions on photographs, by name and by kind.
 
     J&F is that of DAVIS: the mask's IoU (J) and its boundary's F-measure
     (F), 1 at best. The same command gives the same figures, but for
@@ -66,23 +71,27 @@ def evaluate(
 
         saccade eval nano --json
         saccade eval nano --level plain --scenes 20 --clips 4
+        saccade eval nano --level none --davis ~/davis
         saccade eval out/nano --level all --davis ~/davis --photos ~/photos
     """
     levels = _levels(level)
     from lab.evaluation.photo_referring import count_to_ask, photographs_to_ask, score_photographs
     from lab.evaluation.real_clips import find_real_clips, score_real_clips
+    from lab.evaluation.real_live_clips import load_phrases, write_real_clips
 
     real_clips = find_real_clips(davis) if davis else []
+    phrases = load_phrases(davis) if davis else {}
     photographs = count_to_ask(photos, pictures) if photos else 0
     settings = _with_models(model, load_settings(config))
     checkpoint_folder(settings.model), checkpoint_files(settings.tracker)
     # After these are found: it imports torch and transformers, which takes seconds.
+    from lab.evaluation.live_clips import draw_live_clips
     from lab.evaluation.report import Sizes, score_level, to_json
 
     with err.status("Loading the models ..."):
         measured = _load_models(settings)
     found: dict[str, Any] = {"model": model or "settings", "levels": [], "footage": None}
-    found |= {"photographs": None, "live": None}
+    found |= {"photographs": None, "live": None, "live_footage": None}
     with progress_bar() as progress:
 
         def track(items: Iterable[T], part: str, total: int) -> Iterable[T]:
@@ -96,15 +105,17 @@ def evaluate(
         if photos:
             asked = track(photographs_to_ask(photos, pictures), "photographs", photographs)
             found["photographs"] = to_json(score_photographs(measured.grounder, asked))
-        if live:
-            found["live"] = _live(settings, levels[-1], live, progress)
+        if live and levels:
+            found["live"] = _live(settings, partial(draw_live_clips, live, levels[-1]), progress)
+        if live and real_clips:
+            found["live_footage"] = _live(settings, partial(write_real_clips, real_clips, phrases), progress)
     print_json(found) if as_json else out.print(*eval_tables(found))
 
 
 def _levels(name: str) -> tuple[Level, ...]:
     from lab.training.world.levels import CURRICULUM
 
-    levels = {level.name: (level,) for level in CURRICULUM} | {"all": CURRICULUM}
+    levels = {level.name: (level,) for level in CURRICULUM} | {"all": CURRICULUM, "none": ()}
     if name not in levels:
         raise typer.BadParameter(f"Choose one of {', '.join(levels)}.", param_hint="--level")
     return levels[name]
@@ -128,10 +139,15 @@ def _load_models(settings: Settings) -> Model:
     return Model(load_grounder(settings), load_compiled(settings))
 
 
-def _live(settings: Settings, level: Level, clips: int, progress: Progress) -> dict[str, Any]:
-    """Return the score of live streams, or the reason why it was left out."""
+def _live(
+    settings: Settings, make_clips: Callable[[Path], list[LiveClip]], progress: Progress
+) -> dict[str, Any]:
+    """Return the score of live streams, or the reason why it was left out.
+
+    make_clips: writes the clips into a folder.
+    """
     from actors.shutdown import run_stoppable
-    from lab.evaluation.live import LiveOptions, score_live
+    from lab.evaluation.live import score_live
     from lab.evaluation.report import to_json
     from lab.fixtures.rtsp_camera import require_go2rtc
 
@@ -139,10 +155,13 @@ def _live(settings: Settings, level: Level, clips: int, progress: Progress) -> d
         require_go2rtc()
     except ServiceUnavailable as exc:
         return {"left_out": str(exc)}
-    bar = progress.add_task(f"{level.name}: live clips", total=clips)
     quiet = settings.model_copy(update={"log_level": "warning"})
     log_to_stderr(quiet)
-    score = run_stoppable(score_live(quiet, LiveOptions(level, clips), lambda: progress.advance(bar)))
+    with tempfile.TemporaryDirectory(prefix="saccade-live-clips-") as folder:
+        bar = progress.add_task("live clips", total=None)
+        clips = make_clips(Path(folder))
+        progress.update(bar, total=len(clips))
+        score = run_stoppable(score_live(quiet, clips, lambda: progress.advance(bar)))
     if score is None:
         raise KeyboardInterrupt
     return to_json(score)

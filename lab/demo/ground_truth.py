@@ -1,4 +1,4 @@
-"""The bundled clip's ground truth: every object's visible mask on every frame, expressions' referents."""
+"""A clip's ground truth: objects' visible masks on every frame, expressions' referents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streaming.vocabulary import Mask, MaskRle
 
 FOLDER: Final = Path(__file__).parent / "data"
 CLIP: Final = FOLDER / "scene.mp4"
-"360x640 pixels, 20 s at 30 frames per second; `saccade demo` plays it in a loop."
+"The drawn clip: 360x640 pixels, 20 s at 30 frames per second."
 GROUND_TRUTH: Final = FOLDER / "truth.json.gz"
 _NO_ATTRIBUTES: Final = {"the", "one", "thing", "shape", "object", "a"}
 "Words of an expression that restrict it to no object."
@@ -35,6 +35,10 @@ class GroundTruth:
     phrases: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Example expressions in the order in which the page offers them, each with the indices of its referents.
     An expression without referents is about an object that the clip does not show."""
+    unjudged: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    "By phrase: stretches of frames, first and last, on which it is not known what it refers to."
+    complete: bool = True
+    "Whether all objects of the clip are known, so that other expressions than the phrases can be judged."
 
     def mask_of(self, expression: str, frame: int) -> Mask:
         """Return the union of an expression's referents on a frame: (H, W) bool.
@@ -48,6 +52,13 @@ class GroundTruth:
         height, width = shown[0].size
         return np.asarray(np.logical_or.reduce([np.zeros((height, width), bool), *masks]), bool)
 
+    def is_known(self, expression: str, frame: int) -> bool:
+        """Return whether it is known what an expression refers to on a frame, counted as for `mask_of`."""
+        if expression not in self.phrases:
+            return self.complete
+        index = frame % len(self.masks)
+        return not any(first <= index <= last for first, last in self.unjudged.get(expression, ()))
+
     def _referents(self, expression: str) -> Sequence[int]:
         if expression in self.phrases:
             return self.phrases[expression]
@@ -55,8 +66,12 @@ class GroundTruth:
         return [index for index, label in enumerate(self.objects) if words and words <= set(label.split())]
 
 
+UNKNOWN: Final = GroundTruth(0.0, (), (), complete=False)
+"Of a source of which nothing is known."
+
+
 def load_ground_truth(path: Path = GROUND_TRUTH) -> GroundTruth:
-    """Read a file that `render_clip` wrote, by default the bundled clip's. Raises NotFound."""
+    """Read a file that `save_ground_truth` wrote, by default the drawn clip's. Raises NotFound."""
     if not path.is_file():
         raise NotFound("The bundled clip is missing.", remedy="Install Saccade again.")
     with gzip.open(path, "rt") as file:
@@ -64,7 +79,13 @@ def load_ground_truth(path: Path = GROUND_TRUTH) -> GroundTruth:
     size = (int(stored["size"][0]), int(stored["size"][1]))
     masks = tuple(tuple(MaskRle(size, counts) for counts in frame) for frame in stored["masks"])
     phrases = {text: tuple(referents) for text, referents in stored["phrases"].items()}
-    return GroundTruth(float(stored["fps"]), tuple(stored["things"]), masks, phrases)
+    unjudged = {
+        text: tuple((int(first), int(last)) for first, last in stretches)
+        for text, stretches in stored["unjudged"].items()
+    }
+    return GroundTruth(
+        float(stored["fps"]), tuple(stored["things"]), masks, phrases, unjudged, bool(stored["complete"])
+    )
 
 
 def save_ground_truth(truth: GroundTruth, path: Path) -> None:
@@ -74,6 +95,8 @@ def save_ground_truth(truth: GroundTruth, path: Path) -> None:
         "size": truth.masks[0][0].size,
         "things": truth.objects,
         "phrases": truth.phrases,
+        "unjudged": truth.unjudged,
+        "complete": truth.complete,
         "masks": [[mask.counts for mask in frame] for frame in truth.masks],
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`saccade demo`: run the service on the bundled clip and score what it publishes."""
+"""`saccade demo`: run the service on a clip or on a source of one's own, and score what it publishes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from typing import Final, NoReturn
 from rich.console import Console
 
 from actors.service import Service, running_service
-from lab.demo.ground_truth import CLIP, load_ground_truth
+from lab.demo.ground_truth import UNKNOWN, GroundTruth
+from lab.demo.scene_name import SceneName
+from lab.demo.scenes import DemoScene, load_scene
 from lab.demo.scorer import DemoScore, DemoScorer
 from lab.fixtures.published_results import read_results
 from lab.fixtures.rtsp_camera import ClipCamera, play_over_rtsp
 from lab.fixtures.rtsp_server import find_go2rtc
+from streaming.errors import ServiceUnavailable
 from streaming.events import AnswerReport
 from streaming.settings import Settings
 from streaming.vocabulary import FrameResult, QueryId, QueryKind, StreamId, StreamSpec
@@ -28,6 +31,8 @@ from streaming.vocabulary import FrameResult, QueryId, QueryKind, StreamId, Stre
 STREAM: Final = StreamId("demo")
 OFFSET_WITHIN_S: Final = 2.0
 "The smallest frame offset within this time of the first result is taken as the camera's."
+OWN_PHRASES: Final = ("the person", "the person on the left", "all cars", "the bag")
+"Offered for a source of one's own."
 EDIT_EVERY_S: Final = 4.0
 "An answer takes a fraction of a second; the rest of the time shows tracking."
 
@@ -41,6 +46,21 @@ class DemoOptions:
     duration_s: float | None
     "None runs until the task is cancelled."
     browser: bool
+    scene: SceneName = SceneName.BIKES
+    source: str | None = None
+    "A source to play instead of a scene, see docs/sources.md; nothing is scored."
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """What the demo plays, and what is known of it."""
+
+    camera: ClipCamera
+    truth: GroundTruth
+    phrases: tuple[str, ...]
+    "Offered on the page; the first is asked for."
+    folder: Path | None
+    "Of the clip."
 
 
 async def run_demo(settings: Settings, options: DemoOptions, console: Console) -> DemoScore:
@@ -49,38 +69,65 @@ async def run_demo(settings: Settings, options: DemoOptions, console: Console) -
     Starts its own Redis, so that other services' streams and results are not touched. Raises what
     `running_service` raises.
     """
-    truth = load_ground_truth()
-    scorer = DemoScorer(truth)
-    texts = list(dict.fromkeys([options.query, *truth.phrases] if options.query else truth.phrases))
-    with tempfile.TemporaryDirectory(prefix="saccade-demo-") as folder, _camera(truth.fps, console) as camera:
-        demo_settings = settings.model_copy(
-            update={
-                "allowed_hosts": [*settings.allowed_hosts, "127.0.0.1/32"],
-                "media_dirs": [*settings.media_dirs, CLIP.parent],
-                "results_maxlen": 100_000,
-                "redis_url": None,
-                "examples": list(truth.phrases),
-            }
-        )
+    with tempfile.TemporaryDirectory(prefix="saccade-demo-") as folder, _play(options, console) as played:
+        scorer = DemoScorer(played.truth)
+        first = (options.query,) if options.query else ()
+        texts = list(dict.fromkeys((*first, *played.phrases)))
         console.print("Starting Redis, Ray, the models and the gateway ...")
         with suppress(asyncio.CancelledError):
-            running = running_service(demo_settings, Path(folder))
-            pending = _PendingResults(camera, scorer)
+            running = running_service(_demo_settings(settings, played), Path(folder))
+            pending = _PendingResults(played.camera, scorer)
             async with running as service, read_results(service.redis_url, STREAM, pending.add):
-                await _add_stream(service, camera, options, console)
+                await _add_stream(service, played.camera, options, console)
                 await _ask(_Queries(service, scorer, console), texts, options.duration_s)
     return scorer.score()
 
 
+def _demo_settings(settings: Settings, played: _Played) -> Settings:
+    folders = [played.folder] if played.folder else []
+    return settings.model_copy(
+        update={
+            "allowed_hosts": [*settings.allowed_hosts, "127.0.0.1/32"],
+            "media_dirs": [*settings.media_dirs, *folders],
+            "results_maxlen": 100_000,
+            "redis_url": None,
+            "examples": list(played.phrases),
+        }
+    )
+
+
 @contextmanager
-def _camera(fps: float, console: Console) -> Iterator[ClipCamera]:
+def _play(options: DemoOptions, console: Console) -> Iterator[_Played]:
+    """Play a scene as a camera, or take the source of one's own."""
+    if options.source is not None:
+        file = Path(options.source).expanduser()
+        folder = file.resolve().parent if file.is_file() else None
+        url = options.source if folder is None else str(file.resolve())
+        yield _Played(ClipCamera(url, 0.0, None), UNKNOWN, OWN_PHRASES, folder)
+        return
+    scene = _load_scene(options.scene, console)
+    with _camera(scene.clip, scene.truth.fps, console) as camera:
+        yield _Played(camera, scene.truth, tuple(scene.truth.phrases), scene.clip.parent.resolve())
+
+
+def _load_scene(name: SceneName, console: Console) -> DemoScene:
+    """Load a scene, or the drawn one where footage cannot be downloaded."""
+    try:
+        return load_scene(name)
+    except ServiceUnavailable as exc:
+        console.print(f"{exc.message} The drawn clip is played instead.")
+        return load_scene(SceneName.DRAWN)
+
+
+@contextmanager
+def _camera(clip: Path, fps: float, console: Console) -> Iterator[ClipCamera]:
     """Play the clip over RTSP where go2rtc is installed; else use the file as the source."""
     binary = find_go2rtc(Path.cwd())
     if binary is None:
         console.print("No RTSP server is installed (see `make rtsp-server`): the clip is played directly.")
-        yield ClipCamera(str(CLIP), fps, None)
+        yield ClipCamera(str(clip.resolve()), fps, None)
         return
-    with play_over_rtsp(CLIP, fps, binary) as camera:
+    with play_over_rtsp(clip, fps, binary) as camera:
         console.print(f"The clip is played at {camera.url}, in real time, in a loop.")
         yield camera
 

@@ -1,43 +1,31 @@
-"""Quality of the whole service: held-out clips as live RTSP cameras, expressions asked, masks read back."""
+"""Quality of the whole service: clips as live RTSP cameras, expressions asked, masks read back."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from actors.service import Service
-from lab.evaluation.live_clips import FPS, FRAMES, LiveClip, Window, draw_live_clips
+from lab.evaluation.live_clips import FPS, LiveClip, Window
 from lab.evaluation.live_score import LiveQuery, LiveResult, LiveRun, LiveScore, score_live_runs
 from lab.fixtures.isolated_service import recorded_stream, run_isolated_service
 from lab.fixtures.published_results import ResultRecorder
 from lab.fixtures.rtsp_camera import ClipCamera, play_over_rtsp, require_go2rtc
-from lab.training.world.levels import Level
 from streaming.settings import Settings
 from streaming.vocabulary import QueryKind, StreamId, StreamSpec
 
 
-@dataclass(frozen=True, slots=True)
-class LiveOptions:
-    """Options of `score_live`."""
-
-    level: Level
-    clips: int
-    "Each takes about 15 s."
-
-
-async def score_live(settings: Settings, options: LiveOptions, advance: Callable[[], None]) -> LiveScore:
-    """Measure a service with these settings; `advance` is called after each clip.
+async def score_live(settings: Settings, clips: Sequence[LiveClip], advance: Callable[[], None]) -> LiveScore:
+    """Measure a service with these settings; `advance` is called after each clip. A drawn clip takes 15 s.
 
     Raises ServiceUnavailable where go2rtc is missing, and what `running_service` raises.
     """
     binary = require_go2rtc()
     runs = []
     with tempfile.TemporaryDirectory(prefix="saccade-live-") as folder:
-        clips = await asyncio.to_thread(draw_live_clips, options.clips, options.level, Path(folder))
         async with run_isolated_service(settings, Path(folder)) as service:
             for clip in clips:
                 with play_over_rtsp(clip.path, FPS, binary) as camera:
@@ -49,18 +37,18 @@ async def score_live(settings: Settings, options: LiveOptions, advance: Callable
 
 async def _play(service: Service, clip: LiveClip, camera: ClipCamera) -> LiveRun:
     """Ask every window's expressions, beginning with the window that comes next."""
-    spec = StreamSpec(StreamId(f"live-{clip.seed}"), camera.url)
+    spec = StreamSpec(StreamId(f"live-{clip.name}"), camera.url)
     queries: list[LiveQuery] = []
     async with recorded_stream(service, spec) as recorder:
-        now = _current_frame(camera)
-        for window in sorted(clip.windows, key=lambda window: (window.start - now) % FRAMES):
-            queries += await _ask(service, spec.stream_id, window, camera)
+        length, now = len(clip.masks), _current_frame(camera)
+        for window in sorted(clip.windows, key=lambda window: (window.start - now) % length):
+            await asyncio.sleep((window.start - _current_frame(camera)) % length / FPS)
+            queries += await _ask(service, spec.stream_id, window)
     return LiveRun(clip, tuple(queries), _live_results(recorder, camera), tuple(recorder.answers))
 
 
-async def _ask(service: Service, stream_id: StreamId, window: Window, camera: ClipCamera) -> list[LiveQuery]:
-    """Wait for the window, add its queries, remove them at its end."""
-    await asyncio.sleep(_frames_until(camera, window.start) / FPS)
+async def _ask(service: Service, stream_id: StreamId, window: Window) -> list[LiveQuery]:
+    """Add the queries of a window that begins now; remove them at its end."""
     until_s = time.time() + (window.end - window.start) / FPS
     queries = []
     for expression in window.expressions:
@@ -70,11 +58,6 @@ async def _ask(service: Service, stream_id: StreamId, window: Window, camera: Cl
     for query in queries:
         await service.supervisor.remove_query(query.query.query_id)
     return queries
-
-
-def _frames_until(camera: ClipCamera, frame: int) -> int:
-    """Return the number of frames until the camera next sends this frame of the clip."""
-    return (frame - _current_frame(camera)) % FRAMES
 
 
 def _current_frame(camera: ClipCamera) -> int:

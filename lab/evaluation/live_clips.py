@@ -48,19 +48,24 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class LiveClip:
-    """A clip in a file, with its ground truth."""
+    """A clip in a file of `FPS` frames per second, with its ground truth."""
 
-    seed: int
+    name: str
     path: Path
     masks: tuple[tuple[MaskRle, ...], ...]
     "By frame, then by object: the visible part."
     windows: tuple[Window, ...]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.masks[0][0].size
+
     def mask_of(self, objects: Sequence[int], frame: int) -> Mask:
         """Return the union of objects' masks, (H, W); frame: counted through all repetitions of the clip."""
         shown = self.masks[frame % len(self.masks)]
         masks = [decode_mask(shown[index]) for index in objects]
-        return np.asarray(np.logical_or.reduce([np.zeros(SIZE, bool), *masks]), bool)
+        return np.asarray(np.logical_or.reduce([np.zeros(self.size, bool), *masks]), bool)
 
 
 def draw_live_clips(clips: int, level: Level, folder: Path) -> list[LiveClip]:
@@ -95,4 +100,4 @@ def _write(clip: Clip, windows: tuple[Window, ...], folder: Path) -> LiveClip:
         for index, pixels in enumerate(clip.frames):
             writer.write(pixels, index / FPS)
     masks = tuple(tuple(encode_mask(mask) for mask in frame) for frame in clip.masks)
-    return LiveClip(clip.seed, path, masks, windows)
+    return LiveClip(str(clip.seed), path, masks, windows)

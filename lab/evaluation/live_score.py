@@ -13,7 +13,7 @@ import numpy as np
 from lab.benchmarks.rates import ResultRates, quantile
 from lab.demo.scorer import published_mask
 from lab.evaluation.answered_revisions import AnsweredRevisions
-from lab.evaluation.live_clips import SIZE, LiveClip
+from lab.evaluation.live_clips import LiveClip
 from lab.evaluation.metrics import Fit, Fits, Mean, region_j
 from lab.training.language.expressions import Expression
 from streaming.events import AnswerReport
@@ -128,7 +128,7 @@ class _Sums:
     def _compare(self, clip: LiveClip, query: LiveQuery, live: LiveResult) -> bool:
         """Add a result; return whether it has a mask of the query."""
         referents, kind = query.expression.referents, query.expression.kind
-        found = published_mask(live.result, query.query.query_id, SIZE)
+        found = published_mask(live.result, query.query.query_id, clip.size)
         true = clip.mask_of(referents, live.current_frame)
         if not referents:
             self.silent.add(float(not found.any()))

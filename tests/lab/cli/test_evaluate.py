@@ -9,7 +9,6 @@ import pytest
 from rich.progress import Progress
 
 from lab.cli import evaluate
-from lab.training.world.levels import NANO_LEVEL
 from streaming.settings import Settings
 from tests.command_line import is_one_line, saccade
 from tests.up import CACHE
@@ -56,5 +55,5 @@ def test_live_streams_without_a_server_are_left_out_with_the_reason(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = evaluate._live(Settings(), NANO_LEVEL, 1, Progress())
+    found = evaluate._live(Settings(), lambda folder: [], Progress())
     assert list(found) == ["left_out"] and "make rtsp-server" in found["left_out"]

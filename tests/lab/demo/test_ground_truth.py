@@ -1,10 +1,12 @@
 """The bundled clip and its ground truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engines.masks import encode_mask
-from lab.demo.ground_truth import CLIP, GroundTruth, load_ground_truth
+from lab.demo.ground_truth import CLIP, UNKNOWN, GroundTruth, load_ground_truth
 from streaming.sources.clip import open_clip
 
 
@@ -78,6 +80,21 @@ def test_an_expression_refers_to_objects_with_all_its_words(words: str, expected
 )
 def test_a_phrase_has_the_referents_that_the_file_names(words: str, expected: list[int]) -> None:
     assert THREE_PIXELS.mask_of(words, 0).tolist() == [[bool(part) for part in expected]]
+
+
+def test_what_a_phrase_refers_to_is_unknown_in_its_unjudged_stretches() -> None:
+    truth = replace(THREE_PIXELS, masks=THREE_PIXELS.masks * 4, unjudged={"all vehicles": ((1, 2),)})
+    assert [truth.is_known("all vehicles", frame) for frame in range(6)] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert truth.is_known("the car moving left", 1) and truth.is_known("the red car", 1)
+    assert not replace(truth, complete=False).is_known("the red car", 1)
+    assert not UNKNOWN.is_known("the car", 0)
 
 
 def test_the_clip_is_small_enough_for_git() -> None:

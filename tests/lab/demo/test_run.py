@@ -13,6 +13,8 @@ import pytest
 from lab.fixtures.ports import free_port
 from tests.up import CACHE, START_S
 
+OPTIONS = ("--no-browser", "--json")
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
@@ -20,7 +22,7 @@ def test_the_demo_tracks_the_objects_it_asks_for(tmp_path: Path) -> None:
     environment = os.environ | {"SACCADE_PORT": str(free_port()), "SACCADE_STATE_DIR": str(tmp_path)}
     environment["SACCADE_CACHE_DIR"] = str(CACHE)
     done = subprocess.run(
-        [sys.executable, "-m", "actors", "demo", "--duration", "20", "--no-browser", "--json"],
+        [sys.executable, "-m", "actors", "demo", "--scene", "drawn", *OPTIONS, "--duration", "20"],
         env=environment,
         capture_output=True,
         text=True,

@@ -1,5 +1,7 @@
 """The demo's scored."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -131,3 +133,14 @@ def test_a_visible_object_reported_absent_has_j_zero() -> None:
 def test_without_results_there_are_no_figures() -> None:
     score = DemoScorer(truth()).score()
     assert (score.results, score.j_mean, score.prompt_to_mask_p50_s) == (0, None, None)
+
+
+def test_frames_on_which_the_referents_are_unknown_are_not_judged() -> None:
+    scorer = DemoScorer(
+        replace(truth(), phrases={"the red circle": (0,)}, unjudged={"the red circle": ((1, 1),)})
+    )
+    scorer.add_query(Query(Q, S, "the red circle", accepted_s=99.8))
+    for index in range(3):
+        scorer.add_result(result(index, block(10 * index) if index != 1 else None), index)
+    score = scorer.score()
+    assert (score.j_mean, score.j_frames, score.absent_frames) == (1.0, 2, 0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lab.evaluation.live import LiveOptions, score_live
-from lab.evaluation.live_clips import ABSENT, PRESENT, WINDOWS
+from lab.evaluation.live import score_live
+from lab.evaluation.live_clips import ABSENT, PRESENT, WINDOWS, draw_live_clips
 from lab.training.world.levels import NANO_LEVEL
 from streaming.settings import Settings
 from tests.servers import go2rtc
@@ -14,11 +16,11 @@ from tests.up import CACHE
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
-async def test_masks_of_a_live_clip_lie_on_the_current_frame() -> None:
+async def test_masks_of_a_live_clip_lie_on_the_current_frame(tmp_path: Path) -> None:
     go2rtc()
     advanced = []
     score = await score_live(
-        Settings(cache_dir=CACHE), LiveOptions(NANO_LEVEL, 1), lambda: advanced.append(1)
+        Settings(cache_dir=CACHE), draw_live_clips(1, NANO_LEVEL, tmp_path), lambda: advanced.append(1)
     )
     assert (score.clips, len(advanced)) == (1, 1)
     assert score.words == len(WINDOWS) * (PRESENT + ABSENT)

@@ -44,7 +44,7 @@ def block(x: int) -> Mask:
 def clip(*places: int) -> LiveClip:
     """An object at these places, one per frame, and another that does not move."""
     masks = tuple((encode_mask(block(x)), encode_mask(block(500))) for x in places)
-    return LiveClip(0, Path("unused"), masks, ())
+    return LiveClip("0", Path("unused"), masks, ())
 
 
 def live_query(expression: Expression, query_id: QueryId = Q) -> LiveQuery:
