@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from streaming.errors import InvalidSettings
+from streaming.validation import DEFAULT_MAX_PIXELS
 
 BackendName = Literal["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
 UdpPort = Annotated[int, Field(ge=1, le=65535)]
@@ -73,6 +74,9 @@ class Settings(BaseSettings):
     again."""
     source_connect_timeout_s: float = Field(5.0, gt=0)
     """Time for a source to connect and deliver its first frame."""
+    max_frame_pixels: int = Field(DEFAULT_MAX_PIXELS, ge=64 * 64)
+    """Most pixels of a picture, width times height, of any source (4096 x 2304). Larger pictures are refused
+    before memory is allocated for them."""
     rtsp_reader: Literal["auto", "native", "ffmpeg"] = "auto"
     """Reader of RTSP sources. `native`: our own, with the lowest latency; FFmpeg's for codecs that it does
     not read. `auto`: the same, and the other reader after two sessions in a row that failed although the

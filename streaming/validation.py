@@ -1,4 +1,4 @@
-"""Validation of user input: stream ids, query texts, regions. Pure.
+"""Validation of user input: stream ids, query texts, regions; the largest picture. Pure.
 
 Called once for each input, by the supervisor, which every client reaches: the REST API, the command line, the
 demo.
@@ -12,6 +12,10 @@ from typing import Final
 
 from streaming.errors import InvalidQuery, InvalidStream
 from streaming.vocabulary import QueryKind, Region, StreamId
+
+DEFAULT_MAX_PIXELS: Final = 4096 * 2304
+"""Of a picture of any source. Its RGB has 28 MB, its decoder several times that; an untrusted stream of
+16000 x 16000 took 4.7 GB."""
 
 _STREAM_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -6,7 +6,7 @@ import asyncio
 
 from streaming.errors import NotFound
 from streaming.settings import Settings
-from streaming.sources.live import SourceTimeouts
+from streaming.sources.live import SourceLimits
 from streaming.status import StreamStatus, WebRtcSession
 from streaming.vocabulary import Frame, StreamId, StreamSpec
 from streaming.webrtc.whep import WhepViewers
@@ -29,7 +29,7 @@ class VideoControl(MemoryControl):
     async def add_stream(self, spec: StreamSpec) -> StreamStatus:
         status = await super().add_stream(spec)
         if spec.url == "whip:":
-            self.ingest = WhipSource(spec.stream_id, self._settings, SourceTimeouts())
+            self.ingest = WhipSource(spec.stream_id, self._settings, SourceLimits())
             self.ingest.start(self._take, lambda _: None)
         return status
 

@@ -21,6 +21,8 @@ from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, StreamI
 
 OVERLAY = "overlay.mp4"
 RESULTS = "results.jsonl"
+MAX_PIXELS = 1 << 26
+"""Of a picture, 8192 x 8192: more than a service reads, for the file is the caller's own."""
 
 Progress = Callable[[int, int | None], None]
 """Called after every frame with the number of frames done and of all frames (None if unknown)."""
@@ -79,7 +81,7 @@ class ClipTracker:
         `pts_s` begins at 0. Raises SourceInvalid (not a video), SourceUnavailable (no such file),
         SaccadeError (cannot write).
         """
-        with open_clip(str(clip)) as reader:
+        with open_clip(str(clip), MAX_PIXELS) as reader:
             out.mkdir(parents=True, exist_ok=True)
             fps, timeline = reader.rate or 25.0, clip_timeline(reader)
             with VideoWriter(out / OVERLAY, fps=fps) as video, (out / RESULTS).open("wb") as lines:

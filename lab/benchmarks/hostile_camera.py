@@ -12,7 +12,7 @@ from typing import Final
 from lab.fixtures.hostile_camera import HOSTILE, HostileCamera, Manners, encode_pictures
 from streaming.rtsp.source import RtspSource
 from streaming.sources.base import SourceStatus
-from streaming.sources.live import SourceTimeouts
+from streaming.sources.live import SourceLimits
 from streaming.url_guard import SourcePolicy, check_source_url
 from streaming.vocabulary import Frame, SourceState, StreamId
 
@@ -54,9 +54,7 @@ def run_hostile_camera(seconds: float, seed: int, report: Callable[[SourceStatus
     arrivals = _Arrivals()
     policy = SourcePolicy(allowed_hosts=("127.0.0.0/8",))
     with HostileCamera(pictures, Manners(gop=GOP, faults=HOSTILE), seed) as camera:
-        source = RtspSource(
-            StreamId("hostile"), lambda: check_source_url(camera.url, policy), SourceTimeouts()
-        )
+        source = RtspSource(StreamId("hostile"), lambda: check_source_url(camera.url, policy), SourceLimits())
         source.start(arrivals.deliver, report)
         try:
             while not source.status.frames:

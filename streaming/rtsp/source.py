@@ -34,17 +34,15 @@ from streaming.rtsp.sdp import VideoTrack, video_track
 from streaming.rtsp.session import RtspSession
 from streaming.sources.decoder import DecodedFrame, FrameDecoder
 from streaming.sources.ffmpeg import POLL_S, FFmpegReader, OpenOptions
-from streaming.sources.live import LiveSource, Reader, SourceTimeouts
+from streaming.sources.live import LiveSource, Reader, SourceLimits
 from streaming.url_guard import RELAY_IT, ParsedSource
+from streaming.validation import DEFAULT_MAX_PIXELS
 from streaming.vocabulary import StreamId
 
 FORMATS = {"H264": ("h264", H264), "H265": ("hevc", H265)}
 "By encoding: name of FFmpeg's decoder, and the RTP payload format."
 PARSED = frozenset({"h264", "hevc"})
 "Codecs whose packets FFmpeg returns when the next begins."
-
-MAX_PIXELS = 8_192 * 8_192
-"""Largest decoded image: beyond 8K an untrusted stream could allocate gigabytes."""
 
 LOW_LATENCY = {
     "rtsp_flags": "prefer_tcp",
@@ -78,10 +76,10 @@ class RtspSource(LiveSource):
         self,
         stream_id: StreamId,
         locate: Callable[[], ParsedSource],
-        timeouts: SourceTimeouts,
+        limits: SourceLimits,
         reader: Literal["auto", "native", "ffmpeg"] = "auto",
     ) -> None:
-        super().__init__(stream_id, self._open, timeouts)
+        super().__init__(stream_id, self._open, limits)
         self._locate = locate
         self._readers = deque(["native", "ffmpeg"] if reader == "auto" else [reader])
         self._fatal_methods: set[str] = set()
@@ -94,10 +92,10 @@ class RtspSource(LiveSource):
         self._was_reached = False
         source = self._locate()
         if self._readers[0] == "ffmpeg":
-            relay = Relay(source, self._timeouts.first_frame_s)
+            relay = Relay(source, self._limits.first_frame_s)
             self._was_reached = True
-            return RelayedReader(relay, self._timeouts)
-        return open_rtsp(source, self._timeouts, self._fatal_methods)
+            return RelayedReader(relay, self._limits)
+        return open_rtsp(source, self._limits, self._fatal_methods)
 
     def _session_failed(self, error: SaccadeError, healthy_s: float) -> SaccadeError:
         """Count a failure that is the reader's, and turn to the other reader after some."""
@@ -121,13 +119,11 @@ class RtspSource(LiveSource):
         return SourceUnreadable(f"No reader can follow this camera. {reasons}", remedy=RELAY_IT)
 
 
-def open_rtsp(
-    source: ParsedSource, timeouts: SourceTimeouts, fatal_methods: set[str] | None = None
-) -> Reader:
+def open_rtsp(source: ParsedSource, limits: SourceLimits, fatal_methods: set[str] | None = None) -> Reader:
     """Open a reader of the source's video track: the native one, or FFmpeg's for other codecs. Raises
     SourceError as `RtspSession` does."""
     with ExitStack() as stack:
-        session = stack.enter_context(closing(RtspSession(source, timeouts.first_frame_s, fatal_methods)))
+        session = stack.enter_context(closing(RtspSession(source, limits.first_frame_s, fatal_methods)))
         track = video_track(session.describe())
         if track is None:
             raise SourceInvalid(f"{source.shown} has no video in it.", remedy="Check the URL.")
@@ -138,23 +134,27 @@ def open_rtsp(
             )
         if track.is_depacketizable:
             session.play(track.control)
-            reader = PacketReader(session, track)
+            reader = PacketReader(session, track, limits.max_pixels)
             stack.pop_all()
             return reader
-    return RelayedReader(Relay(source, timeouts.first_frame_s), timeouts)
+    return RelayedReader(Relay(source, limits.first_frame_s), limits)
 
 
 class RelayedReader(FFmpegReader):
     """Reads with FFmpeg's RTSP client, through a relay to the checked address, which it closes. Raises
     SourceError."""
 
-    def __init__(self, relay: Relay, timeouts: SourceTimeouts) -> None:
+    def __init__(self, relay: Relay, limits: SourceLimits) -> None:
         self._relay, source = relay, relay.source
         # UDP would carry in the clear what rtsps encrypts.
         options = LOW_LATENCY | {"rtsp_transport": "tcp" if source.scheme == "rtsps" else "tcp+udp"}
-        timeout_s = timeouts.first_frame_s
+        timeout_s = limits.first_frame_s
         try:
-            super().__init__(OpenOptions(relay.location, source.shown, "rtsp", options, timeout_s, PARSED))
+            super().__init__(
+                OpenOptions(
+                    relay.location, source.shown, "rtsp", options, timeout_s, PARSED, limits.max_pixels
+                )
+            )
         except SourceError as exc:
             relay.close()
             raise relay.problem or exc from exc
@@ -170,7 +170,7 @@ class PacketReader:
 
     name = "native"
 
-    def __init__(self, session: RtspSession, track: VideoTrack) -> None:
+    def __init__(self, session: RtspSession, track: VideoTrack, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
         name, payload_format = FORMATS[track.encoding]
         self.skipped = 0
         self._session = session
@@ -178,7 +178,7 @@ class PacketReader:
         self._clock = CaptureClock(track.clock_rate)
         self._time_base = Fraction(1, track.clock_rate)
         self._parameter_sets = track.parameter_sets
-        self._decoder = FrameDecoder(_context(name))
+        self._decoder = FrameDecoder(_context(name), max_pixels)
         self._units: deque[AccessUnit] = deque()
         self._skips_to_key = False
         self._packet_s = time.monotonic()
@@ -252,5 +252,4 @@ class PacketReader:
 def _context(name: str) -> VideoCodecContext:
     context = av.CodecContext.create(name, "r")
     assert isinstance(context, VideoCodecContext), "FORMATS names video decoders"
-    context.options = {"max_pixels": str(MAX_PIXELS)}
     return context

@@ -11,6 +11,7 @@ from streaming.sources.base import Source
 from streaming.sources.decoder import DecodedFrame
 from streaming.sources.ffmpeg import FFmpegReader, OpenOptions
 from streaming.sources.timeline import MAX_PAUSE_S, MAX_STEP_S, Timeline
+from streaming.validation import DEFAULT_MAX_PIXELS
 from streaming.vocabulary import StreamId
 
 FORMATS = (
@@ -19,9 +20,6 @@ FORMATS = (
 )
 """FFmpeg's demuxers that read a single file of video or a picture. Excluded: playlists and scripts (hls,
 dash, concat) and numbered files (image2), which name other files, and `tty`, which renders any text."""
-
-MAX_PIXELS = 1 << 26
-"""Of a picture, 8192 x 8192: the largest of them is 200 MB in RGB."""
 
 STILL_PERIOD_S = 0.2
 """A file of one picture, played as a stream, is shown again after this long."""
@@ -32,12 +30,14 @@ LATE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """Pacing and looping of a clip."""
+    """How a clip is played."""
 
     paced: bool = True
     "By its timestamps, like a camera; else as fast as `deliver` takes frames."
     looped: bool = False
     "Endlessly from the beginning; frame indices and pts_s keep increasing."
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    "Of a picture; a file with larger ones is refused."
 
 
 class ClipSource(Source):
@@ -68,7 +68,7 @@ class ClipSource(Source):
         """
         before, corrupt = self.status.frames, 0
         still = None
-        with open_clip(self._path) as reader:
+        with open_clip(self._path, self._playback.max_pixels) as reader:
             self._timeline = self._timeline or clip_timeline(reader)
             self._timeline.restart()
             for frame in pictures(reader, self._path):
@@ -96,27 +96,19 @@ class ClipSource(Source):
         self._stopping.wait(max(0.0, self._start_s + pts_s - now_s))
 
 
-def clip_options(path: str) -> OpenOptions:
+def clip_options(path: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> OpenOptions:
     """Return options to open a single file, and no file that it names."""
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
-    return OpenOptions(f"file:{path}", path, options=options)
+    return OpenOptions(f"file:{path}", path, options=options, max_pixels=max_pixels)
 
 
-def open_clip(path: str) -> FFmpegReader:
+def open_clip(path: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> FFmpegReader:
     """Open a reader of the video or picture file at `path`.
 
-    Raises SourceInvalid if it is neither or larger than MAX_PIXELS, SourceUnavailable if it is not there or
-    cannot be read.
+    Raises SourceInvalid if it is neither or its pictures have more than `max_pixels`, SourceUnavailable if it
+    is not there or cannot be read.
     """
-    reader = FFmpegReader(clip_options(path))
-    height, width = reader.size
-    if height * width > MAX_PIXELS:
-        reader.close()
-        raise SourceInvalid(
-            f"{path} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read.",
-            remedy="Make it smaller first.",
-        )
-    return reader
+    return FFmpegReader(clip_options(path, max_pixels))
 
 
 def clip_timeline(reader: FFmpegReader) -> Timeline:
@@ -133,5 +125,6 @@ def pictures(reader: FFmpegReader, path: str) -> Iterator[DecodedFrame | None]:
     if is_empty:
         raise SourceInvalid(
             f"No picture of {path} can be decoded.",
-            remedy="Play it elsewhere first, or convert it to MP4: animated WebP, for one, is not read.",
+            remedy="Play it elsewhere first, or convert it to MP4: animated WebP is not read, nor are "
+            "pictures of more than max_frame_pixels.",
         )

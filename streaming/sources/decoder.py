@@ -15,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from streaming.sources.deinterlacing import Deinterlacer
 from streaming.sources.orientation import IDENTITY, Turn, turn_of, upright
+from streaming.validation import DEFAULT_MAX_PIXELS
 from streaming.vocabulary import Clock, Pixels
 
 REORDERED = 32
@@ -36,14 +37,18 @@ class DecodedFrame:
 
 
 class FrameDecoder:
-    """Decodes the packets of one source. The codec context must not be open yet."""
+    """Decodes the packets of one source. The codec context must not be open yet.
 
-    def __init__(self, context: VideoCodecContext) -> None:
+    Pictures of more than `max_pixels` are refused before memory is allocated for them: they count as corrupt.
+    """
+
+    def __init__(self, context: VideoCodecContext, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
         self.corrupt = 0
         "Packets so far that were damaged or could not be decoded."
         # Slice threads: each frame thread would delay output by a frame.
         context.thread_count = 1
         context.thread_type = "SLICE"
+        context.options = {**context.options, "max_pixels": str(max_pixels)}
         self._context = context
         self._arrived_s: dict[int, float] = {}
         self._rotation: int | None = None

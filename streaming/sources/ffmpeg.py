@@ -14,6 +14,7 @@ from av.container import InputContainer
 from streaming.errors import SourceError, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
 from streaming.sources.decoder import DecodedFrame, FrameDecoder
 from streaming.url_guard import redact
+from streaming.validation import DEFAULT_MAX_PIXELS
 
 POLL_S = 0.5
 """Longest blocking read: how soon a source without data can stop, or be found stalled."""
@@ -41,20 +42,22 @@ class OpenOptions:
     parsed: frozenset[str] = frozenset()
     """Codecs whose packets FFmpeg's parser returns when the next packet begins. Such a frame arrived when the
     packet before it was read; taking the time of its own read would hide a frame period of latency."""
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    "Of a picture; larger ones are not decoded."
 
 
 def open_container(opening: OpenOptions) -> InputContainer:
     """Open a container with at least one video stream. The caller closes it.
 
     Raises SourceForbidden (401, 403), SourceUnavailable (cannot be reached, nothing there), SourceStalled (no
-    answer in time), SourceInvalid (something else than video).
+    answer in time), SourceInvalid (something else than video, or pictures that are too large).
     """
     timeout = None if opening.open_timeout_s is None else (opening.open_timeout_s, POLL_S)
     started_s = time.monotonic()
     try:
-        container = av.open(
-            opening.location, format=opening.format, options=dict(opening.options), timeout=timeout
-        )
+        # Also for the decoders with which FFmpeg finds out what is in the stream.
+        options = {**opening.options, "max_pixels": str(opening.max_pixels)}
+        container = av.open(opening.location, format=opening.format, options=options, timeout=timeout)
     except (av.FFmpegError, OSError, ValueError) as exc:
         # FFmpeg's RTSP says "invalid data" when it was interrupted in the middle of a reply.
         if opening.open_timeout_s is not None and time.monotonic() - started_s >= opening.open_timeout_s:
@@ -63,6 +66,14 @@ def open_container(opening: OpenOptions) -> InputContainer:
     if not container.streams.video:
         container.close()
         raise SourceInvalid(f"{opening.shown} has no video in it.", remedy="Check the URL or the file.")
+    size = container.streams.video[0].codec_context
+    if size.height * size.width > opening.max_pixels:
+        container.close()
+        raise SourceInvalid(
+            f"{opening.shown} has {size.width} x {size.height} pixels; at most {opening.max_pixels:,} are "
+            "read.",
+            remedy="Make its pictures smaller, or set max_frame_pixels.",
+        )
     return container
 
 
@@ -78,7 +89,7 @@ class FFmpegReader:
         self._damaged_reads = 0
         self._container = open_container(opening)
         self._video = self._container.streams.video[0]
-        self._decoder = FrameDecoder(self._video.codec_context)
+        self._decoder = FrameDecoder(self._video.codec_context, opening.max_pixels)
         self._is_parsed = self._video.codec_context.name in opening.parsed
         self._last_read_s: float | None = None
         self.last_received_s = time.monotonic()

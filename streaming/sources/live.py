@@ -23,17 +23,20 @@ from streaming.errors import (
 from streaming.sources.base import Source
 from streaming.sources.decoder import DecodedFrame
 from streaming.sources.timeline import Timeline
+from streaming.validation import DEFAULT_MAX_PIXELS
 from streaming.vocabulary import SourceState, StreamId
 
 
 @dataclass(frozen=True, slots=True)
-class SourceTimeouts:
-    """Timeouts of a live source, seconds."""
+class SourceLimits:
+    """Timeouts of a live source, seconds, and the largest picture."""
 
     first_frame_s: float = 5.0
     "From opening to the first frame."
     stall_s: float = 3.0
     "Between two frames, without anything else either."
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    "Of a picture; larger ones are not decoded."
 
 
 KEY_FRAME_WAIT_S = 120.0
@@ -79,12 +82,10 @@ class LiveSource(Source):
     request itself is wrong; retried after it, since only the address of a host name has changed.
     """
 
-    def __init__(
-        self, stream_id: StreamId, open_reader: Callable[[], Reader], timeouts: SourceTimeouts
-    ) -> None:
+    def __init__(self, stream_id: StreamId, open_reader: Callable[[], Reader], limits: SourceLimits) -> None:
         super().__init__(stream_id)
         self._open_reader = open_reader
-        self._timeouts = timeouts
+        self._limits = limits
         self._timeline = Timeline()
         self._first_frame_s: float | None = None
         self._interval_s = 0.0  # the longest between two pictures lately
@@ -149,7 +150,7 @@ class LiveSource(Source):
     def _check_stall(self, without_frame_s: float, silent_s: float) -> None:
         """Without a picture for too long: wait on while there are signs of life, else raise SourceError."""
         is_first = self._first_frame_s is None
-        limit_s = self._timeouts.first_frame_s if is_first else self._timeouts.stall_s
+        limit_s = self._limits.first_frame_s if is_first else self._limits.stall_s
         limit_s = max(limit_s, min(RARE_FACTOR * self._interval_s, KEY_FRAME_WAIT_S))
         if without_frame_s < limit_s:
             return

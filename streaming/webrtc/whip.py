@@ -33,9 +33,10 @@ from streaming.latest import Latest
 from streaming.settings import Settings
 from streaming.sources.base import STOP_TIMEOUT_S, Source
 from streaming.sources.ffmpeg import POLL_S
-from streaming.sources.live import SourceTimeouts
+from streaming.sources.live import SourceLimits
 from streaming.sources.timeline import Timeline
 from streaming.vocabulary import SourceState, StreamId
+from streaming.webrtc.decoders import limit_decoders
 from streaming.webrtc.h264 import RECEIVED_MODES
 from streaming.webrtc.jitter_buffer import keep_one_layer, use_markers
 from streaming.webrtc.peer import (
@@ -82,10 +83,11 @@ class WhipSource(Source):
     `start` and `stop` may be called from any thread, the coroutines from one loop.
     """
 
-    def __init__(self, stream_id: StreamId, settings: Settings, timeouts: SourceTimeouts) -> None:
+    def __init__(self, stream_id: StreamId, settings: Settings, limits: SourceLimits) -> None:
         super().__init__(stream_id)
         self._settings = settings
-        self._timeouts = timeouts
+        self._limits = limits
+        limit_decoders(limits.max_pixels)
         self._publisher: _WhipSession | None = None
         self._arrivals: Latest[_ReceivedFrame | _SessionEnded] = Latest()
         self._timeline = Timeline()
@@ -147,13 +149,13 @@ class WhipSource(Source):
     async def _receive(self, publisher: _WhipSession, receiver: RTCRtpReceiver) -> None:
         """Receive every frame until the publisher leaves or stalls."""
         error: SourceError = SourceUnavailable("The publisher left.", remedy="Waiting for another.")
-        frame_timeout_s = self._timeouts.first_frame_s
+        frame_timeout_s = self._limits.first_frame_s
         try:
             while True:
                 async with asyncio.timeout(frame_timeout_s):
                     video_frame = await receiver.track.recv()
                 assert isinstance(video_frame, av.VideoFrame), "a video track gives video frames"
-                frame_timeout_s = self._timeouts.stall_s
+                frame_timeout_s = self._limits.stall_s
                 self._arrivals.put(_ReceivedFrame(video_frame, time.time(), publisher.session_id))
                 if dropped := drop_backlog(receiver):
                     log.warning(

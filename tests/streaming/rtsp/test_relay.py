@@ -11,12 +11,12 @@ from lab.fixtures.hostile_camera import HostileCamera, Manners, encode_pictures
 from streaming.errors import SourceError, SourceUnavailable, SourceUnreadable
 from streaming.rtsp.relay import Relay
 from streaming.rtsp.source import RelayedReader
-from streaming.sources.live import SourceTimeouts
+from streaming.sources.live import SourceLimits
 from streaming.url_guard import SourcePolicy, check_source_url
 from tests.cameras import Camera, encoded, h264_payloads, interleaved, own_certificate, rtp_packets, sdp_of
 
 SDP = sdp_of("JPEG")
-TIMEOUTS = SourceTimeouts(first_frame_s=1.0, stall_s=1.0)
+TIMEOUTS = SourceLimits(first_frame_s=1.0, stall_s=1.0)
 LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.1",))
 
 

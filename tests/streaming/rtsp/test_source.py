@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -20,7 +21,7 @@ from streaming.rtsp.source import open_rtsp as open_rtsp_reader
 from streaming.sources import live
 from streaming.sources.decoder import FrameDecoder
 from streaming.sources.ffmpeg import FFmpegReader
-from streaming.sources.live import SourceTimeouts
+from streaming.sources.live import SourceLimits
 from streaming.url_guard import SourcePolicy, check_source_url
 from streaming.vocabulary import Clock, SourceState, StreamId
 from tests.cameras import (
@@ -37,8 +38,8 @@ from tests.servers import FRAMES, RATE, Wire, index_of, playing, write_clip
 
 ID = StreamId("camera")
 LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.0/8",))
-PATIENCE = SourceTimeouts(first_frame_s=5.0, stall_s=0.7)
-IMPATIENCE = SourceTimeouts(first_frame_s=0.8, stall_s=0.7)
+PATIENCE = SourceLimits(first_frame_s=5.0, stall_s=0.7)
+IMPATIENCE = SourceLimits(first_frame_s=0.8, stall_s=0.7)
 
 
 @pytest.fixture
@@ -322,9 +323,9 @@ def test_a_broken_stream_raises_nothing_but_source_errors(clip, reading, monkeyp
             pass
 
 
-def test_a_frame_above_max_pixels_is_not_decoded(clip, reading, monkeypatch):
-    monkeypatch.setattr(rtsp_source, "MAX_PIXELS", 1_000)
-    _, reader = reading(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:3]))))
+def test_a_frame_above_max_pixels_is_not_decoded(clip, reading):
+    small = replace(PATIENCE, max_pixels=1_000)
+    _, reader = reading(interleaved(rtp_packets(map(h264_payloads, encoded(clip)[:3]))), timeouts=small)
     for picture in reader.frames():
         assert picture is None
         if reader.corrupt == 3:
@@ -459,7 +460,7 @@ def test_srtp_is_named_with_the_url_that_plays_without():
 def test_waiting_for_a_key_frame_is_a_state_and_no_failure(open_rtsp, seen):
     """The group of 50 pictures has its IDR frames 2 s apart; patience for the first picture is 0.3 s."""
     with HostileCamera(encode_pictures(50, gop=50), Manners(starts_at=1)) as camera:
-        source = open_rtsp(camera.url, timeouts=SourceTimeouts(first_frame_s=0.3, stall_s=0.3))
+        source = open_rtsp(camera.url, timeouts=SourceLimits(first_frame_s=0.3, stall_s=0.3))
         seen.wait(lambda s: SourceState.WAITING in s.states)
         assert "key frame" in source.status.reason
         assert source.status.code == ""
@@ -471,7 +472,7 @@ def test_waiting_for_a_key_frame_is_a_state_and_no_failure(open_rtsp, seen):
 def test_packets_without_a_picture_for_too_long_are_a_reason_for_another_reader(open_rtsp, seen, monkeypatch):
     monkeypatch.setattr(live, "KEY_FRAME_WAIT_S", 0.3)
     with HostileCamera(encode_pictures(50, gop=1_000)[1:], Manners()) as camera:
-        open_rtsp(camera.url, timeouts=SourceTimeouts(first_frame_s=0.2, stall_s=0.2))
+        open_rtsp(camera.url, timeouts=SourceLimits(first_frame_s=0.2, stall_s=0.2))
         seen.wait(lambda s: any("ffmpeg is tried next" in status.reason for status in s.statuses))
 
 
@@ -479,7 +480,7 @@ def test_pictures_that_are_rarer_than_the_timeout_are_no_stall(pictures, open_rt
     monkeypatch.setattr(rtsp_source, "POLL_S", 0.05)
     monkeypatch.setattr(rtsp_session, "PROBE_S", 0.1)
     with HostileCamera(pictures[:1], Manners(fps=1.0)) as camera:
-        source = open_rtsp(camera.url, timeouts=SourceTimeouts(first_frame_s=2.0, stall_s=0.4))
+        source = open_rtsp(camera.url, timeouts=SourceLimits(first_frame_s=2.0, stall_s=0.4))
         seen.wait(lambda s: len(s.frames) >= 4)
         assert source.status.reconnects == 0
         assert SourceState.RECONNECTING not in seen.states

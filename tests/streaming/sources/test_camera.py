@@ -1,11 +1,11 @@
 import av
 
 from streaming.sources.camera import CameraSource, camera_options
-from streaming.sources.live import SourceTimeouts
+from streaming.sources.live import SourceLimits
 from streaming.url_guard import ParsedSource
 from streaming.vocabulary import SourceState, StreamId
 
-PATIENCE = SourceTimeouts(1.0, 1.0)
+PATIENCE = SourceLimits(1.0, 1.0)
 
 
 def test_a_camera_that_is_not_there_is_waited_for_with_a_clear_reason(seen):

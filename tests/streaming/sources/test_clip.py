@@ -12,7 +12,8 @@ from PIL import Image
 
 from streaming.errors import SourceInvalid, SourceUnavailable
 from streaming.latest import Latest
-from streaming.sources.clip import MAX_PIXELS, STILL_PERIOD_S, ClipSource, Playback, open_clip
+from streaming.sources.clip import STILL_PERIOD_S, ClipSource, Playback, open_clip, pictures
+from streaming.validation import DEFAULT_MAX_PIXELS
 from streaming.vocabulary import Frame, SourceState, StreamId
 from tests.files import moving_square, write
 from tests.servers import FRAMES, HEIGHT, RATE, WIDTH, index_of, write_clip
@@ -137,11 +138,19 @@ def test_a_picture_of_any_size_is_shown(tmp_path, seen, size):
     assert seen.frames[0].size == size
 
 
-def test_a_picture_that_is_too_large_is_refused_with_the_numbers(tmp_path):
-    side = int(MAX_PIXELS**0.5) + 1
-    Image.new("1", (side, side)).save(tmp_path / "huge.png")
-    with pytest.raises(SourceInvalid, match=f"{side} x {side} pixels; at most"):
-        open_clip(str(tmp_path / "huge.png"))
+def test_a_picture_that_is_too_large_is_refused_and_the_setting_named(tmp_path):
+    side = int(DEFAULT_MAX_PIXELS**0.5) + 1
+    path = str(tmp_path / "huge.png")
+    Image.new("1", (side, side)).save(path)
+    with pytest.raises(SourceInvalid, match="max_frame_pixels"), open_clip(path) as reader:
+        list(pictures(reader, path))
+    with open_clip(path, side**2 + 64 * side) as reader:
+        assert any(frame is not None for frame in reader.frames())
+
+
+def test_a_video_that_is_too_large_is_refused_with_the_numbers(clip):
+    with pytest.raises(SourceInvalid, match=r"\d+ x \d+ pixels; at most 1,000"):
+        open_clip(str(clip), 1_000)
 
 
 def test_a_paced_clip_comes_by_its_own_clock(clip, seen):

@@ -7,7 +7,7 @@ import pytest
 from streaming.errors import RefusedAddress, SourceForbidden, SourceUnavailable
 from streaming.sources import live
 from streaming.sources.clip import open_clip
-from streaming.sources.live import LiveSource, SourceTimeouts
+from streaming.sources.live import LiveSource, SourceLimits
 from streaming.vocabulary import SourceState, StreamId
 from tests.servers import FRAMES, index_of
 
@@ -31,7 +31,7 @@ class OpenOptions(LiveSource):
     """Opens what the script says, one entry per attempt; its waits are noted and not waited."""
 
     def __init__(self, script, waits):
-        super().__init__(ID, self._next, SourceTimeouts(1.0, 1.0))
+        super().__init__(ID, self._next, SourceLimits(1.0, 1.0))
         self._script, self._waits = iter(script), waits
         stopping_wait = self._stopping.wait
 

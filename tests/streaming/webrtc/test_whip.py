@@ -11,7 +11,7 @@ from aiortc.rtp import is_rtcp
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from streaming.errors import Conflict, InvalidStream, NotFound, ServiceUnavailable
-from streaming.sources.live import SourceTimeouts
+from streaming.sources.live import SourceLimits
 from streaming.vocabulary import Clock, SourceState, StreamId
 from streaming.webrtc import whip
 from streaming.webrtc.whip import WhipSource
@@ -33,7 +33,7 @@ class Seen:
 @pytest.fixture
 async def ingest():
     seen = Seen()
-    source = WhipSource(ID, LOOPBACK, SourceTimeouts(first_frame_s=5.0, stall_s=0.5))
+    source = WhipSource(ID, LOOPBACK, SourceLimits(first_frame_s=5.0, stall_s=0.5))
     source.seen = seen
     source.start(seen.frames.append, seen.states.append)
     yield source
@@ -228,7 +228,7 @@ async def test_a_stalled_publisher_is_replaced(ingest, peer):
 
 
 async def test_a_publisher_that_never_connects_is_replaced(peer):
-    source = WhipSource(ID, LOOPBACK, SourceTimeouts(first_frame_s=0.1, stall_s=0.5))
+    source = WhipSource(ID, LOOPBACK, SourceLimits(first_frame_s=0.1, stall_s=0.5))
     seen = Seen()
     source.start(seen.frames.append, seen.states.append)
     await source.offer(await peer.offer_to_publish())
@@ -290,7 +290,7 @@ async def test_a_consumer_that_is_slow_piles_nothing_up(peer):
         frames.append(frame)
         release.wait()
 
-    source = WhipSource(ID, LOOPBACK, SourceTimeouts())
+    source = WhipSource(ID, LOOPBACK, SourceLimits())
     source.start(slowly, lambda _: None)
     camera = Camera(fps=100)
     _, answer = await source.offer(await peer.offer_to_publish(camera))
