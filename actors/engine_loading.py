@@ -6,6 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from actors.log_repeats import RepeatFilter
 from actors.worker import MakeTracker
 from engines.protocols import SharedGrounder, Tracker
 from streaming.errors import BackendUnavailable
@@ -75,4 +76,8 @@ def _open_tracker(settings: Settings, precision: PrecisionChoice) -> CompiledTra
 def _configure_logging(settings: Settings) -> None:
     # As the command line does: processes that Ray starts do not run it.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.addFilter(RepeatFilter())
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", handlers=[handler]
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from actors.open_files import raise_open_files_limit
 from actors.redis_server import RedisServer
 from actors.supervisor import Supervisor
 from dashboards.auth import load_token
@@ -51,6 +52,7 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
     if settings.ray_address is None:
         _check_for_this_machine(settings)
     token = load_token(settings)
+    raise_open_files_limit()
     with _redis(settings, redis_dir or settings.state_dir / "redis") as (redis_url, redis_server):
         async with AsyncExitStack() as stack:
             supervisor = Supervisor(settings, redis_url, redis_server)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from dashboards.http_limits import LimitedHttp
 from streaming.errors import Conflict, InvalidSettings
 
 _SHUTDOWN_S = 3
@@ -45,6 +46,7 @@ class GatewayServer:
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
             self._app,
+            http=LimitedHttp,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -9,7 +9,7 @@ import typer
 
 from actors.cli.tables import pairs_table
 from actors.cli.terminal import AsJson, Config, err, log_to_stderr, out, print_json
-from lab.demo.scene_name import SceneName
+from lab.demo.scenes import SceneName
 from streaming.errors import InvalidSettings
 from streaming.settings import load_settings
 

@@ -17,8 +17,7 @@ from rich.console import Console
 
 from actors.service import Service, running_service
 from lab.demo.ground_truth import UNKNOWN, GroundTruth
-from lab.demo.scene_name import SceneName
-from lab.demo.scenes import DemoScene, load_scene
+from lab.demo.scenes import DemoScene, SceneName, load_scene
 from lab.demo.scorer import DemoScore, DemoScorer
 from lab.fixtures.published_results import read_results
 from lab.fixtures.rtsp_camera import ClipCamera, play_over_rtsp

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lab.demo.footage import bring_bikes
-from lab.demo.ground_truth import CLIP, GROUND_TRUTH, GroundTruth, load_ground_truth
-from lab.demo.scene_name import SceneName
 
-BIKES_TRUTH: Final = GROUND_TRUTH.with_name("bikes.json.gz")
+if TYPE_CHECKING:
+    from lab.demo.ground_truth import GroundTruth
+
+BIKES_TRUTH: Final = Path(__file__).parent / "data" / "bikes.json.gz"
 "Made by `reference_masks`."
+
+
+class SceneName(StrEnum):
+    """The scenes that can be asked for."""
+
+    BIKES = "bikes"
+    DRAWN = "drawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,9 @@ def load_scene(name: SceneName) -> DemoScene:
 
     Raises ServiceUnavailable where that fails, NotFound where a file of the package is missing.
     """
+    # Here, for the command line takes the names from this module: it imports NumPy.
+    from lab.demo.ground_truth import CLIP, load_ground_truth
+
     if name is SceneName.DRAWN:
         return DemoScene(name, CLIP, load_ground_truth())
     return DemoScene(name, bring_bikes(), load_ground_truth(BIKES_TRUTH))
