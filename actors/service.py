@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from dashboards.server import GatewayServer
 from engines.grounding.checkpoint_folder import checkpoint_folder
 from engines.grounding.hub_name import is_hub_name
 from engines.tracking.checkpoint_files import checkpoint_files
+from streaming.errors import InvalidSettings
 from streaming.results.connection import resolve_redis_url
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
@@ -51,6 +53,7 @@ async def running_service(settings: Settings, redis_dir: Path | None = None) -> 
     """
     if settings.ray_address is None:
         _check_for_this_machine(settings)
+    _make_writable(settings.state_dir)
     token = load_token(settings)
     raise_open_files_limit()
     with _redis(settings, redis_dir or settings.state_dir / "redis") as (redis_url, redis_server):
@@ -73,6 +76,20 @@ def _check_for_this_machine(settings: Settings) -> None:
     checkpoint_files(settings.tracker)
     if Path(settings.model).exists() or not is_hub_name(settings.model):
         checkpoint_folder(settings.model)  # a hub's is downloaded by the grounder
+
+
+def _make_writable(state_dir: Path) -> None:
+    """Make the folder of token, Redis and compiled models. Raises InvalidSettings."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InvalidSettings(
+            f"The folder {state_dir} cannot be made: {exc.strerror}.", remedy="Set state_dir to another."
+        ) from exc
+    if not os.access(state_dir, os.W_OK | os.X_OK):
+        raise InvalidSettings(
+            f"The folder {state_dir} cannot be written.", remedy="Permit it, or set state_dir to another."
+        )
 
 
 @contextmanager

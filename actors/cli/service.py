@@ -33,7 +33,9 @@ async def _serve(settings: Settings) -> None:
 
     err.print("Starting (the first start takes longer, because the models are compiled) ...")
     async with running_service(settings) as service:
-        err.print(f"Page  {service.page_url}", soft_wrap=True, markup=False)
+        # The page's address holds the token, which belongs on a terminal and in no log.
+        page = service.page_url if err.is_terminal else service.url
+        err.print(f"Page  {page}", soft_wrap=True, markup=False)
         err.print(f"API   {service.url}/openapi.json   token: {settings.state_dir / 'token'}", markup=False)
         err.print("Ctrl-C stops it.")
         try:

@@ -133,7 +133,9 @@ def _camera(clip: Path, fps: float, console: Console) -> Iterator[ClipCamera]:
 
 async def _add_stream(service: Service, camera: ClipCamera, options: DemoOptions, console: Console) -> None:
     await service.supervisor.add_stream(StreamSpec(STREAM, camera.url))
-    console.print(f"Page  {service.page_url}", soft_wrap=True)
+    # The page's address holds the token, which belongs on a terminal and in no log.
+    page = service.page_url if console.is_terminal else service.url
+    console.print(f"Page  {page}", soft_wrap=True, markup=False)
     if options.browser:
         await asyncio.to_thread(webbrowser.open, service.page_url)
 

@@ -16,12 +16,11 @@ from aiortc import (
     RTCRtpReceiver,
     RTCSessionDescription,
 )
-from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from aiortc.sdp import SessionDescription
 from OpenSSL import SSL
 
-from streaming.errors import InvalidStream
+from streaming.errors import InvalidStream, SaccadeError
 from streaming.settings import Settings
 from streaming.webrtc.h264 import with_offered_h264, with_uniform_h264
 from streaming.webrtc.ice import IceCandidates, gather_at, with_public_addresses
@@ -112,11 +111,8 @@ async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
     """Set the remote description. Raises InvalidStream if there is no common codec or transport."""
     try:
         await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-    except (InternalError, InvalidAccessError, InvalidStateError, OperationError, ValueError) as exc:
-        raise InvalidStream(
-            f"The offer cannot be answered: {exc}.",
-            remedy="Offer VP8, or H.264 (to watch: packetization-mode=1), over DTLS with ICE and rtcp-mux.",
-        ) from exc
+    except Exception as exc:  # aiortc raises many types on an offer that is incomplete
+        raise _unanswerable(exc) from exc
     for transceiver in connection.getTransceivers():
         if transceiver.kind != "video":
             transceiver.direction = "inactive"
@@ -125,13 +121,26 @@ async def set_remote_offer(connection: RTCPeerConnection, offer: Offer) -> None:
 async def create_answer(connection: RTCPeerConnection, offer: Offer, settings: Settings) -> str:
     """Set the local description and return it as SDP, with the candidates of the settings.
 
-    Raises InvalidSettings, LimitReached (no free UDP port).
+    Raises InvalidSettings, LimitReached (no free UDP port), InvalidStream (an offer without what an answer
+    needs, such as `a=mid`).
     """
     candidates = await asyncio.to_thread(IceCandidates.of, settings)
     gather_at(connection, candidates)
-    await connection.setLocalDescription(await connection.createAnswer())
+    try:
+        await connection.setLocalDescription(await connection.createAnswer())
+    except SaccadeError:
+        raise
+    except Exception as exc:  # as in `set_remote_offer`
+        raise _unanswerable(exc) from exc
     sdp = with_offered_h264(connection.localDescription.sdp, offer.h264_parameters)
     return await with_public_addresses(sdp, candidates.public)
+
+
+def _unanswerable(exc: Exception) -> InvalidStream:
+    return InvalidStream(
+        f"The offer cannot be answered: {exc}.",
+        remedy="Offer VP8, or H.264 (to watch: packetization-mode=1), over DTLS with ICE and rtcp-mux.",
+    )
 
 
 def drop_backlog(receiver: RTCRtpReceiver) -> int:

@@ -34,6 +34,7 @@ def test_a_stopped_service_leaves_no_process_and_streams_and_queries_come_back(t
 def assert_stops(up: Up, number: signal.Signals) -> None:
     family = descendants_of(up.process.pid)
     assert len(family) > 3
+    assert up.server in up.log and up.token not in up.log, "stderr is a file: no secrets"
     assert up.stop(number) == 0
     assert_gone(family)
 
@@ -101,6 +102,13 @@ def test_the_error_of_an_unreachable_redis_has_no_password(tmp_path: Path) -> No
     error = failing(tmp_path, SACCADE_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
     assert "store_unavailable" in error
     assert "hunter2" not in error
+
+
+@pytest.mark.parametrize("state_dir", ["a file", "/proc/saccade"])
+def test_a_state_folder_that_cannot_be_written_is_one_line(state_dir: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("a file").write_text("")
+    error = failing(tmp_path, SACCADE_STATE_DIR=state_dir).splitlines()[-1]
+    assert state_dir in error and "state_dir" in error
 
 
 @pytest.mark.parametrize("model", ["SACCADE_TRACKER", "SACCADE_MODEL"])

@@ -1,16 +1,22 @@
+import contextlib
 import queue
+import random
 import threading
 
 import pytest
 
 from streaming.errors import InvalidStream
+from streaming.settings import Settings
+from streaming.webrtc.h264 import RECEIVED_MODES
 from streaming.webrtc.peer import (
     MAX_BACKLOG,
     MAX_MEDIA,
+    create_answer,
     drop_backlog,
     new_connection,
     new_session_id,
     parse_offer,
+    set_remote_offer,
 )
 
 VIDEO = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n"
@@ -29,6 +35,47 @@ def test_an_offer_says_where_its_video_goes():
 def test_there_must_be_one_video_and_not_too_much_else(body):
     with pytest.raises(InvalidStream):
         parse_offer(HEAD + body, "")
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_a_damaged_offer_is_answered_or_invalid(seed):
+    peer, connection = new_connection(), new_connection()
+    peer.addTransceiver("video", "sendonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    lines, rng = peer.localDescription.sdp.splitlines(), random.Random(seed)
+    for _ in range(rng.choice((1, 2, 4))):
+        at = rng.randrange(1, len(lines))
+        damage = rng.choice(("drop", "cut", "repeat", "replace", "inflate"))
+        if damage == "drop":
+            del lines[at]
+        elif damage == "repeat":
+            lines.insert(at, rng.choice(lines))
+        elif damage == "inflate":
+            lines[at] = lines[at].replace("1", "9" * 12, 1)
+        else:
+            position = rng.randrange(len(lines[at]) + 1)
+            rest = "" if damage == "cut" else chr(rng.randrange(32, 127)) + lines[at][position + 1 :]
+            lines[at] = lines[at][:position] + rest
+    with contextlib.suppress(InvalidStream):
+        offer = parse_offer("\r\n".join(lines) + "\r\n", RECEIVED_MODES)
+        await set_remote_offer(connection, offer)
+        assert (await create_answer(connection, offer, Settings())).startswith("v=0")
+    await peer.close()
+    await connection.close()
+
+
+@pytest.mark.parametrize("missing", ["a=mid:", "a=fingerprint:", "a=ice-ufrag:", "a=setup:", "a=rtpmap:"])
+async def test_an_offer_that_lacks_a_part_is_answered_or_invalid(missing):
+    peer, connection = new_connection(), new_connection()
+    peer.addTransceiver("video", "sendonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    lines = [line for line in peer.localDescription.sdp.splitlines() if not line.startswith(missing)]
+    with contextlib.suppress(InvalidStream):
+        offer = parse_offer("\r\n".join(lines) + "\r\n", RECEIVED_MODES)
+        await set_remote_offer(connection, offer)
+        await create_answer(connection, offer, Settings())
+    await peer.close()
+    await connection.close()
 
 
 def test_names_that_only_multicast_resolves_are_left_out():
