@@ -50,13 +50,15 @@ def train_nano_command(
         typer.Option(help="Folder of labelled photographs (COCO), for all stages.", file_okay=False),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="Tracker that stage tracker starts from: nano, or a folder.")
+        str | None,
+        typer.Option(help="What stage tracker (nano, or a folder) or vision (a folder) starts from."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the bundled model on drawn scenes, with --photos on photographs, too.
 
-    From random weights; with --start stage tracker goes on from a tracker.
+    From random weights; with --start stage tracker goes on from a tracker, and
+    stage vision, with photographs, from an exported vision tower.
 
     Continues from the checkpoints in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out
     scores.

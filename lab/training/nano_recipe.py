@@ -52,7 +52,8 @@ class TrainOptions:
     photos: Path | None = None
     "Folder of labelled photographs; None: the drawn world alone."
     start: str | None = None
-    "Tracker that stage `tracker` starts from, by name or path; None: random weights."
+    """What stage `tracker` (a name or a folder) or `vision` (the folder of an exported tower) starts from;
+    None: random weights."""
 
     def checkpoint(self, stage: Stage) -> Path:
         """Return where the checkpoint of a stage is."""
@@ -158,6 +159,7 @@ def _vision(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
             export=options.export / "vision",
             photos=options.photos,
             images=options.images,
+            start=None if options.start is None else Path(options.start),
         )
         train_photo_vision(config, on_log)
         return

@@ -38,9 +38,13 @@ from lab.training.schedules import warmup_stable_decay
 from lab.training.trainer import Metrics, OnLog, RunConfig, Timer, Trainer
 from lab.training.world.photo_labels import LabelledImages, PhotoLabeller, names_of
 from lab.training.world.photographs import Photograph, load_photographs
+from streaming.errors import NotFound
 
 TOWER: Final = "mllm.model.vision_tower."
 "Prefix of the vision tower's weights in a grounder."
+HEADS: Final = "heads."
+"Prefix of the heads' weights in an exported file."
+VISION_FILE: Final = "vision.safetensors"
 TEACHER_FILE: Final = Path("teachers") / "yolox_nano.onnx"
 "In the folder of photographs."
 MIN_MASKS: Final = 10
@@ -61,7 +65,7 @@ class PhotoVisionConfig(RunConfig):
     adamw_lr: float = 1.5e-3
     validation_s: float = 600.0
     start: Path | None = None
-    "File of `export_tower` to start from; None: random weights. A resumed run has its own."
+    "Folder that `export_vision` wrote, to start from; None: random weights. A resumed run has its own."
 
 
 class VisionHeads(nn.Module):
@@ -113,7 +117,7 @@ class TowerState:
 
 
 def train_photo_vision(config: PhotoVisionConfig, on_log: OnLog) -> None:
-    """Train until the budget is spent; called again, resume. Exports the tower as model.safetensors.
+    """Train until the budget is spent; called again, resume. Exports tower and heads.
 
     Raises NotFound without photographs or teacher, CheckpointError where the directory holds another run.
     """
@@ -121,10 +125,9 @@ def train_photo_vision(config: PhotoVisionConfig, on_log: OnLog) -> None:
     photographs, _, _ = _sources(config.photos)
     names = names_of(photographs)
     model = initial_grounder(config.seed).model.to(device)
-    tower = TowerState(model)
+    tower, heads = TowerState(model), VisionHeads(len(names)).to(device)
     if config.start is not None:
-        tower.load_state_dict(load_file(config.start))
-    heads = VisionHeads(len(names)).to(device)
+        load_vision(tower, heads, config.start)
     optimisers = _optimisers(config, nn.ModuleList([model.mllm.model.vision_tower, heads]))
     parts: dict[str, Stateful] = {"model": tower, "vision_heads": heads, "optimisers": optimisers}
     trainer = Trainer(config, parts, on_log)
@@ -144,14 +147,31 @@ def train_photo_vision(config: PhotoVisionConfig, on_log: OnLog) -> None:
         optimisers.step(warmup_stable_decay(config.spent_share(progress)))
         return metrics
 
-    trainer.run(take_step, partial(export_tower, tower))
+    trainer.run(take_step, partial(export_vision, tower, heads))
 
 
-def export_tower(tower: TowerState, folder: Path) -> None:
-    """Write the tower's weights as float16 to folder/tower.safetensors."""
+def export_vision(tower: TowerState, heads: VisionHeads, folder: Path) -> None:
+    """Write the weights of tower and heads as float16 to folder/vision.safetensors."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: w.half().cpu().contiguous() for name, w in tower.state_dict().items()}
-    save_file(weights, folder / "tower.safetensors")
+    weights = tower.state_dict() | {f"{HEADS}{name}": w for name, w in heads.state_dict().items()}
+    halved = {name: w.half().cpu().contiguous() for name, w in weights.items() if w.is_floating_point()}
+    save_file(halved, folder / VISION_FILE)
+
+
+def load_vision(tower: TowerState, heads: VisionHeads, folder: Path) -> None:
+    """Load what `export_vision` wrote; heads of other names than these photographs' stay as they are.
+
+    Raises NotFound where the folder has no such file.
+    """
+    path = folder / VISION_FILE
+    if not path.is_file():
+        raise NotFound(f"There is no {path}.", remedy="`saccade train nano --stage vision` exports it.")
+    stored = load_file(path)
+    tower.load_state_dict({name: w for name, w in stored.items() if name.startswith(TOWER)})
+    expected = heads.state_dict()
+    found = {name.removeprefix(HEADS): w for name, w in stored.items() if name.startswith(HEADS)}
+    fitting = {name: w for name, w in found.items() if w.shape == expected[name].shape}
+    heads.load_state_dict(fitting, strict=False)
 
 
 def vision_loss(

@@ -15,8 +15,11 @@ from lab.training.photo_vision import (
     TEACHER_FILE,
     TOWER,
     PhotoVisionConfig,
+    TowerState,
     VisionBatch,
     VisionHeads,
+    export_vision,
+    load_vision,
     name_weights,
     names_loss,
     tower_maps,
@@ -49,16 +52,34 @@ def config(photos: Path, directory: Path, budget_s: float) -> PhotoVisionConfig:
     )
 
 
-def test_a_run_is_resumed_and_exports_the_tower_alone(photos: Path, tmp_path: Path) -> None:
+def test_a_run_is_resumed_and_exports_tower_and_heads(photos: Path, tmp_path: Path) -> None:
     entries: list[LogEntry] = []
     train_photo_vision(config(photos, tmp_path, 0.01), entries.append)
     spent_s = torch.load(tmp_path / "last.pt", weights_only=True)["spent_s"]
     train_photo_vision(config(photos, tmp_path, spent_s + 0.01), entries.append)
     assert [entry["step"] for entry in entries] == [1, 2]
     assert all(entry["loss"] > 0 for entry in entries)
-    exported = load_file(tmp_path / "out" / "tower.safetensors")
-    assert exported and all(name.startswith(TOWER) for name in exported)
+    exported = load_file(tmp_path / "out" / "vision.safetensors")
+    assert {name.startswith(TOWER) for name in exported} == {True, False}
     assert {weight.dtype for weight in exported.values()} == {torch.float16}
+
+
+def test_a_run_starts_from_an_exported_tower_and_its_heads(
+    photos: Path, tmp_path: Path, model: SaModel
+) -> None:
+    heads = VisionHeads(2)
+    export_vision(TowerState(model), heads, tmp_path)
+    other, others = initial_grounder(2).model, VisionHeads(2)
+    load_vision(TowerState(other), others, tmp_path)
+    for mine, its in ((TowerState(model), TowerState(other)), (heads, others)):
+        for name, weight in mine.state_dict().items():
+            assert torch.allclose(weight.float(), its.state_dict()[name].float(), atol=1e-3), name
+    of_more_names = VisionHeads(3)
+    before = of_more_names.names.weight.clone()
+    load_vision(TowerState(other), of_more_names, tmp_path)
+    assert torch.equal(of_more_names.names.weight, before), "heads of other names stay as they are"
+    with pytest.raises(NotFound, match="--stage vision"):
+        load_vision(TowerState(other), heads, tmp_path / "elsewhere")
 
 
 def test_maps_are_of_strides_8_16_and_16(model: SaModel) -> None:
