@@ -20,7 +20,7 @@ def demo(
     ] = None,
     scene: Annotated[
         SceneName, typer.Option(help="Real footage (downloaded, 2 MB) or the drawn clip.")
-    ] = SceneName.BIKES,
+    ] = SceneName.DRAWN,
     camera: Annotated[int | None, typer.Option(help="Your own camera, by its number.", min=0)] = None,
     query: Annotated[
         str | None, typer.Option(help="What to follow first; else the clip's first phrase.")

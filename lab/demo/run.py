@@ -45,7 +45,7 @@ class DemoOptions:
     duration_s: float | None
     "None runs until the task is cancelled."
     browser: bool
-    scene: SceneName = SceneName.BIKES
+    scene: SceneName = SceneName.DRAWN
     source: str | None = None
     "A source to play instead of a scene, see docs/sources.md; nothing is scored."
 

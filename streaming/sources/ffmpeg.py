@@ -10,6 +10,7 @@ from typing import Self
 
 import av
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 
 from streaming.errors import SourceError, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
 from streaming.sources.decoder import DecodedFrame, FrameDecoder
@@ -66,7 +67,12 @@ def open_container(opening: OpenOptions) -> InputContainer:
     if not container.streams.video:
         container.close()
         raise SourceInvalid(f"{opening.shown} has no video in it.", remedy="Check the URL or the file.")
-    size = container.streams.video[0].codec_context
+    size: VideoCodecContext | None = container.streams.video[0].codec_context
+    if size is None:
+        container.close()
+        raise SourceInvalid(
+            f"{opening.shown} has video of a codec that is not known.", remedy="Convert it to H.264."
+        )
     if size.height * size.width > opening.max_pixels:
         container.close()
         raise SourceInvalid(

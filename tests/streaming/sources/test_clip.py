@@ -148,6 +148,14 @@ def test_a_picture_that_is_too_large_is_refused_and_the_setting_named(tmp_path):
         assert any(frame is not None for frame in reader.frames())
 
 
+@pytest.mark.parametrize("name", [b"xxxx", b"mp4a", b"ap4h"])
+def test_a_file_of_another_codec_than_it_says_is_refused(clip, tmp_path, name):
+    path = tmp_path / "other.mp4"
+    path.write_bytes(clip.read_bytes().replace(b"avc1", name).replace(b"avcC", b"skip"))
+    with pytest.raises(SourceInvalid), open_clip(str(path)) as reader:
+        list(pictures(reader, str(path)))
+
+
 def test_a_video_that_is_too_large_is_refused_with_the_numbers(clip):
     with pytest.raises(SourceInvalid, match=r"\d+ x \d+ pixels; at most 1,000"):
         open_clip(str(clip), 1_000)
