@@ -31,6 +31,7 @@ from starlette.exceptions import HTTPException
 from dashboards.control import Control
 from dashboards.feed import FeedHub, serve_viewer
 from dashboards.guard import AccessMiddleware, AccessRules
+from dashboards.openapi import allowed_methods, describe_access
 from dashboards.problems import FAILED, Problem, problem_of, problem_of_http, problem_of_validation
 from dashboards.resources import PROBLEMS, NewQuery, NewStream, QueryEdit, QueryView, ServiceView, StreamView
 from dashboards.webrtc_routes import webrtc_router
@@ -73,6 +74,7 @@ def create_app(control: Control, results: ResultReader, settings: Settings, toke
     # Not mounted: a mount at / would also match our routes with a wrong method and answer 404 instead of 405.
     app.router.default = StaticFiles(directory=_STATIC, html=True)
     app.add_middleware(AccessMiddleware, rules=AccessRules(settings, token), root_path=settings.root_path)
+    describe_access(app)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -250,7 +252,9 @@ def _add_problem_handlers(app: FastAPI) -> None:
         return problem_of(error).response()
 
     @app.exception_handler(HTTPException)
-    async def http_exception(_: Request, error: HTTPException) -> Response:
+    async def http_exception(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 405 and (methods := allowed_methods(request)):
+            error.headers = {**(error.headers or {}), "Allow": methods}
         return problem_of_http(error).response()
 
     @app.exception_handler(RequestValidationError)

@@ -111,11 +111,20 @@ class AccessRules:
         return is_own or origin.lower() in self._origins
 
     def _needs_token(self, request: RequestInfo) -> bool:
-        if not _is_below(request.path, _API):
+        if not is_api(request.path):
             return False
-        only_reads = request.method in _READING or _is_below(request.path, ["/whep"])
         is_from_here = self._is_local and not request.forwarded and not self._public_names
-        return not (is_from_here and only_reads)
+        return not (is_from_here and only_reads(request.method, request.path))
+
+
+def is_api(path: str) -> bool:
+    """Return whether a path is of the API, which from elsewhere needs the token, and not of the page."""
+    return _is_below(path, _API)
+
+
+def only_reads(method: str, path: str) -> bool:
+    """Return whether a request changes nothing: a client on this machine may send it without the token."""
+    return method in _READING or _is_below(path, ["/whep"])
 
 
 class AccessMiddleware:
