@@ -51,14 +51,15 @@ def train_nano_command(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(help="What stage tracker (nano, or a folder) or vision (a folder) starts from."),
+        typer.Option(help="What one stage starts from: nano or a folder; for vision a folder."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the bundled model on drawn scenes, with --photos on photographs, too.
 
-    From random weights; with --start stage tracker goes on from a tracker, and
-    stage vision, with photographs, from an exported vision tower.
+    From random weights; with --start stage tracker goes on from a tracker,
+    stage vision, with photographs, from an exported vision tower, and stage
+    grounding keeps all of a trained grounder but its vision tower.
 
     Continues from the checkpoints in RUNS; Ctrl-C at any time. RUNS/curves.svg shows loss and held-out
     scores.
@@ -72,6 +73,8 @@ def train_nano_command(
     budget_s = _seconds(budget)
     if stage not in set(Stage):
         raise typer.BadParameter(f"Choose one of {', '.join(Stage)}.", param_hint="--stage")
+    if start is not None and stage == Stage.ALL:
+        raise typer.BadParameter("It is for one stage: give --stage, too.", param_hint="--start")
     # After the options are checked: it imports torch and transformers, which takes seconds.
     from lab.training.curves import CURVES
     from lab.training.nano_recipe import TrainOptions, TrainProgress, train_nano

@@ -36,6 +36,7 @@ from lab.training.batches import (
 from lab.training.checkpoint import Progress, Stateful
 from lab.training.curriculum import Curriculum
 from lab.training.device import mixed_precision, to_device, training_device
+from lab.training.initial_weights import copy_language
 from lab.training.losses import (
     AuxiliaryHeads,
     Loss,
@@ -96,6 +97,9 @@ class GroundingRunConfig(RunConfig):
     "Side of the image of stages `grounding` and `decoder`."
     structure: StructureConfig = field(default_factory=StructureConfig)
     "Of stage `decoder`."
+    start: str | None = None
+    """Trained grounder, by name or path, whose weights but the vision tower's stage `grounding` starts from;
+    None: random weights."""
     clock: Callable[[], float] = time.monotonic
     "Seconds of training; `ablation.StepClock` counts steps instead."
 
@@ -146,6 +150,8 @@ def train_grounding(config: GroundingRunConfig, vision: Path, on_log: OnLog) -> 
     """Stage `grounding`, from the last.pt of stage `vision`: train all but SAM-2. Returns likewise."""
     trainable = trainable_grounder(config.seed)
     model, heads = trainable.model, trainable.heads
+    if config.start is not None:
+        copy_language(model, config.start)
     _load_stage(trainable, vision)
     groups = [
         _ParameterGroup(_prompt_modules(model, heads), PROMPT_LR, False),

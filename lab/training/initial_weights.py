@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers import Sam2Model, Sam2VideoModel
 
-from engines.grounding.checkpoints import Sa2Va, build, image_tokens
+from engines.grounding.checkpoints import Sa2Va, build, image_tokens, load_sa2va
+from engines.grounding.model import SaModel
 from engines.grounding.templates import make_template
 from engines.tracking.checkpoints import load_tracker_weights
 from lab.training.nano_config import PATCH_GRID, VISION_WIDTH, grounder_config, tracker_config
@@ -21,6 +22,9 @@ PROMPT_GAIN: Final = 8.0
 own tokens have no effect at first: J after 90 steps on frozen features was 0.14 with a gain of 1, 0.44 with 3
 (one run each)."""
 
+VISION_TOWER: Final = "mllm.model.vision_tower."
+"Prefix of the vision tower's weights in a grounder."
+_EMBEDDINGS: Final = ("mllm.model.language_model.embed_tokens.weight", "mllm.lm_head.weight")
 _TEMPORAL: Final = "memory_temporal_positional_encoding"
 
 
@@ -142,6 +146,23 @@ def initial_grounder(seed: int = 0) -> Sa2Va:
         model.text_hidden_fcs.get_parameter("2.weight").mul_(PROMPT_GAIN)
         _init_segmenter(model.segmenter)
     return Sa2Va(model, template, config)
+
+
+@torch.no_grad()
+def copy_language(model: SaModel, name_or_path: str) -> None:
+    """Copy all weights of a trained grounder but its vision tower's into a model of nano's shape.
+
+    The trained vocabulary is the beginning of nano's (`tokenizer.nano_tokenizer`): further words keep their
+    initial embeddings. Raises what `load_sa2va` raises, CheckpointError also for another shape.
+    """
+    own, trained = model.state_dict(), load_sa2va(name_or_path).model.state_dict()
+    copied = {name: w for name, w in trained.items() if not name.startswith(VISION_TOWER)}
+    for name, weight in copied.items():
+        target = own.get(name)
+        is_vocabulary = name in _EMBEDDINGS and target is not None and len(weight) <= len(target)
+        if target is None or not (target.shape == weight.shape or is_vocabulary):
+            raise CheckpointError(f"{name_or_path} is not of nano's shape: {name}.")
+        target[: len(weight)].copy_(weight) if weight.ndim else target.copy_(weight)
 
 
 def _init_segmenter(sam: Sam2Model) -> None:

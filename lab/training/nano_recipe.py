@@ -52,8 +52,8 @@ class TrainOptions:
     photos: Path | None = None
     "Folder of labelled photographs; None: the drawn world alone."
     start: str | None = None
-    """What stage `tracker` (a name or a folder) or `vision` (the folder of an exported tower) starts from;
-    None: random weights."""
+    """What stage `tracker` or `grounding` (a trained model's name or folder) or `vision` (the folder of an
+    exported tower) starts from; None: random weights."""
 
     def checkpoint(self, stage: Stage) -> Path:
         """Return where the checkpoint of a stage is."""
@@ -167,7 +167,7 @@ def _vision(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
 
 
 def _grounding(options: TrainOptions, budget_s: float, on_log: OnLog) -> None:
-    config = _grounding_config(options, Stage.GROUNDING, budget_s)
+    config = replace(_grounding_config(options, Stage.GROUNDING, budget_s), start=options.start)
     train_grounding(config, options.checkpoint(Stage.VISION), on_log)
 
 

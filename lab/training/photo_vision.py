@@ -30,7 +30,7 @@ from engines.grounding.model import SaModel
 from lab.training.checkpoint import Progress, Stateful
 from lab.training.detector_teacher import CHANNELS, CLASSES, SIDE_PX, STRIDES, DetectorTeacher, TeacherMaps
 from lab.training.device import mixed_precision, to_device, training_device
-from lab.training.initial_weights import initial_grounder
+from lab.training.initial_weights import VISION_TOWER, initial_grounder
 from lab.training.nano_config import PATCH_GRID, STEM_WIDTHS, VISION_SIDE_PX, VISION_WIDTH
 from lab.training.optimiser import Muon, Optimisers, split_parameters
 from lab.training.prefetch import prefetch, workers_for
@@ -40,8 +40,6 @@ from lab.training.world.photo_labels import LabelledImages, PhotoLabeller, names
 from lab.training.world.photographs import Photograph, load_photographs
 from streaming.errors import NotFound
 
-TOWER: Final = "mllm.model.vision_tower."
-"Prefix of the vision tower's weights in a grounder."
 HEADS: Final = "heads."
 "Prefix of the heads' weights in an exported file."
 VISION_FILE: Final = "vision.safetensors"
@@ -109,7 +107,7 @@ class TowerState:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return its weights by their names in the grounder."""
-        return {name: w for name, w in self._model.state_dict().items() if name.startswith(TOWER)}
+        return {name: w for name, w in self._model.state_dict().items() if name.startswith(VISION_TOWER)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
@@ -167,7 +165,7 @@ def load_vision(tower: TowerState, heads: VisionHeads, folder: Path) -> None:
     if not path.is_file():
         raise NotFound(f"There is no {path}.", remedy="`saccade train nano --stage vision` exports it.")
     stored = load_file(path)
-    tower.load_state_dict({name: w for name, w in stored.items() if name.startswith(TOWER)})
+    tower.load_state_dict({name: w for name, w in stored.items() if name.startswith(VISION_TOWER)})
     expected = heads.state_dict()
     found = {name.removeprefix(HEADS): w for name, w in stored.items() if name.startswith(HEADS)}
     fitting = {name: w for name, w in found.items() if w.shape == expected[name].shape}

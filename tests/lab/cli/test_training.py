@@ -21,6 +21,11 @@ def test_an_unknown_stage_is_refused_with_the_known_ones(tmp_path: Path) -> None
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_start_is_of_one_stage(tmp_path: Path) -> None:
+    done = saccade("train", "nano", "--start", "nano", cwd=tmp_path)
+    assert done.returncode == 2 and "--stage" in done.stderr
+
+
 @pytest.mark.parametrize("budget", ["soon", "-1h", "0m", "2", "1h30"])
 def test_a_budget_that_is_not_a_time_is_refused(budget: str, tmp_path: Path) -> None:
     done = saccade("train", "nano", f"--budget={budget}", cwd=tmp_path)

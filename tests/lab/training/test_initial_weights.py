@@ -7,12 +7,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from engines.grounding.checkpoints import load_sa2va
 from engines.tracking.checkpoints import load_tracker_weights
 from lab.training import initial_weights
-from lab.training.initial_weights import init_layers, initial_grounder, initial_tracker, tracker_from
+from lab.training.initial_weights import (
+    VISION_TOWER,
+    copy_language,
+    init_layers,
+    initial_grounder,
+    initial_tracker,
+    tracker_from,
+)
 from lab.training.nano_config import PATCH_GRID, tracker_config
 from lab.training.trainable_tracker import TrainableTracker
 from streaming.errors import CheckpointError
+
+WORDS = "mllm.model.language_model.embed_tokens.weight"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +46,28 @@ def test_embeddings_have_a_standard_deviation_of_one_half_and_norms_are_unchange
     init_layers(model)
     assert float(model[0].weight.detach().std()) == pytest.approx(0.5, abs=0.05)
     assert bool((model[1].weight == 1).all())
+
+
+def test_all_of_a_trained_grounder_is_kept_but_its_vision_tower() -> None:
+    trained, fresh = load_sa2va("nano").model.state_dict(), initial_grounder(1).model.state_dict()
+    model = initial_grounder(1).model
+    copy_language(model, "nano")
+    kept = model.state_dict()
+    words = len(trained[WORDS])
+    assert torch.equal(kept[WORDS][:words], trained[WORDS])
+    assert torch.equal(kept[WORDS][words:], fresh[WORDS][words:]), "new words keep their own"
+    for name, weight in kept.items():
+        if name.startswith(VISION_TOWER):
+            assert torch.equal(weight, fresh[name]), name
+        elif weight.shape == trained[name].shape:
+            assert torch.equal(weight, trained[name]), name
+
+
+def test_a_grounder_of_another_shape_is_refused() -> None:
+    model = initial_grounder(1).model
+    model.text_hidden_fcs = nn.Linear(8, 8)
+    with pytest.raises(CheckpointError, match="not of nano's shape"):
+        copy_language(model, "nano")
 
 
 # --- tracker --------------------------------------------------------------------------------------

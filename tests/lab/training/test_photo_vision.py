@@ -9,11 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from engines.grounding.model import SaModel
-from lab.training.initial_weights import initial_grounder
+from lab.training.initial_weights import VISION_TOWER, initial_grounder
 from lab.training.nano_config import PATCH_GRID, VISION_SIDE_PX
 from lab.training.photo_vision import (
     TEACHER_FILE,
-    TOWER,
     PhotoVisionConfig,
     TowerState,
     VisionBatch,
@@ -60,7 +59,7 @@ def test_a_run_is_resumed_and_exports_tower_and_heads(photos: Path, tmp_path: Pa
     assert [entry["step"] for entry in entries] == [1, 2]
     assert all(entry["loss"] > 0 for entry in entries)
     exported = load_file(tmp_path / "out" / "vision.safetensors")
-    assert {name.startswith(TOWER) for name in exported} == {True, False}
+    assert {name.startswith(VISION_TOWER) for name in exported} == {True, False}
     assert {weight.dtype for weight in exported.values()} == {torch.float16}
 
 
