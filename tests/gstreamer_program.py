@@ -33,6 +33,7 @@ ENCODERS = {
     "vp8": "vp8enc deadline=1 keyframe-max-dist=30 ! rtpvp8pay",
 }
 DECODERS = {"H264": "rtph264depay ! h264parse ! openh264dec", "VP8": "rtpvp8depay ! vp8dec"}
+FORMATS = {"H264": "encoding-name=H264,packetization-mode=(string)1", "VP8": "encoding-name=VP8"}
 
 
 ELEMENTS = ("webrtcbin", "nicesrc", "srtpenc", "x264enc", "openh264dec", "vp8enc", "rtph264pay", "h264parse")
@@ -67,9 +68,8 @@ def watch(url: str, token: str, codec: str) -> None:
     peer = Gst.ElementFactory.make("webrtcbin")
     peer.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
     pipeline.add(peer)
-    caps = Gst.Caps.from_string(
-        f"application/x-rtp,media=video,encoding-name={codec},payload=96,clock-rate=90000"
-    )
+    rtp = "application/x-rtp,media=video,payload=96,clock-rate=90000"
+    caps = Gst.Caps.from_string(f"{rtp},{FORMATS[codec]}")
     peer.emit("add-transceiver", GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY, caps)
     peer.connect("pad-added", lambda _, pad: play(pipeline, pad, codec))
     pipeline.set_state(Gst.State.PLAYING)
