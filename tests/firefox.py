@@ -83,9 +83,9 @@ async def firefox(profile: Path, **preferences: bool) -> AsyncIterator[FirefoxPa
     own = PREFERENCES | {name.replace("__", "."): value for name, value in preferences.items()}
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in own.items()]
     (profile / "user.js").write_text("\n".join(lines))
-    command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
+    options = ["--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        FIREFOX, *options, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         async with connect(await _address(profile), max_size=None, proxy=None) as connection:

@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).with_name("gstreamer_program.py")
 
 @contextmanager
 def gstreamer(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the program with these arguments; it ends on exit. Skips the test where GStreamer is not installed."""
+    """Run the program with these arguments until exit. Skips the test where GStreamer is not installed."""
     if not _is_installed():
         pytest.skip("GStreamer is not installed: `make gstreamer` installs its Debian packages")
     command = [PYTHON, PROGRAM, *arguments]

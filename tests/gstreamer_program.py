@@ -23,10 +23,9 @@ for name in ("Gst", "GstWebRTC", "GstSdp", "GstRtsp", "GstRtspServer"):
     gi.require_version(name, "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer, GstSdp, GstWebRTC  # noqa: E402
 
-PICTURE = "videotestsrc is-live=true pattern=red ! video/x-raw,width=320,height=192,framerate=30/1 ! videoconvert"
+RAW = "video/x-raw,width=320,height=192,framerate=30/1"
+PICTURE = f"videotestsrc is-live=true pattern=red ! {RAW} ! videoconvert"
 ENCODERS = {
-    "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30 ! video/x-h264,profile=baseline"
-    " ! rtph264pay config-interval=1 aggregate-mode=zero-latency",
     # High profile: 8x8 transforms and CABAC.
     "h264-high": "x264enc tune=zerolatency key-int-max=30 ! video/x-h264,profile=high"
     " ! rtph264pay config-interval=1 aggregate-mode=zero-latency",
@@ -34,8 +33,6 @@ ENCODERS = {
 }
 DECODERS = {"H264": "rtph264depay ! h264parse ! openh264dec", "VP8": "rtpvp8depay ! vp8dec"}
 FORMATS = {"H264": "encoding-name=H264,packetization-mode=(string)1", "VP8": "encoding-name=VP8"}
-
-
 ELEMENTS = ("webrtcbin", "nicesrc", "srtpenc", "x264enc", "openh264dec", "vp8enc", "rtph264pay", "h264parse")
 
 

@@ -20,7 +20,7 @@ from tests.peers import red_image
 from tests.video_control import VideoControl
 from tests.video_service import play
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PIXEL = """() => {
   const video = document.getElementById("video"), context = new OffscreenCanvas(320, 192).getContext("2d");

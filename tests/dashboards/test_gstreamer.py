@@ -1,4 +1,4 @@
-"""GStreamer's webrtcbin publishes by WHIP and plays by WHEP, at addresses of this machine other than loopback."""
+"""GStreamer's webrtcbin publishes by WHIP and plays by WHEP. It uses no loopback addresses."""
 
 from __future__ import annotations
 
