@@ -19,8 +19,9 @@ from tests.up import CACHE, START_S
 def test_the_demo_tracks_the_objects_it_asks_for(tmp_path: Path) -> None:
     environment = os.environ | {"SACCADE_PORT": str(free_port()), "SACCADE_STATE_DIR": str(tmp_path)}
     environment["SACCADE_CACHE_DIR"] = str(CACHE)
+    # Three phrases: the first, and two edits.
     done = subprocess.run(
-        [sys.executable, "-m", "actors", "demo", "--duration", "20", "--no-browser", "--json"],
+        [sys.executable, "-m", "actors", "demo", "--duration", "12", "--no-browser", "--json"],
         env=environment,
         capture_output=True,
         text=True,
