@@ -78,6 +78,7 @@ SLOW = (
     "tests/lab/training/world/test_scenes.py",
     "tests/streaming/results/test_connection.py",
     "tests/streaming/rtsp/test_gstreamer.py",
+    "tests/streaming/rtsp/test_reader_choice.py",
     "tests/streaming/rtsp/test_source.py",
     "tests/test_examples.py",
     "tests/test_networks.py",

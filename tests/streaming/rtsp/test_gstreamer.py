@@ -6,11 +6,11 @@ import pytest
 
 from streaming.rtsp.source import RtspSource
 from streaming.sources.live import SourceTimeouts
-from streaming.url_guard import SourcePolicy, check_source_url
+from streaming.url_guard import check_source_url
 from streaming.vocabulary import SourceState, StreamId
+from tests.cameras import LOOPBACK
 from tests.gstreamer import gstreamer
 
-LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.0/8",))
 PATIENCE_S = 60
 "On a loaded two-core machine."
 
