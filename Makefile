@@ -24,7 +24,7 @@ GO2RTC_VERSION := 1.9.14-cui.48
 ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 GO2RTC := .tools/node_modules/@camera.ui/go2rtc-linux-$(ARCH)
 
-.PHONY: demo quick test lint bench clean rtsp-server footage browser proxies
+.PHONY: demo quick test lint bench clean rtsp-server footage browsers gstreamer proxies
 
 demo: $(READY) rtsp-server footage
 	@$(BIN)/saccade demo $(ARGS)
@@ -38,7 +38,7 @@ quick: lint
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 # Two processes, because many tests wait for servers to start. Modules of one process share their fixtures.
-test: lint $(PEER) rtsp-server footage browser proxies
+test: lint $(PEER) rtsp-server footage browsers gstreamer proxies
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(DEV)
@@ -85,8 +85,15 @@ proxies:
 	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light caddy iproute2 >/dev/null ; } \
 	  || echo "No nginx, Caddy or ip: tests that need them will be skipped. Install nginx-light, caddy and iproute2."
 
-# Chromium, for the tests of the page.
-browser:
-	@command -v chromium chromium-browser google-chrome >/dev/null || { \
-	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null ; } \
-	  || echo "No Chromium: the tests of the page will be skipped. Install the package chromium."
+# Chromium and Firefox, for the tests of the page.
+browsers:
+	@{ command -v chromium chromium-browser google-chrome && command -v firefox-esr firefox ; } >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium firefox-esr >/dev/null ; } \
+	  || echo "No Chromium or no Firefox: tests of the page will be skipped. Install the packages chromium and firefox-esr."
+
+# GStreamer with the bindings of the system's Python, as a WebRTC peer and RTSP server in tests.
+GSTREAMER := python3-gi gir1.2-gst-plugins-bad-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-nice gstreamer1.0-plugins-bad gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+gstreamer:
+	@/usr/bin/python3 tests/gstreamer_program.py check 2>/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(GSTREAMER) >/dev/null ; } \
+	  || echo "No GStreamer: tests with it will be skipped. Install $(GSTREAMER)."

@@ -18,9 +18,12 @@ from aiortc.codecs.h264 import H264Encoder
 from cryptography.hazmat.primitives import serialization
 
 from streaming.rtsp.depacketizer import START_CODE
+from streaming.sources.live import SourceLimits
 from streaming.url_guard import ParsedSource, SourcePolicy, check_source_url
 
 LOOPBACK = SourcePolicy(allowed_hosts=("127.0.0.0/8",))
+PATIENCE = SourceLimits(first_frame_s=5.0, stall_s=0.7)
+IMPATIENCE = SourceLimits(first_frame_s=0.8, stall_s=0.7)
 PAYLOAD_TYPE = 96
 PARAMETER_SET_TYPES = {"H264": (7, 8), "H265": (32, 33, 34)}
 

@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from torch import Tensor
 from transformers import Sam2Config, Sam2Model
 
-from engines.tracking.checkpoints import to_official
+from engines.tracking.weight_names import to_official
 
 WIDTH, LAYERS, HEADS, GROUPS, MLP = 48, 3, 4, 2, 64
 VISION_WIDTH, VISION_LAYERS, VISION_HEADS, VISION_MLP = 32, 3, 2, 40

@@ -12,7 +12,7 @@ from streaming.vocabulary import Frame, StreamId, StreamSpec
 from streaming.webrtc.whep import WhepViewers
 from streaming.webrtc.whip import WhipSource
 from tests.doubles import MemoryControl
-from tests.peers import LOOPBACK
+from tests.peers import LOOPBACK, until
 
 
 class VideoControl(MemoryControl):
@@ -51,8 +51,10 @@ class VideoControl(MemoryControl):
 
     async def close(self) -> None:
         await self.out.close()
-        if self.ingest is not None:
-            await asyncio.to_thread(self.ingest.stop)
+        ingest = self.ingest
+        if ingest is not None:
+            await asyncio.to_thread(ingest.stop)
+            await until(lambda: ingest._publisher is None)
 
     def _take(self, frame: Frame) -> None:
         self.out.push(frame)

@@ -21,10 +21,11 @@ def add_cells(table: Table, *cells: str) -> None:
 
 
 def pairs_table(pairs: Mapping[str, object]) -> Table:
-    """Return a table with one name and value a row; floats with three decimals."""
+    """Return a table with one name and value a row; floats with three decimals, None as a dash."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in pairs.items():
-        add_cells(table, name, f"{value:.3f}" if isinstance(value, float) else str(value))
+        text = share(value) if value is None or isinstance(value, float) else str(value)
+        add_cells(table, name, text)
     return table
 
 
@@ -91,11 +92,6 @@ def _worst(differences: Mapping[str, float]) -> str:
 def milliseconds(seconds: float | None) -> str:
     """Format seconds as whole milliseconds; None as an empty string."""
     return "" if seconds is None else f"{seconds * 1000:.0f} ms"
-
-
-def dashed(figures: Mapping[str, object]) -> dict[str, object]:
-    """Return the figures with a dash in place of None."""
-    return {name: "-" if value is None else value for name, value in figures.items()}
 
 
 def share(value: float | None) -> str:

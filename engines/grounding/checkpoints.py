@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 from transformers import Sam2Config
 
@@ -37,7 +36,7 @@ from engines.grounding.model import SaModel
 from engines.grounding.structure import RefinementKind
 from engines.grounding.templates import Template, make_template
 from engines.grounding.tokenizer_loading import load_tokenizer
-from engines.grounding.weight_layout import SAM, published
+from engines.grounding.weight_layout import SAM
 from engines.grounding.weights import WEIGHTS_FILE as WEIGHTS_FILE
 from engines.grounding.weights import load_published, on_meta_device, open_weights
 from streaming.errors import CheckpointError
@@ -113,11 +112,6 @@ class Sa2Va:
         return bool(self.config.get("takes_regions", default))
 
     @property
-    def vision_px(self) -> int:
-        """Side of the language model's square tiles (InternVL family only)."""
-        return int(self.config["vision_config"]["image_size"])
-
-    @property
     def sam_px(self) -> int:
         """Side of SAM-2's square input; mask logits have a quarter of it."""
         sam = self.config.get("sam2_config", HIERA_LARGE)
@@ -188,19 +182,6 @@ def _config_errors(file: Path) -> Iterator[None]:
         ) from exc
 
 
-def save_sa2va(checkpoint: Sa2Va, directory: Path) -> None:
-    """Write config, tokenizer and float16 weights; each file replaces the old file atomically."""
-    directory.mkdir(parents=True, exist_ok=True)
-    tensors = to_published(checkpoint.model)
-    weights = directory / (WEIGHTS_FILE + ".new")
-    save_file({k: v.half().contiguous() for k, v in tensors.items()}, weights)
-    weights.chmod(0o644)  # safetensors creates files with mode 0600
-    (directory / "config.json.new").write_text(json.dumps(dict(checkpoint.config), indent=2) + "\n")
-    checkpoint.template.tokenizer.save(str(directory / "tokenizer.json.new"))
-    for name in ("config.json", "tokenizer.json", WEIGHTS_FILE):
-        (directory / (name + ".new")).replace(directory / name)
-
-
 # --- configuration --------------------------------------------------------------------------------
 
 
@@ -225,11 +206,3 @@ def _refinement(name: str) -> RefinementKind:
         raise CheckpointError(
             f"config.json asks for the refinement {name!r}.", remedy=f"Known: {', '.join(RefinementKind)}."
         ) from exc
-
-
-# --- tensors --------------------------------------------------------------------------------------
-
-
-def to_published(model: SaModel) -> dict[str, Tensor]:
-    """Convert a model's tensors to published tensors."""
-    return published(model.state_dict(), model.published_tensor)

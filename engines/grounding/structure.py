@@ -62,15 +62,6 @@ class Expressions:
         """Select objects by a mask (N,) bool or by indices (M,) int64."""
         return Expressions(self.tokens[chosen], self.valid[chosen], self.seg[chosen])
 
-    def scatter(self, rows: Tensor, count: int) -> Expressions:
-        """Copy the objects to `rows` (N,) int64 of `count`; the other rows are all padding."""
-        return Expressions(
-            *(
-                part.new_zeros(count, *part.shape[1:]).index_copy(0, rows, part)
-                for part in (self.tokens, self.valid, self.seg)
-            )
-        )
-
 
 class Refinement(nn.Module, ABC):
     """Adds a residual Δ, computed from the expressions, to the feature maps of N objects."""

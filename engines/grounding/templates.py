@@ -122,11 +122,6 @@ class Template:
         """Index of `[SEG]` in the answer."""
         return self.answer.index(self.seg_id)
 
-    def in_vocabulary(self, phrase: str) -> bool:
-        """Whether every word of the phrase is in the vocabulary."""
-        unknown = self.tokenizer.token_to_id("<unk>")
-        return unknown is None or unknown not in self._plain(_one_line(phrase))
-
     def cut(self, text: str, max_tokens: int) -> str:
         """Return the beginning of a text that is read, on one line: `max_tokens` at most."""
         text = _one_line(text)

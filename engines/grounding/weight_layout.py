@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-from engines.tracking.checkpoints import official_name, to_official
+from engines.tracking.weight_names import official_name, to_official
 from streaming.errors import CheckpointError
 
 NAMED: Final = 10

@@ -1,4 +1,4 @@
-"""Load and save SAM-2 and EdgeTAM weights.
+"""Load SAM-2 and EdgeTAM weights.
 
     a folder     `config.json` (transformers' `Sam2VideoConfig` or `EdgeTamVideoConfig`), `model.safetensors`;
                  tensors have official names (as nano) or transformers' (from `save_pretrained`)
@@ -22,16 +22,9 @@ from zipfile import is_zipfile
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from engines.tracking.checkpoint_files import (
-    CONFIG_FILE,
-    OFFICIAL_SUFFIXES,
-    WEIGHTS_FILE,
-    CheckpointFiles,
-    checkpoint_files,
-)
+from engines.tracking.checkpoint_files import OFFICIAL_SUFFIXES, CheckpointFiles, checkpoint_files
 from engines.tracking.families import (
     TrackerModel,
     build_model,
@@ -40,8 +33,6 @@ from engines.tracking.families import (
     with_image_size,
 )
 from engines.tracking.weight_names import from_official
-from engines.tracking.weight_names import official_name as official_name
-from engines.tracking.weight_names import to_official as to_official
 from streaming.errors import CheckpointError
 
 MAX_NAMED: Final = 10
@@ -146,16 +137,3 @@ def load_tensors(model: TrackerModel, tensors: Mapping[str, Tensor]) -> None:
     if messages:
         raise CheckpointError(f"The tensors do not fit the model; {'; '.join(messages)}.")
     model.load_state_dict({name: tensor.float() for name, tensor in found.items()})
-
-
-def save_tracker(model: TrackerModel, directory: Path) -> None:
-    """Write config.json and float16 weights under official names; each file replaces the old one
-    atomically."""
-    directory.mkdir(parents=True, exist_ok=True)
-    partial = directory / (WEIGHTS_FILE + ".partial")
-    save_file(to_official({k: v.half() for k, v in model.state_dict().items()}), partial)
-    partial.chmod(0o644)  # safetensors makes files readable by their owner only
-    config = directory / (CONFIG_FILE + ".partial")
-    config.write_text(model.config.to_json_string(use_diff=False))
-    config.replace(directory / CONFIG_FILE)
-    partial.replace(directory / WEIGHTS_FILE)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from actors.cli.tables import dashed, milliseconds, pairs_table, share
+from actors.cli.tables import milliseconds, pairs_table, share
 
 _LINE_TIMES = {
     "frame age p50": "frame_age_p50_s",
@@ -118,7 +118,7 @@ def load_tables(report: Mapping[str, Any]) -> tuple[Table, Table, Table]:
             streams.add_row(row["name"], stream["stream"], *rates, *ages, f"{stream['tracks']:.1f}")
     for table in (words, streams):
         table.box = None
-    return words, streams, pairs_table(dashed(_load_figures(report)))
+    return words, streams, pairs_table(_load_figures(report))
 
 
 def _load_figures(report: Mapping[str, Any]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from actors.cli.tables import dashed, pairs_table, share
+from actors.cli.tables import pairs_table, share
 
 
 def eval_tables(report: Mapping[str, Any]) -> list[Table]:
@@ -17,17 +17,15 @@ def eval_tables(report: Mapping[str, Any]) -> list[Table]:
     if len(levels) == 1:
         (level,) = levels
         tables += [_phrases_table(level["referring"]), _questions_table(level["answering"])]
-        tables += [_titled(part, pairs_table(dashed(level[part]))) for part in ("following", "describing")]
+        tables += [_titled(part, pairs_table(level[part])) for part in ("following", "describing")]
     if report["footage"]:
         tables.append(_real_clips_table(report["footage"]))
     if report.get("photographs"):
         tables += _photograph_tables(report["photographs"])
     if report["live"]:
-        tables.append(_titled("live", pairs_table(dashed(_live_figures(report["live"])))))
+        tables.append(_titled("live", pairs_table(_live_figures(report["live"]))))
     if report.get("live_footage"):
-        tables.append(
-            _titled("words on footage, live", pairs_table(dashed(_live_figures(report["live_footage"]))))
-        )
+        tables.append(_titled("words on footage, live", pairs_table(_live_figures(report["live_footage"]))))
     return tables
 
 
@@ -101,7 +99,7 @@ def _photograph_tables(score: Mapping[str, Any]) -> list[Table]:
         refused = score["absent_refused_by_kind"].get(kind)
         by_kind.add_row(kind, str(fit["cases"]), *map(share, (fit["j"], fit["f"], fit["j_and_f"], refused)))
     totals = {key: score[key] for key in ("photographs", "phrases", "absent_refused", "wrongly_refused")}
-    return [_titled("photographs", by_name), _titled("", by_kind), pairs_table(dashed(totals))]
+    return [_titled("photographs", by_name), _titled("", by_kind), pairs_table(totals)]
 
 
 def _live_figures(score: Mapping[str, Any]) -> dict[str, object]:

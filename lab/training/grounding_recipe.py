@@ -22,7 +22,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from engines.grounding.checkpoints import Sa2Va, save_sa2va
+from engines.grounding.checkpoints import Sa2Va
 from engines.grounding.model import SaModel
 from engines.grounding.structure import Expressions
 from engines.grounding.templates import Template
@@ -36,6 +36,7 @@ from lab.training.batches import (
 from lab.training.checkpoint import Progress, Stateful
 from lab.training.curriculum import Curriculum
 from lab.training.device import mixed_precision, to_device, training_device
+from lab.training.export import save_sa2va
 from lab.training.initial_weights import copy_language
 from lab.training.losses import (
     AuxiliaryHeads,

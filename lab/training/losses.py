@@ -166,7 +166,7 @@ def mask_loss(
         heads.map_classes, maps[2].flatten(2).transpose(1, 2), batch.categories[last], batch.colours[last]
     )
     scenes = len(batch.packed.ids)
-    table = expressions[chosen].scatter(rows * MASKS_PER_SCENE + columns, scenes * MASKS_PER_SCENE)
+    table = scatter(expressions[chosen], rows * MASKS_PER_SCENE + columns, scenes * MASKS_PER_SCENE)
     masks, quality = model.decode_masks(maps, table.seg.view(scenes, MASKS_PER_SCENE, -1), table)
     masks, quality = masks[rows, columns].float(), quality[rows, columns].float()
     predictions = MaskPredictions(
@@ -185,6 +185,12 @@ def mask_loss(
     best = true_iou.gather(1, quality.argmax(dim=1, keepdim=True)).squeeze(1)
     metrics = {f"map_{name}": value for name, value in class_metrics.items()}
     return Loss(total, metrics | {"j": float(best.sum()), "j/n": float(len(best))}), predictions
+
+
+def scatter(expressions: Expressions, rows: Tensor, count: int) -> Expressions:
+    """Copy the expressions of N objects to `rows` (N,) int64 of `count`; the other rows are all padding."""
+    parts = (expressions.tokens, expressions.valid, expressions.seg)
+    return Expressions(*(part.new_zeros(count, *part.shape[1:]).index_copy(0, rows, part) for part in parts))
 
 
 def _first_segs(batch: GroundingBatch) -> tuple[Tensor, Tensor, Tensor]:

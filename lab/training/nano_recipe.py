@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from engines.grounding.checkpoints import save_sa2va
 from lab.evaluation.photo_referring import photographs_to_calibrate
 from lab.training.curves import CURVES, draw_curves_if_possible
+from lab.training.export import save_sa2va
 from lab.training.grounding_recipe import GroundingRunConfig, train_decoder, train_grounding, train_vision
 from lab.training.photo_clips import PhotoClips
 from lab.training.photo_vision import PhotoVisionConfig, train_photo_vision

@@ -19,12 +19,13 @@ from torch.nn import functional
 from transformers import Sam2VideoModel
 
 from engines.backends.torch_backend import TorchBackend
-from engines.tracking.checkpoints import TrackerWeights, save_tracker
+from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compilation import compile_tracker
 from lab.evaluation.tracking import TrackingScore, score_tracking
 from lab.training.checkpoint import Progress
 from lab.training.curriculum import Curriculum
 from lab.training.device import mixed_precision, training_device
+from lab.training.export import save_tracker
 from lab.training.initial_weights import initial_tracker, tracker_from
 from lab.training.optimiser import Muon, Optimisers, split_parameters
 from lab.training.prefetch import prefetch, workers_for

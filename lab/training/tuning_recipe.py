@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache
 
-from engines.grounding.checkpoints import Sa2Va, load_sa2va, save_sa2va
+from engines.grounding.checkpoints import Sa2Va, load_sa2va
 from engines.grounding.model import LanguageModelInputs, SaModel, best_mask
 from engines.grounding.packing import expand_positions
 from engines.grounding.structure import Expressions
@@ -27,6 +27,7 @@ from engines.grounding.templates import Template
 from lab.training.checkpoint import Progress
 from lab.training.curves import CURVES, draw_curves_if_possible
 from lab.training.device import mixed_precision, to_device, training_device
+from lab.training.export import save_sa2va
 from lab.training.grounding_recipe import first_seed
 from lab.training.losses import Loss, dice_loss, iou
 from lab.training.optimiser import Optimisers

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import command_of, descendants_of, is_running
+from actors.service import running_service
+from streaming.errors import Conflict, NotFound
+from streaming.settings import Settings
+from tests.processes import command_of, descendants_of, is_running, named
 from tests.up import START_S, Up, saccade_starting, saccade_up
 
 pytestmark = pytest.mark.timeout(400)
@@ -90,12 +93,14 @@ def test_addresses_that_cannot_work_end_the_start_with_one_line(tmp_path: Path) 
     assert not (tmp_path / "state").exists()
 
 
-def test_a_taken_port_is_an_error_with_its_number(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        assert port in failing(tmp_path, SACCADE_PORT=port).splitlines()[-1]
+async def test_a_taken_port_is_an_error_with_its_number_and_leaves_no_process(tmp_path: Path) -> None:
+    before = named("valkey-server", os.getpid())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Conflict, match=str(port)):
+            async with running_service(Settings(port=port, state_dir=tmp_path)):
+                pass
+    assert named("valkey-server", os.getpid()) == before
 
 
 def test_the_error_of_an_unreachable_redis_has_no_password(tmp_path: Path) -> None:
@@ -111,7 +116,10 @@ def test_a_state_folder_that_cannot_be_written_is_one_line(state_dir: str, tmp_p
     assert state_dir in error and "state_dir" in error
 
 
-@pytest.mark.parametrize("model", ["SACCADE_TRACKER", "SACCADE_MODEL"])
-def test_a_missing_checkpoint_is_named_before_anything_starts(model: str, tmp_path: Path) -> None:
-    assert "checkpoint at nowhere" in failing(tmp_path, **{model: "nowhere"}).splitlines()[-1]
+@pytest.mark.parametrize("setting", ["tracker", "model"])
+async def test_a_missing_checkpoint_is_named_before_anything_starts(setting: str, tmp_path: Path) -> None:
+    settings = Settings(port=0, state_dir=tmp_path / "state").model_copy(update={setting: "nowhere"})
+    with pytest.raises(NotFound, match="checkpoint at nowhere"):
+        async with running_service(settings):
+            pass
     assert not (tmp_path / "state").exists()

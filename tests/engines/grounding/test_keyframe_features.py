@@ -82,7 +82,8 @@ def test_an_image_is_encoded_once_and_earlier_frames_only_on_demand(
 def test_earlier_frames_are_read_from_oldest_to_newest(nano: Sa2Va) -> None:
     keyframe = _keyframe(earlier=2)
     question = nano.template.segment_question("the moving star")
-    images = np.stack([to_square(p, nano.vision_px) for p in (*keyframe.earlier, keyframe.frame.pixels)])
+    side_px = nano.config["vision_config"]["image_size"]
+    images = np.stack([to_square(p, side_px) for p in (*keyframe.earlier, keyframe.frame.pixels)])
     tokens = nano.model.encode_images(normalise(images)).tokens.flatten(0, 1)[None]
     expected = nano.model.prefill(tokens, pack(nano.template.prefix(3), [[question]])).hidden
     hidden = KeyframeFeatures(nano, keyframe).prefix(past=True).prefill([question]).hidden

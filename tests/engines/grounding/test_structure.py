@@ -15,6 +15,7 @@ from engines.grounding.structure import (
     decode_twice,
     make_refinement,
 )
+from lab.training.losses import scatter
 
 WIDTH = 32
 SURE = 100.0
@@ -147,20 +148,10 @@ def test_zero_objects_have_empty_expressions() -> None:
     assert (words.tokens.shape, words.valid.shape) == ((0, 1, WIDTH), (0, 1))
 
 
-def test_scatter_pads_the_other_rows() -> None:
-    words = expressions(tokens=3)
-    scattered = words.scatter(torch.tensor([3, 0]), 4)
-    assert torch.equal(scattered[torch.tensor([3, 0])].tokens, words.tokens)
-    assert torch.equal(scattered.seg[[3, 0]], words.seg)
-    assert scattered.valid.any(dim=1).tolist() == [True, False, False, True]
-    none = Expressions.padded([], torch.zeros(0, WIDTH)).scatter(torch.zeros(0, dtype=torch.int64), 4)
-    assert not none.valid.any()
-
-
 @pytest.mark.parametrize("kind", RefinementKind)
 def test_rows_that_are_all_padding_are_finite(kind: RefinementKind) -> None:
     refinement, f = learnt(kind), features(objects=3)
-    words = expressions(tokens=3).scatter(torch.tensor([0, 2]), 3)
+    words = scatter(expressions(tokens=3), torch.tensor([0, 2]), 3)
     refined = refinement(f, words, everywhere(objects=3))
     refined[[0, 2]].square().sum().backward()
     assert refined.isfinite().all()

@@ -12,11 +12,12 @@ import pytest
 
 from engines.backends.graph import Array, Graph, Precision, Program, Runner
 from engines.backends.torch_backend import TorchBackend
-from engines.tracking.checkpoints import TrackerWeights, save_tracker
+from engines.tracking.checkpoints import TrackerWeights
 from engines.tracking.compilation import compile_tracker, open_tracker
 from engines.tracking.compiled import GRAPHS, CompiledTracker
 from engines.tracking.tracker import SamTracker
 from lab.evaluation.propagation import answer_from_masks
+from lab.training.export import save_tracker
 from lab.training.initial_weights import initial_tracker
 from lab.training.world.scenes import draw_clip
 from streaming.errors import BackendUnavailable, NotFound

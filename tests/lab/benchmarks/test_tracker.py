@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.tracking.checkpoints import save_tracker
 from lab.benchmarks.candidates import PARTS
 from lab.benchmarks.tracker import OTHER, BenchOptions, BenchReport, bench_tracker
+from lab.training.export import save_tracker
 from lab.training.initial_weights import initial_tracker
 from streaming.errors import BackendUnavailable, InvalidSettings, NotFound
 

@@ -21,8 +21,9 @@ OPTIONS = ("--no-browser", "--json")
 def test_the_demo_tracks_the_objects_it_asks_for(tmp_path: Path) -> None:
     environment = os.environ | {"SACCADE_PORT": str(free_port()), "SACCADE_STATE_DIR": str(tmp_path)}
     environment["SACCADE_CACHE_DIR"] = str(CACHE)
+    # Three phrases: the first, and two edits.
     done = subprocess.run(
-        [sys.executable, "-m", "actors", "demo", "--scene", "drawn", *OPTIONS, "--duration", "20"],
+        [sys.executable, "-m", "actors", "demo", "--scene", "drawn", *OPTIONS, "--duration", "12"],
         env=environment,
         capture_output=True,
         text=True,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from engines.grounding.checkpoints import Sa2Va
+from engines.grounding.structure import Expressions
 from lab.training.batches import (
     IGNORE_INDEX,
     AttentionTargets,
@@ -26,6 +27,7 @@ from lab.training.losses import (
     iou,
     mask_loss,
     prompt_position_loss,
+    scatter,
     segmenter_maps,
 )
 from lab.training.trainable_grounder import initial_heads
@@ -187,3 +189,14 @@ def test_labels_of_a_finer_grid_are_sampled_at_the_centres_of_cells() -> None:
     labels = torch.zeros(1, 6, 6, dtype=torch.int64)
     labels[0, 1, 1] = 3
     assert dense_class_loss(head, cells, labels, labels)[1]["category/n"] == 1
+
+
+def test_scatter_pads_the_other_rows() -> None:
+    words = Expressions(torch.randn(2, 3, 8), torch.ones(2, 3, dtype=torch.bool), torch.randn(2, 8))
+    rows = torch.tensor([3, 0])
+    scattered = scatter(words, rows, 4)
+    assert torch.equal(scattered.tokens[rows], words.tokens)
+    assert torch.equal(scattered.seg[rows], words.seg)
+    assert scattered.valid.any(dim=1).tolist() == [True, False, False, True]
+    none = Expressions.padded([], torch.zeros(0, 8))
+    assert not scatter(none, torch.zeros(0, dtype=torch.int64), 4).valid.any()

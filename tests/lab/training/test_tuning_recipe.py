@@ -10,11 +10,12 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from engines.grounding.checkpoints import Sa2Va, build, image_tokens, load_sa2va, save_sa2va
+from engines.grounding.checkpoints import Sa2Va, build, image_tokens, load_sa2va
 from engines.grounding.keyframe_features import KeyframeFeatures
 from engines.grounding.templates import make_template
 from lab.training import tuning_recipe
 from lab.training.curves import CURVES
+from lab.training.export import save_sa2va
 from lab.training.nano_config import grounder_config
 from lab.training.task_mixture import draw_task_sample
 from lab.training.tokenizer import nano_tokenizer

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engines.grounding.checkpoints import RunOptions, Sa2Va, load_sa2va, to_published
+from engines.grounding.checkpoints import RunOptions, Sa2Va, load_sa2va
 from engines.grounding.families.base import TEXT_KEYS, only, part
 from engines.grounding.generation import generate
 from engines.grounding.grounder import SaGrounder, load_grounder
 from engines.grounding.image_processing import normalise
 from engines.grounding.keyframe_features import KeyframeFeatures
+from lab.training.export import to_published
 from streaming.errors import CheckpointError, InvalidQuery
 from streaming.vocabulary import Clock, Frame, Keyframe, Pixels, Query, QueryId, QueryKind, StreamId
 from tests import published, sa2va_reference
