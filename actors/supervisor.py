@@ -32,6 +32,7 @@ from actors.ray_runtime import call, start_ray, stop_ray
 from actors.redis_monitor import RedisMonitor
 from actors.redis_server import RedisServer
 from actors.shutdown import reclaim_signals, run_to_completion
+from actors.snapshot_store import SnapshotStore, snapshot_folder
 from actors.worker import Worker
 from actors.worker_client import WorkerClient
 from streaming.errors import Conflict, LimitReached, ServiceUnavailable, SourceUnavailable
@@ -72,6 +73,7 @@ class Supervisor:
         self._settings = settings
         self._redis_url = redis_url
         self._store = DesiredStore(redis_url)
+        self._snapshots = SnapshotStore(snapshot_folder(settings))
         self._policy = SourcePolicy.from_settings(settings)
         self._desired = DesiredState(settings.workers)
         self._changing = asyncio.Lock()
@@ -90,6 +92,7 @@ class Supervisor:
         """
         streams = await asyncio.to_thread(self._store.streams)
         self._desired.load(streams, await asyncio.to_thread(self._store.queries))
+        await self._remove_stale_snapshots()
         await run_to_completion(asyncio.to_thread(start_ray, self._settings.ray_address))
         reclaim_signals()
         self._start_actors()
@@ -130,6 +133,7 @@ class Supervisor:
             log.warning("Stream %s is added although: %s", spec.stream_id, exc)
         async with self._changing:
             self._check_room_for(spec.stream_id)
+            await self._remove_stale_snapshots()
             await asyncio.to_thread(self._store.put_stream, spec)
             self._desired.put_stream(spec)
         await self._refresh_worker(spec.stream_id)
@@ -143,6 +147,15 @@ class Supervisor:
             await asyncio.to_thread(self._store.remove_stream, stream_id)
             self._desired.remove_stream(stream_id)
         await monitor.refresh(_REFRESH_TIMEOUT_S)
+        async with self._changing:
+            await self._remove_stale_snapshots()
+
+    async def _remove_stale_snapshots(self) -> None:
+        """Remove the snapshots of streams that are not there (any more)."""
+        try:
+            await asyncio.to_thread(self._snapshots.retain, tuple(self._desired.streams))
+        except OSError as exc:
+            log.warning("Snapshots of removed streams cannot be removed: %s", exc)
 
     # Control: queries
 

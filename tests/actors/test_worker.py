@@ -74,7 +74,7 @@ class Grounding:
 
 @asynccontextmanager
 async def working(redis: RedisServer, clips: Path, ground: Grounding) -> AsyncIterator[Worker]:
-    settings = Settings(media_dirs=[clips], source_connect_timeout_s=2.0)
+    settings = Settings(media_dirs=[clips], state_dir=clips / "state", source_connect_timeout_s=2.0)
     worker = Worker(settings, redis.url, lambda: ColourTracker, ground)
     try:
         yield worker
@@ -365,7 +365,8 @@ async def test_a_failure_while_a_missing_stream_is_opened_does_not_end_the_attem
             raise failures.pop()
         return ColourTracker()
 
-    worker = Worker(Settings(media_dirs=[tmp_path]), redis_server.url, lambda: make_tracker, Grounding())
+    settings = Settings(media_dirs=[tmp_path], state_dir=tmp_path)
+    worker = Worker(settings, redis_server.url, lambda: make_tracker, Grounding())
     try:
         await host(worker, ("w-opened-late", tmp_path / "red.mp4"))
         shutil.copy(clips / "red.mp4", tmp_path / "red.mp4")
