@@ -105,8 +105,8 @@ class Worker:
         """Start, change and stop streams until the delta's version is hosted; return a heartbeat after that.
 
         A delta that does not start at the version hosted is ignored; the heartbeat's version says so. If
-        applying fails, the version is 0 afterwards, so that a snapshot repeats it. The caller may give up
-        waiting: the change is completed all the same.
+        applying fails, the version is 0 afterwards, so that the whole state repeats it. The caller may give
+        up waiting: the change is completed all the same.
         """
         async with self._changing:
             if self._state.fits(delta):

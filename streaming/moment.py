@@ -25,6 +25,10 @@ class Moment:
         """Read both clocks."""
         return cls(time.time(), time.monotonic())
 
+    def wall_of(self, monotonic_s: float) -> float:
+        """Return the wall clock's time, as it is set now, of another moment."""
+        return self.wall_s - (self.monotonic_s - monotonic_s)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredMoment:

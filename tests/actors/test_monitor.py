@@ -31,7 +31,7 @@ S = StreamId("s")
 
 
 def host(**options: Any) -> Any:
-    return ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(**options)
+    return ray.remote(HostActor).options(num_cpus=0).remote(**options)
 
 
 async def until(condition: Callable[[], object], monitor: ActorMonitor[Any]) -> None:
@@ -154,7 +154,7 @@ class HangingGrounder(ColourGrounder):
 
 
 async def test_a_grounder_whose_model_hangs_is_killed_and_restarted() -> None:
-    remote = ray.remote(GrounderActor).options(num_cpus=0, max_restarts=-1)
+    remote = ray.remote(GrounderActor).options(num_cpus=0)
     monitor = ActorMonitor(RayActor("grounder", lambda: remote.remote(HangingGrounder, 0.5)))
     query = Query(QueryId("q"), StreamId("s"), "hang")
     asked = Keyframe(frame_of(square_image((20, 20)), 0, "s"), (query,), 0.0)

@@ -157,14 +157,16 @@ async def test_a_hosted_stream_publishes_masks_to_redis(
         assert isinstance(tracker, ColourTracker) and tracker.committed > 0
 
 
-async def test_a_snapshot_of_what_is_hosted_restarts_nothing(redis_server: RedisServer, clips: Path) -> None:
+async def test_the_whole_state_of_what_is_hosted_restarts_nothing(
+    redis_server: RedisServer, clips: Path
+) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         desired = await host(worker, ("w-same", clips / "red.mp4"))
         await until(lambda: worker._hosted[StreamId("w-same")].source.status.frames > 5)
         before = worker._hosted[StreamId("w-same")]
-        snapshot = desired.delta(0, 0)
-        assert snapshot is not None
-        await worker.apply(snapshot)
+        whole = desired.delta(0, 0)
+        assert whole is not None
+        await worker.apply(whole)
         assert worker._hosted[StreamId("w-same")] is before
 
 
@@ -178,7 +180,7 @@ async def test_a_delta_for_another_version_is_ignored_and_the_version_is_returne
         assert [status.stream_id for status in beat.statuses] == ["w-version"]
 
 
-async def test_after_a_failed_delta_the_version_is_0_and_a_snapshot_repeats_it(
+async def test_after_a_failed_delta_the_version_is_0_and_the_whole_state_repeats_it(
     redis_server: RedisServer, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:

@@ -30,3 +30,7 @@ def test_two_readings_on_this_machine_can_be_compared() -> None:
     first, second = StoredMoment.now(), StoredMoment.now()
     assert first.boot_id == second.boot_id
     assert 0.0 <= first.age_s(second) < 60.0
+
+
+def test_another_moments_wall_time_is_by_the_clock_as_it_is_set_now() -> None:
+    assert Moment(5000.0, 70.0).wall_of(67.5) == 4997.5
