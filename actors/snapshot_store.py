@@ -9,10 +9,10 @@ CPU of one snapshot, of this process and of the server's, on two cores (AMD EPYC
 append-only file, which is the other place that survives a process:
 
     size                              file, with its checksum     Redis
-    0.6 MiB, nano, 3 objects          1.3 ms                      1.7 ms
-    3.2 MiB, nano, 16 objects         2.7 ms                      9.4 ms
-    9.2 MiB, SAM 2.1 1024 px, 3       7.0 ms                      26 ms, and it answers nobody meanwhile
-    49 MiB, SAM 2.1 1024 px, 16       36 ms                       177 ms
+    0.6 MiB, nano, 3 objects          0.6 ms                      2.1 ms
+    3.2 MiB, nano, 16 objects         2.6 ms                      11 ms
+    9.2 MiB, SAM 2.1 1024 px, 3       5.6 ms                      24 ms, and it answers nobody meanwhile
+    49 MiB, SAM 2.1 1024 px, 16       30 ms                       220 ms
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ Ages count remembered frames; under a policy that remembers every frame, frames.
 
 A snapshot has the conditioning memories and the newest tracked one. Each of these is written into its slot
 from an array that never changes afterwards, so that a snapshot refers to them and another thread may read
-them. Copying the bank instead would take 8 ms of the tracking thread for SAM 2.1 at 1024 px with two objects.
+them: 0.1 to 0.3 ms of the tracking thread, whatever the model. The other tracked memories are left out: with
+conditioning memories alone, or the newest as well, 92 % of the objects were followed on from snapshots 1 and
+3 s old (J > 0.5; 12 drawn clips, nano).
 """
 
 from __future__ import annotations

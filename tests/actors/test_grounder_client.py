@@ -121,3 +121,16 @@ async def test_errors_of_the_model_are_raised_as_grounding_failed() -> None:
         with pytest.raises(GroundingFailed, match="RuntimeError"):
             await GrounderClient(["grounder-fails"])(replace(KEYFRAME, queries=(query,)), ignore)
     ray.kill(actor)
+
+
+async def test_if_a_grounder_is_dead_or_silent_the_next_one_answers() -> None:
+    actors = ray.remote(AbsentGrounder), ray.remote(GrounderActor)
+    silent = actors[0].options(name="grounder-silent", num_cpus=0).remote()
+    alive = actors[1].options(name="grounder-alive", num_cpus=0).remote(ColourGrounder)
+    await alive.heartbeat.remote()
+    client = GrounderClient(["grounder-nowhere", "grounder-silent", "grounder-alive"])
+    for _ in range(2):
+        assert len((await client(KEYFRAME, ignore)).answers) == 1
+        assert client._names[0] == "grounder-alive", "asked first from now on"
+    for actor in (silent, alive):
+        ray.kill(actor)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 import ray
 
 from actors.desired_state import Delta, DesiredState
-from actors.ray_runtime import ActorDied, call
+from actors.ray_runtime import call
 from actors.worker_client import WorkerClient
 from streaming.vocabulary import Query, QueryId, StreamId, StreamSpec
 from tests.doubles import HostActor
@@ -57,16 +54,13 @@ async def test_a_worker_gets_the_whole_state_then_only_changes_and_idle_rounds_s
     assert edit == Delta(whole.to_version, whole.to_version + 1, queries=(edited,))
 
 
-async def test_a_worker_restarted_between_heartbeat_and_update_gets_the_whole_state(
+async def test_a_worker_replaced_between_heartbeat_and_update_gets_the_whole_state(
     client: WorkerClient, desired: DesiredState
 ) -> None:
     await client.heartbeat(60)
     await client.update(60)
-    os.kill(await call(client.handle.pid.remote(), 60), signal.SIGKILL)
-    while True:
-        with suppress(ActorDied):
-            await call(client.handle.pid.remote(), 60)
-            break
+    ray.kill(client.handle)
+    client.make()
     desired.put_stream(StreamSpec(StreamId("c"), "whip:"))
     await client.update(60)
     refused, whole = await deltas(client)
