@@ -160,7 +160,10 @@ class ActorMonitor(Generic[A_co]):
         try:
             beat = await self.actor.heartbeat(self._health.timeout_s)
         except SaccadeError as exc:
-            await self._act(self._observed(exc), exc)
+            if not self._is_exchanged:
+                await self._act(self._observed(exc), exc)
+            return False
+        if self._is_exchanged:  # meanwhile: the heartbeat is of a process that another actor has now
             return False
         self._exit_watch.follow(beat.pid, beat.namespace)
         restarts = self._health.restarts

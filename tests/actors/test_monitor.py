@@ -19,6 +19,7 @@ import ray
 from actors.actor_health import MonitorTimes
 from actors.desired_state import DesiredState
 from actors.grounder import GrounderActor
+from actors.heartbeat import Heartbeat
 from actors.monitor import ActorMonitor, RayActor
 from actors.ray_runtime import NAMESPACE, CannotStart, call
 from actors.worker_client import WorkerClient
@@ -101,6 +102,36 @@ async def test_a_worker_that_is_stopped_is_replaced_and_its_process_is_gone() ->
         await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
         assert await call(monitor.actor.handle.pid.remote(), 10) == spare_pid
         await until(lambda: not is_running(pid), monitor)
+        await spare.close()
+
+
+class Delayed(RayActor):
+    """An actor whose heartbeats arrive when the test lets them."""
+
+    may_arrive: asyncio.Event
+
+    async def heartbeat(self, timeout_s: float) -> Heartbeat:
+        beat = await super().heartbeat(timeout_s)
+        await self.may_arrive.wait()
+        return beat
+
+
+async def test_a_heartbeat_that_is_under_way_while_a_spare_takes_over_is_not_the_next_spares() -> None:
+    times = MonitorTimes(spare_s=60.0)
+    async with monitoring(times=times) as monitor:
+        actor = Delayed("spare", host)
+        actor.may_arrive = asyncio.Event()
+        actor.may_arrive.set()
+        spare = monitor.spare = ActorMonitor(actor, times)
+        await until(lambda: not (monitor.problem or spare.problem), monitor)
+        actor.may_arrive.clear()
+        await asyncio.sleep(2 * times.round_s)
+        os.kill(await call(monitor.actor.handle.pid.remote(), 10), signal.SIGKILL)
+        await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+        actor.may_arrive.set()
+        await asyncio.sleep(0.1)
+        assert not spare._health.is_alive, "the next spare is not even made"
+        assert spare._exit_watch._pid is None
         await spare.close()
 
 

@@ -115,6 +115,11 @@ def test_snapshots_of_other_streams_are_removed(store: SnapshotStore, tmp_path: 
     assert [path.name for path in (tmp_path / "snapshots").iterdir()] == ["notes.txt"]
 
 
+def test_a_file_is_no_longer_than_its_snapshot(store: SnapshotStore, tmp_path: Path) -> None:
+    save(store, b"large" * 1000, b"large" * 1000, b"small", b"small")
+    assert max(path.stat().st_size for path in (tmp_path / "snapshots").iterdir()) < 1000
+
+
 def test_without_a_folder_there_is_nothing_to_remove(store: SnapshotStore) -> None:
     store.retain([])
     assert store.load(S) is None

@@ -490,7 +490,7 @@ def test_pictures_that_are_rarer_than_the_timeout_are_no_stall(pictures, open_rt
 
 def test_a_wall_clock_that_jumps_by_an_hour_skips_no_picture(pictures, open_rtsp, seen, monkeypatch):
     """With every read it is set, forth and back, while pictures wait for a decoder that is a little slow."""
-    hours = itertools.cycle((0.0, 3600.0))
+    hours = itertools.cycle((0.0, 3600.0, 0.0))
     decode = FrameDecoder.decode
 
     class Jumping(Moment):
