@@ -12,8 +12,13 @@ Theory of operation
     frame has its masks.
 
     `monitor.py` asks each actor for a heartbeat twice a second, which also carries the timing of each
-    tracking thread. By the rules of `actor_health.py` an actor that is silent or has a hung thread is killed,
-    and Ray restarts it (`max_restarts=-1`); a restarted worker hosts version 0 and gets a snapshot.
+    tracking thread. By the rules of `actor_health.py` an actor that is silent or has a hung thread is killed.
+    A spare takes the place of what died, or it is made again; a new worker hosts version 0 and gets the whole
+    state.
+
+    A stream outlives its worker. `session.py` gives what the next frames depend on to `snapshot_writer.py`,
+    at most once a second; `snapshot_store.py` writes it to a file. Whoever hosts the stream next reads it,
+    and the last results in Redis (`resumption_reader.py`); `resumption.py` decides how ids and indices go on.
 
 Modules
     supervisor        decisions about streams, queries    service           Redis, gateway, supervisor
@@ -28,7 +33,10 @@ Modules
     heartbeat         answers of actors, step timing      engine_loading    engines from settings
     ray_runtime       start, stop, calls, errors of Ray   child_process     a child that ends with us
     redis_server      our own Redis                       shutdown          signals and cancellation
-    metrics           Prometheus                          rates             frame rate and frame age
+    stream_snapshot   what outlives a worker, as bytes    snapshot_store    its files
+    snapshot_writer   the thread that stores it           resumption        how a stream goes on
+    resumption_reader reads what it goes on from          metrics           Prometheus
+    rates             frame rate and frame age
     repeat_filter     suppresses repeated errors          cli/              the command `saccade`
 
 Rules

@@ -8,11 +8,11 @@ Theory of operation. The monitor asks for a heartbeat in rounds and reports what
   problem; after `hang_s` it is hung.
 - hung: silent for too long, or it reports so itself, or one of its tracking threads has been in one step for
   longer than `step_hang_s` and `step_hang_factor` times what is expected of that step. It is killed.
-- dead: Ray restarts it; it is starting.
+- dead: it is made again, or replaced by its spare; it is starting.
 
-An actor whose constructor raised is not restarted by Ray: it is made again after `remake_s`, unless it never
-was alive, which is an error to report to the user. A step of a kind that was not completed yet has
-`start_timeout_s`: the first step with objects is the first that runs the model.
+An actor that died before its first heartbeat, or whose constructor raised, is made again after `remake_s`. If
+its constructor raised and it never was alive, that is an error to report to the user. A step of a kind that
+was not completed yet has `start_timeout_s`: the first step with objects is the first that runs the model.
 
 Silence is summed up from the rounds. A round that took longer than its own waits says that the monitor was
 late (its event loop was starved), not that the actor was silent, so it counts as no longer than those waits.
@@ -38,9 +38,7 @@ class MonitorTimes:
     "For one heartbeat, and from when on silence is reported as a problem."
     quick_round_s: float = 0.1
     quick_timeout_s: float = 0.3
-    """Between heartbeats, and for one, in the first `heartbeat_timeout_s` of a silence. A call sent while Ray
-    restarts an actor takes up to 1.9 s to fail though the actor is back before that; asked again it answers
-    at once: results are back about 0.7 s sooner than with a time-out of 2 s."""
+    "Between heartbeats, and for one, in the first `heartbeat_timeout_s` of a silence."
     update_timeout_s: float = 30.0
     "For bringing an actor up to date. A worker waits for sources that end: a connect that hangs takes 5 s."
     start_timeout_s: float = 180.0
@@ -48,7 +46,9 @@ class MonitorTimes:
     hang_s: float = 10.0
     "Silence after which an actor that was alive is killed."
     remake_s: float = 5.0
-    "Before an actor whose constructor raised is made again."
+    "Before an actor that could not start is made again."
+    spare_s: float = 5.0
+    "Before the next spare is made: its imports would take the CPU from the one that has just taken over."
     step_hang_s: float = 4.0
     step_hang_factor: float = 10.0
     "A step is hung after the larger of `step_hang_s` and this many times its expected duration."
@@ -63,9 +63,11 @@ class Action(Enum):
 
     NOTHING = auto()
     KILL = auto()
-    "Kill the actor; Ray restarts it."
+    "Kill the actor, and replace it at once."
+    REPLACE = auto()
+    "The actor is dead: replace it at once."
     REMAKE = auto()
-    "Make the actor again after `remake_s`: Ray does not restart it."
+    "The actor could not start: make it again after `remake_s`."
     GIVE_UP = auto()
     "Raise what kept the actor from being made."
 
@@ -133,9 +135,10 @@ class ActorHealth:
         return self._killed(now_s) if self.silent_s > limit_s else Action.NOTHING
 
     def on_death(self, now_s: float) -> Action:
-        """The actor's process is gone; Ray is restarting it."""
-        self._is_alive = False
-        return self.on_silence("", now_s)
+        """The actor's process is gone."""
+        was_alive, self._is_alive = self._is_alive, False
+        self._problem, self._silent_s, self._observed_s = "It is starting.", 0.0, now_s
+        return Action.REPLACE if was_alive else Action.REMAKE
 
     def on_hang(self, why: str, now_s: float) -> Action:
         """The actor reported that it hangs."""

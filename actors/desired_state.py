@@ -4,8 +4,8 @@ Theory of operation. The supervisor has one `DesiredState`. Each worker has a ve
 of its streams and queries so far. A worker reports the version it hosts; `delta` returns what changed since,
 so an edit of one query sends that query only, however many streams the worker hosts. A worker at another
 version than the delta's `from_version` ignores it. The last `HISTORY` changes of a worker are remembered; a
-worker that is further behind, or was restarted (version 0), gets a snapshot: a delta from version 0, which
-replaces everything.
+worker that is further behind, or was restarted (version 0), gets the whole state: a delta from version 0,
+which replaces everything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Delta:
     """What changed for one worker between two versions."""
 
     from_version: int
-    "0: a snapshot, which replaces whatever the worker hosts."
+    "0: the whole state, which replaces whatever the worker hosts."
     to_version: int
     streams: tuple[StreamSpec, ...] = ()
     "Added or replaced."
@@ -48,7 +48,7 @@ class HostedState:
     queries: Mapping[QueryId, Query] = field(default_factory=dict)
 
     def fits(self, delta: Delta) -> bool:
-        """Return whether `delta` can be applied: it starts at this version, or is a snapshot."""
+        """Return whether `delta` can be applied: it starts at this version, or is whole."""
         return delta.from_version in (0, self.version)
 
     def applied(self, delta: Delta) -> HostedState:
@@ -150,7 +150,7 @@ class DesiredState:
             return None
         since = changes.since(from_version)
         if since is None:
-            return self._snapshot(worker)
+            return self._whole(worker)
         streams, queries = since
         return Delta(
             from_version,
@@ -161,7 +161,7 @@ class DesiredState:
             tuple(key for key in queries if key not in self._queries),
         )
 
-    def _snapshot(self, worker: int) -> Delta:
+    def _whole(self, worker: int) -> Delta:
         streams = tuple(spec for key, spec in self._streams.items() if self._is_on(key, worker))
         queries = tuple(query for query in self._queries.values() if self._is_on(query.stream_id, worker))
         return Delta(0, self._changes[worker].version, streams, queries)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from actors.process_exit import pid_namespace
 from streaming.status import StreamStatus
 from streaming.vocabulary import StreamId
 
@@ -98,3 +99,5 @@ class Heartbeat:
     statuses: tuple[StreamStatus, ...] = ()
     steps: Mapping[StreamId, StepTiming] = field(default_factory=dict)
     "Timing of each hosted stream's tracking thread."
+    namespace: str = field(default_factory=pid_namespace)
+    "Among which processes `pid` is unique, see `process_exit.py`."

@@ -13,9 +13,11 @@ import time
 from actors.heartbeat import StepClock, StepTiming
 from actors.metrics import WorkerMetrics
 from actors.rates import RateWindow
+from actors.resumption import Resumption
 from actors.session import StepReport, StreamSession, live_tracks
+from actors.snapshot_writer import SnapshotWriter
 from engines.backends.lazy_compilation import compilations_begun
-from streaming.errors import SaccadeError
+from streaming.errors import SaccadeError, TracksLost
 from streaming.events import ErrorReport, error_report
 from streaming.latest import Latest
 from streaming.results.writer import ResultWriter
@@ -44,12 +46,17 @@ class HostedStream:
         writer: ResultWriter,
         metrics: WorkerMetrics,
         viewers: WhepViewers,
+        snapshots: SnapshotWriter,
     ) -> None:
         self.spec = spec
         self.source = source
         self.session = session
         self.viewers = viewers
         self._writer = writer
+        self._snapshots = snapshots
+        self._next_snapshot_s = 0.0
+        self._resumption = Resumption(epoch=0)
+        self._tracks_lost = ""
         self._metrics = metrics
         self._slot: Latest[Frame] = Latest()
         self._ending = threading.Lock()
@@ -61,10 +68,20 @@ class HostedStream:
         "The tracking thread hung when the stream was removed: a result it still makes is not published."
         self._thread = threading.Thread(target=self._run, name=f"track-{spec.stream_id}", daemon=True)
 
+    def resume(self, resumption: Resumption) -> None:
+        """Go on with a stream that was hosted before. Called before `start`."""
+        self._resumption = resumption
+        try:
+            self.session.resume(resumption)
+        except TracksLost as exc:
+            self._tracks_lost = exc.message
+            log.warning("Stream %s: %s", self.spec.stream_id, exc)
+            self._writer.publish_note(error_report(self.spec.stream_id, exc, time.time()))
+
     def start(self) -> None:
         """Start both threads; return at once."""
         self._thread.start()
-        self.source.start(self._slot.put, self._source_changed)
+        self.source.start(self._slot.put, self._source_changed, self._resumption.first_index)
 
     def stop(self, timeout_s: float) -> None:
         """End both threads; return when they have ended, or after about `timeout_s`.
@@ -83,12 +100,17 @@ class HostedStream:
         self._metrics.forget(self.spec.stream_id)
         self._writer.forget(self.spec.stream_id)
 
+    def put_last_snapshot(self) -> None:
+        """Have the state stored with which `stop` has left the stream; nothing if its thread hangs."""
+        if not self._is_abandoned:
+            self._put_snapshot()
+
     def step_timing(self) -> StepTiming:
         """Return how long the present step has been running, and its expected duration."""
         return self._step_clock.timing(time.monotonic(), self.session.planned_objects)
 
     def status(self, now_s: float) -> StreamStatus:
-        """Return the stream's state, rates and queries."""
+        """Return the stream's state, rates and queries; `now_s` is of the monotonic clock."""
         source, rates = self.source.status, self._rate_window.rates(now_s)
         self._record_source(source)
         return StreamStatus(
@@ -106,6 +128,8 @@ class HostedStream:
             reconnects=source.reconnects,
             reader=source.reader,
             queries=self.session.query_statuses(),
+            epoch=self._resumption.epoch,
+            tracks_lost=self._tracks_lost,
         )
 
     def _run(self) -> None:
@@ -126,11 +150,22 @@ class HostedStream:
             if not self._is_abandoned:
                 self._publish(frame, report)
                 self.session.commit_memory()
+                self._put_snapshot_if_due(time.monotonic())
         except Exception:
             self._step_clock.abort()
             raise
         tracked = len(live_tracks(report.result.tracks))
         self._step_clock.complete(time.monotonic(), self.session.planned_objects, tracked)
+
+    def _put_snapshot_if_due(self, now_s: float) -> None:
+        if now_s >= self._next_snapshot_s:
+            self._next_snapshot_s = now_s + self._snapshots.interval_s(self.spec.stream_id)
+            self._put_snapshot()
+
+    def _put_snapshot(self) -> None:
+        snapshot = self.session.snapshot()
+        if snapshot is not None:
+            self._snapshots.put(snapshot)
 
     def _publish(self, frame: Frame, report: StepReport) -> None:
         result = report.result
@@ -142,7 +177,7 @@ class HostedStream:
         self.viewers.push(frame)
         self._frames += 1
         self._size = frame.size
-        self._rate_window.add_tracked(result.assembled_s)
+        self._rate_window.add_tracked(time.monotonic())
         self._metrics.frame(result)
         for seconds in report.prompt_to_mask_s:
             self._metrics.prompt_to_mask(result.stream_id, seconds)
@@ -151,7 +186,7 @@ class HostedStream:
         """Measure the frame age of a result that Redis holds. Called on the writer's thread."""
         with self._ending:
             if not self._slot.closed:
-                self._rate_window.add_published(result.published_s, result.latency_s.total)
+                self._rate_window.add_published(time.monotonic(), result.latency_s.total)
                 self._metrics.published(result)
 
     def _recover(self, exc: Exception) -> None:

@@ -1,8 +1,8 @@
 """The one record of a stream's queries: what is asked, what was answered, what users see of it. Pure.
 
 An entry describes one revision of one query. `keyframe_policy.py` decides from the entries which queries the
-grounder is asked next; `entry.status` is what REST and the command line show. Times are Unix times in seconds
-and come in as arguments.
+grounder is asked next; `entry.status` is what REST and the command line show. Times come in as arguments and
+are of the monotonic clock, seconds; only stamps are of the wall clock.
 
 A question is one query on one keyframe. At most one question of a query is pending; a newer one replaces it.
 """
@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from streaming.events import AnswerReport, answer_report
+from streaming.moment import Moment
 from streaming.status import QueryState, QueryStatus
 from streaming.vocabulary import Answer, Query, QueryId, QueryKind, Track, TrackState
 
@@ -25,6 +26,8 @@ class QueryEntry:
 
     status: QueryStatus
     "The query and its state as users see it. Replaced whole, so that any thread may read it."
+    accepted_s: float
+    "When the service accepted this revision, on the monotonic clock here."
     asked_s: float | None = None
     "When the pending question was asked; None: none is pending."
     answered_s: float | None = None
@@ -51,6 +54,16 @@ class QueryEntry:
         return max((at_s for at_s in (self.answered_s, self.failed_s) if at_s is not None), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerRecord:
+    """What another process needs of an entry to continue it."""
+
+    status: QueryStatus
+    is_answered: bool
+    ground_s: float
+    reported_text: str | None
+
+
 class QueryLedger:
     """The entries of one stream. One thread writes; `statuses` may be called from any."""
 
@@ -66,13 +79,29 @@ class QueryLedger:
         """Return the status of every query, in the order the queries were added. Any thread."""
         return tuple(entry.status for entry in tuple(self._entries.values()))
 
-    def set_queries(self, queries: Sequence[Query]) -> tuple[QueryId, ...]:
-        """Replace the live queries; return the ids of those removed.
+    def records(self) -> tuple[LedgerRecord, ...]:
+        """Return what `restore` takes."""
+        return tuple(
+            LedgerRecord(entry.status, entry.answered_s is not None, entry.ground_s, entry.reported_text)
+            for entry in self._entries.values()
+        )
+
+    def restore(self, records: Sequence[LedgerRecord], now: Moment) -> None:
+        """Replace the entries by those of another process, before `set_queries`.
+
+        Every `refer` is asked again at once: its objects may have moved. A text that has an answer is not.
+        """
+        self._entries = {record.status.query.query_id: _restored(record, now) for record in records}
+
+    def set_queries(self, queries: Sequence[Query], now: Moment) -> tuple[QueryId, ...]:
+        """Replace the live queries, received `now`; return the ids of those removed.
 
         New queries and new revisions start with an empty entry, the others keep theirs.
         """
         known = self._entries
-        self._entries = {query.query_id: _carried_over(known.get(query.query_id), query) for query in queries}
+        self._entries = {
+            query.query_id: _carried_over(known.get(query.query_id), query, now) for query in queries
+        }
         return tuple(query_id for query_id in known if query_id not in self._entries)
 
     def is_current(self, revised: Query | Answer) -> bool:
@@ -125,7 +154,7 @@ class QueryLedger:
                 entry.misses = 0
 
     def report(
-        self, answers: Sequence[Answer], tracks: Sequence[Track], now_s: float
+        self, answers: Sequence[Answer], tracks: Sequence[Track], now: Moment
     ) -> tuple[tuple[float, ...], tuple[AnswerReport, ...]]:
         """Update the statuses with a frame's answers, all of present revisions, and tracks.
 
@@ -133,14 +162,14 @@ class QueryLedger:
         and the answers to publish: those with a new text, and those that brought a first mask.
         """
         firsts = {
-            query_id: max(0.0, now_s - entry.query.accepted_s)
+            query_id: max(0.0, now.monotonic_s - entry.accepted_s)
             for query_id, entry in self._entries.items()
             if entry.status.prompt_to_mask_s is None and _has_mask(entry.query, tracks)
         }
         reports = []
         for answer in answers:
             entry = self._entries[answer.query_id]
-            report = answer_report(answer, now_s, firsts.get(answer.query_id))
+            report = answer_report(answer, now.wall_s, firsts.get(answer.query_id))
             if entry.reported_text != answer.text or answer.query_id in firsts:
                 reports.append(report)
             entry.reported_text = answer.text
@@ -158,12 +187,26 @@ class QueryLedger:
             entry.misses, entry.ground_s, entry.is_visible = 0, 0.0, False
 
 
-def _carried_over(entry: QueryEntry | None, query: Query) -> QueryEntry:
-    if entry is None:
-        return QueryEntry(QueryStatus(query))
-    if entry.query == query:
+def _new_entry(status: QueryStatus, now: Moment) -> QueryEntry:
+    """Return an empty entry. Its age crosses processes by the wall clock, once, when it is received."""
+    age_s = max(0.0, now.wall_s - status.query.accepted_s)
+    return QueryEntry(status, now.monotonic_s - age_s)
+
+
+def _restored(record: LedgerRecord, now: Moment) -> QueryEntry:
+    entry = _new_entry(record.status, now)
+    entry.ground_s, entry.reported_text = record.ground_s, record.reported_text
+    if record.is_answered and record.status.query.kind is not QueryKind.REFER:
+        entry.answered_s = now.monotonic_s
+    return entry
+
+
+def _carried_over(entry: QueryEntry | None, query: Query, now: Moment) -> QueryEntry:
+    if entry is not None and entry.query == query:
         return entry
-    return QueryEntry(QueryStatus(query), ground_s=entry.ground_s)
+    new = _new_entry(QueryStatus(query), now)
+    new.ground_s = 0.0 if entry is None else entry.ground_s
+    return new
 
 
 def _answered(status: QueryStatus, report: AnswerReport, found: bool) -> QueryStatus:

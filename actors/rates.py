@@ -22,7 +22,7 @@ class Rates:
 
 
 class RateWindow:
-    """Times of tracked frames, and frame ages of published results. Times are Unix times in seconds.
+    """Times of tracked frames, and frame ages of published results. Times are of the monotonic clock.
 
     A frame is counted when it is tracked: while Redis is away the rate stays what it is, and when all that
     waited is written at once it does not jump.
@@ -32,13 +32,13 @@ class RateWindow:
         self._tracked: deque[float] = deque(maxlen=_CAPACITY)
         self._published: deque[tuple[float, float]] = deque(maxlen=_CAPACITY)
 
-    def add_tracked(self, assembled_s: float) -> None:
-        """Record that a frame's result was assembled. One thread calls this."""
-        self._tracked.append(assembled_s)
+    def add_tracked(self, now_s: float) -> None:
+        """Record that a frame was tracked. One thread calls this."""
+        self._tracked.append(now_s)
 
-    def add_published(self, published_s: float, age_s: float) -> None:
-        """Record when a result was published, and how old its frame was then. One thread calls this."""
-        self._published.append((published_s, age_s))
+    def add_published(self, now_s: float, age_s: float) -> None:
+        """Record that a result was published, and how old its frame was then. One thread calls this."""
+        self._published.append((now_s, age_s))
 
     def rates(self, now_s: float) -> Rates:
         """Return the figures of the `WINDOW_S` before `now_s`. Any thread."""

@@ -7,18 +7,21 @@ them.
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from actors.frame_history import FrameHistory
 from actors.keyframe_policy import due_queries
 from actors.query_ledger import QueryLedger
+from actors.resumption import Resumption
+from actors.stream_snapshot import StreamRecord, StreamSnapshot
 from engines.geometry import to_fit
 from engines.protocols import Tracker
+from streaming.errors import InvalidMessage, LimitReached, TracksLost
 from streaming.events import AnswerReport, Event, events_between
+from streaming.moment import Moment, StoredMoment
 from streaming.status import QueryStatus
 from streaming.vocabulary import (
     Answer,
@@ -60,22 +63,66 @@ class StreamSession:
         stream_id: StreamId,
         tracker: Tracker,
         ask: Callable[[Keyframe], None],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], Moment] = Moment.now,
     ) -> None:
-        """`ask` sends a keyframe to the grounder and returns at once; `clock` is Unix time in seconds."""
+        """`ask` sends a keyframe to the grounder and returns at once."""
         self._stream_id = stream_id
         self._tracker = tracker
         self._ask = ask
         self._clock = clock
         self._ledger = QueryLedger()
         self._history = FrameHistory()
-        self._new_queries: deque[tuple[Query, ...]] = deque(maxlen=1)
-        "Queries that the next step takes in; the newest replaces those not taken in yet."
+        self._new_queries: deque[tuple[tuple[Query, ...], Moment]] = deque(maxlen=1)
+        """Queries that the next step takes in, and when they came; the newest replaces those not taken in
+        yet."""
         self._inbox: deque[Answer] = deque(maxlen=INBOX_CAPACITY)
         self._failures: deque[tuple[Query, float]] = deque(maxlen=INBOX_CAPACITY)
         "Questions that failed: the query and when it was asked, until the next step takes them in."
         self._previous: tuple[Track, ...] = ()
         self._planned_objects = 0
+        self._epoch = 0
+        self._next_index = 0
+        self._stored: Hashable = None
+        "Of the last snapshot: what would make another one."
+
+    def resume(self, resumption: Resumption) -> None:
+        """Go on with a stream that was hosted before, before the first step.
+
+        Raises TracksLost where the tracks cannot be restored; everything else is taken over all the same.
+        """
+        now = self._clock()
+        self._epoch, self._next_index = resumption.epoch, resumption.first_index
+        self._previous = resumption.previous
+        self._ledger.restore(resumption.queries, now)
+        self._tracker.skip_ids(resumption.next_id)
+        problem = resumption.problem
+        if resumption.tracker is not None:
+            try:
+                self._tracker.restore(resumption.tracker)
+            except (InvalidMessage, LimitReached) as exc:
+                problem = exc.message
+        if problem:
+            raise TracksLost(
+                f"Tracks could not be restored. {problem}", remedy="Objects are found again, with new ids."
+            )
+
+    def snapshot(self) -> StreamSnapshot | None:
+        """Return what another process needs to go on after the frame just stepped; None: as the last time."""
+        queries = self._ledger.records()
+        stored = (self._epoch, self._tracker.changes, queries)
+        if stored == self._stored:
+            return None
+        self._stored = stored
+        tracker = self._tracker.snapshot()
+        record = StreamRecord(
+            self._stream_id,
+            self._epoch,
+            self._next_index,
+            tracker.next_id,
+            StoredMoment.now(),
+            queries,
+        )
+        return StreamSnapshot(record, tracker)
 
     @property
     def planned_objects(self) -> int:
@@ -84,7 +131,7 @@ class StreamSession:
 
     def set_queries(self, queries: Sequence[Query]) -> None:
         """Replace the stream's queries, from the next frame on. Any thread."""
-        self._new_queries.append(tuple(queries))
+        self._new_queries.append((tuple(queries), self._clock()))
 
     def submit_answers(self, answers: Sequence[Answer]) -> None:
         """Queue the grounder's answers for the next step; the oldest beyond `INBOX_CAPACITY` are dropped.
@@ -115,24 +162,26 @@ class StreamSession:
 
         `dropped`: frames lost since the last step. Raises what the tracker raises; then call `reset`.
         """
-        started_s = self._clock()
+        started_s = self._clock().monotonic_s
         self._take_queries()
         answers = self._take_answers(started_s)
         masks = sum(len(answer.prompts) for answer in answers)
         self._planned_objects = len(live_tracks(self._previous)) + masks
         tracks = tuple(self._tracker.step(frame, answers))
-        tracked_s = self._clock()
+        tracked_s = self._clock().monotonic_s
         self._ledger.record_tracks(tracks)
         self._ask_if_due(frame, tracked_s)
         self._store_frame(frame)
-        assembled_s = self._clock()
-        firsts, reports = self._ledger.report(answers, tracks, assembled_s)
-        events = events_between(self._previous, tracks, self._stream_id, assembled_s)
-        self._previous = tracks
+        assembled = self._clock()
+        assembled_s = assembled.wall_s
+        firsts, reports = self._ledger.report(answers, tracks, assembled)
+        events = events_between(self._previous, tracks, self._stream_id, assembled_s, self._epoch)
+        self._previous, self._next_index = tracks, frame.index + 1
         height, width = frame.size
         result = FrameResult(
             stream_id=self._stream_id,
             frame_index=frame.index,
+            epoch=self._epoch,
             pts_s=frame.pts_s,
             captured_s=frame.captured_s,
             clock=frame.clock,
@@ -153,8 +202,8 @@ class StreamSession:
 
     def _take_queries(self) -> None:
         """Release the tracks of removed queries; new queries get tracks by their answers."""
-        for queries in _drain(self._new_queries):
-            for query_id in self._ledger.set_queries(queries):
+        for queries, received in _drain(self._new_queries):
+            for query_id in self._ledger.set_queries(queries, received):
                 self._tracker.release(query_id)
 
     def _take_answers(self, now_s: float) -> list[Answer]:

@@ -32,6 +32,7 @@ from actors.ray_runtime import call, start_ray, stop_ray
 from actors.redis_monitor import RedisMonitor
 from actors.redis_server import RedisServer
 from actors.shutdown import reclaim_signals, run_to_completion
+from actors.snapshot_store import SnapshotStore, snapshot_folder
 from actors.worker import Worker
 from actors.worker_client import WorkerClient
 from streaming.errors import Conflict, LimitReached, ServiceUnavailable, SourceUnavailable
@@ -57,7 +58,7 @@ _REFRESH_TIMEOUT_S = 5.0
 "For a worker to take in a change before the call returns; it takes it in later otherwise."
 _METRICS_TIMEOUT_S = 2.0
 _STOP_TIMEOUT_S = 8.0
-_ACTOR: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
+_ACTOR: dict[str, Any] = {"num_cpus": 0, "max_restarts": 0, "max_task_retries": 0}
 _GROUNDER_CALLS = 256
 "Calls to the grounder at a time; its own queue bounds the keyframes."
 _GROUNDER_TIMES = MonitorTimes(heartbeat_timeout_s=5.0, start_timeout_s=1800.0, hang_s=30.0)
@@ -72,6 +73,7 @@ class Supervisor:
         self._settings = settings
         self._redis_url = redis_url
         self._store = DesiredStore(redis_url)
+        self._snapshots = SnapshotStore(snapshot_folder(settings))
         self._policy = SourcePolicy.from_settings(settings)
         self._desired = DesiredState(settings.workers)
         self._changing = asyncio.Lock()
@@ -80,6 +82,7 @@ class Supervisor:
         self._redis_task: asyncio.Task[None] | None = None
         self._workers: list[ActorMonitor[WorkerClient]] = []
         self._grounder: ActorMonitor[RayActor] | None = None
+        self._spares: list[ActorMonitor[RayActor]] = []
         # Several services may share a cluster.
         self._grounder_name = f"grounder-{secrets.token_hex(4)}"
 
@@ -90,18 +93,20 @@ class Supervisor:
         """
         streams = await asyncio.to_thread(self._store.streams)
         self._desired.load(streams, await asyncio.to_thread(self._store.queries))
+        await self._remove_stale_snapshots()
         await run_to_completion(asyncio.to_thread(start_ray, self._settings.ray_address))
         reclaim_signals()
         self._start_actors()
         self._redis_task = asyncio.create_task(self._redis.run(), name="monitor-redis")
         await self._wait_until_up()
+        self._start_spares()
 
     async def stop(self) -> None:
         """End every process of ours; results that wait are written first. Harmless if `start` failed."""
         if self._redis_task is not None:
             self._redis_task.cancel()
             await asyncio.gather(self._redis_task, return_exceptions=True)
-        await asyncio.gather(*(monitor.close() for monitor in self._monitors()))
+        await asyncio.gather(*(monitor.close() for monitor in [*self._monitors(), *self._spares]))
         closing = (call(monitor.actor.handle.close.remote(), _STOP_TIMEOUT_S) for monitor in self._workers)
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(outcome, BaseException):
@@ -130,6 +135,7 @@ class Supervisor:
             log.warning("Stream %s is added although: %s", spec.stream_id, exc)
         async with self._changing:
             self._check_room_for(spec.stream_id)
+            await self._remove_stale_snapshots()
             await asyncio.to_thread(self._store.put_stream, spec)
             self._desired.put_stream(spec)
         await self._refresh_worker(spec.stream_id)
@@ -143,6 +149,15 @@ class Supervisor:
             await asyncio.to_thread(self._store.remove_stream, stream_id)
             self._desired.remove_stream(stream_id)
         await monitor.refresh(_REFRESH_TIMEOUT_S)
+        async with self._changing:
+            await self._remove_stale_snapshots()
+
+    async def _remove_stale_snapshots(self) -> None:
+        """Remove the snapshots of streams that are not there (any more)."""
+        try:
+            await asyncio.to_thread(self._snapshots.retain, tuple(self._desired.streams))
+        except OSError as exc:
+            log.warning("Snapshots of removed streams cannot be removed: %s", exc)
 
     # Control: queries
 
@@ -236,19 +251,35 @@ class Supervisor:
     # Actors
 
     def _start_actors(self) -> None:
-        self._grounder = ActorMonitor(RayActor("grounder", self._make_grounder), _GROUNDER_TIMES)
+        make_grounder = partial(self._make_grounder, self._grounder_name)
+        self._grounder = ActorMonitor(RayActor("grounder", make_grounder), _GROUNDER_TIMES)
         for number in range(self._settings.workers):
             worker = WorkerClient(f"worker-{number}", number, self._make_worker, self._desired)
             self._workers.append(ActorMonitor(worker))
 
-    def _make_grounder(self) -> Any:
-        options = {"name": self._grounder_name, "max_concurrency": _GROUNDER_CALLS, **_ACTOR}
+    def _start_spares(self) -> None:
+        """Start the spares of the settings; nobody waits for them."""
+        if "worker" in self._settings.warm_spares:
+            spare = ActorMonitor(RayActor("spare worker", self._make_worker))
+            for worker in self._workers:
+                worker.spare = spare
+            self._spares.append(spare)
+        if "grounder" in self._settings.warm_spares and self._grounder is not None:
+            make = partial(self._make_grounder, _spare(self._grounder_name))
+            self._grounder.spare = ActorMonitor(RayActor("spare grounder", make), _GROUNDER_TIMES)
+            self._spares.append(self._grounder.spare)
+
+    def _make_grounder(self, name: str) -> Any:
+        options = {"name": name, "max_concurrency": _GROUNDER_CALLS, **_ACTOR}
         load = partial(load_grounder, self._settings)
         return ray.remote(GrounderActor).options(**options).remote(load, self._settings.grounding_budget_s)
 
     def _make_worker(self) -> Any:
         make_tracker = partial(load_trackers, self._settings)
-        ground = GrounderClient(self._grounder_name, 2 * self._settings.grounding_budget_s)
+        names = [self._grounder_name]
+        if "grounder" in self._settings.warm_spares:
+            names.append(_spare(self._grounder_name))
+        ground = GrounderClient(names, 2 * self._settings.grounding_budget_s)
         worker = ray.remote(Worker).options(**_ACTOR)
         return worker.remote(self._settings, self._redis_url, make_tracker, ground)
 
@@ -323,3 +354,8 @@ class Supervisor:
             for query in self._desired.queries_of(spec.stream_id)
         )
         return replace(status, queries=queries)
+
+
+def _spare(name: str) -> str:
+    """Return the name of the spare of a named actor."""
+    return f"{name}-spare"

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from prometheus_client import Metric
 from pydantic import SecretStr
@@ -23,9 +23,19 @@ from actors.keyframe_queue import split_keyframe
 from actors.metrics import WorkerMetrics
 from actors.partial_answers import OnPartial, PartialAnswer
 from actors.repeat_filter import RepeatFilter
+from actors.resumption import Resumption
+from actors.resumption_reader import ResumptionReader
 from actors.session import StreamSession
+from actors.snapshot_store import SnapshotStore, snapshot_folder
+from actors.snapshot_writer import SnapshotWriter
 from engines.protocols import Tracker
-from streaming.errors import Conflict, NotFound, SaccadeError, ServiceUnavailable, UsageError
+from streaming.errors import (
+    Conflict,
+    NotFound,
+    SaccadeError,
+    ServiceUnavailable,
+    UsageError,
+)
 from streaming.events import PartialAnswerReport, error_report
 from streaming.results.writer import ResultWriter
 from streaming.settings import Settings
@@ -47,6 +57,8 @@ _CLOSE_TIMEOUT_S = 2.0
 limit."""
 _FLUSH_TIMEOUT_S = 0.5
 "For waiting results to be written before a worker with a hung tracking thread is killed."
+_SNAPSHOT_TIMEOUT_S = 1.0
+"For the last snapshots to be stored when the worker ends."
 _REOPEN_S = 1.0
 "Between attempts to open streams that could not be opened, for instance because a file was missing."
 
@@ -69,6 +81,9 @@ class Worker:
         self._writer = ResultWriter(
             redis_url, frames_maxlen=settings.results_maxlen, notes_maxlen=settings.events_maxlen
         )
+        store = SnapshotStore(snapshot_folder(settings))
+        self._snapshots = SnapshotWriter(store)
+        self._resuming = ResumptionReader(store, redis_url)
         self._metrics = WorkerMetrics()
         self._state = HostedState()
         self._hosted: dict[StreamId, HostedStream] = {}
@@ -81,7 +96,7 @@ class Worker:
 
     async def heartbeat(self) -> Heartbeat:
         """Return the process id, the version hosted, and how every stream is doing."""
-        now_s = time.time()
+        now_s = time.monotonic()
         hosted = tuple(stream.status(now_s) for stream in self._hosted.values())
         steps = {stream_id: stream.step_timing() for stream_id, stream in self._hosted.items()}
         return Heartbeat(os.getpid(), self._state.version, (*hosted, *self._refused.values()), steps)
@@ -90,8 +105,8 @@ class Worker:
         """Start, change and stop streams until the delta's version is hosted; return a heartbeat after that.
 
         A delta that does not start at the version hosted is ignored; the heartbeat's version says so. If
-        applying fails, the version is 0 afterwards, so that a snapshot repeats it. The caller may give up
-        waiting: the change is completed all the same.
+        applying fails, the version is 0 afterwards, so that the whole state repeats it. The caller may give
+        up waiting: the change is completed all the same.
         """
         async with self._changing:
             if self._state.fits(delta):
@@ -139,7 +154,11 @@ class Worker:
             self._reopening.cancel()
         async with self._changing:
             await self._stop(list(self._hosted.values()), _CLOSE_TIMEOUT_S)
+            for stream in self._hosted.values():
+                stream.put_last_snapshot()
+        await asyncio.to_thread(self._snapshots.close, _SNAPSHOT_TIMEOUT_S)
         await asyncio.to_thread(self._writer.close)
+        await self._resuming.close()
 
     async def _host(self, wanted: HostedState) -> None:
         surplus = [
@@ -152,10 +171,10 @@ class Worker:
         # Queries first: an edit does not wait for the sources of other streams to end.
         self._set_queries(wanted)
         await self._stop(surplus, STOP_TIMEOUT_S)
+        for stream in surplus:  # whoever hosts it next writes from now on, or it is removed
+            await asyncio.to_thread(self._snapshots.forget, stream.spec.stream_id)
         self._refused = {key: status for key, status in self._refused.items() if key in wanted.streams}
-        for stream_id, spec in wanted.streams.items():
-            if stream_id not in self._hosted:
-                await self._try_to_open(spec)
+        await self._try_to_open([spec for key, spec in wanted.streams.items() if key not in self._hosted])
         self._set_queries(wanted)
         if self._refused and (self._reopening is None or self._reopening.done()):
             self._reopening = asyncio.create_task(self._reopen())
@@ -174,25 +193,27 @@ class Worker:
             await asyncio.sleep(_REOPEN_S)
             try:
                 async with self._changing:
-                    for stream_id in self._state.streams.keys() & self._refused.keys():
-                        await self._try_to_open(self._state.streams[stream_id])
-                        if stream_id in self._hosted:
-                            self._hosted[stream_id].session.set_queries(self._state.queries_of(stream_id))
+                    refused = self._state.streams.keys() & self._refused.keys()
+                    await self._try_to_open([self._state.streams[stream_id] for stream_id in refused])
+                    for stream_id in refused & self._hosted.keys():
+                        self._hosted[stream_id].session.set_queries(self._state.queries_of(stream_id))
             except Exception as exc:  # last resort: memory may be short for a while
                 log.error("Refused streams could not be opened; tried again.", exc_info=exc)
 
-    async def _try_to_open(self, spec: StreamSpec) -> None:
-        """Host a stream, or record why it cannot be opened: the other streams are hosted all the same."""
-        try:
-            self._hosted[spec.stream_id] = await self._open(spec)
-        except UsageError as exc:
-            self._refused[spec.stream_id] = StreamStatus(
-                spec.stream_id, redact(spec.url), SourceState.FAILED, str(exc)
-            )
-        else:
-            self._refused.pop(spec.stream_id, None)
+    async def _try_to_open(self, specs: Sequence[StreamSpec]) -> None:
+        """Host streams, or record why one cannot be opened: the others are hosted all the same."""
+        resumptions = await asyncio.gather(*(self._resuming.of(spec.stream_id) for spec in specs))
+        for spec, resuming in zip(specs, resumptions, strict=True):
+            try:
+                self._hosted[spec.stream_id] = await self._open(spec, resuming)
+            except UsageError as exc:
+                self._refused[spec.stream_id] = StreamStatus(
+                    spec.stream_id, redact(spec.url), SourceState.FAILED, str(exc)
+                )
+            else:
+                self._refused.pop(spec.stream_id, None)
 
-    async def _open(self, spec: StreamSpec) -> HostedStream:
+    async def _open(self, spec: StreamSpec, resuming: Resumption) -> HostedStream:
         source = open_source(spec, self._policy, self._settings)
         loop = asyncio.get_running_loop()
 
@@ -201,7 +222,8 @@ class Worker:
 
         session = StreamSession(spec.stream_id, await asyncio.to_thread(self._make_tracker), ask)
         viewers = WhepViewers(self._settings)
-        stream = HostedStream(spec, source, session, self._writer, self._metrics, viewers)
+        stream = HostedStream(spec, source, session, self._writer, self._metrics, viewers, self._snapshots)
+        await asyncio.to_thread(stream.resume, resuming)
         stream.start()
         return stream
 
@@ -234,11 +256,12 @@ class Worker:
 
     def _report_failure(self, stream_id: StreamId, exc: Exception) -> None:
         """Publish that a question is lost, unless the same was published a moment ago: it is asked again."""
-        now_s = time.time()
         error = exc if isinstance(exc, SaccadeError) else SaccadeError("Grounding failed; see the log.")
-        if stream_id in self._hosted and self._repeat_filter.is_new((stream_id, str(error)), now_s):
+        if stream_id in self._hosted and self._repeat_filter.is_new(
+            (stream_id, str(error)), time.monotonic()
+        ):
             log.warning("Grounding for %s failed: %s: %s", stream_id, type(exc).__name__, error)
-            self._writer.publish_note(error_report(stream_id, error, now_s))
+            self._writer.publish_note(error_report(stream_id, error, time.time()))
 
     def _stream(self, stream_id: StreamId) -> HostedStream:
         try:

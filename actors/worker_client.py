@@ -42,7 +42,8 @@ class WorkerClient(RayActor):
     async def update(self, timeout_s: float) -> None:
         """Apply deltas until the worker hosts the newest version; nothing is sent if it already does.
 
-        Raises SaccadeError. A worker that was restarted meanwhile reports version 0 and gets a snapshot.
+        Raises SaccadeError. A worker that was restarted meanwhile reports version 0 and gets the whole
+        state.
         """
         while (delta := self._desired.delta(self._number, self._version)) is not None:
             beat: Heartbeat = await call(self.handle.apply.remote(delta), timeout_s)

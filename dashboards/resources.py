@@ -113,6 +113,10 @@ class StreamView(_Response):
     reader: str
     """What reads the source: `native` or `ffmpeg`; empty before it is opened, and for WHIP."""
     queries: list[QueryView]
+    epoch: int
+    """Changes when frame indices and track ids began anew, since they could not be continued."""
+    tracks_lost: str
+    """Why its tracks ended when it was hosted last; empty if they went on."""
 
     @classmethod
     def of(cls, status: StreamStatus) -> StreamView:

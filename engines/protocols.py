@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
 from streaming.vocabulary import Answer, Click, Frame, Keyframe, Query, QueryId, Track
 
 OnPartialText = Callable[[Query, str], None]
 "Called with the text of an answer generated so far. An exception that it raises ends the generation."
+
+
+class Snapshot(Protocol):
+    """The state of a tracker at one moment. Nothing in it ever changes: any thread may serialise it."""
+
+    @property
+    def next_id(self) -> int:
+        """The next new track's id."""
+
+    @property
+    def nbytes(self) -> int:
+        """About the size of the chunks, bytes."""
+
+    def to_chunks(self) -> Sequence[bytes | memoryview]:
+        """Serialise into consecutive parts, without copying memories."""
 
 
 class Tracker(Protocol):
@@ -38,6 +53,23 @@ class Tracker(Protocol):
 
     def reset(self) -> None:
         """Clear all objects, pins and queries, after a failure. Track ids are not reused."""
+
+    @property
+    def changes(self) -> Hashable:
+        """A value that is another one after each change that matters to a snapshot."""
+
+    def snapshot(self) -> Snapshot:
+        """Return what the tracks of the next frames depend on, but for pins; takes microseconds."""
+
+    def restore(self, data: bytes) -> None:
+        """Replace the state by the joined chunks of a snapshot that a tracker of these weights has made.
+
+        Track ids already used here, or there, are not used again. Raises InvalidMessage where the bytes are
+        no such state, LimitReached where its objects do not fit; the state is then unchanged.
+        """
+
+    def skip_ids(self, next_id: int) -> None:
+        """Use no track id below `next_id` for a new track."""
 
 
 class Grounder(Protocol):

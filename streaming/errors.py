@@ -18,6 +18,7 @@ library.
     │   ├── SourceStalled         connected, but no frame for too long
     │   └── SourceInvalid         connected, but not a video that can be decoded
     ├── StoreUnavailable          Redis does not answer, or refuses
+    ├── TracksLost                a stream's tracks ended where it was hosted again: they cannot be restored
     ├── InvalidMessage            stored or received bytes that do not match their schema
     ├── CheckpointError           missing, surplus or mis-shaped tensors
     ├── BackendUnavailable        a runtime that is not installed or not usable here
@@ -131,6 +132,10 @@ class StoreUnavailable(SaccadeError):
     """Redis does not answer, or refuses."""
 
     retryable = True
+
+
+class TracksLost(SaccadeError):
+    """A stream was hosted again and its tracks could not be restored."""
 
 
 class InvalidMessage(SaccadeError):

@@ -6,7 +6,7 @@ Events follow Frigate's contract: `new`, `update`, `end`, each with the track be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from streaming.errors import SaccadeError
@@ -48,6 +48,8 @@ class Event:
     "None for an `end` without a last state: the track is missing in the next result."
     at_s: float
     "When the result was assembled, Unix time."
+    epoch: int = 0
+    "Of the result, see `FrameResult.epoch`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def error_report(stream_id: StreamId, error: SaccadeError, at_s: float) -> Error
 
 
 def events_between(
-    previous: Sequence[Track], current: Sequence[Track], stream_id: StreamId, at_s: float
+    previous: Sequence[Track], current: Sequence[Track], stream_id: StreamId, at_s: float, epoch: int = 0
 ) -> tuple[Event, ...]:
     """Return the events between the tracks of two consecutive results.
 
@@ -150,7 +152,7 @@ def events_between(
     current_ids = {track.track_id for track in current}
     gone = [track for track_id, track in before.items() if track_id not in current_ids]
     events += [Event(EventType.END, stream_id, track.track_id, summary(track), None, at_s) for track in gone]
-    return tuple(event for event in events if event is not None)
+    return tuple(replace(event, epoch=epoch) for event in events if event is not None)
 
 
 def _event(before: Track | None, after: Track, stream_id: StreamId, at_s: float) -> Event | None:

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     root_path: str = Field("", pattern=r"^(/[\w.~-]+)*$")
     """Path that a reverse proxy serves the gateway at, for instance `/saccade`; the proxy may remove it."""
     state_dir: Path = Path(".state")
-    """Folder of the token and of the data of the service's own Redis."""
+    """Folder of the token, of the snapshots of tracks, and of the data of the service's own Redis."""
     cache_dir: Path = Path(".state/compiled")
     """Folder of the compile cache. May be shared by services, and removed at any time."""
 
@@ -130,6 +130,10 @@ class Settings(BaseSettings):
     """Address of a Ray cluster. If not given, Ray starts on this machine and stops with the program."""
     workers: int = Field(1, ge=1)
     """Number of worker processes; streams are spread over them."""
+
+    warm_spares: list[Literal["worker", "grounder"]] = ["worker"]
+    """Processes that have loaded their model and wait to replace one that dies. With nano each takes 0.2 GB;
+    with other models as much as the one it replaces, on a GPU too."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Level of log lines on stderr."""

@@ -62,6 +62,10 @@ class StreamStatus:
     reader: str = ""
     "What reads the source: `native` or `ffmpeg`; empty before it is opened, and for WHIP."
     queries: tuple[QueryStatus, ...] = ()
+    epoch: int = 0
+    "See `FrameResult.epoch`; 0 before the stream is hosted."
+    tracks_lost: str = ""
+    "Why its tracks ended when it was hosted last; empty if they went on, or there were none."
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 In the order of the data flow: a `Frame` comes in, a `Keyframe` goes to the grounder, an `Answer` (or a user's
 `Click`) comes back, `Track`s are published in a `FrameResult`.
 
-Names in `_s` hold seconds. Moments (`captured_s`, `published_s`, `accepted_s`) are Unix time; `pts_s` is on
+Names in `_s` hold seconds. Stamps (`captured_s`, `published_s`, `accepted_s`) are Unix time; `pts_s` is on
 the media's own time line, and the two are never mixed. Names in `_px` hold pixels.
 """
 
@@ -84,7 +84,8 @@ class Frame:
 
     stream_id: StreamId
     index: int
-    "Counts the decoded frames of the stream since its source started, from 0, dropped frames included."
+    """Counts the decoded frames of the stream, dropped frames included. It continues when the stream is
+    hosted again; see `FrameResult.epoch`."""
     pixels: Pixels
     pts_s: float
     "Presentation time, seconds; grows by the frame period, may jump when the source reconnects."
@@ -131,6 +132,7 @@ class Keyframe:
     frame: Frame
     queries: tuple[Query, ...]
     asked_s: float
+    "When it was sent, on the monotonic clock of the worker."
     earlier: tuple[Pixels, ...] = ()
     """Images of the stream about 0.9 s and 0.3 s before the frame, oldest first, for queries about motion.
     Each (h, w, 3) uint8 RGB, same aspect ratio, may be smaller than the frame. Fewer or none when the stream
@@ -251,6 +253,10 @@ class FrameResult:
 
     stream_id: StreamId
     frame_index: int
+    epoch: int = field(default=0, kw_only=True)
+    """Numbers of one epoch belong together: `frame_index` only grows, and a `track_id` names one object. A
+    greater epoch says that the numbering was lost and began anew. 0: stored by a release without this
+    field."""
     pts_s: float
     captured_s: float
     clock: Clock

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from actors.desired_state import Delta, HostedState
 from actors.heartbeat import Heartbeat, StepTiming
 from engines.masks import encode_mask
 from engines.protocols import OnPartialText
-from streaming.errors import Conflict, InvalidStream, LimitReached, NotFound, RefusedAddress
+from streaming.errors import Conflict, InvalidMessage, InvalidStream, LimitReached, NotFound, RefusedAddress
 from streaming.status import QueryState, QueryStatus, StreamStatus, WebRtcSession
 from streaming.validation import check_query_text, check_region, check_stream_id, quoted
 from streaming.vocabulary import (
@@ -249,11 +250,29 @@ class ColourGrounder:
         )
 
 
+@dataclass(frozen=True)
+class ColourSnapshot:
+    """See `engines.protocols.Snapshot`."""
+
+    next_id: int
+    data: bytes
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.data)
+
+    def to_chunks(self) -> list[bytes]:
+        return [self.data[:10], self.data[10:]]
+
+
 class ColourTracker:
     """`Tracker` by colour: one track per query, its mask computed from each frame alone.
 
     Ignores an answer on a keyframe that was not pinned. Raises on a black frame.
     """
+
+    weights = "colours"
+    "A tracker with others refuses its snapshots."
 
     def __init__(self) -> None:
         self.pins: list[int] = []
@@ -261,7 +280,7 @@ class ColourTracker:
         self.committed = 0
         self._tracks: dict[QueryId, Track] = {}
         self._words: dict[QueryId, str] = {}
-        self._ids = count(1)
+        self._next_id = 1
 
     def step(self, frame: Frame, answers: Sequence[Answer] = ()) -> list[Track]:
         if frame.pixels.max() < 16:
@@ -293,9 +312,32 @@ class ColourTracker:
         self._tracks.clear()
         self._words.clear()
 
+    @property
+    def changes(self) -> Hashable:
+        return self._next_id, tuple(self._words.items()), tuple(self._tracks)
+
+    def snapshot(self) -> ColourSnapshot:
+        """Everything but masks."""
+        tracks = [asdict(replace(track, mask=None, box_px=None)) for track in self._tracks.values()]
+        state = {"weights": self.weights, "next_id": self._next_id, "tracks": tracks, "words": self._words}
+        return ColourSnapshot(self._next_id, json.dumps(state).encode())
+
+    def restore(self, data: bytes) -> None:
+        state = json.loads(data)
+        if state["weights"] != self.weights:
+            raise InvalidMessage("The tracker state was stored with other weights.")
+        tracks = [Track(**{**fields, "state": TrackState(fields["state"])}) for fields in state["tracks"]]
+        self._tracks = {track.query_id: track for track in tracks}
+        self._words = state["words"]
+        self.skip_ids(state["next_id"])
+
+    def skip_ids(self, next_id: int) -> None:
+        self._next_id = max(self._next_id, next_id)
+
     def _begin(self, answer: Answer) -> None:
         old = self._tracks.get(answer.query_id)
-        track_id = old.track_id if old else TrackId(next(self._ids))
+        track_id = old.track_id if old else TrackId(self._next_id)
+        self._next_id += old is None
         self._words[answer.query_id] = answer.prompts[0].phrase
         self._tracks[answer.query_id] = Track(
             track_id,

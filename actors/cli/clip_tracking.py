@@ -15,6 +15,7 @@ from actors.cli.overlay import draw
 from actors.session import StreamSession
 from engines.protocols import Grounder, Tracker
 from streaming import wire
+from streaming.moment import Moment
 from streaming.sources.clip import STILL_PERIOD_S, clip_timeline, open_clip, pictures
 from streaming.video_writer import VideoWriter
 from streaming.vocabulary import Clock, Frame, Keyframe, Query, QueryId, StreamId, TrackId
@@ -57,8 +58,8 @@ class _ClipClock:
 
     now_s = 0.0
 
-    def __call__(self) -> float:
-        return self.now_s
+    def __call__(self) -> Moment:
+        return Moment(self.now_s, self.now_s)
 
 
 class ClipTracker:

@@ -1,8 +1,8 @@
-"""The state of a tracker, and its serialised form, with which another worker can continue the stream.
+"""The state of a tracker, and its serialised form, with which another process can continue the stream.
 
-The bytes are a safetensors file: the memory bank's rows in use, the pinned images with the masks of their
-tracks, and as one more array a JSON header, which names the schema. There is no pickle; what is read is
-validated and never executed. Features of pinned frames are not stored: they follow from the images.
+The bytes are a safetensors file: the memories, the bank's other arrays, and as one more array a JSON header,
+which names the schema. There is no pickle; what is read is validated and never executed. Pinned frames are
+not stored: answers about them go to the process that pinned them.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from engines.tracking.association import BoolMask
 from engines.tracking.lifecycle import Lifecycle
+from engines.tracking.memory_bank import BankSnapshot
 from engines.tracking.network import FeatureLevels
 from streaming.errors import InvalidMessage
 from streaming.vocabulary import Pixels, QueryId, TrackId, TrackState
 
-SCHEMA: Final = "saccade.tracker/2"
+SCHEMA: Final = "saccade.tracker/3"
 Arrays = dict[str, NDArray[Any]]
-_HEADER, _BANK = "header", "bank."
+_HEADER, _BANK, _MEMORY = "header", "bank.", "memory."
+_DTYPES: Final = {"float32": "F32", "int64": "I64", "uint8": "U8"}
+"Names of dtypes in safetensors."
 
 
 @dataclass(slots=True, eq=False)
@@ -72,53 +75,47 @@ class TrackerCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackerState:
-    """Everything that the tracks of the next frames depend on."""
+    """Everything that the tracks of the next frames depend on, but for pins. Nothing in it ever changes."""
 
     fingerprint: str
     "Of the weights and graphs that wrote the memories."
     steps: int
     next_id: int
     objects: Sequence[TrackedObject]
-    ended: Sequence[TrackedObject]
-    "Tracks whose end has not been reported yet."
-    pins: Sequence[FrameFeatures]
-    "Oldest first."
     revisions: Mapping[QueryId, int]
     "Newest revision of each query."
-    released: Mapping[QueryId, int]
-    "Step at which each query was released."
     non_overlapping: Sequence[Sequence[int]]
     "Pairs of track ids that follow distinct objects."
-    bank: Mapping[str, NDArray[Any]]
-    "See `MemoryBank.export`."
+    bank: BankSnapshot
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the serialised arrays."""
+        arrays = [*self.bank.arrays.values(), *self.bank.memories.values()]
+        return sum(int(array.nbytes) for array in arrays)
 
-def to_bytes(state: TrackerState) -> bytes:
-    """Serialise a state in the form of `SCHEMA`."""
-    header = {
-        "schema": SCHEMA,
-        "fingerprint": state.fingerprint,
-        "steps": state.steps,
-        "next_id": state.next_id,
-        "objects": [asdict(track) for track in state.objects],
-        "ended": [asdict(track) for track in state.ended],
-        "pins": [_pin_header(pin) for pin in state.pins],
-        "revisions": dict(state.revisions),
-        "released": dict(state.released),
-        "non_overlapping": [list(pair) for pair in state.non_overlapping],
-    }
-    arrays: Arrays = {_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
-    arrays.update({_BANK + name: np.ascontiguousarray(array) for name, array in state.bank.items()})
-    for number, pin in enumerate(state.pins):
-        arrays[f"pin.{number}.image"] = pin.image
-        for track_id, mask in pin.masks.items():
-            if mask is not None:
-                arrays[f"pin.{number}.mask.{track_id}"] = np.ascontiguousarray(mask)
-    return bytes(save(arrays))
+    def to_chunks(self) -> list[bytes | memoryview]:
+        """Serialise in the form of `SCHEMA`: consecutive parts, which refer to the memories without a copy.
+
+        A join would hold the interpreter's lock while it copies up to 50 MB.
+        """
+        header = {
+            "schema": SCHEMA,
+            "fingerprint": self.fingerprint,
+            "steps": self.steps,
+            "next_id": self.next_id,
+            "objects": [asdict(track) for track in self.objects],
+            "revisions": dict(self.revisions),
+            "non_overlapping": [list(pair) for pair in self.non_overlapping],
+        }
+        arrays: Arrays = {_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
+        arrays |= {_BANK + name: array for name, array in self.bank.arrays.items()}
+        arrays |= {f"{_MEMORY}{row}.{slot}": array for (row, slot), array in self.bank.memories.items()}
+        return _safetensors(arrays)
 
 
 def from_bytes(data: bytes) -> TrackerState:
-    """Parse the output of `to_bytes`. Raises InvalidMessage for anything else and for other schemas."""
+    """Parse joined chunks. Raises InvalidMessage for anything else and for other schemas."""
     try:
         arrays: Arrays = load(data)
         header = json.loads(arrays[_HEADER].tobytes())
@@ -129,12 +126,9 @@ def from_bytes(data: bytes) -> TrackerState:
             steps=int(header["steps"]),
             next_id=int(header["next_id"]),
             objects=[_tracked_object(entry) for entry in header["objects"]],
-            ended=[_tracked_object(entry) for entry in header["ended"]],
-            pins=[_pin(entry, number, arrays) for number, entry in enumerate(header["pins"])],
             revisions={QueryId(query): int(value) for query, value in header["revisions"].items()},
-            released={QueryId(query): int(value) for query, value in header["released"].items()},
             non_overlapping=[[int(track) for track in pair] for pair in header["non_overlapping"]],
-            bank={name.removeprefix(_BANK): a for name, a in arrays.items() if name.startswith(_BANK)},
+            bank=_bank(arrays),
         )
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as exc:
         raise InvalidMessage(f"These bytes are no tracker state: {exc}.") from exc
@@ -145,11 +139,30 @@ def _tracked_object(entry: dict[str, Any]) -> TrackedObject:
     return TrackedObject(life=Lifecycle(TrackState(life.pop("state")), **life), **entry)
 
 
-def _pin_header(pin: FrameFeatures) -> dict[str, Any]:
-    return {"frame_index": pin.frame_index, "step": pin.step, "tracks": list(pin.masks)}
+def _bank(arrays: Arrays) -> BankSnapshot:
+    memories = {}
+    for name, array in arrays.items():
+        if name.startswith(_MEMORY):
+            row, slot = name.removeprefix(_MEMORY).split(".")
+            memories[int(row), int(slot)] = array
+    small = {name.removeprefix(_BANK): a for name, a in arrays.items() if name.startswith(_BANK)}
+    if "cond_count" not in small:
+        raise KeyError("cond_count")
+    return BankSnapshot(memories, small)
 
 
-def _pin(entry: dict[str, Any], number: int, arrays: Arrays) -> FrameFeatures:
-    masks = {TrackId(int(track)): arrays.get(f"pin.{number}.mask.{track}") for track in entry["tracks"]}
-    image = arrays[f"pin.{number}.image"].copy()  # writable, as the runtimes require
-    return FrameFeatures(int(entry["frame_index"]), int(entry["step"]), image, masks=masks)
+def _safetensors(arrays: Arrays) -> list[bytes | memoryview]:
+    """Return a safetensors file in parts: the length of its header, the header, each array."""
+    layout: dict[str, object] = {}
+    chunks: list[bytes | memoryview] = []
+    start = 0
+    for name, array in arrays.items():
+        data = np.ascontiguousarray(array).data.cast("B") if array.size else memoryview(b"")
+        end = start + len(data)
+        dtype = _DTYPES[array.dtype.name]
+        layout[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, end]}
+        chunks.append(data)
+        start = end
+    header = json.dumps(layout).encode()
+    header += b" " * (-len(header) % 8)
+    return [len(header).to_bytes(8, "little"), header, *chunks]

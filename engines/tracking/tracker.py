@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -44,7 +44,6 @@ from engines.tracking.state import (
     TrackerCounts,
     TrackerState,
     from_bytes,
-    to_bytes,
 )
 from streaming.errors import InvalidMessage
 from streaming.vocabulary import Answer, Click, Frame, Logits, QueryId, Track, TrackId, TrackState
@@ -155,47 +154,44 @@ class SamTracker:
             self._pins.popitem(last=False)
         self._pins[frame_index] = current
 
-    def export(self) -> bytes:
-        """Serialise everything that the next frames depend on, pins included (`state.py`)."""
+    @property
+    def changes(self) -> Hashable:
+        """See `engines.protocols.Tracker.changes`."""
+        tracks = tuple((one.track_id, one.revision, one.life.state) for one in self._objects)
+        return self._bank.writes, self._next_id, tracks
+
+    def snapshot(self) -> TrackerState:
+        """See `engines.protocols.Tracker.snapshot`."""
         self.commit_memory()
-        return to_bytes(
-            TrackerState(
-                fingerprint=self._compiled.fingerprint,
-                steps=self._steps,
-                next_id=self._next_id,
-                objects=self._objects,
-                ended=self._ended,
-                pins=list(self._pins.values()),
-                revisions=self._revisions,
-                released=self._released,
-                non_overlapping=self._pairs.export(),
-                bank=self._bank.export(),
-            )
+        return TrackerState(
+            fingerprint=self._compiled.fingerprint,
+            steps=self._steps,
+            next_id=self._next_id,
+            objects=[replace(one) for one in self._objects],
+            revisions=dict(self._revisions),
+            non_overlapping=self._pairs.export(),
+            bank=self._bank.snapshot(),
         )
 
-    def restore(self, exported: bytes) -> None:
-        """Replace the state by one that a tracker with the same weights has exported.
-
-        Counts stay, and track ids already used here are not used again. Raises InvalidMessage where the bytes
-        are no such state, LimitReached where its objects do not fit; the state is then unchanged.
-        """
-        state = from_bytes(exported)
+    def restore(self, data: bytes) -> None:
+        """See `engines.protocols.Tracker.restore`."""
+        state = from_bytes(data)
         if state.fingerprint != self._compiled.fingerprint:
-            raise InvalidMessage("The tracker state was exported with other weights.")
-        shape = (self.shape.side_px, self.shape.side_px, 3)
-        if any(pin.image.shape != shape or pin.image.dtype != np.uint8 for pin in state.pins):
-            raise InvalidMessage(f"A pinned image is not uint8 {shape}.")
-        if any(len(array) != len(state.objects) for array in state.bank.values()):
+            raise InvalidMessage("The tracker state was stored with other weights.")
+        if state.bank.rows != len(state.objects):
             raise InvalidMessage(f"The memory bank does not have {len(state.objects)} rows, one per track.")
         self._bank.restore(state.bank)
-        self._pending = None
-        self._objects, self._ended = list(state.objects), list(state.ended)
-        self._pins = OrderedDict((pin.frame_index, pin) for pin in state.pins[-self._pin_capacity :])
-        self._revisions, self._released = OrderedDict(state.revisions), OrderedDict(state.released)
+        self._pending = self._current = None
+        self._objects, self._ended = list(state.objects), []
+        self._pins, self._released = OrderedDict(), OrderedDict()
+        self._revisions = OrderedDict(state.revisions)
         self._pairs = NonOverlappingPairs(state.non_overlapping)
-        self._current = None
         self._steps = state.steps
-        self._next_id = max(self._next_id, state.next_id)
+        self.skip_ids(state.next_id)
+
+    def skip_ids(self, next_id: int) -> None:
+        """See `engines.protocols.Tracker.skip_ids`."""
+        self._next_id = max(self._next_id, next_id)
 
     def release(self, query_id: QueryId) -> None:
         """See `engines.protocols.Tracker.release`. Later answers about frames stepped before are ignored."""

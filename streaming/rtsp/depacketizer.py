@@ -47,7 +47,7 @@ class AccessUnit:
     timestamp: int
     "RTP timestamp in ticks of the track's clock, unwrapped beyond 32 bits; starts anywhere."
     arrived_s: float
-    "Arrival of its last packet, Unix time."
+    "Arrival of its last packet, on the monotonic clock."
     damaged: bool
     "Packets were lost or unreadable, within it or since the access unit before."
     is_key: bool = False
@@ -134,7 +134,7 @@ class Depacketizer:
         self._misnumbered = 0
 
     def push(self, data: bytes, arrived_s: float) -> list[AccessUnit]:
-        """Take a packet that arrived at `arrived_s`, Unix time; return the 0 to 2 access units it completes.
+        """Take a packet that arrived at `arrived_s`; return the 0 to 2 access units it completes.
 
         Never raises: a packet that cannot be parsed marks its access unit as damaged.
         """

@@ -27,6 +27,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from streaming.backoff import HEALTHY_S
 from streaming.errors import SaccadeError, SourceError, SourceForbidden, SourceInvalid, SourceUnreadable
+from streaming.moment import Moment
 from streaming.rtsp.capture_clock import CaptureClock, is_rtcp
 from streaming.rtsp.depacketizer import H264, H265, AccessUnit, Depacketizer
 from streaming.rtsp.relay import Relay
@@ -207,7 +208,7 @@ class PacketReader:
             self._skip_if_late()
             if self._units:
                 unit = self._units.popleft()
-                captured_s, clock = self._clock.date(unit.timestamp, unit.arrived_s)
+                captured_s, clock = self._clock.date(unit.timestamp, Moment.now().wall_of(unit.arrived_s))
                 for frame in self._decoder.decode(self._packet(unit), captured_s):
                     yield replace(frame, clock=clock)
             if not self._units:
@@ -217,14 +218,14 @@ class PacketReader:
         """Take all packets that have arrived; wait for the first at most `wait_s` seconds."""
         for _ in range(READS_AT_ONCE):
             packets = self._session.receive(wait_s)
-            arrived_s = time.time()
+            now = Moment.now()
             if packets:
-                self._packet_s = time.monotonic()
+                self._packet_s = now.monotonic_s
             for packet in packets:
                 if is_rtcp(packet):
-                    self._clock.add_report(packet, arrived_s)
+                    self._clock.add_report(packet, now.wall_s)
                 else:
-                    self._units += self._depacketizer.push(packet, arrived_s)
+                    self._units += self._depacketizer.push(packet, now.monotonic_s)
             if self._session.is_drained:
                 return
             wait_s = 0.0

@@ -56,6 +56,7 @@ class Source(ABC):
         self._status = SourceStatus(stream_id)
         self._deliver: Deliver = _ignore
         self._report: Report = _ignore
+        self._first_index = 0
         self._thread = threading.Thread(target=self._main, name=f"source-{stream_id}", daemon=True)
 
     @property
@@ -63,9 +64,12 @@ class Source(ABC):
         """Current state and counters."""
         return self._status
 
-    def start(self, deliver: Deliver, report: Report) -> None:
-        """Start the thread. The first status reported is STARTING, the last is ENDED or FAILED."""
-        self._deliver, self._report = deliver, report
+    def start(self, deliver: Deliver, report: Report, first_index: int = 0) -> None:
+        """Start the thread. The first status reported is STARTING, the last is ENDED or FAILED.
+
+        `first_index`: index of the first frame.
+        """
+        self._deliver, self._report, self._first_index = deliver, report, first_index
         self._thread.start()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
@@ -126,4 +130,4 @@ class Source(ABC):
         self._status = replace(self._status, frames=index + 1)
         self._set_state(SourceState.LIVE)
         stream_id = self._status.stream_id
-        self._deliver(Frame(stream_id, index, pixels, pts_s, captured_s, clock, decode_s))
+        self._deliver(Frame(stream_id, self._first_index + index, pixels, pts_s, captured_s, clock, decode_s))

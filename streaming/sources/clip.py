@@ -83,7 +83,7 @@ class ClipSource(Source):
 
     def _deliver_on_time(self, frame: DecodedFrame, period_s: float) -> None:
         assert self._timeline is not None
-        # A clip has no wall clock: where timestamps are missing, frames are one frame period apart.
+        # A clip has no clock: where timestamps are missing, frames are one frame period apart.
         pts_s = self._timeline.at(frame.raw_pts_s, self.status.frames * period_s)
         if self._playback.paced:
             self._wait_until_due(pts_s)

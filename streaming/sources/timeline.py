@@ -19,7 +19,7 @@ class Timeline:
 
     Within a connection the differences of the source's timestamps are kept; where they go back a little,
     `pts_s` advances by LEAST_STEP_S until they have caught up. After `restart`, without a timestamp, or after
-    a jump, the wall clock gives the difference.
+    a jump, the time at which frames are seen gives the difference.
     """
 
     def __init__(self, max_step_s: float = MAX_STEP_S) -> None:
@@ -33,7 +33,10 @@ class Timeline:
         self._offset_s = None
 
     def at(self, raw_s: float | None, now_s: float) -> float:
-        """Return `pts_s` of a frame with timestamp `raw_s` of its source, seen at `now_s`."""
+        """Return `pts_s` of a frame with timestamp `raw_s` of its source, seen at `now_s`.
+
+        `now_s` is of any monotonic clock.
+        """
         if raw_s is not None and self._offset_s is not None:
             step_s = raw_s + self._offset_s - self._last_pts_s
         else:
@@ -41,13 +44,13 @@ class Timeline:
         if -MAX_BACK_S < step_s < self._max_step_s:
             pts_s = self._last_pts_s + max(LEAST_STEP_S, step_s)
         else:
-            pts_s = self._by_wall_clock(now_s)
+            pts_s = self._by_clock(now_s)
             self._offset_s = None if raw_s is None else pts_s - raw_s
         self._last_pts_s, self._last_now_s = pts_s, now_s
         return pts_s
 
-    def _by_wall_clock(self, now_s: float) -> float:
+    def _by_clock(self, now_s: float) -> float:
         if self._last_now_s is None:
             return 0.0
-        # The wall clock may stand still or step back; pts_s must increase.
+        # The clock of a file's frames may stand still; pts_s must increase.
         return self._last_pts_s + max(LEAST_STEP_S, now_s - self._last_now_s)

@@ -30,6 +30,7 @@ from streaming.errors import (
     SourceUnavailable,
 )
 from streaming.latest import Latest
+from streaming.moment import Moment
 from streaming.settings import Settings
 from streaming.sources.base import STOP_TIMEOUT_S, Source
 from streaming.sources.ffmpeg import POLL_S
@@ -54,7 +55,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, eq=False)
 class _ReceivedFrame:
     video_frame: av.VideoFrame
-    arrived_s: float
+    arrived: Moment
     session_id: str
 
 
@@ -156,7 +157,7 @@ class WhipSource(Source):
                     video_frame = await receiver.track.recv()
                 assert isinstance(video_frame, av.VideoFrame), "a video track gives video frames"
                 frame_timeout_s = self._limits.stall_s
-                self._arrivals.put(_ReceivedFrame(video_frame, time.time(), publisher.session_id))
+                self._arrivals.put(_ReceivedFrame(video_frame, Moment.now(), publisher.session_id))
                 if dropped := drop_backlog(receiver):
                     log.warning(
                         "source %s: decoder too slow, %d frames dropped", self.status.stream_id, dropped
@@ -197,8 +198,8 @@ class WhipSource(Source):
         converted_s = time.perf_counter() - started_s
         self._deliver_frame(
             pixels,
-            self._timeline.at(received.video_frame.time, received.arrived_s),
-            received.arrived_s,
+            self._timeline.at(received.video_frame.time, received.arrived.monotonic_s),
+            received.arrived.wall_s,
             converted_s,
         )
 

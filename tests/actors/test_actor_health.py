@@ -73,7 +73,7 @@ def test_a_starting_actor_is_killed_after_start_timeout_s() -> None:
 
 def test_a_dead_actor_is_starting_and_a_new_pid_is_a_restart() -> None:
     health = alive()
-    assert health.on_death(1.0) is Action.NOTHING
+    assert health.on_death(1.0) is Action.REPLACE
     assert health.problem == "It is starting."
     health.on_heartbeat(2, {}, 2.0)
     health.on_updated()

@@ -32,7 +32,7 @@ def test_a_worker_that_is_up_to_date_is_sent_nothing() -> None:
     assert desired.delta(0, synced(desired).version) is None
 
 
-def test_a_restarted_worker_gets_a_snapshot() -> None:
+def test_a_restarted_worker_gets_the_whole_state() -> None:
     desired = DesiredState(1)
     desired.load([A, B], [query("q"), query("orphan", StreamId("gone"))])
     delta = desired.delta(0, 0)
@@ -86,7 +86,7 @@ def test_a_stream_removed_and_added_again_has_none_of_its_old_queries() -> None:
     assert delta is not None and worker.applied(delta).queries == {}
 
 
-def test_a_worker_too_far_behind_or_of_an_unknown_version_gets_a_snapshot() -> None:
+def test_a_worker_too_far_behind_or_of_an_unknown_version_gets_the_whole_state() -> None:
     desired = DesiredState(1)
     desired.put_stream(A)
     for revision in range(HISTORY + 1):

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from actors.hosted_stream import HostedStream
 from actors.metrics import WorkerMetrics
 from actors.redis_server import RedisServer
 from actors.session import StreamSession
+from actors.snapshot_store import SnapshotStore
+from actors.snapshot_writer import SnapshotWriter
 from streaming.results.writer import ResultWriter
 from streaming.sources.base import Source
 from streaming.vocabulary import Answer, Frame, Keyframe, Query, QueryId, StreamId, StreamSpec, Track
@@ -61,10 +64,11 @@ def tracker() -> Iterator[BlockingTracker]:
 
 
 @pytest.fixture
-def stream(writer: ResultWriter, tracker: BlockingTracker) -> HostedStream:
+def stream(writer: ResultWriter, tracker: BlockingTracker, tmp_path: Path) -> HostedStream:
     session = StreamSession(S, tracker, lambda keyframe: None)
     spec = StreamSpec(S, "whip:")
-    hosted = HostedStream(spec, OneFrame(S), session, writer, WorkerMetrics(), WhepViewers([]))
+    snapshots = SnapshotWriter(SnapshotStore(tmp_path))
+    hosted = HostedStream(spec, OneFrame(S), session, writer, WorkerMetrics(), WhepViewers([]), snapshots)
     hosted.start()
     assert tracker.begun.wait(5)
     return hosted
@@ -102,12 +106,15 @@ class SlowWithAnswers(BlockingTracker):
         return super().step(frame, answers) if answers else ColourTracker.step(self, frame, answers)
 
 
-def test_the_first_step_with_an_answer_may_take_far_longer_than_idle_steps(writer: ResultWriter) -> None:
+def test_the_first_step_with_an_answer_may_take_far_longer_than_idle_steps(
+    writer: ResultWriter, tmp_path: Path
+) -> None:
     """Idle steps take milliseconds; the first with an answer takes 10 to 20 s with SAM-2 on two CPU cores."""
     tracker, grounder, asked = SlowWithAnswers(), ColourGrounder(), queue.Queue[Keyframe]()
     session = StreamSession(S, tracker, asked.put)
+    snapshots = SnapshotWriter(SnapshotStore(tmp_path))
     hosted = HostedStream(
-        StreamSpec(S, "whip:"), Frames(S), session, writer, WorkerMetrics(), WhepViewers([])
+        StreamSpec(S, "whip:"), Frames(S), session, writer, WorkerMetrics(), WhepViewers([]), snapshots
     )
     hosted.start()
     while hosted.step_timing().expected_s is None:

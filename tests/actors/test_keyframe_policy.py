@@ -14,6 +14,7 @@ from actors.keyframe_policy import (
     due_queries,
 )
 from actors.query_ledger import QueryLedger
+from streaming.moment import Moment
 from streaming.vocabulary import (
     Answer,
     Query,
@@ -54,7 +55,7 @@ class Policy:
         self.ledger = QueryLedger()
 
     def set_queries(self, queries: Sequence[Query]) -> None:
-        self.ledger.set_queries(queries)
+        self.ledger.set_queries(queries, Moment(0.0, 0.0))
 
     def answered(self, answer: Answer, now_s: float) -> None:
         self.ledger.record_answer(answer, now_s)

@@ -19,19 +19,21 @@ import ray
 from actors.actor_health import MonitorTimes
 from actors.desired_state import DesiredState
 from actors.grounder import GrounderActor
+from actors.heartbeat import Heartbeat
 from actors.monitor import ActorMonitor, RayActor
-from actors.ray_runtime import CannotStart, call
+from actors.ray_runtime import NAMESPACE, CannotStart, call
 from actors.worker_client import WorkerClient
 from streaming.errors import GroundingTimedOut
 from streaming.vocabulary import Answer, Keyframe, Query, QueryId, StreamId, StreamSpec
 from tests.doubles import ColourGrounder, HostActor, frame_of, square_image
+from tests.processes import is_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here"), pytest.mark.timeout(180)]
 S = StreamId("s")
 
 
 def host(**options: Any) -> Any:
-    return ray.remote(HostActor).options(num_cpus=0, max_restarts=-1).remote(**options)
+    return ray.remote(HostActor).options(num_cpus=0).remote(**options)
 
 
 async def until(condition: Callable[[], object], monitor: ActorMonitor[Any]) -> None:
@@ -68,6 +70,87 @@ async def test_a_worker_that_died_is_counted_and_gets_its_streams_again() -> Non
         await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
         (delta,) = await call(monitor.actor.handle.deltas.remote(), 10)
         assert (delta.from_version, [spec.stream_id for spec in delta.streams]) == (0, [S])
+
+
+async def test_a_worker_that_died_is_replaced_by_its_spare_and_another_spare_is_made() -> None:
+    desired, times = DesiredState(1), MonitorTimes(spare_s=0.1)
+    desired.put_stream(StreamSpec(S, "whip:"))
+    async with monitoring(desired, times) as monitor:
+        spare = ActorMonitor(RayActor("spare", host), times)
+        monitor.spare = spare
+        await until(lambda: not (monitor.problem or spare.problem), monitor)
+        pid, spare_pid = [await call(one.actor.handle.pid.remote(), 10) for one in (monitor, spare)]
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+        assert await call(monitor.actor.handle.pid.remote(), 10) == spare_pid
+        (delta,) = await call(monitor.actor.handle.deltas.remote(), 10)
+        assert (delta.from_version, [spec.stream_id for spec in delta.streams]) == (0, [S])
+        await until(lambda: spare.restarts == 1 and not spare.problem, spare)
+        assert await call(spare.actor.handle.pid.remote(), 10) not in (pid, spare_pid)
+        await spare.close()
+        ray.kill(spare.actor.handle)
+
+
+async def test_a_worker_that_is_stopped_is_replaced_and_its_process_is_gone() -> None:
+    times = MonitorTimes(heartbeat_timeout_s=0.5, hang_s=1.0, spare_s=60.0)
+    async with monitoring(times=times) as monitor:
+        spare = ActorMonitor(RayActor("spare", host), times)
+        monitor.spare = spare
+        await until(lambda: not (monitor.problem or spare.problem), monitor)
+        pid, spare_pid = [await call(one.actor.handle.pid.remote(), 10) for one in (monitor, spare)]
+        os.kill(pid, signal.SIGSTOP)
+        await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+        assert await call(monitor.actor.handle.pid.remote(), 10) == spare_pid
+        await until(lambda: not is_running(pid), monitor)
+        await spare.close()
+
+
+class Delayed(RayActor):
+    """An actor whose heartbeats arrive when the test lets them."""
+
+    may_arrive: asyncio.Event
+
+    async def heartbeat(self, timeout_s: float) -> Heartbeat:
+        beat = await super().heartbeat(timeout_s)
+        await self.may_arrive.wait()
+        return beat
+
+
+async def test_a_heartbeat_that_is_under_way_while_a_spare_takes_over_is_not_the_next_spares() -> None:
+    times = MonitorTimes(spare_s=60.0)
+    async with monitoring(times=times) as monitor:
+        actor = Delayed("spare", host)
+        actor.may_arrive = asyncio.Event()
+        actor.may_arrive.set()
+        spare = monitor.spare = ActorMonitor(actor, times)
+        await until(lambda: not (monitor.problem or spare.problem), monitor)
+        actor.may_arrive.clear()
+        await asyncio.sleep(2 * times.round_s)
+        os.kill(await call(monitor.actor.handle.pid.remote(), 10), signal.SIGKILL)
+        await until(lambda: monitor.restarts == 1 and not monitor.problem, monitor)
+        actor.may_arrive.set()
+        await asyncio.sleep(0.1)
+        assert not spare._health.is_alive, "the next spare is not even made"
+        assert spare._exit_watch._pid is None
+        await spare.close()
+
+
+async def test_a_named_actor_and_its_spare_exchange_names() -> None:
+    def made(name: str) -> Any:
+        return ray.remote(HostActor).options(num_cpus=0, name=name).remote()
+
+    times = MonitorTimes(spare_s=0.0)
+    first, other = (ActorMonitor(RayActor(name, partial(made, name)), times) for name in ("a-1", "a-2"))
+    first.spare = other
+    await until(lambda: not (first.problem or other.problem), first)
+    pids = [await call(one.actor.handle.pid.remote(), 10) for one in (first, other)]
+    os.kill(pids[0], signal.SIGKILL)
+    await until(lambda: first.restarts == other.restarts == 1 and not other.problem, other)
+    assert await call(ray.get_actor("a-2", NAMESPACE).pid.remote(), 10) == pids[1]
+    assert await call(ray.get_actor("a-1", NAMESPACE).pid.remote(), 10) not in pids
+    for monitor in (first, other):
+        await monitor.close()
+        ray.kill(monitor.actor.handle)
 
 
 async def test_refresh_returns_when_the_change_is_applied() -> None:
@@ -154,7 +237,7 @@ class HangingGrounder(ColourGrounder):
 
 
 async def test_a_grounder_whose_model_hangs_is_killed_and_restarted() -> None:
-    remote = ray.remote(GrounderActor).options(num_cpus=0, max_restarts=-1)
+    remote = ray.remote(GrounderActor).options(num_cpus=0)
     monitor = ActorMonitor(RayActor("grounder", lambda: remote.remote(HangingGrounder, 0.5)))
     query = Query(QueryId("q"), StreamId("s"), "hang")
     asked = Keyframe(frame_of(square_image((20, 20)), 0, "s"), (query,), 0.0)

@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 
+from actors.resumption import Published, Resumption, resumption
 from actors.session import EARLIER_PX, StreamSession
+from actors.stream_snapshot import StoredSnapshot
+from streaming.errors import TracksLost
 from streaming.events import EventType
+from streaming.moment import Moment, StoredMoment
 from streaming.status import QueryState
-from streaming.vocabulary import Keyframe, Pixels, Query, QueryId, StreamId, TrackState
-from tests.doubles import BLUE, RED, ColourGrounder, ColourTracker, frame_of, square_image
+from streaming.vocabulary import Keyframe, Pixels, Query, QueryId, QueryKind, StreamId, TrackState
+from tests.doubles import (
+    BLUE,
+    RED,
+    ColourGrounder,
+    ColourTracker,
+    frame_of,
+    square_image,
+)
 
 STREAM = StreamId("s")
 
@@ -17,16 +28,21 @@ class Line:
 
     def __init__(self) -> None:
         self.now_s = 0.0
+        self.wall_ahead_s = 0.0
+        "Of the monotonic clock: a test that changes it sets the wall clock."
         self.asked: list[Keyframe] = []
         self.tracker = ColourTracker()
         self.grounder = ColourGrounder()
-        self.session = StreamSession(STREAM, self.tracker, self.asked.append, lambda: self.now_s)
+        self.session = StreamSession(STREAM, self.tracker, self.asked.append, self.clock)
         self.index = -1
+
+    def clock(self) -> Moment:
+        return Moment(self.now_s + self.wall_ahead_s, self.now_s)
 
     def want(self, *queries: tuple[str, str, int]) -> None:
         self.session.set_queries(
             [
-                Query(QueryId(key), STREAM, text, revision=revision, accepted_s=self.now_s)
+                Query(QueryId(key), STREAM, text, revision=revision, accepted_s=self.clock().wall_s)
                 for key, text, revision in queries
             ]
         )
@@ -270,3 +286,135 @@ def test_latencies_are_measured_from_capture_to_publication() -> None:
 def _centre_x(pixels: Pixels) -> int:
     """Return the x of the red square's centre, pixels."""
     return int(np.flatnonzero((pixels[:, :, 0] > 200).any(axis=0)).mean().round())
+
+
+RED_SQUARE, RED_THING, RED_OBJECT = (
+    Query(QueryId(key), STREAM, f"the red {thing}")
+    for key, thing in (("q", "square"), ("p", "thing"), ("r", "object"))
+)
+
+
+def followed() -> tuple[Line, Published]:
+    """Return a line that follows two objects with ids 7 and 8, and what it has published."""
+    line = Line()
+    line.session.resume(Resumption(epoch=44, next_id=7))
+    line.session.set_queries([RED_SQUARE, RED_THING])
+    line.step()
+    line.answer()
+    result = line.step().result
+    assert [track.track_id for track in result.tracks] == [7, 8]
+    return line, Published(result)
+
+
+def restarted(before: Line, published: Published, *, weights: str = "colours") -> tuple[Line, str]:
+    """Return a line that goes on with a stream as another process does, and why its tracks are lost."""
+    line, problem = Line(), ""
+    line.now_s, line.index = 7000.0, before.index
+    line.tracker.weights = weights
+    snapshot = before.session.snapshot()
+    assert snapshot is not None
+    data = StoredSnapshot(snapshot.record, b"".join(snapshot.tracker.to_chunks()))
+    try:
+        line.session.resume(resumption(data, published, StoredMoment.now()))
+    except TracksLost as exc:
+        problem = exc.message
+    return line, problem
+
+
+def test_a_resumed_session_keeps_ids_epoch_and_frame_indices() -> None:
+    before, published = followed()
+    line, problem = restarted(before, published)
+    assert problem == ""
+    line.session.set_queries([RED_SQUARE, RED_THING])
+    report = line.step()
+    assert (report.result.epoch, report.result.frame_index) == (44, before.index + 1)
+    assert [track.track_id for track in report.result.tracks] == [7, 8]
+    assert report.events == () and report.prompt_to_mask_s == ()
+    assert len(line.asked[0].queries) == 2, "asked at once: the objects may have moved"
+    line.answer()
+    assert [track.track_id for track in line.step().result.tracks] == [7, 8]
+
+
+def test_an_object_found_after_the_restart_has_a_new_id() -> None:
+    line, _ = restarted(*followed())
+    line.session.set_queries([RED_SQUARE, RED_THING, RED_OBJECT])
+    line.step()
+    line.answer()
+    assert [track.track_id for track in line.step().result.tracks] == [7, 8, 9]
+
+
+def test_tracks_of_a_query_removed_meanwhile_end() -> None:
+    line, _ = restarted(*followed())
+    line.session.set_queries([RED_THING])
+    report = line.step()
+    ended = [(event.type, event.track_id, event.epoch) for event in report.events]
+    assert ended == [(EventType.END, 7, 44)]
+    assert [track.track_id for track in line.step().result.tracks] == [8]
+
+
+def test_before_the_queries_come_the_tracks_go_on() -> None:
+    line, _ = restarted(*followed())
+    assert [track.track_id for track in line.step().result.tracks] == [7, 8]
+
+
+def test_a_snapshot_of_other_weights_is_refused_its_tracks_end_and_ids_go_on_above() -> None:
+    line, problem = restarted(*followed(), weights="others")
+    assert "other weights" in problem
+    line.session.set_queries([RED_SQUARE])
+    ended = [(event.type, event.track_id) for event in line.step().events]
+    assert ended == [(EventType.END, 7), (EventType.END, 8)]
+    line.answer()
+    assert [track.track_id for track in line.step().result.tracks] == [9]
+
+
+def test_a_text_that_was_answered_before_is_not_asked_again() -> None:
+    before = Line()
+    ask = Query(QueryId("a"), STREAM, "is there something red?", QueryKind.ASK)
+    before.session.set_queries([ask])
+    before.step()
+    before.answer()
+    result = before.step().result
+    line, _ = restarted(before, Published(result))
+    line.session.set_queries([ask])
+    line.step()
+    assert line.asked == []
+    assert [status.answer for status in line.session.query_statuses()] == ["Sure, [SEG]."]
+
+
+def test_a_snapshot_is_made_only_when_something_changed() -> None:
+    line = Line()
+    line.step()
+    assert line.session.snapshot() is not None, "the first: its numbers"
+    line.step()
+    assert line.session.snapshot() is None
+    line.want(("q", "the red square", 1))
+    line.step()
+    assert line.session.snapshot() is not None
+    line.answer()
+    line.step()
+    assert line.session.snapshot() is not None
+
+
+@pytest.mark.parametrize("hour_s", [-3600.0, 3600.0])
+def test_a_wall_clock_that_jumps_by_an_hour_changes_no_behaviour(hour_s: float) -> None:
+    """When queries are asked, which tracks there are, how long things took."""
+
+    def seen(jump_s: float) -> list[tuple[object, ...]]:
+        line, history = Line(), []
+        line.want(("q", "the red square", 1), ("b", "the blue square", 1))
+        for frame in range(240):
+            if frame == 90:
+                line.wall_ahead_s = jump_s
+            if frame == 150:
+                line.want(("q", "the red object", 2), ("b", "the blue square", 1))
+            report = line.step()
+            ids = [(track.track_id, track.revision, track.state) for track in report.result.tracks]
+            asked = [(keyframe.frame.index, len(keyframe.queries)) for keyframe in line.asked]
+            history.append((ids, asked, report.prompt_to_mask_s, report.result.latency_s.track))
+            line.answer()
+        assert sum(len(asked) for _, asked, *_ in history[91:]) > 4
+        return history
+
+    before, after = seen(0.0), seen(hour_s)
+    assert [one[:2] + one[3:] for one in before] == [one[:2] + one[3:] for one in after]
+    assert [one[2] for one in after] == [pytest.approx(one[2]) for one in before]

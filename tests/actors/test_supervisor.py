@@ -17,6 +17,8 @@ from pydantic import SecretStr
 
 from actors.ray_runtime import call
 from actors.redis_server import RedisServer
+from actors.snapshot_store import SnapshotStore
+from actors.snapshot_writer import INTERVAL_S
 from actors.supervisor import Supervisor
 from streaming.errors import (
     Conflict,
@@ -45,6 +47,7 @@ from streaming.vocabulary import (
     Track,
 )
 from tests.doubles import ColourGrounder, ColourTracker, square_image
+from tests.snapshots import snapshot_of
 
 WHIP = StreamSpec(StreamId("phone"), "whip:")
 NOWHERE = SecretStr("redis://127.0.0.1:1/0")
@@ -247,6 +250,35 @@ async def test_credentials_are_stored_and_never_shown(supervisor: Supervisor, st
     assert store.streams() == [spec]
 
 
+async def test_a_removed_stream_leaves_no_snapshot(supervisor: Supervisor, tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path / "snapshots")
+    supervisor._workers = [StartingWorker()]  # type: ignore[list-item]
+    other = StreamSpec(StreamId("other"), "whip:")
+    for spec in (WHIP, other):
+        await supervisor.add_stream(spec)
+        store.save(spec.stream_id, snapshot_of(stream_id=spec.stream_id))
+    await supervisor.remove_stream(WHIP.stream_id)
+    assert store.load(WHIP.stream_id) is None and store.load(other.stream_id) is not None
+
+
+async def test_a_stream_that_is_added_does_not_continue_a_removed_one(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    store = SnapshotStore(tmp_path / "snapshots")
+    store.save(WHIP.stream_id, snapshot_of(stream_id=WHIP.stream_id))
+    await supervisor.add_stream(WHIP)
+    assert store.load(WHIP.stream_id) is None
+
+
+async def test_a_folder_of_snapshots_that_cannot_be_read_stops_nothing(
+    supervisor: Supervisor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "snapshots"
+    (folder / "phone.0").mkdir(parents=True)
+    await supervisor.add_stream(WHIP)
+    assert "cannot be removed" in caplog.text
+
+
 class HangingTracker(ColourTracker):
     """A tracker whose step never returns once a file is there; it removes the file, so it hangs once."""
 
@@ -271,6 +303,10 @@ async def newest(reader: ResultReader, channel: Channel, after_s: float) -> byte
             if at_s > after_s and has_mask:
                 return message.data
         await asyncio.sleep(0.02)
+
+
+def ids_of(frame: bytes) -> list[int]:
+    return [track["track_id"] for track in json.loads(frame)["tracks"] if track["state"] != "ended"]
 
 
 async def seconds_to_recover_from_a_kill(supervisor: Supervisor, reader: ResultReader) -> float:
@@ -298,9 +334,15 @@ async def test_a_stream_whose_tracking_thread_hangs_is_tracked_again_within_10_s
     try:
         await supervisor.start()
         await supervisor.add_stream(StreamSpec(StreamId("clip"), str(tmp_path / "red.mp4")))
-        await supervisor.add_query(StreamId("clip"), "the red square", QueryKind.REFER)
+        first = await supervisor.add_query(StreamId("clip"), "the red square", QueryKind.REFER)
         await newest(reader, Channel.FRAMES, 0.0)
+        await supervisor.add_query(StreamId("clip"), "the red thing", QueryKind.REFER)
+        await supervisor.remove_query(first.query.query_id)
+        while ids_of(await newest(reader, Channel.FRAMES, 0.0)) != [2]:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(2 * INTERVAL_S)  # a snapshot of it is stored
         restart_s = await seconds_to_recover_from_a_kill(supervisor, reader)
+        assert ids_of(await newest(reader, Channel.FRAMES, 0.0)) == [2], "as before it was killed"
         hang.touch()
         while hang.exists():
             await asyncio.sleep(0.005)
@@ -309,7 +351,11 @@ async def test_a_stream_whose_tracking_thread_hangs_is_tracked_again_within_10_s
         async with asyncio.timeout(max(10.0, 5.5 + 3 * restart_s)):
             error = await newest(reader, Channel.ERRORS, hung_s)
             noticed_s = time.time() - hung_s
-            await newest(reader, Channel.FRAMES, time.time())
+            last = await newest(reader, Channel.FRAMES, time.time())
+        assert ids_of(last) == [2]
+        stored = [json.loads(one.data) for one in await reader.latest(StreamId("clip"), Channel.FRAMES, 5000)]
+        indices = [frame["frame_index"] for frame in stored]
+        assert indices == sorted(set(indices)) and len({frame["epoch"] for frame in stored}) == 1
         assert b"Tracking hangs" in error
         assert noticed_s < 5.5, "at most 4 s and a round"
         assert b"saccade_frames_total" in await supervisor.metrics()

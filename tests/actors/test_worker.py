@@ -18,10 +18,11 @@ from actors.grounder import Grounded
 from actors.keyframe_queue import needs_text
 from actors.partial_answers import OnPartial, PartialAnswer
 from actors.redis_server import RedisServer
+from actors.snapshot_store import SnapshotStore
 from actors.worker import Worker
 from streaming import wire
 from streaming.errors import Conflict, NotFound
-from streaming.events import AnswerReport, PartialAnswerReport
+from streaming.events import AnswerReport, Event, EventType, PartialAnswerReport
 from streaming.results.keys import Channel
 from streaming.results.reader import ResultReader
 from streaming.settings import Settings
@@ -74,7 +75,7 @@ class Grounding:
 
 @asynccontextmanager
 async def working(redis: RedisServer, clips: Path, ground: Grounding) -> AsyncIterator[Worker]:
-    settings = Settings(media_dirs=[clips], source_connect_timeout_s=2.0)
+    settings = Settings(media_dirs=[clips], state_dir=clips / "state", source_connect_timeout_s=2.0)
     worker = Worker(settings, redis.url, lambda: ColourTracker, ground)
     try:
         yield worker
@@ -156,14 +157,16 @@ async def test_a_hosted_stream_publishes_masks_to_redis(
         assert isinstance(tracker, ColourTracker) and tracker.committed > 0
 
 
-async def test_a_snapshot_of_what_is_hosted_restarts_nothing(redis_server: RedisServer, clips: Path) -> None:
+async def test_the_whole_state_of_what_is_hosted_restarts_nothing(
+    redis_server: RedisServer, clips: Path
+) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
         desired = await host(worker, ("w-same", clips / "red.mp4"))
         await until(lambda: worker._hosted[StreamId("w-same")].source.status.frames > 5)
         before = worker._hosted[StreamId("w-same")]
-        snapshot = desired.delta(0, 0)
-        assert snapshot is not None
-        await worker.apply(snapshot)
+        whole = desired.delta(0, 0)
+        assert whole is not None
+        await worker.apply(whole)
         assert worker._hosted[StreamId("w-same")] is before
 
 
@@ -177,7 +180,7 @@ async def test_a_delta_for_another_version_is_ignored_and_the_version_is_returne
         assert [status.stream_id for status in beat.statuses] == ["w-version"]
 
 
-async def test_after_a_failed_delta_the_version_is_0_and_a_snapshot_repeats_it(
+async def test_after_a_failed_delta_the_version_is_0_and_the_whole_state_repeats_it(
     redis_server: RedisServer, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with working(redis_server, clips, Grounding()) as worker:
@@ -365,7 +368,8 @@ async def test_a_failure_while_a_missing_stream_is_opened_does_not_end_the_attem
             raise failures.pop()
         return ColourTracker()
 
-    worker = Worker(Settings(media_dirs=[tmp_path]), redis_server.url, lambda: make_tracker, Grounding())
+    settings = Settings(media_dirs=[tmp_path], state_dir=tmp_path)
+    worker = Worker(settings, redis_server.url, lambda: make_tracker, Grounding())
     try:
         await host(worker, ("w-opened-late", tmp_path / "red.mp4"))
         shutil.copy(clips / "red.mp4", tmp_path / "red.mp4")
@@ -383,3 +387,118 @@ async def test_a_heartbeat_has_the_timing_of_each_tracking_thread(
         await tracked(reader, "w-steps")
         timing = (await worker.heartbeat()).steps[StreamId("w-steps")]
         assert timing.expected_s is not None and 0 < timing.expected_s < 4
+
+
+class OtherColours(ColourTracker):
+    """A tracker of another checkpoint."""
+
+    weights = "other colours"
+
+
+@asynccontextmanager
+async def again(
+    redis: RedisServer, clips: Path, name: str, kind: type[ColourTracker] = ColourTracker
+) -> AsyncIterator[tuple[Worker, DesiredState]]:
+    """Host one stream, with the query of every call, in a worker of its own."""
+    settings = Settings(media_dirs=[clips], state_dir=clips / "state")
+    worker = Worker(settings, redis.url, lambda: kind, Grounding())
+    try:
+        yield worker, await host(worker, (name, clips / "red.mp4"))
+    finally:
+        await worker.close()
+
+
+async def newer(reader: ResultReader, stream: str, than: FrameResult) -> FrameResult:
+    """Return a result with a mask that was captured after another."""
+    while (result := await tracked(reader, stream)).captured_s <= than.captured_s:
+        await asyncio.sleep(0.02)
+    return result
+
+
+async def events(reader: ResultReader, stream: str) -> list[tuple[str, int]]:
+    stored = await reader.latest(StreamId(stream), Channel.EVENTS, 100)
+    decoded = [wire.decode(Event, entry.data) for entry in stored]
+    return [(event.type.value, event.track_id) for event in decoded if event.type is not EventType.UPDATE]
+
+
+async def test_another_worker_continues_a_stream_with_its_ids_and_frame_indices(
+    redis_server: RedisServer, clips: Path, reader: ResultReader
+) -> None:
+    async with again(redis_server, clips, "w-moved") as (worker, desired):
+        first = await tracked(reader, "w-moved")
+        desired.remove_query(QueryId("q-w-moved"))
+        desired.put_query(Query(QueryId("q-second"), StreamId("w-moved"), "the red one"))
+        await apply(worker, desired)
+        while (before := await newer(reader, "w-moved", first)).tracks[0].track_id != 2:
+            await asyncio.sleep(0.02)
+        began = await events(reader, "w-moved")
+    last = (await frames(reader, "w-moved", 1))[0]
+    async with working(redis_server, clips, Grounding()) as worker:
+        await apply(worker, desired)
+        after = await newer(reader, "w-moved", last)
+        (status,) = (await worker.heartbeat()).statuses
+    assert [track.track_id for track in after.tracks] == [2]
+    assert after.epoch == before.epoch > 0 and status.epoch == after.epoch
+    indices = [result.frame_index for result in await frames(reader, "w-moved", 500)]
+    assert indices == sorted(set(indices)), "none is used twice"
+    assert await events(reader, "w-moved") == began == [("new", 1), ("end", 1), ("new", 2)]
+
+
+async def test_a_snapshot_of_other_weights_is_refused_and_said(
+    redis_server: RedisServer, clips: Path, reader: ResultReader, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with again(redis_server, clips, "w-weights"):
+        await tracked(reader, "w-weights")
+    before = (await frames(reader, "w-weights", 1))[0]
+    async with again(redis_server, clips, "w-weights", OtherColours) as (worker, _):
+        after = await newer(reader, "w-weights", before)
+        (status,) = (await worker.heartbeat()).statuses
+        (error,) = await reader.latest(StreamId("w-weights"), Channel.ERRORS, 10)
+    assert [track.track_id for track in after.tracks] == [2]
+    assert after.epoch == before.epoch and after.frame_index > before.frame_index
+    assert await events(reader, "w-weights") == [("new", 1), ("end", 1), ("new", 2)]
+    assert "other weights" in status.tracks_lost
+    assert json.loads(error.data)["code"] == "tracks_lost"
+    assert any("other weights" in record.message for record in caplog.records)
+
+
+async def test_without_a_snapshot_numbers_go_on_in_a_new_epoch(
+    redis_server: RedisServer, clips: Path, reader: ResultReader
+) -> None:
+    async with again(redis_server, clips, "w-lost"):
+        await tracked(reader, "w-lost")
+    before = (await frames(reader, "w-lost", 1))[0]
+    SnapshotStore(clips / "state" / "snapshots").retain([])
+    async with again(redis_server, clips, "w-lost"):
+        after = await newer(reader, "w-lost", before)
+    assert after.epoch > before.epoch and after.frame_index > before.frame_index
+    assert [track.track_id for track in after.tracks] == [2]
+    assert await events(reader, "w-lost") == [("new", 1), ("end", 1), ("new", 2)]
+
+
+async def test_while_redis_is_away_a_stream_is_hosted_with_its_tracks(
+    own_redis: RedisServer, clips: Path, reader: ResultReader
+) -> None:
+    store = SnapshotStore(clips / "state" / "snapshots")
+    async with again(own_redis, clips, "w-away"):
+        while (stored := store.load(StreamId("w-away"))) is None or stored.record.next_id == 1:
+            await asyncio.sleep(0.05)
+    own_redis.stop()
+    async with again(own_redis, clips, "w-away") as (worker, _):
+        hosted = worker._hosted[StreamId("w-away")]
+        await until(lambda: hosted.status(time.monotonic()).frames > 3)
+        assert [track.track_id for track in hosted.session._previous] == [1]
+        assert hosted.status(0.0).epoch > stored.record.epoch, "what was published last is not known"
+
+
+async def test_a_removed_stream_is_not_stored_any_more(
+    redis_server: RedisServer, clips: Path, reader: ResultReader
+) -> None:
+    store = SnapshotStore(clips / "state" / "snapshots")
+    async with again(redis_server, clips, "w-removed") as (worker, desired):
+        await tracked(reader, "w-removed")
+        await until(lambda: store.load(StreamId("w-removed")))
+        desired.remove_stream(StreamId("w-removed"))
+        await apply(worker, desired)
+        store.retain([])
+    assert store.load(StreamId("w-removed")) is None

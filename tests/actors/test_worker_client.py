@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 import ray
 
 from actors.desired_state import Delta, DesiredState
-from actors.ray_runtime import ActorDied, call
+from actors.ray_runtime import call
 from actors.worker_client import WorkerClient
 from streaming.vocabulary import Query, QueryId, StreamId, StreamSpec
 from tests.doubles import HostActor
@@ -29,9 +26,7 @@ def desired() -> DesiredState:
 
 @pytest.fixture
 def client(desired: DesiredState) -> Iterator[WorkerClient]:
-    made = WorkerClient(
-        "worker-0", 0, lambda: ray.remote(HostActor).options(max_restarts=-1).remote(), desired
-    )
+    made = WorkerClient("worker-0", 0, lambda: ray.remote(HostActor).remote(), desired)
     made.make()
     yield made
     ray.kill(made.handle)
@@ -41,7 +36,7 @@ async def deltas(client: WorkerClient) -> list[Delta]:
     return list(await call(client.handle.deltas.remote(), 60))
 
 
-async def test_a_worker_gets_a_snapshot_then_only_changes_and_idle_rounds_send_nothing(
+async def test_a_worker_gets_the_whole_state_then_only_changes_and_idle_rounds_send_nothing(
     client: WorkerClient, desired: DesiredState
 ) -> None:
     await client.heartbeat(60)
@@ -54,23 +49,20 @@ async def test_a_worker_gets_a_snapshot_then_only_changes_and_idle_rounds_send_n
     edited = Query(QueryId("q"), SPECS[0].stream_id, "the blue square", revision=2)
     desired.put_query(edited)
     await client.update(60)
-    snapshot, edit = await deltas(client)
-    assert (snapshot.from_version, snapshot.streams) == (0, tuple(SPECS))
-    assert edit == Delta(snapshot.to_version, snapshot.to_version + 1, queries=(edited,))
+    whole, edit = await deltas(client)
+    assert (whole.from_version, whole.streams) == (0, tuple(SPECS))
+    assert edit == Delta(whole.to_version, whole.to_version + 1, queries=(edited,))
 
 
-async def test_a_worker_restarted_between_heartbeat_and_update_gets_a_snapshot(
+async def test_a_worker_replaced_between_heartbeat_and_update_gets_the_whole_state(
     client: WorkerClient, desired: DesiredState
 ) -> None:
     await client.heartbeat(60)
     await client.update(60)
-    os.kill(await call(client.handle.pid.remote(), 60), signal.SIGKILL)
-    while True:
-        with suppress(ActorDied):
-            await call(client.handle.pid.remote(), 60)
-            break
+    ray.kill(client.handle)
+    client.make()
     desired.put_stream(StreamSpec(StreamId("c"), "whip:"))
     await client.update(60)
-    refused, snapshot = await deltas(client)
+    refused, whole = await deltas(client)
     assert refused.from_version > 0
-    assert (snapshot.from_version, len(snapshot.streams)) == (0, 3)
+    assert (whole.from_version, len(whole.streams)) == (0, 3)

@@ -87,6 +87,7 @@ def test_a_frame_has_the_documented_fields_in_order() -> None:
         "schema",
         "stream_id",
         "frame_index",
+        "epoch",
         "pts_s",
         "captured_s",
         "clock",

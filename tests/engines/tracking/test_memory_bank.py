@@ -163,30 +163,102 @@ def test_rounding_is_that_of_torchs_bfloat16() -> None:
     assert np.array_equal(round_to_bfloat16(values), expected)
 
 
-def test_restore_inverts_export() -> None:
+def test_a_restored_bank_has_the_conditioning_memories_and_the_newest_tracked_one() -> None:
     bank, other = MemoryBank(SHAPE, 3), MemoryBank(SHAPE, 2)
     for value in (1.0, 2.0):
         bank.write_cond(bank.add(), memory_of(value), age=0)
+    write_recent(bank, 4.0)
     write_recent(bank, 5.0, [True, False])
-    other.restore(bank.export())
-    for _ in range(3):  # the ring buffers continue at the same slot
+    other.restore(bank.snapshot())
+    assert other.rows == 2
+    assert [recent(other, row) for row in (0, 1)] == [{1: 5.0}, {1: 4.0}], "of row 0 the older is left out"
+    assert other.batch()[0][:, 0, 0, 0].tolist() == [1.0, 2.0]
+    assert all(np.array_equal(one, two) for one, two in zip(bank.batch()[3:], other.batch()[3:], strict=True))
+    for _ in range(SHAPE.recent_memories):  # the ring buffers continue at the same slot
         write_recent(bank, 6.0)
         write_recent(other, 6.0)
-    assert other.rows == 2
     assert all(np.array_equal(one, two) for one, two in zip(bank.batch(), other.batch(), strict=True))
 
 
-def test_an_export_of_another_shape_or_too_many_rows_is_refused() -> None:
+def test_a_snapshot_of_a_restored_bank_is_the_same() -> None:
+    bank, other = MemoryBank(SHAPE, 3), MemoryBank(SHAPE, 3)
+    bank.write_cond(bank.add(), memory_of(1.0), age=0)
+    write_recent(bank, 5.0)
+    other.restore(bank.snapshot())
+    before, after = bank.snapshot(), other.snapshot()
+    assert before.memories.keys() == after.memories.keys() == {(0, 0), (0, 2)}
+    assert all(np.array_equal(before.memories[key], after.memories[key]) for key in before.memories)
+
+
+def test_a_snapshot_does_not_change_with_the_bank() -> None:
+    bank = MemoryBank(SHAPE, 2)
+    bank.write_cond(bank.add(), memory_of(1.0), age=0)
+    bank.write_cond(bank.add(), memory_of(2.0), age=0)
+    write_recent(bank, 3.0)
+    snapshot = bank.snapshot()
+    values = {key: memory.copy() for key, memory in snapshot.memories.items()}
+    arrays = {name: array.copy() for name, array in snapshot.arrays.items()}
+    for value in (7.0, 8.0, 9.0):
+        bank.write_cond(1, memory_of(value), age=0)
+        write_recent(bank, value)
+    bank.remove(0)
+    bank.write_cond(bank.add(), memory_of(6.0), age=0)
+    assert all(np.array_equal(values[key], snapshot.memories[key]) for key in values)
+    assert all(np.array_equal(arrays[name], snapshot.arrays[name]) for name in arrays)
+
+
+def test_a_snapshot_keeps_no_buffer_of_the_encoder() -> None:
+    bank = MemoryBank(SHAPE, 1)
+    buffer = np.ones((1, SHAPE.memory_tokens, 4), np.float32)
+    bank.write_cond(bank.add(), ObjectMemory(buffer[0], np.ones(8, np.float32)), age=0)
+    bank.write_recent(buffer, np.ones((1, 8), np.float32), np.array([True]))
+    assert not any(np.shares_memory(memory, buffer) for memory in bank.snapshot().memories.values())
+
+
+def test_the_snapshot_of_a_moved_row_has_its_memories() -> None:
+    bank = MemoryBank(SHAPE, 3)
+    for value in (1.0, 2.0, 3.0):
+        bank.write_cond(bank.add(), memory_of(value), age=0)
+    bank.remove(0)
+    memories = bank.snapshot().memories
+    assert {key: memory[0, 0] for key, memory in memories.items()} == {(0, 0): 3.0, (1, 0): 2.0}
+
+
+def test_every_change_of_the_bank_is_counted() -> None:
+    bank = MemoryBank(SHAPE, 2)
+    counts = [bank.writes]
+    for change in (
+        bank.add,
+        lambda: bank.write_cond(0, memory_of(1.0), age=0),
+        lambda: write_recent(bank, 2.0),
+    ):
+        change()
+        counts.append(bank.writes)
+    bank.remove(0)
+    assert len({*counts, bank.writes}) == 5
+
+
+def test_a_snapshot_of_another_shape_or_too_many_rows_is_refused() -> None:
     bank = MemoryBank(SHAPE, 3)
     for _ in range(3):
         bank.write_cond(bank.add(), memory_of(1.0), age=0)
-    exported = bank.export()
+    snapshot = bank.snapshot()
+    (memory,) = {id(one): one for key, one in snapshot.memories.items() if key == (0, 0)}.values()
+    some = {name: array for name, array in snapshot.arrays.items() if name != "obj_ptr"}
+    other = MemoryBank(SHAPE, 3)
     with pytest.raises(LimitReached, match="3 objects does not fit into 2"):
-        MemoryBank(SHAPE, 2).restore(exported)
+        MemoryBank(SHAPE, 2).restore(snapshot)
     with pytest.raises(InvalidMessage, match="obj_ptr is float32"):
-        MemoryBank(replace(SHAPE, channels=16), 3).restore(exported)
+        MemoryBank(replace(SHAPE, channels=16), 3).restore(snapshot)
+    with pytest.raises(InvalidMessage, match="memory is float32"):
+        MemoryBank(replace(SHAPE, memory_tokens=9), 3).restore(snapshot)
     with pytest.raises(InvalidMessage, match="A memory bank has"):
-        MemoryBank(SHAPE, 3).restore({"memory": exported["memory"]})
+        other.restore(replace(snapshot, arrays=some))
+    with pytest.raises(InvalidMessage, match="row without a memory"):
+        other.restore(replace(snapshot, memories={(0, 0): memory}))
+    with pytest.raises(InvalidMessage, match="outside"):
+        other.restore(replace(snapshot, memories=snapshot.memories | {(0, 9): memory}))
+    assert other.rows == 0
 
 
 def test_a_batch_is_a_view_of_the_bank() -> None:

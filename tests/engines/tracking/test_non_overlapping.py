@@ -135,6 +135,6 @@ def test_tracks_of_two_queries_on_one_object_may_overlap() -> None:
 def test_a_restored_tracker_has_the_pairs_of_distinct_objects() -> None:
     before = started(BOTH, RED, BRICK)
     after = SamTracker(ColourSam().compiled(), capacity=4)
-    after.restore(before.export())
+    after.restore(b"".join(before.snapshot().to_chunks()))
     assert after.step(frame(2, BOTH)) == before.step(frame(2, BOTH))
     assert not (np.logical_and(*map(pixels, after.step(frame(3, BOTH))))).any()

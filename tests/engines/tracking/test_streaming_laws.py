@@ -63,6 +63,10 @@ def steps(tracker: SamTracker, clip: Clip, indices: Sequence[int]) -> list[list[
     return seen
 
 
+def stored(tracker: SamTracker) -> bytes:
+    return b"".join(tracker.snapshot().to_chunks())
+
+
 def test_streamed_equals_whole(weights: TrackerWeights, compiled: CompiledTracker) -> None:
     """Frame by frame as in the service, against the whole clip at once as in training."""
     clip, side = draw_clip(5, frames=FRAMES, size=(256, 256)), compiled.shape.side_px
@@ -100,21 +104,50 @@ def test_streams_in_turns_are_bit_equal_to_each_alone(compiled: CompiledTracker)
             seen[stream] += steps(together[stream], clip, [index])
             together[stream].commit_memory()
     assert seen == expected and any(track.mask for track in expected[0][-1])
-    assert [one.export() for one in together] == [one.export() for one in alone], (
-        "including trestored memories"
-    )
+    assert [stored(one) for one in together] == [stored(one) for one in alone], "including their memories"
 
 
 @pytest.mark.parametrize("policy", [PRODUCT, AS_SAM2], ids=["product", "as SAM-2"])
-def test_a_restored_tracker_continues_bit_equally(compiled: CompiledTracker, policy: TrackerPolicy) -> None:
-    """After frame 5, with an answer about frame 4 still to come."""
+def test_a_restored_tracker_continues_with_the_same_tracks_and_state(
+    compiled: CompiledTracker, policy: TrackerPolicy
+) -> None:
+    """After the frame of the answer, with one tracked memory: everything is in the snapshot."""
     clip = draw_clip(5, frames=FRAMES)
     whole, restored = SamTracker(compiled, policy=policy), SamTracker(compiled, policy=policy)
-    steps(whole, clip, range(6))
-    restored.restore(whole.export())
-    rest = range(6, FRAMES)
+    steps(whole, clip, range(2))
+    restored.restore(stored(whole))
+    assert stored(restored) == stored(whole)
+    rest = range(2, 4)
     assert steps(restored, clip, rest) == steps(whole, clip, rest)
-    assert restored.export() == whole.export()
+    assert stored(restored) == stored(whole)
+
+
+def test_a_tracker_restored_late_follows_the_same_objects(compiled: CompiledTracker) -> None:
+    clip = draw_clip(5, frames=FRAMES)
+    whole, restored = SamTracker(compiled), SamTracker(compiled)
+    steps(whole, clip, range(FRAMES - 1))
+    restored.restore(stored(whole))
+    after, expected = (steps(tracker, clip, [FRAMES - 1])[0] for tracker in (restored, whole))
+    assert [(track.track_id, track.state, track.phrase) for track in after] == [
+        (track.track_id, track.state, track.phrase) for track in expected
+    ]
+
+
+def test_a_tracker_changes_with_each_memory_and_not_without(compiled: CompiledTracker) -> None:
+    clip = draw_clip(5, frames=FRAMES)
+    tracker = SamTracker(compiled, policy=AS_SAM2)
+    before = tracker.changes
+    tracker.step(frame_of(clip, 0))
+    tracker.pin(0)
+    tracker.commit_memory()
+    assert tracker.changes == before, "there is nothing to remember"
+    seen = {before}
+    for index in (1, 2, 3):
+        tracker.step(frame_of(clip, index), [answer_about(clip, 0)] if index == 1 else [])
+        tracker.commit_memory()
+        seen.add(tracker.changes)
+    tracker.release(QueryId("q"))
+    assert len(seen | {tracker.changes}) == 5
 
 
 def test_track_ids_are_not_reused_after_a_restore(compiled: CompiledTracker) -> None:
@@ -122,12 +155,20 @@ def test_track_ids_are_not_reused_after_a_restore(compiled: CompiledTracker) -> 
     first = SamTracker(compiled)
     steps(first, clip, range(4))
     restored = SamTracker(compiled)
-    restored.restore(first.export())
+    restored.restore(stored(first))
     restored.release(QueryId("q"))
     restored.step(frame_of(clip, 4))
     restored.pin(4)
     tracks = restored.step(frame_of(clip, 5), [answer_about(clip, 4, "other")])
     assert sorted(track.track_id for track in tracks) == [3, 4]
+
+
+def test_skipped_ids_are_not_used(compiled: CompiledTracker) -> None:
+    clip = draw_clip(5, frames=FRAMES)
+    tracker = SamTracker(compiled)
+    tracker.skip_ids(40)
+    tracker.skip_ids(7)
+    assert [track.track_id for track in steps(tracker, clip, range(2))[1]] == [40, 41]
 
 
 def test_a_refused_restore_changes_nothing(compiled: CompiledTracker) -> None:
@@ -136,9 +177,9 @@ def test_a_refused_restore_changes_nothing(compiled: CompiledTracker) -> None:
     other = SamTracker(replace(compiled, fingerprint="other weights"))
     for tracker in (full, small, other):
         steps(tracker, clip, range(3))
-    before = small.export(), other.export()
+    before = stored(small), stored(other)
     with pytest.raises(LimitReached, match="2 objects does not fit into 1"):
-        small.restore(full.export())
+        small.restore(stored(full))
     with pytest.raises(InvalidMessage, match="other weights"):
-        other.restore(full.export())
-    assert (small.export(), other.export()) == before
+        other.restore(stored(full))
+    assert (stored(small), stored(other)) == before

@@ -14,6 +14,7 @@ import pytest
 from lab.fixtures.hostile_camera import HOSTILE, HostileCamera, Manners, encode_pictures
 from lab.fixtures.ports import free_port
 from streaming.errors import SourceError, SourceInvalid, SourceUnavailable
+from streaming.moment import Moment
 from streaming.rtsp import session as rtsp_session
 from streaming.rtsp import source as rtsp_source
 from streaming.rtsp.source import RtspSource
@@ -339,6 +340,30 @@ def test_pictures_that_are_rarer_than_the_timeout_are_no_stall(pictures, open_rt
         assert SourceState.RECONNECTING not in seen.states
         # Once it is known how rare they are, the state does not change for it.
         assert seen.states.count(SourceState.WAITING) == 1
+
+
+def test_a_wall_clock_that_jumps_by_an_hour_skips_no_picture(pictures, open_rtsp, seen, monkeypatch):
+    """With every read it is set, forth and back, while pictures wait for a decoder that is a little slow."""
+    hours = itertools.cycle((0.0, 3600.0, 0.0))
+    decode = FrameDecoder.decode
+
+    class Jumping(Moment):
+        @classmethod
+        def now(cls):
+            now = Moment.now()
+            return Moment(now.wall_s + next(hours), now.monotonic_s)
+
+    def slowly(self, packet, arrived_s):
+        time.sleep(0.06)
+        return decode(self, packet, arrived_s)
+
+    monkeypatch.setattr(FrameDecoder, "decode", slowly)
+    monkeypatch.setattr(rtsp_source, "Moment", Jumping)
+    with HostileCamera(pictures, Manners(clock_offset_s=0.0)) as camera:
+        source = open_rtsp(camera.url)
+        seen.wait_frames(20)
+        assert [frame.index for frame in seen.frames[:20]] == list(range(20))
+        assert source.status.reconnects == 0
 
 
 def test_a_slow_decoder_skips_to_the_next_key_frame_and_shows_the_true_age(

@@ -10,7 +10,7 @@ def test_the_first_frame_is_at_zero_and_differences_are_kept():
     assert [line.at(raw, 0.0) for raw in (5.0, 5.04, 5.10)] == pytest.approx([0.0, 0.04, 0.10])
 
 
-def test_a_new_session_goes_on_by_the_wall_clock():
+def test_a_new_session_goes_on_by_the_clock():
     line = Timeline()
     line.at(100.0, 10.0)
     line.restart()
@@ -19,7 +19,7 @@ def test_a_new_session_goes_on_by_the_wall_clock():
 
 
 @pytest.mark.parametrize("raw_s", [None, 99.0, 0.0, 100.0 + MAX_STEP_S + 1])
-def test_a_timestamp_that_is_missing_or_leaps_is_replaced_by_the_wall_clock(raw_s):
+def test_a_timestamp_that_is_missing_or_leaps_is_replaced_by_the_clock(raw_s):
     line = Timeline()
     line.at(100.0, 10.0)
     assert line.at(raw_s, 10.2) == pytest.approx(0.2)
