@@ -40,17 +40,21 @@ def write(
     pts: Callable[[int], int] = lambda index: index,
     turn: tuple[int, bool, bool] = (0, False, False),
     pix_fmt: str = "yuv420p",
+    pixel_aspect: Fraction | None = None,
     **options: str,
 ) -> Path:
     """Write `frames` pictures at 25 per second, the k-th at `pts(k)` frame periods.
 
-    `turn`: degrees counter-clockwise to show the pictures upright, then mirrored across, then mirrored down.
+    `pixel_aspect`: width of a pixel through its height. `turn`: degrees counter-clockwise to show the
+    pictures upright, then mirrored across, then mirrored down.
     """
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     with av.open(str(path), "w", format=container, options={"avoid_negative_ts": "disabled"}) as out:
         stream: Any = out.add_stream(codec, rate=RATE, options={**quiet, **options})
         stream.height, stream.width = picture(0).shape[:2]
         stream.pix_fmt, stream.gop_size = pix_fmt, 10
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio = pixel_aspect
         if any(turn):
             stream.set_display_rotation(*turn)
         for index in range(frames):

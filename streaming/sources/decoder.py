@@ -1,4 +1,4 @@
-"""Decodes packets to RGB frames, one at a time: whole pictures, upright."""
+"""Decodes packets to RGB frames, one at a time: whole pictures, upright, with square pixels."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
 from av import VideoFrame
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
 from streaming.sources.deinterlacing import Deinterlacer
-from streaming.sources.orientation import IDENTITY, Turn, turn_of, upright
+from streaming.sources.orientation import IDENTITY, Turn, shown_width, turn_of, upright
 from streaming.validation import DEFAULT_MAX_PIXELS
 from streaming.vocabulary import Clock, Pixels
 
@@ -40,9 +42,15 @@ class FrameDecoder:
     """Decodes the packets of one source. The codec context must not be open yet.
 
     Pictures of more than `max_pixels` are refused before memory is allocated for them: they count as corrupt.
+    pixel_aspect: width of a pixel through its height, from the file's header; None: as the stream says.
     """
 
-    def __init__(self, context: VideoCodecContext, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        context: VideoCodecContext,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        pixel_aspect: Fraction | None = None,
+    ) -> None:
         self.corrupt = 0
         "Packets so far that were damaged or could not be decoded."
         # Slice threads: each frame thread would delay output by a frame.
@@ -50,6 +58,7 @@ class FrameDecoder:
         context.thread_type = "SLICE"
         context.options = {**context.options, "max_pixels": str(max_pixels)}
         self._context = context
+        self._pixel_aspect = pixel_aspect
         self._arrived_s: dict[int, float] = {}
         self._rotation: int | None = None
         self._turn = IDENTITY
@@ -65,8 +74,7 @@ class FrameDecoder:
         frames: list[DecodedFrame] = []
         try:
             for av_frame, arrived in self._whole_frames(packet, arrived_s):
-                pixels: Any = av_frame.to_ndarray(format="rgb24")
-                pixels = upright(pixels, self._turn_of(av_frame))
+                pixels = upright(self._square_pixels(av_frame), self._turn_of(av_frame))
                 decoded_s = time.perf_counter()
                 frames.append(DecodedFrame(pixels, av_frame.time, arrived, decoded_s - started_s))
                 started_s = decoded_s
@@ -85,6 +93,11 @@ class FrameDecoder:
                 self._held_arrived_s.append(arrived_s if pts is None else self._arrived_s.pop(pts, arrived_s))
             for whole in self._deinterlacer.push(decoded):
                 yield whole, self._held_arrived_s.popleft()
+
+    def _square_pixels(self, frame: VideoFrame) -> Pixels:
+        width = shown_width(frame.width, self._pixel_aspect or self._context.sample_aspect_ratio)
+        pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+        return np.asarray(pixels, np.uint8)
 
     def _turn_of(self, frame: VideoFrame) -> Turn:
         if frame.rotation != self._rotation:

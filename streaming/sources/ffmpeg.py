@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from streaming.errors import SourceError, SourceForbidden, SourceInvalid, SourceStalled, SourceUnavailable
 from streaming.sources.decoder import DecodedFrame, FrameDecoder
+from streaming.sources.orientation import shown_width
 from streaming.url_guard import redact
 from streaming.validation import DEFAULT_MAX_PIXELS
 
@@ -95,7 +96,8 @@ class FFmpegReader:
         self._damaged_reads = 0
         self._container = open_container(opening)
         self._video = self._container.streams.video[0]
-        self._decoder = FrameDecoder(self._video.codec_context, opening.max_pixels)
+        aspect = self._video.sample_aspect_ratio
+        self._decoder = FrameDecoder(self._video.codec_context, opening.max_pixels, aspect)
         self._is_parsed = self._video.codec_context.name in opening.parsed
         self._last_read_s: float | None = None
         self.last_received_s = time.monotonic()
@@ -131,8 +133,9 @@ class FFmpegReader:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels from the header, before any turn; 0 where it lacks them."""
-        return self._video.codec_context.height, self._video.codec_context.width
+        """(height, width) in square pixels from the header, before any turn; 0 where it lacks them."""
+        context = self._video.codec_context
+        return context.height, shown_width(context.width, self._video.sample_aspect_ratio)
 
     @property
     def clock_restarts(self) -> bool:

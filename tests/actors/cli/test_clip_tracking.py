@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,13 +141,16 @@ def test_a_pause_is_as_long_in_the_overlay(tmp_path: Path) -> None:
     assert files.duration_s(tmp_path / "out" / OVERLAY) == pytest.approx(61.0, abs=0.01)
 
 
-def test_a_portrait_clip_stands_upright_with_its_masks(tmp_path: Path) -> None:
-    clip = files.write(
-        tmp_path / "phone.mp4",
-        picture=lambda index: np.rot90(red_as_pictured(index)),
-        turn=(270, False, False),
-    )
-    _, results = tracked(clip, tmp_path / "out", "the red square")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"picture": lambda index: np.rot90(red_as_pictured(index)), "turn": (270, False, False)},
+        {"picture": lambda index: red_as_pictured(index)[:, ::2], "pixel_aspect": Fraction(2)},
+    ],
+    ids=["portrait", "pixels that are not square"],
+)
+def test_masks_lie_on_a_clip_as_players_show_it(tmp_path: Path, options: dict[str, Any]) -> None:
+    _, results = tracked(files.write(tmp_path / "clip.mp4", **options), tmp_path / "out", "the red square")
     height, width = red_as_pictured(0).shape[:2]
     assert {(result.height, result.width) for result in results} == {(height, width)}
     box = results[-1].tracks[0].box_px

@@ -215,7 +215,7 @@ def test_three_objects_equal_the_official_sam_2_0(drawn: Scene) -> None:
 @pytest.mark.timeout(300)
 def test_base_plus_equals_the_official_model(drawn: Scene) -> None:
     """The sizes differ in the image encoder, and the versions in everything else: one version will do."""
-    pair, prompts, frames = paired(BASE_21), drawn.prompts[1:], DARK[4]
+    pair, prompts, frames = paired(BASE_21), drawn.prompts[1:], DARK[2]
     ours = our_run(pair, drawn.frames[:frames], prompts)
     assert_complete(ours, prompts, frames)
     assert_same(ours, official_run(pair, drawn.folder, prompts, frames))
@@ -321,13 +321,15 @@ def test_an_object_prompted_again_equals_the_official_package(always_present: Pa
     theirs = official_run(always_present, drawn.folder, prompts, frames)
     ours = our_run(always_present, drawn.frames[:frames], prompts)
     assert len(ours) == frames - 1
-    # On the prompted frame theirs is the prompt; ours was published before the prompt came.
-    assert_same({key: output for key, output in ours.items() if key[0] not in (4, 9)}, theirs)
+    assert_same(_without_frames(ours, 4, 9), theirs)
     beside = replace(UNROUNDED, cond_replaces_recent=False)
-    assert (
-        largest_differences(our_run(always_present, drawn.frames[:frames], prompts, beside), theirs)[0]
-        > LOGIT_TOLERANCE
-    )
+    other = our_run(always_present, drawn.frames[:8], prompts[:2], beside)
+    assert largest_differences(_without_frames(other, 4), theirs)[0] > LOGIT_TOLERANCE
+
+
+def _without_frames(outputs: Outputs, *prompted: int) -> Outputs:
+    """On a prompted frame the official output is the prompt; ours was published before the prompt came."""
+    return {key: output for key, output in outputs.items() if key[0] not in prompted}
 
 
 OTHER_RULES = {

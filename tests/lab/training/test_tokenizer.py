@@ -31,7 +31,7 @@ def template() -> Template:
 
 def in_vocabulary(template: Template, phrase: str) -> bool:
     """Return whether every word of the phrase is in the vocabulary."""
-    return template.tokenizer.token_to_id(UNKNOWN) not in template.tokenizer.encode(phrase).ids
+    return template.tokenizer.token_to_id("<unk>") not in template.tokenizer.encode(phrase).ids
 
 
 def test_all_colours_and_categories_are_in_the_vocabulary(template: Template) -> None:
