@@ -21,6 +21,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Everything in the tests is on this machine; the product must not need this (see tests/up.py).
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 
+# Spare processes load their model when a service starts, on the two cores that tests share. Tests of what
+# they are for set their own.
+os.environ.setdefault("SACCADE_WARM_SPARES", "[]")
+
 ALLOWED_SKIPS = ("../shared/data", "no GPU", "only Linux")
 "Reasons for which a test may be skipped in CI: data that cannot be committed, hardware that may be missing."
 

@@ -90,6 +90,7 @@ def _demo_settings(settings: Settings, played: _Played) -> Settings:
             "media_dirs": [*settings.media_dirs, *folders],
             "results_maxlen": 100_000,
             "redis_url": None,
+            "warm_spares": [],
             "examples": list(played.phrases),
         }
     )

@@ -13,7 +13,6 @@ import pytest
 
 from engines.masks import decode_mask
 from engines.tracking.memory_policy import AS_SAM2, PRODUCT
-from engines.tracking.state import from_bytes
 from engines.tracking.tracker import MISSES_TO_END, SamTracker
 from streaming.vocabulary import (
     QueryId,
@@ -345,7 +344,7 @@ def test_a_track_removed_before_the_commit_does_not_change_the_memories_of_other
     tracker = started(objects, RED, GREEN, policy=EVERY_FRAME)
     tracker.step(frame(2, objects), [answer(0, objects, RED, query="other")])
     tracker.release(QueryId("q"))
-    exported = from_bytes(tracker.export()).bank
+    exported = tracker.snapshot().bank.arrays
     remembered = exported["obj_ptr"][exported["obj_ptr_bias"] == 0]
     assert len(exported["obj_ptr"]) == 1 and len(remembered) == 2, (
         "the conditioning memory and that of frame 2"

@@ -12,7 +12,14 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from streaming.webrtc.decoders import limit_decoders
 
 
+@pytest.fixture
+def restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo the limit, which is of the whole process, after the test."""
+    monkeypatch.setattr(rtcrtpreceiver, "get_decoder", rtcrtpreceiver.get_decoder)
+
+
 @pytest.mark.parametrize(("encoder", "mime_type"), [("libx264", "video/H264"), ("libvpx", "video/VP8")])
+@pytest.mark.usefixtures("restored")
 def test_publishers_pictures_are_limited(encoder: str, mime_type: str) -> None:
     packet = encoded_picture(encoder, (128, 64))
     limit_decoders(128 * 64)
