@@ -17,7 +17,7 @@ Theory of operation
     state.
 
     A stream outlives its worker. `session.py` gives what the next frames depend on to `snapshot_writer.py`,
-    at most once a second; `snapshot_store.py` writes it to a file. Whoever hosts the stream next reads it,
+    at most once a second; `snapshot_store.py` writes it to a file. The next worker of the stream reads it,
     and the last results in Redis (`resumption_reader.py`); `resumption.py` decides how ids and indices go on.
 
 Modules
@@ -37,7 +37,9 @@ Modules
     snapshot_writer   the thread that stores it           resumption        how a stream goes on
     resumption_reader reads what it goes on from          metrics           Prometheus
     rates             frame rate and frame age
-    repeat_filter     suppresses repeated errors          cli/              the command `saccade`
+    repeat_filter     suppresses repeated errors          log_repeats       and repeated log messages
+    process_exit      notices that a process ended        open_files        limit of descriptors
+    cli/              the command `saccade`
 
 Rules
     Classes are plain; Ray is applied where they are started (`ray.remote(...)(cls)`).

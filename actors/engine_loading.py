@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from actors.log_repeats import RepeatFilter
+from actors.log_repeats import RepeatedLogFilter
 from actors.worker import MakeTracker
 from engines.protocols import SharedGrounder, Tracker
 from streaming.errors import BackendUnavailable
@@ -77,7 +77,7 @@ def _configure_logging(settings: Settings) -> None:
     # As the command line does: processes that Ray starts do not run it.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     handler = logging.StreamHandler()
-    handler.addFilter(RepeatFilter())
+    handler.addFilter(RepeatedLogFilter())
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", handlers=[handler]
     )

@@ -12,7 +12,7 @@ _MOST: Final = 1_000
 "Messages that are remembered; more are not within a period."
 
 
-class RepeatFilter(logging.Filter):
+class RepeatedLogFilter(logging.Filter):
     """Passes a message once in `PERIOD_S`, and says how many like it were left out before.
 
     Messages are alike that have the same logger, level and format, whatever the arguments are.

@@ -2,8 +2,8 @@
 
 There are two sources. The snapshot, up to a second old, has the tracks and the next numbers of its moment.
 Redis has the last result that anybody has seen, and the events that name the highest track id. Frame indices
-and track ids go on above both. Where either is missing, numbers that were given may be unknown: a new epoch
-says so.
+and track ids go on above both. Where either is missing, numbers that were given may be unknown: then a new
+epoch begins.
 """
 
 from __future__ import annotations

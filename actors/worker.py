@@ -171,7 +171,7 @@ class Worker:
         # Queries first: an edit does not wait for the sources of other streams to end.
         self._set_queries(wanted)
         await self._stop(surplus, STOP_TIMEOUT_S)
-        for stream in surplus:  # whoever hosts it next writes from now on, or it is removed
+        for stream in surplus:  # its next worker writes from now on, or it is removed
             await asyncio.to_thread(self._snapshots.forget, stream.spec.stream_id)
         self._refused = {key: status for key, status in self._refused.items() if key in wanted.streams}
         await self._try_to_open([spec for key, spec in wanted.streams.items() if key not in self._hosted])

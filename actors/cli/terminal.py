@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from actors.log_repeats import RepeatFilter
+from actors.log_repeats import RepeatedLogFilter
 from streaming.settings import Settings
 
 USAGE_EXIT: Final = 2
@@ -35,7 +35,7 @@ def print_json(value: object) -> None:
 def log_to_stderr(settings: Settings) -> None:
     """Log to stderr from the level of the settings on; stdout is for results."""
     handler = RichHandler(console=err, show_path=False, markup=False, log_time_format="[%X]")
-    handler.addFilter(RepeatFilter())
+    handler.addFilter(RepeatedLogFilter())
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(message)s", handlers=[handler], force=True
     )

@@ -27,7 +27,6 @@ class SceneName(StrEnum):
 class DemoScene:
     """A clip to play, with its ground truth."""
 
-    name: SceneName
     clip: Path
     truth: GroundTruth
 
@@ -41,5 +40,5 @@ def load_scene(name: SceneName) -> DemoScene:
     from lab.demo.ground_truth import CLIP, load_ground_truth
 
     if name is SceneName.DRAWN:
-        return DemoScene(name, CLIP, load_ground_truth())
-    return DemoScene(name, bring_bikes(), load_ground_truth(BIKES_TRUTH))
+        return DemoScene(CLIP, load_ground_truth())
+    return DemoScene(bring_bikes(), load_ground_truth(BIKES_TRUTH))

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from actors.log_repeats import RepeatFilter
+from actors.log_repeats import RepeatedLogFilter
 
 
 class Log:
@@ -15,7 +15,7 @@ class Log:
     def __init__(self) -> None:
         self.now_s = 50.0
         self.lines: list[str] = []
-        self._filter = RepeatFilter(lambda: self.now_s)
+        self._filter = RepeatedLogFilter(lambda: self.now_s)
 
     def warn(self, message: str, *arguments: object, name: str = "saccade") -> None:
         record = logging.LogRecord(name, logging.WARNING, "", 0, message, arguments, None)
